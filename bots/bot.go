@@ -1,0 +1,85 @@
+// Package bots says what a bot is: its definition, the parameters it sends to a
+// model, and the rules for who may use it.
+package bots
+
+import (
+	"parley/internal/secret"
+)
+
+// Bot is one definition file, validated.
+type Bot struct {
+	ID          string
+	Name        string
+	Description string
+	Provider    string // default provider id
+	Model       string // default model of that provider
+	Fallbacks   []ModelRef
+	System      string
+	Params      Params
+	MaxMessages int // messages one answer may fill before the rest becomes a file
+	Access      Access
+	Default     bool // answers first where several bots share one app
+	Slack       Slack
+	Discord     Discord
+	File        string // where it was read from, for messages to the operator
+}
+
+// ModelRef names a model of a provider, written "provider/model"; the model may
+// hold slashes of its own.
+type ModelRef struct {
+	Provider string `json:"provider"`
+	Model    string `json:"model"`
+}
+
+func (r ModelRef) String() string { return r.Provider + "/" + r.Model }
+
+// Params are the sampling parameters of a request; what is nil is not sent.
+type Params struct {
+	Temperature      *float64       `json:"temperature,omitzero" yaml:"temperature"`
+	TopP             *float64       `json:"top_p,omitzero" yaml:"top_p"`
+	FrequencyPenalty *float64       `json:"frequency_penalty,omitzero" yaml:"frequency_penalty"`
+	PresencePenalty  *float64       `json:"presence_penalty,omitzero" yaml:"presence_penalty"`
+	MaxTokens        *int           `json:"max_tokens,omitzero" yaml:"max_tokens"`
+	Stop             []string       `json:"stop,omitempty" yaml:"stop"`
+	ResponseFormat   map[string]any `json:"response_format,omitempty" yaml:"response_format"`
+	ReasoningEffort  *string        `json:"reasoning_effort,omitzero" yaml:"reasoning_effort"`
+}
+
+// Access is who may use a bot, and with which models. Users and groups add up,
+// channels narrows; all absent means everyone in the workspace.
+type Access struct {
+	Users    []string
+	Groups   []string
+	Channels []string
+	Models   []ModelRule
+	Switch   string // "everyone" or "admins": who may switch a channel's model
+	Admins   []string
+}
+
+// ModelRule says who may use the models that Match fits ("lab/legal-*"; * also
+// matches "/"). The first rule that fits decides.
+type ModelRule struct {
+	Match  string
+	Users  []string
+	Groups []string
+}
+
+// Slack holds a bot's Slack app.
+type Slack struct {
+	CommandPrefix string
+	BotToken      secret.Text
+	AppToken      secret.Text // given: Socket Mode
+	SigningSecret secret.Text // given: signed HTTP requests
+}
+
+// Enabled reports whether the bot has a Slack app.
+func (s Slack) Enabled() bool { return !s.BotToken.IsZero() }
+
+// Discord holds a bot's Discord application.
+type Discord struct {
+	Token     secret.Text
+	PublicKey string // hex Ed25519 key of the application; given: signed HTTP interactions
+}
+
+// Enabled reports whether the bot has a Discord application.
+func (d Discord) Enabled() bool { return !d.Token.IsZero() }

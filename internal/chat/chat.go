@@ -1,0 +1,204 @@
+// Package chat holds the neutral words every other package shares: what a
+// person said and where, what a bot posts, and the small interfaces between a
+// platform adapter and the rest. It knows no platform and imports the standard
+// library only.
+package chat
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// MessageID is a platform's own id of one posted message: a ts on Slack, a
+// snowflake on Discord. It is opaque to everyone but its adapter.
+type MessageID string
+
+// Place is where something was said.
+type Place struct {
+	Platform  string `json:"platform"`            // "slack", "discord", "playground"
+	Workspace string `json:"workspace,omitempty"` // Slack team, Discord guild; empty in a Discord direct message
+	Channel   string `json:"channel"`             // channel or direct-message channel; on Discord a thread's parent
+	Thread    string `json:"thread,omitempty"`    // the thread, where there is one
+	Direct    bool   `json:"direct,omitempty"`    // a direct message with the bot
+}
+
+// Conversation is the key of the history that p belongs to: a thread, or the
+// whole of a direct message, or a channel.
+func (p Place) Conversation() string {
+	if p.Direct || p.Thread == "" {
+		return p.Platform + "/" + p.Workspace + "/" + p.Channel
+	}
+	return p.Platform + "/" + p.Workspace + "/" + p.Channel + "/" + p.Thread
+}
+
+// InThread reports whether p is a thread with settings and history of its own.
+// A direct message is one conversation, threads included.
+func (p Place) InThread() bool { return p.Thread != "" && !p.Direct }
+
+// Author is the person who wrote a message or used a command.
+type Author struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"` // display name where the event carries it
+}
+
+// Member is what the platform knows of a person beyond the event, for the
+// rules in a bot's access section.
+type Member struct {
+	Groups []string // Slack user-group ids, Discord role ids
+	Admin  bool     // Slack workspace admin or owner; Discord: Manage Server
+}
+
+// Trigger says why a message is for a bot.
+type Trigger string
+
+// The reasons a message is for a bot.
+const (
+	Mention Trigger = "mention" // the bot is named in it
+	Direct  Trigger = "direct"  // a direct message
+	Answer  Trigger = "reply"   // a reply to one of the bot's messages
+	Thread  Trigger = "thread"  // in a thread; for the bot only if it takes part there already
+)
+
+// Message is something a person said to a bot. It is plain data and survives
+// being stored and taken up by another process.
+type Message struct {
+	// Key is the same for every delivery and every kind of event that stands
+	// for this one human message to this one app; the inbox deduplicates by it.
+	Key string    `json:"key"`
+	ID  MessageID `json:"id"`
+	// Scope is the unit of rate limits, and so of ownership: app and workspace
+	// on Slack ("slack:A01:T01"), the bot user on Discord ("discord:123").
+	Scope   string    `json:"scope"`
+	Bot     string    `json:"bot"` // lead bot of the app that received it; a binding may give the place to another bot of the app
+	Place   Place     `json:"place"`
+	Author  Author    `json:"author"`
+	Trigger Trigger   `json:"trigger"`
+	Text    string    `json:"text"` // Markdown as the person meant it: the bot's own mention removed, platform markup translated
+	Files   []File    `json:"files,omitempty"`
+	At      time.Time `json:"at"`
+	FromBot bool      `json:"from_bot,omitempty"` // in History only: written by this app
+	// Notes is for the adapter's own Responder: what it needs to answer in any
+	// process, meaningless to others.
+	Notes map[string]string `json:"notes,omitempty"`
+}
+
+// File is an attachment a person sent along.
+type File struct {
+	Name string `json:"name"`
+	Type string `json:"type,omitempty"` // media type
+	Size int64  `json:"size,omitempty"` // bytes
+	URL  string `json:"url,omitempty"`
+}
+
+// Content is what a Responder makes a platform message of.
+type Content struct {
+	Markdown string // the whole text of this message; the adapter translates it
+	// Key names the post: the same turn and part give the same key, in any
+	// process. Post uses it so that a message is never posted twice.
+	Key string
+	// Again says that a post with this Key may have happened already (the
+	// process that tried died): look before posting.
+	Again bool
+	// Stop, when set, shows a Stop button that sends the command "/stop <Stop>".
+	Stop string
+	// Final says that no edit is planned after this one.
+	Final bool
+}
+
+// Receipt is what the platform said when a call succeeded.
+type Receipt struct {
+	ID   MessageID
+	Rate Rate
+}
+
+// Rate is a platform's word on the limit a call drew on; zero where it says
+// nothing.
+type Rate struct {
+	Known     bool
+	Bucket    string        // the platform's own name of the bucket
+	Limit     int           // calls per window
+	Remaining int           // calls left in this window
+	Reset     time.Duration // until the window ends
+}
+
+// Responder writes the answer to one message. Its methods honour ctx and
+// return *RateLimited or *Refusal where those fit; any other error may be
+// retried.
+type Responder interface {
+	// Post creates the next message of the answer. Used again with the same
+	// Content.Key and Again set, it returns the message that is already there.
+	Post(ctx context.Context, c Content) (Receipt, error)
+	// Edit replaces the whole content of a posted message.
+	Edit(ctx context.Context, id MessageID, c Content) (Receipt, error)
+	// Upload adds a file to the place of the answer, with a short comment.
+	Upload(ctx context.Context, name string, data []byte, comment string) (Receipt, error)
+	// Thinking shows that an answer is being prepared, until ctx ends. It never
+	// fails: an indicator is not worth an error.
+	Thinking(ctx context.Context)
+	// Limits says what this place can take. It is cheap and does no call.
+	Limits() Limits
+}
+
+// Limits is what a platform allows at one place, as data.
+type Limits struct {
+	// Size is the most one message may measure.
+	Size int
+	// Measure is the size of Markdown once the adapter has rendered it, in the
+	// platform's own unit. Nil counts code points.
+	Measure func(markdown string) int
+	// Edits, Posts and Global are the budgets that an edit, a post and every
+	// call draw on. A zero Budget does not limit.
+	Edits, Posts, Global Budget
+	// Native says that the platform can stream an answer by itself; see Streamer.
+	Native bool
+}
+
+// Budget is one of a platform's rate limits as believed before the platform
+// has said otherwise. Budgets with the same Key are the same limit.
+type Budget struct {
+	Key    string
+	Calls  int // calls per Window; 0 means no limit
+	Window time.Duration
+	Burst  int // calls that may be made at once; 0 means Calls
+	// Sliding says that at most Calls may fall in any Window (Discord's
+	// buckets); otherwise the budget refills steadily (Slack's tiers).
+	Sliding bool
+}
+
+// Adapter is one platform: its events in, its posts and edits out.
+type Adapter interface {
+	// Platform is the word in Place.Platform.
+	Platform() string
+	// Handler serves the platform's signed HTTP requests, or nil. Patterns are
+	// rooted at "/" + Platform() + "/".
+	Handler(in Inbox, desk Desk) http.Handler
+	// Run holds the platform's connections until ctx ends and supervises them
+	// itself: one bot that cannot connect never ends the others.
+	Run(ctx context.Context, in Inbox, desk Desk) error
+	// Responder is the pen for answering m; it works in any process.
+	Responder(m Message) (Responder, error)
+	// Member looks up what access rules need of a person. It may call the
+	// platform and caches for minutes.
+	Member(ctx context.Context, bot string, p Place, a Author) (Member, error)
+	// History returns up to n messages that came before m in its place, oldest
+	// first: what the platform holds, for a conversation parley has not seen.
+	History(ctx context.Context, m Message, n int) ([]Message, error)
+	// Health lists the bots this adapter serves and whether each is connected.
+	Health() []Health
+}
+
+// Health is the state of one bot on one platform.
+type Health struct {
+	Bot      string `json:"bot"`
+	Platform string `json:"platform"`
+	OK       bool   `json:"ok"`
+	Reason   string `json:"reason,omitempty"` // for a person, when not OK; holds no secret
+}
+
+// Inbox takes messages that must not be lost.
+type Inbox interface {
+	// Put stores m unless it was stored before or is a Thread message in a
+	// thread where the bot takes no part. Nil means: safe, tell the platform.
+	Put(ctx context.Context, m Message) error
+}

@@ -1,0 +1,102 @@
+// What a platform wants answered within three seconds: commands, menus,
+// buttons, autocomplete and forms. None of it waits behind an answer.
+
+package chat
+
+import "context"
+
+// Desk answers people at once, in the process that received the request.
+// Adapters call it; the relay implements it.
+type Desk interface {
+	// Do runs a command. A *UserError is for the person who sent it.
+	Do(ctx context.Context, c Command) (Reply, error)
+	// Complete offers values for the argument being typed: c.Args is what is
+	// there so far. At most 25 options, best first.
+	Complete(ctx context.Context, c Command) ([]Option, error)
+	// Submit takes a filled form.
+	Submit(ctx context.Context, s Submission) (Outcome, error)
+}
+
+// Command is a slash command, a command written after a mention, a menu choice
+// or a pressed button: all are the same to the desk.
+type Command struct {
+	Name   string // without slash or prefix: "model", "provider", "bot", "reset", "stop", "help"
+	Args   string // the rest, trimmed: "use corp-gateway"
+	Scope  string
+	Bot    string // lead bot of the app
+	Place  Place
+	Author Author
+	// Inline is a command written after a mention: the answer is visible, and
+	// no form can open.
+	Inline bool
+}
+
+// Reply is what a command says back.
+type Reply struct {
+	Text    string // Markdown
+	Public  bool   // it changed something for all: everyone in the place sees it
+	Menu    *Menu
+	Buttons []Button
+	Form    *Form // open this form; only when the command was not Inline
+}
+
+// Menu offers a choice; choosing v runs the command Menu.Command + " " + v.
+type Menu struct {
+	Command     string // "model"
+	Placeholder string
+	Options     []Option // adapters show as many as the platform allows, best first
+}
+
+// Option is one choice of a menu or of autocomplete.
+type Option struct {
+	Label   string
+	Value   string
+	Current bool
+}
+
+// Button runs a command when pressed: Command "provider", Args "add".
+type Button struct {
+	Label   string
+	Command string
+	Args    string
+	Danger  bool
+}
+
+// Form is a small dialog.
+type Form struct {
+	ID     string // comes back in Submission.Form
+	Title  string // at most 24 characters: Slack's limit for a modal's title
+	Submit string // label of the submit button
+	Fields []Field
+}
+
+// Field is one input of a form.
+type Field struct {
+	ID          string
+	Label       string
+	Placeholder string
+	Hint        string
+	Value       string // what stands there at first
+	Optional    bool
+	Multiline   bool
+	MaxLength   int // 0: the platform's own
+}
+
+// Submission is a filled form.
+type Submission struct {
+	Form   string
+	Values map[string]string
+	Scope  string
+	Bot    string
+	Place  Place
+	Author Author
+}
+
+// Outcome is what became of a submission. With Errors the form stays open and
+// shows each at its field (Discord, whose forms cannot stay open, shows them in
+// the answer with a button that opens the form again). Otherwise Then, if set,
+// is called after the platform was told and gives the reply to show.
+type Outcome struct {
+	Errors map[string]string
+	Then   func(ctx context.Context) Reply
+}

@@ -1,0 +1,82 @@
+// Errors with two readers, and the platform's refusals.
+
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// UserError is an error whose Text was written for the person in the chat: one
+// sentence that says what went wrong and what to do. Err is for the log.
+type UserError struct {
+	Text string
+	Err  error
+}
+
+func (e *UserError) Error() string {
+	if e.Err == nil {
+		return e.Text
+	}
+	return e.Text + ": " + e.Err.Error()
+}
+
+func (e *UserError) Unwrap() error { return e.Err }
+
+// Tell makes an error for the person in the chat.
+func Tell(format string, args ...any) error {
+	return &UserError{Text: fmt.Sprintf(format, args...)}
+}
+
+// RateLimited is a platform's "slow down": HTTP 429, or Slack's 200 with
+// "ratelimited".
+type RateLimited struct {
+	After  time.Duration // how long the platform asks to wait
+	Budget string        // the Budget.Key that was hit; empty: the one of the call
+	Global bool          // every call of the bot is limited
+	Shared bool          // Discord's scope "shared": others caused it
+}
+
+func (e *RateLimited) Error() string { return fmt.Sprintf("rate limited for %s", e.After) }
+
+// Reason is why a platform refused a call for good.
+type Reason string
+
+// The closed set of refusals.
+const (
+	Gone       Reason = "gone"        // the message was deleted
+	NoAccess   Reason = "no_access"   // channel archived, bot removed, token or scope lacking
+	TooLong    Reason = "too_long"    // the text does not fit one message
+	EditClosed Reason = "edit_closed" // messages of that age may not be edited
+	Invalid    Reason = "invalid"     // the request itself is wrong: a defect here
+)
+
+// Refusal is a permanent no from the platform; trying again does not help.
+type Refusal struct {
+	Reason Reason
+	Err    error // the platform's words
+}
+
+func (e *Refusal) Error() string { return fmt.Sprintf("refused (%s): %v", e.Reason, e.Err) }
+
+func (e *Refusal) Unwrap() error { return e.Err }
+
+// Refused reports whether err is a refusal for one of the given reasons, or
+// for any when none is given.
+func Refused(err error, reasons ...Reason) bool {
+	r, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return false
+	}
+	for _, want := range reasons {
+		if r.Reason == want {
+			return true
+		}
+	}
+	return len(reasons) == 0
+}
+
+// ErrStopped is the cause of a context that ended because a person pressed
+// Stop.
+var ErrStopped = errors.New("stopped by a person")

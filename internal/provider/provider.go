@@ -1,0 +1,133 @@
+// Package provider speaks to model servers: any endpoint of the OpenAI
+// chat-completions format. It builds the body, reads the wire, names what went
+// wrong and probes an endpoint. Why its own reader: ARCHITECTURE.md.
+package provider
+
+import (
+	"time"
+
+	"parley/bots"
+	"parley/internal/secret"
+)
+
+// Provider is one record of the registry: an endpoint and how to speak to it.
+// Secrets in it print and marshal as "[redacted]"; the registry stores its own
+// form and the console shows another.
+type Provider struct {
+	ID           string                 `json:"-"`
+	Name         string                 `json:"name"`
+	Endpoint     string                 `json:"endpoint"` // full URL of chat completions
+	APIKey       secret.Text            `json:"apiKey,omitzero"`
+	Models       Models                 `json:"models"`
+	APIStyle     string                 `json:"apiStyle,omitempty"`
+	ExtraHeaders map[string]secret.Text `json:"extraHeaders,omitempty"`
+	Pricing      *Pricing               `json:"pricing"`
+	MaxInput     int                    `json:"maxInput"` // context length in tokens, 0 = unknown
+	AddParams    map[string]any         `json:"addParams,omitempty"`
+	DropParams   []string               `json:"dropParams,omitempty"`
+
+	Preset         string   `json:"preset,omitempty"`         // named quirks; empty: recognised from the URL
+	Endpoints      []string `json:"endpoints,omitempty"`      // further replicas of the same endpoint, least busy first
+	MaxConcurrent  int      `json:"maxConcurrent,omitempty"`  // requests at once, 0 = unlimited
+	SilenceTimeout int      `json:"silenceTimeout,omitempty"` // seconds without a byte before giving up, 0 = default
+	TLS            *TLS     `json:"tls,omitempty"`
+	Proxy          string   `json:"proxy,omitempty"` // outbound HTTP proxy; none is taken from the environment
+}
+
+// Models is the list of a provider's models, or the wish to ask the endpoint.
+// In JSON it is a list of objects or strings, a comma-separated string, or
+// {"discover": true}.
+type Models struct {
+	List     []Model
+	Discover bool
+}
+
+// Model is one model of a provider.
+type Model struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	MaxInput int      `json:"maxInput,omitempty"`
+	Pricing  *Pricing `json:"pricing,omitempty"`
+	Vision   bool     `json:"vision,omitempty"`
+}
+
+// Pricing is in USD per million tokens.
+type Pricing struct {
+	Input  float64 `json:"input"`
+	Output float64 `json:"output"`
+}
+
+// TLS names files for an endpoint with a private CA or client certificates.
+type TLS struct {
+	CAFile   string `json:"caFile,omitempty"`
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+}
+
+// Request is one chat completion to ask for.
+type Request struct {
+	Model    string
+	Messages []Message
+	Params   bots.Params
+}
+
+// Message is one entry of a request's messages.
+type Message struct {
+	Role    string `json:"role"` // "system", "user", "assistant"
+	Content string `json:"content"`
+	Name    string `json:"name,omitempty"`
+}
+
+// Delta is what one event of the stream brought. Any field may be empty.
+type Delta struct {
+	Text      string
+	Reasoning string // kept apart: never part of the answer
+	Finish    string // "stop", "length", "content_filter", …; set once
+	Usage     *Usage
+}
+
+// Usage is the endpoint's own count of tokens.
+type Usage struct {
+	PromptTokens     int
+	CompletionTokens int
+	CachedTokens     int
+}
+
+// Kind is the closed set of what can go wrong; it is also the metric's label.
+type Kind string
+
+// The kinds of provider errors.
+const (
+	KindConnect    Kind = "connect"     // name resolution, refused, reset before an answer
+	KindTLS        Kind = "tls"         // certificate or handshake
+	KindBlocked    Kind = "blocked"     // the address is not allowed by PROVIDER_NETWORKS
+	KindAuth       Kind = "auth"        // 401, 403
+	KindNotFound   Kind = "not_found"   // wrong path
+	KindModel      Kind = "model"       // the model does not exist there
+	KindBadRequest Kind = "bad_request" // a parameter was refused
+	KindContext    Kind = "context"     // the prompt is longer than the model takes
+	KindFilter     Kind = "filter"      // a content filter refused
+	KindRateLimit  Kind = "rate_limit"  // 429
+	KindQuota      Kind = "quota"       // out of credit: waiting does not help
+	KindOverloaded Kind = "overloaded"  // 503, 529, loading
+	KindServer     Kind = "server"      // other 5xx and errors inside the stream
+	KindSilence    Kind = "silence"     // no byte for SilenceTimeout
+	KindTruncated  Kind = "truncated"   // ended without [DONE] or finish reason
+	KindProtocol   Kind = "protocol"    // not chat completions: HTML, garbage, a line over the cap
+	KindCanceled   Kind = "canceled"    // the caller's context ended
+	KindUnknown    Kind = "unknown"     // none of the above: the provider is not registered, …
+)
+
+// Error is every error of this package. Error() is for the log: it holds the
+// status and at most 300 characters of the endpoint's text with keys and the
+// request's own words cut out. Sentence is for the person in the chat.
+type Error struct {
+	Kind       Kind
+	Provider   string // provider id
+	Model      string
+	Status     int           // HTTP status, 0 if none
+	RetryAfter time.Duration // what the endpoint asked for, 0 if nothing
+	Text       string        // the endpoint's own words, cleaned
+	Field      string        // the request field a 400/422 names, if any
+	Err        error
+}

@@ -1,0 +1,138 @@
+// Package telemetry is how the server is watched: structured logs, Prometheus
+// metrics, traces and health.
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are parley's own series. All methods are safe for concurrent use and
+// on a nil *Metrics, so that a test needs none.
+type Metrics struct {
+	turns        *prometheus.CounterVec
+	firstToken   *prometheus.HistogramVec
+	firstVisible *prometheus.HistogramVec
+	finalDelay   *prometheus.HistogramVec
+	edits        *prometheus.CounterVec
+	limited      *prometheus.CounterVec
+	budget       *prometheus.GaugeVec
+	errors       *prometheus.CounterVec
+	tokens       *prometheus.CounterVec
+	received     *prometheus.HistogramVec
+	running      *prometheus.GaugeVec
+}
+
+// NewMetrics registers parley's series with r.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	seconds := []float64{.05, .1, .15, .2, .25, .3, .4, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 40, 80}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "parley", Name: name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "parley", Name: name, Help: help, Buckets: seconds}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "parley", Name: name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	return &Metrics{
+		turns:        counter("turns_total", "Answers that ended, by how.", "platform", "bot", "outcome"),
+		firstToken:   histogram("first_token_seconds", "From taking a message up to the model's first token.", "provider"),
+		firstVisible: histogram("first_visible_seconds", "From the model's first token to the posted first words.", "platform"),
+		finalDelay:   histogram("final_seconds", "From the model's last token to the confirmed final text.", "platform"),
+		edits:        counter("platform_calls_total", "Posts and edits, by what they were for.", "platform", "call", "purpose"),
+		limited:      counter("platform_429_total", "Times a platform said it is too much.", "platform", "call"),
+		budget:       gauge("platform_budget_calls", "Calls per minute believed to be allowed.", "budget"),
+		errors:       counter("provider_errors_total", "Failed model requests, by kind.", "provider", "kind"),
+		tokens:       counter("tokens_total", "Tokens as the endpoint reports them, or estimated.", "provider", "direction"),
+		received:     histogram("received_seconds", "From a platform's delivery to being stored.", "platform"),
+		running:      gauge("answers_running", "Answers being written now.", "platform"),
+	}
+}
+
+// Turn counts one ended answer: outcome is "answered", "failed", "stopped",
+// "refused" or "handed_over".
+func (m *Metrics) Turn(platform, bot, outcome string) {
+	if m != nil {
+		m.turns.WithLabelValues(platform, bot, outcome).Inc()
+	}
+}
+
+// FirstToken observes the wait for a model's first token.
+func (m *Metrics) FirstToken(provider string, d time.Duration) {
+	if m != nil {
+		m.firstToken.WithLabelValues(provider).Observe(d.Seconds())
+	}
+}
+
+// FirstVisible observes first token → posted first words.
+func (m *Metrics) FirstVisible(platform string, d time.Duration) {
+	if m != nil {
+		m.firstVisible.WithLabelValues(platform).Observe(d.Seconds())
+	}
+}
+
+// Final observes last token → confirmed final text.
+func (m *Metrics) Final(platform string, d time.Duration) {
+	if m != nil {
+		m.finalDelay.WithLabelValues(platform).Observe(d.Seconds())
+	}
+}
+
+// Call counts one platform call: call is "post", "edit" or "upload", purpose
+// "first", "growth", "final" or "continuation".
+func (m *Metrics) Call(platform, call, purpose string) {
+	if m != nil {
+		m.edits.WithLabelValues(platform, call, purpose).Inc()
+	}
+}
+
+// Limited counts one 429.
+func (m *Metrics) Limited(platform, call string) {
+	if m != nil {
+		m.limited.WithLabelValues(platform, call).Inc()
+	}
+}
+
+// Budget records the calls per minute now believed to be allowed by a budget.
+func (m *Metrics) Budget(key string, perMinute float64) {
+	if m != nil {
+		m.budget.WithLabelValues(key).Set(perMinute)
+	}
+}
+
+// ProviderError counts one failed model request.
+func (m *Metrics) ProviderError(provider, kind string) {
+	if m != nil {
+		m.errors.WithLabelValues(provider, kind).Inc()
+	}
+}
+
+// Tokens counts tokens in and out.
+func (m *Metrics) Tokens(provider string, in, out int) {
+	if m != nil {
+		m.tokens.WithLabelValues(provider, "in").Add(float64(in))
+		m.tokens.WithLabelValues(provider, "out").Add(float64(out))
+	}
+}
+
+// Received observes how long a platform waited to be told "received".
+func (m *Metrics) Received(platform string, d time.Duration) {
+	if m != nil {
+		m.received.WithLabelValues(platform).Observe(d.Seconds())
+	}
+}
+
+// Running adds delta to the answers being written.
+func (m *Metrics) Running(platform string, delta int) {
+	if m != nil {
+		m.running.WithLabelValues(platform).Add(float64(delta))
+	}
+}
