@@ -104,6 +104,14 @@ type Content struct {
 	Stop string
 	// Final says that no edit is planned after this one.
 	Final bool
+	// Menu and Buttons are controls below the text: a command answered after a
+	// mention brings them.
+	Menu    *Menu
+	Buttons []Button
+	// Only, when set, is the id of the person the message is for. Where the
+	// platform can, nobody else sees it (Slack, in the thread); elsewhere it is
+	// an ordinary reply that pings nobody. Such a message cannot be edited.
+	Only string
 }
 
 // Receipt is what the platform said when a call succeeded.
