@@ -76,11 +76,22 @@ type Message struct {
 	Trigger Trigger   `json:"trigger"`
 	Text    string    `json:"text"` // Markdown as the person meant it: the bot's own mention removed, platform markup translated
 	Files   []File    `json:"files,omitempty"`
+	ReplyTo MessageID `json:"reply_to,omitempty"` // the message this one answers (Discord replies)
 	At      time.Time `json:"at"`
 	FromBot bool      `json:"from_bot,omitempty"` // in History only: written by this app
 	// Notes is for the adapter's own Responder: what it needs to answer in any
 	// process, meaningless to others.
 	Notes map[string]string `json:"notes,omitempty"`
+}
+
+// Lane is what m waits behind: messages of one lane are answered one after the
+// other. A thread or direct message is one lane; in a plain channel each person
+// has a lane, so that people do not wait for each other.
+func (m Message) Lane() string {
+	if m.Place.Direct || m.Place.Thread != "" {
+		return m.Place.Conversation()
+	}
+	return m.Place.Conversation() + "#" + m.Author.ID
 }
 
 // File is an attachment a person sent along.
