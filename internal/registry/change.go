@@ -1,0 +1,246 @@
+// Changes: each is one compare-and-set on the version, so that two replicas
+// never lose each other's, and is announced to all.
+
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/provider"
+)
+
+// ErrBusy says that others changed the registry so often that this change found
+// no gap; trying again helps.
+var ErrBusy = errors.New("the registry is being changed by others; try again")
+
+// BuiltinError says that a built-in provider cannot be removed.
+type BuiltinError struct{ ID string }
+
+func (e *BuiltinError) Error() string {
+	return fmt.Sprintf("provider %q is built in: it goes away when its environment variable is unset", e.ID)
+}
+
+// commit writes a list of (operation, key number, field, value) if the version
+// is still the expected one, counts it up and tells everyone. It returns the
+// new version, or 0 when the version was another.
+const commit = `
+local version = redis.call('GET', KEYS[1]) or ''
+if version ~= ARGV[1] then return 0 end
+for i = 3, #ARGV, 4 do
+  local op, key, field, value = ARGV[i], KEYS[tonumber(ARGV[i+1])], ARGV[i+2], ARGV[i+3]
+  if op == 'hset' then redis.call('HSET', key, field, value)
+  elseif op == 'hdel' then redis.call('HDEL', key, field)
+  elseif op == 'set' then redis.call('SET', key, value) end
+end
+local next = redis.call('INCR', KEYS[1])
+redis.call('PUBLISH', ARGV[2], tostring(next))
+return next`
+
+// change collects the writes of one commit.
+type change struct {
+	r    *Registry
+	keys []string
+	args []any
+}
+
+func (c *change) add(op, key, field, value string) {
+	i := slices.Index(c.keys, key)
+	if i < 0 {
+		c.keys = append(c.keys, key)
+		i = len(c.keys) - 1
+	}
+	c.args = append(c.args, op, strconv.Itoa(i+1), field, value)
+}
+
+func (c *change) set(key, field, value string) { c.add("hset", key, field, value) }
+func (c *change) remove(key, field string)     { c.add("hdel", key, field, "") }
+
+// attempts bounds how often a change is tried again because another came
+// between reading and writing.
+const attempts = 20
+
+// update runs make on what Redis holds now and commits what it collected,
+// again when another change came first. Collecting nothing writes nothing.
+func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change) error) error {
+	for range attempts {
+		s, err := r.load(ctx)
+		if err != nil {
+			return err
+		}
+		c := &change{r: r, keys: []string{r.keys.version}}
+		if err := plan(s, c); err != nil {
+			return err
+		}
+		if len(c.args) == 0 {
+			return nil
+		}
+		n, err := r.client.Eval(ctx, commit, c.keys, append([]any{s.version, r.keys.channel}, c.args...)...).Int64()
+		if err != nil {
+			return fmt.Errorf("registry: %w", err)
+		}
+		if n == 0 {
+			continue
+		}
+		if _, err := r.load(ctx); err != nil {
+			r.log.Warn("registry stored a change but could not read it back yet", "err", err)
+		}
+		return nil
+	}
+	return ErrBusy
+}
+
+// Put stores p as a custom record; created says that none was stored under its
+// id. It may stand in front of a built-in provider and takes the place of one
+// from the providers file.
+func (r *Registry) Put(ctx context.Context, p provider.Provider) (created bool, err error) {
+	return r.Update(ctx, p.ID, func(Entry, bool) (provider.Provider, error) { return p, nil })
+}
+
+// Update stores as custom record what next makes of the provider there is now:
+// the newest state, not the snapshot, and nobody else's change comes between.
+// next may run several times; its error is returned as it is.
+func (r *Registry) Update(ctx context.Context, id string, next func(old Entry, found bool) (provider.Provider, error)) (created bool, err error) {
+	err = r.update(ctx, func(s *snapshot, c *change) error {
+		old, found := s.find(id)
+		p, err := next(old, found)
+		if err != nil {
+			return err
+		}
+		p.ID = id
+		_, there := s.stored[id]
+		created = !there
+		return c.put(s, p, Custom)
+	})
+	if err == nil {
+		r.log.Info("provider stored", "provider", id, "created", created)
+	}
+	return created, err
+}
+
+// put writes one record and forgets what was learned of the one before.
+func (c *change) put(s *snapshot, p provider.Provider, source string) error {
+	rec := record{provider: p, source: source}
+	if b, ok := s.builtin(p.ID); ok && source == Custom && !p.APIKey.IsZero() &&
+		p.APIKey.Reveal() == b.APIKey.Reveal() && SameServer(p.Endpoint, b.Endpoint) {
+		rec.builtinKey = true
+	}
+	text, err := c.r.encode(rec)
+	if err != nil {
+		return err
+	}
+	c.set(c.r.keys.providers, p.ID, text)
+	c.forget(s, p.ID)
+	return nil
+}
+
+func (c *change) forget(s *snapshot, id string) {
+	for _, field := range slices.Sorted(maps.Keys(s.learned)) {
+		if strings.HasPrefix(field, id+"/") {
+			c.remove(c.r.keys.learned, field)
+		}
+	}
+}
+
+// Remove deletes a stored record and reports whether there was one. A built-in
+// provider behind it is there again; one without a stored record gives
+// *BuiltinError.
+func (r *Registry) Remove(ctx context.Context, id string) (bool, error) {
+	removed := false
+	err := r.update(ctx, func(s *snapshot, c *change) error {
+		if _, removed = s.stored[id]; !removed {
+			if _, ok := s.builtin(id); ok {
+				return &BuiltinError{ID: id}
+			}
+			return nil
+		}
+		c.remove(r.keys.providers, id)
+		c.forget(s, id)
+		return nil
+	})
+	if err == nil && removed {
+		r.log.Info("provider removed", "provider", id)
+	}
+	return removed && err == nil, err
+}
+
+// SetDefault makes c the bot's default; nil gives it back its file's.
+func (r *Registry) SetDefault(ctx context.Context, bot string, c *Choice) error {
+	return r.update(ctx, func(s *snapshot, ch *change) error {
+		old, found := s.defaults[bot]
+		switch {
+		case c == nil && found:
+			ch.remove(r.keys.defaults, bot)
+		case c != nil && (!found || old != *c):
+			text, err := json.Marshal(c)
+			if err != nil {
+				return err
+			}
+			ch.set(r.keys.defaults, bot, string(text))
+		}
+		return nil
+	})
+}
+
+// applyFile stores the records of the providers file unless that very content
+// was applied before. Records of an earlier file that are gone from it go.
+func (r *Registry) applyFile(ctx context.Context, file map[string]provider.Provider, digest string) error {
+	if digest == "" {
+		return nil
+	}
+	applied := false
+	err := r.update(ctx, func(s *snapshot, c *change) error {
+		last, err := r.client.Get(ctx, r.keys.digest).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("registry: %w", err)
+		}
+		if applied = last != digest; !applied {
+			return nil
+		}
+		for _, id := range slices.Sorted(maps.Keys(s.stored)) {
+			if _, still := file[id]; !still && s.stored[id].source == File {
+				c.remove(r.keys.providers, id)
+				c.forget(s, id)
+			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(file)) {
+			p := file[id]
+			p.ID = id
+			if err := c.put(s, p, File); err != nil {
+				return err
+			}
+		}
+		c.add("set", r.keys.digest, "", digest)
+		return nil
+	})
+	if err == nil && applied {
+		r.log.Info("providers file applied", "providers", len(file))
+	}
+	return err
+}
+
+// reseal stores records anew that an older key of the ring sealed.
+func (r *Registry) reseal(ctx context.Context) error {
+	return r.update(ctx, func(s *snapshot, c *change) error {
+		for _, id := range slices.Sorted(maps.Keys(s.stored)) {
+			rec := s.stored[id]
+			if !rec.stale || rec.problem != "" {
+				continue
+			}
+			text, err := r.encode(rec)
+			if err != nil {
+				return err
+			}
+			c.set(r.keys.providers, id, text)
+		}
+		return nil
+	})
+}

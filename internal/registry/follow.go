@@ -1,0 +1,153 @@
+// Following the changes of other replicas: a published word makes it quick, a
+// poll makes it certain.
+
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	poll   = time.Second      // how late a change is seen when its word was lost
+	reread = 30 * time.Second // full reading, should the version have gone back
+)
+
+// Run follows the changes of other replicas until ctx ends, which is its only
+// error. While Redis cannot be reached the last snapshot stays.
+func (r *Registry) Run(ctx context.Context) error {
+	sub := r.client.Subscribe(ctx, r.keys.channel)
+	defer func() { _ = sub.Close() }()
+	words := sub.Channel()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	down := false
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case _, ok := <-words:
+			if !ok {
+				words = nil
+			}
+		case <-tick.C:
+		}
+		full := time.Since(last) >= reread
+		if full {
+			last = time.Now()
+		}
+		err := r.follow(ctx, full)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if (err != nil) != down {
+			down = err != nil
+			if down {
+				r.log.Warn("registry cannot follow changes; using what it knows", "err", err)
+			} else {
+				r.log.Info("registry follows changes again")
+			}
+		}
+	}
+}
+
+func (r *Registry) follow(ctx context.Context, full bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if !full {
+		version, err := r.client.Get(ctx, r.keys.version).Result()
+		if err != nil && err != redis.Nil {
+			return err
+		}
+		if version == r.now.Load().version {
+			return nil
+		}
+	}
+	s, err := r.load(ctx)
+	if err != nil {
+		return err
+	}
+	for _, rec := range s.stored {
+		if rec.stale {
+			return r.reseal(ctx)
+		}
+	}
+	return nil
+}
+
+// load reads everything and publishes it as the snapshot. The version is read
+// first, so a snapshot is never older than its version says.
+func (r *Registry) load(ctx context.Context) (*snapshot, error) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	pipe := r.client.Pipeline()
+	version := pipe.Get(ctx, r.keys.version)
+	providers := pipe.HGetAll(ctx, r.keys.providers)
+	defaults := pipe.HGetAll(ctx, r.keys.defaults)
+	learned := pipe.HGetAll(ctx, r.keys.learned)
+	if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	before := r.now.Load()
+	next := &snapshot{
+		version:  version.Val(),
+		builtins: before.builtins,
+		raw:      providers.Val(),
+		stored:   map[string]record{},
+		defaults: map[string]Choice{},
+		learned:  map[string]lesson{},
+	}
+	for id, text := range next.raw {
+		if rec, ok := r.opened(before, id, text); ok {
+			next.stored[id] = rec
+		}
+	}
+	for bot, text := range defaults.Val() {
+		var c Choice
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			r.log.Error("stored default of a bot is not readable", "bot", bot, "err", err)
+			continue
+		}
+		next.defaults[bot] = c
+	}
+	for field, text := range learned.Val() {
+		var l lesson
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			r.log.Error("stored lesson is not readable", "model", field, "err", err)
+			continue
+		}
+		next.learned[field] = l
+	}
+	next.merge()
+	r.now.Store(next)
+	return next, nil
+}
+
+// opened decodes a record, or takes it from the snapshot before when it has
+// not changed. A record this process cannot open, sealed by a replica that was
+// given a newer key first, keeps the secrets known of it.
+func (r *Registry) opened(before *snapshot, id, text string) (record, bool) {
+	known, had := before.stored[id]
+	if had && before.raw[id] == text {
+		return known, true
+	}
+	rec, err := r.decode(id, text)
+	if err != nil {
+		r.log.Error("stored provider is not readable", "provider", id, "err", err)
+		return known, had
+	}
+	if rec.problem == "" {
+		return rec, true
+	}
+	if had && known.problem == "" && fingerprint(known.provider) == fingerprint(rec.provider) {
+		r.log.Warn("stored provider was sealed with a key this process lacks; using the secrets it knows", "provider", id)
+		return known, true
+	}
+	r.log.Error("stored provider cannot be used", "provider", id, "reason", rec.problem)
+	return rec, true
+}

@@ -1,0 +1,221 @@
+// The stored form of a provider: its own type, so that what is shown or logged
+// can never be written back, with every secret sealed for the place it lies at.
+
+package registry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"parley/internal/provider"
+	"parley/internal/secret"
+)
+
+// record is one opened record.
+type record struct {
+	provider provider.Provider
+	source   string
+	// builtinKey says that the API key is the one of the built-in provider with
+	// the same id: it is not copied, so that changing the variable is enough.
+	builtinKey bool
+	problem    string
+	stale      bool // sealed with an older key
+}
+
+// stored is a record as it lies in Redis.
+type stored struct {
+	Version    int    `json:"v"`
+	Source     string `json:"source"`
+	Plain      plain  `json:"record"`
+	BuiltinKey bool   `json:"builtinKey,omitempty"`
+	Sealed     []byte `json:"sealed,omitempty"` // secrets, sealed for this place
+}
+
+// plain is what of a provider may be read in Redis.
+type plain struct {
+	Name           string            `json:"name"`
+	Endpoint       string            `json:"endpoint"`
+	Models         []provider.Model  `json:"models,omitempty"`
+	Discover       bool              `json:"discover,omitempty"`
+	APIStyle       string            `json:"apiStyle,omitempty"`
+	Pricing        *provider.Pricing `json:"pricing,omitempty"`
+	MaxInput       int               `json:"maxInput,omitempty"`
+	AddParams      json.RawMessage   `json:"addParams,omitempty"`
+	DropParams     []string          `json:"dropParams,omitempty"`
+	Preset         string            `json:"preset,omitempty"`
+	Endpoints      []string          `json:"endpoints,omitempty"`
+	MaxConcurrent  int               `json:"maxConcurrent,omitempty"`
+	SilenceTimeout int               `json:"silenceTimeout,omitempty"`
+	TLS            *provider.TLS     `json:"tls,omitempty"`
+}
+
+// secrets is what is sealed. A proxy's URL may hold a password.
+type secrets struct {
+	APIKey  string            `json:"apiKey,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Proxy   string            `json:"proxy,omitempty"`
+}
+
+const storedVersion = 1
+
+func plainOf(p provider.Provider) (plain, error) {
+	out := plain{
+		Name: p.Name, Endpoint: p.Endpoint, Models: p.Models.List, Discover: p.Models.Discover,
+		APIStyle: p.APIStyle, Pricing: p.Pricing, MaxInput: p.MaxInput, DropParams: p.DropParams,
+		Preset: p.Preset, Endpoints: p.Endpoints, MaxConcurrent: p.MaxConcurrent,
+		SilenceTimeout: p.SilenceTimeout, TLS: p.TLS,
+	}
+	if len(p.AddParams) > 0 {
+		params, err := json.Marshal(p.AddParams)
+		if err != nil {
+			return plain{}, fmt.Errorf("addParams: %w", err)
+		}
+		out.AddParams = params
+	}
+	return out, nil
+}
+
+func (s plain) provider(id string) (provider.Provider, error) {
+	p := provider.Provider{
+		ID: id, Name: s.Name, Endpoint: s.Endpoint,
+		Models:   provider.Models{List: s.Models, Discover: s.Discover},
+		APIStyle: s.APIStyle, Pricing: s.Pricing, MaxInput: s.MaxInput, DropParams: s.DropParams,
+		Preset: s.Preset, Endpoints: s.Endpoints, MaxConcurrent: s.MaxConcurrent,
+		SilenceTimeout: s.SilenceTimeout, TLS: s.TLS,
+	}
+	if len(s.AddParams) > 0 {
+		d := json.NewDecoder(bytes.NewReader(s.AddParams))
+		d.UseNumber() // a large seed must come back as it went
+		if err := d.Decode(&p.AddParams); err != nil {
+			return p, fmt.Errorf("addParams: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// where names the place a record's secrets are sealed for.
+func (k keys) where(id string) string { return k.providers + "/" + id }
+
+// encode makes the stored form of rec.
+func (r *Registry) encode(rec record) (string, error) {
+	p := rec.provider
+	open, err := plainOf(p)
+	if err != nil {
+		return "", err
+	}
+	s := stored{Version: storedVersion, Source: rec.source, Plain: open, BuiltinKey: rec.builtinKey}
+	sec := secrets{Proxy: p.Proxy}
+	if !rec.builtinKey {
+		sec.APIKey = p.APIKey.Reveal()
+	}
+	for name, value := range p.ExtraHeaders {
+		if sec.Headers == nil {
+			sec.Headers = map[string]string{}
+		}
+		sec.Headers[name] = value.Reveal()
+	}
+	if sec.APIKey != "" || sec.Proxy != "" || len(sec.Headers) > 0 {
+		text, err := json.Marshal(sec)
+		if err != nil {
+			return "", fmt.Errorf("secrets of %q: %w", p.ID, err)
+		}
+		s.Sealed = r.ring.Seal(text, r.keys.where(p.ID))
+	}
+	out, err := json.Marshal(s)
+	return string(out), err
+}
+
+// decode opens a stored record. One whose secrets do not open is returned with
+// a problem, so that it is seen and can be put anew.
+func (r *Registry) decode(id, text string) (record, error) {
+	var s stored
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return record{}, fmt.Errorf("stored provider %q: %w", id, err)
+	}
+	if s.Version != storedVersion {
+		return record{}, fmt.Errorf("stored provider %q: its format %d is newer than this parley", id, s.Version)
+	}
+	p, err := s.Plain.provider(id)
+	if err != nil {
+		return record{}, fmt.Errorf("stored provider %q: %w", id, err)
+	}
+	rec := record{provider: p, source: s.Source, builtinKey: s.BuiltinKey}
+	if len(s.Sealed) == 0 {
+		return rec, nil
+	}
+	text2, stale, err := r.ring.Open(s.Sealed, r.keys.where(id))
+	if err != nil {
+		rec.problem = "its secrets cannot be opened with the keys in MASTER_KEYS: add the key that sealed them, or put the provider anew"
+		return rec, nil
+	}
+	var sec secrets
+	if err := json.Unmarshal(text2, &sec); err != nil {
+		return record{}, fmt.Errorf("stored provider %q: its secrets are not readable", id)
+	}
+	rec.stale = stale
+	rec.provider.APIKey = secret.New(sec.APIKey)
+	rec.provider.Proxy = sec.Proxy
+	for name, value := range sec.Headers {
+		if rec.provider.ExtraHeaders == nil {
+			rec.provider.ExtraHeaders = map[string]secret.Text{}
+		}
+		rec.provider.ExtraHeaders[name] = secret.New(value)
+	}
+	return rec, nil
+}
+
+// entry is what readers see of rec beside the built-in providers of s.
+func (rec record) entry(s *snapshot) Entry {
+	e := Entry{Provider: rec.provider, Source: rec.source, Problem: rec.problem}
+	if !rec.builtinKey {
+		return e
+	}
+	if b, ok := s.builtin(rec.provider.ID); ok && SameServer(b.Endpoint, e.Endpoint) && !b.APIKey.IsZero() {
+		e.APIKey = b.APIKey
+		return e
+	}
+	e.Problem = "it uses the API key of the built-in provider, whose variable is no longer set: set it, or put the provider with a key"
+	return e
+}
+
+// fingerprint names the content of a record without its secrets, so that what
+// was learned of one record is not believed of another.
+func fingerprint(p provider.Provider) string {
+	open, err := plainOf(p)
+	if err != nil {
+		return ""
+	}
+	text, err := json.Marshal(open)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// SameServer reports whether two endpoint URLs have scheme, host and port in
+// common, so that a stored secret may stay when one replaces the other.
+func SameServer(a, b string) bool {
+	ua, errA := url.Parse(a)
+	ub, errB := url.Parse(b)
+	if errA != nil || errB != nil || ua.Host == "" || ub.Host == "" {
+		return false
+	}
+	return strings.EqualFold(ua.Scheme, ub.Scheme) &&
+		strings.EqualFold(ua.Hostname(), ub.Hostname()) && port(ua) == port(ub)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	if strings.EqualFold(u.Scheme, "https") {
+		return "443"
+	}
+	return "80"
+}

@@ -1,0 +1,175 @@
+// Package registry knows every provider and who uses which: the records in
+// Redis with their secrets sealed, the built-in ones beside them, the choices
+// made for channels and threads, and what was learned of an endpoint. Reading
+// costs nothing: a snapshot follows the changes of every replica and outlives
+// an outage of Redis.
+package registry
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/provider"
+	"parley/internal/secret"
+)
+
+// The sources of a provider record.
+const (
+	Builtin = "builtin" // known by id, usable because its variable is set
+	File    = "file"    // from PROVIDERS_FILE, not changed since
+	Custom  = "custom"  // put by a person; may stand in front of a built-in one
+)
+
+// Entry is a provider and where it comes from.
+type Entry struct {
+	provider.Provider
+	Source string // Builtin, File or Custom
+	// Problem says, for a person, why the record cannot be used as it stands
+	// (its secrets do not open); empty when it can.
+	Problem string
+}
+
+// Options is what a Registry needs. All but Builtins, File and FileDigest are
+// required.
+type Options struct {
+	Client redis.UniversalClient
+	Prefix string // first part of every key
+	Ring   *secret.Ring
+	Log    *slog.Logger
+	// Builtins are the providers usable without a record.
+	Builtins []provider.Provider
+	// File is the parsed PROVIDERS_FILE and FileDigest names its content; the
+	// file is applied by Open when the digest is not the one applied last.
+	File       map[string]provider.Provider
+	FileDigest string
+}
+
+// Registry is safe for use by many goroutines.
+type Registry struct {
+	client redis.UniversalClient
+	keys   keys
+	ring   *secret.Ring
+	log    *slog.Logger
+
+	loading sync.Mutex // one load at a time, so that snapshots only move forward
+	now     atomic.Pointer[snapshot]
+}
+
+// snapshot is everything readers ask for, never changed once published.
+type snapshot struct {
+	version  string
+	builtins []provider.Provider
+	stored   map[string]record // as in Redis, secrets opened
+	raw      map[string]string // as in Redis, to see what changed
+	defaults map[string]Choice
+	learned  map[string]lesson
+
+	entries []Entry // built-in and stored, by id
+}
+
+// keys are the registry's names in Redis; all share one hash tag.
+type keys struct {
+	version, providers, defaults, learned, digest, channel, bindings, bots string
+}
+
+func newKeys(prefix string) keys {
+	base := prefix + ":{registry}:"
+	return keys{
+		version:   base + "version",
+		providers: base + "providers",
+		defaults:  base + "defaults",
+		learned:   base + "learned",
+		digest:    base + "file-digest",
+		channel:   base + "changed",
+		bindings:  base + "bindings:",
+		bots:      base + "bots:",
+	}
+}
+
+// Open reads the registry and applies the providers file where its content has
+// changed since it was last applied.
+func Open(ctx context.Context, o Options) (*Registry, error) {
+	if len(o.File) > 0 && o.FileDigest == "" {
+		return nil, errors.New("registry: a providers file needs a digest")
+	}
+	r := &Registry{client: o.Client, keys: newKeys(o.Prefix), ring: o.Ring, log: o.Log}
+	r.now.Store(&snapshot{builtins: slices.Clone(o.Builtins)})
+	if _, err := r.load(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.applyFile(ctx, o.File, o.FileDigest); err != nil {
+		return nil, err
+	}
+	return r, r.reseal(ctx)
+}
+
+// Providers lists every provider, sorted by id. It is a snapshot shared with
+// others: do not change it.
+func (r *Registry) Providers() []Entry { return r.now.Load().entries }
+
+// Provider returns the provider with this id.
+func (r *Registry) Provider(id string) (Entry, bool) { return r.now.Load().find(id) }
+
+// Default is the operator's choice for a bot, in place of its file's.
+func (r *Registry) Default(bot string) (Choice, bool) {
+	c, ok := r.now.Load().defaults[bot]
+	return c, ok
+}
+
+// SetBuiltins replaces the built-in providers of this process, for those that
+// come and go with a server that answers.
+func (r *Registry) SetBuiltins(list []provider.Provider) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	next := *r.now.Load()
+	next.builtins = slices.Clone(list)
+	next.merge()
+	r.now.Store(&next)
+}
+
+func (s *snapshot) find(id string) (Entry, bool) {
+	i, ok := slices.BinarySearchFunc(s.entries, id, func(e Entry, id string) int {
+		switch {
+		case e.ID < id:
+			return -1
+		case e.ID > id:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return Entry{}, false
+	}
+	return s.entries[i], true
+}
+
+func (s *snapshot) builtin(id string) (provider.Provider, bool) {
+	for _, p := range s.builtins {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return provider.Provider{}, false
+}
+
+// merge lays the stored records over the built-in ones.
+func (s *snapshot) merge() {
+	all := map[string]Entry{}
+	for _, p := range s.builtins {
+		all[p.ID] = Entry{Provider: p, Source: Builtin}
+	}
+	for id, rec := range s.stored {
+		all[id] = rec.entry(s)
+	}
+	s.entries = make([]Entry, 0, len(all))
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		s.entries = append(s.entries, all[id])
+	}
+}
