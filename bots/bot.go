@@ -22,6 +22,14 @@ type Bot struct {
 	Slack       Slack
 	Discord     Discord
 	File        string // where it was read from, for messages to the operator
+	Skipped     []Skipped
+}
+
+// Skipped is a platform section that is there but whose tokens are all empty:
+// the bot runs without that platform, and the operator is told in one line.
+type Skipped struct {
+	Platform  string   // "slack", "discord"
+	Variables []string // to set, as the section names them; empty where it names none
 }
 
 // ModelRef names a model of a provider, written "provider/model"; the model may

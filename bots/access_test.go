@@ -1,0 +1,165 @@
+package bots_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"parley/bots"
+)
+
+func bot(a bots.Access) *bots.Bot {
+	return &bots.Bot{ID: "helper", Name: "Helper", Access: a}
+}
+
+func TestMay(t *testing.T) {
+	users, groups, channels := []string{"U1"}, []string{"S1"}, []string{"C1"}
+	for name, c := range map[string]struct {
+		access bots.Access
+		person bots.Person
+		want   bool
+	}{
+		"everyone":                       {bots.Access{}, bots.Person{ID: "U9"}, true},
+		"named user":                     {bots.Access{Users: users}, bots.Person{ID: "U1"}, true},
+		"other user":                     {bots.Access{Users: users}, bots.Person{ID: "U2"}, false},
+		"group":                          {bots.Access{Groups: groups}, bots.Person{ID: "U2", Groups: []string{"S0", "S1"}}, true},
+		"not in the group":               {bots.Access{Groups: groups}, bots.Person{ID: "U2", Groups: []string{"S0"}}, false},
+		"users and groups add up: user":  {bots.Access{Users: users, Groups: groups}, bots.Person{ID: "U1"}, true},
+		"users and groups add up: group": {bots.Access{Users: users, Groups: groups}, bots.Person{ID: "U2", Groups: groups}, true},
+		"users and groups: neither":      {bots.Access{Users: users, Groups: groups}, bots.Person{ID: "U2"}, false},
+		"channel":                        {bots.Access{Channels: channels}, bots.Person{ID: "U2", Channel: "C1"}, true},
+		"other channel":                  {bots.Access{Channels: channels}, bots.Person{ID: "U2", Channel: "C2"}, false},
+		"channels narrows":               {bots.Access{Users: users, Channels: channels}, bots.Person{ID: "U1", Channel: "C2"}, false},
+		"channel does not open":          {bots.Access{Users: users, Channels: channels}, bots.Person{ID: "U2", Channel: "C1"}, false},
+		"both":                           {bots.Access{Users: users, Channels: channels}, bots.Person{ID: "U1", Channel: "C1"}, true},
+		"an admin is no exception":       {bots.Access{Users: users}, bots.Person{ID: "U2", Admin: true}, false},
+		"nobody in particular":           {bots.Access{Users: []string{""}}, bots.Person{}, false},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, bot(c.access).May(c.person), c.want) })
+	}
+}
+
+func TestMayModelTheFirstMatchDecides(t *testing.T) {
+	b := bot(bots.Access{Models: []bots.ModelRule{
+		{Match: "lab/legal-*", Groups: []string{"S1"}},
+		{Match: "lab/*", Users: []string{"U1"}},
+		{Match: "*/secret", Users: []string{"U1"}},
+	}})
+	inGroup, named, other := bots.Person{ID: "U5", Groups: []string{"S1"}}, bots.Person{ID: "U1"}, bots.Person{ID: "U9"}
+	for _, c := range []struct {
+		provider, model string
+		person          bots.Person
+		want            bool
+	}{
+		{"lab", "legal-7b", inGroup, true},
+		{"lab", "legal-7b", named, false}, // a later rule does not help
+		{"lab", "qwen", named, true},
+		{"lab", "qwen", inGroup, false},
+		{"lab", "a/b/c", other, false}, // * also matches /
+		{"lab", "LEGAL-7B", named, false},
+		{"corp", "gpt-4o", other, true}, // no rule: everyone
+		{"corp", "x/secret", other, false},
+	} {
+		t.Run(c.provider+"/"+c.model+" "+c.person.ID, func(t *testing.T) {
+			expect(t, b.MayModel(bots.ModelRef{Provider: c.provider, Model: c.model}, c.person), c.want)
+		})
+	}
+}
+
+func TestMaySwitch(t *testing.T) {
+	admins := bots.Access{Switch: bots.SwitchAdmins, Admins: []string{"U1"}}
+	for name, c := range map[string]struct {
+		access bots.Access
+		person bots.Person
+		own    bool
+		want   bool
+	}{
+		"everyone":         {bots.Access{Switch: bots.SwitchEveryone}, bots.Person{ID: "U9"}, false, true},
+		"admins: other":    {admins, bots.Person{ID: "U9"}, false, false},
+		"admins: named":    {admins, bots.Person{ID: "U1"}, false, true},
+		"admins: of all":   {admins, bots.Person{ID: "U9", Admin: true}, false, true},
+		"one's own always": {admins, bots.Person{ID: "U9"}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, bot(c.access).MaySwitch(c.person, c.own), c.want) })
+	}
+}
+
+func TestMayAdminister(t *testing.T) {
+	b := bot(bots.Access{Admins: []string{"U1"}})
+	expect(t, b.MayAdminister(bots.Person{ID: "U1"}), true)
+	expect(t, b.MayAdminister(bots.Person{ID: "U2", Admin: true}), true)
+	expect(t, b.MayAdminister(bots.Person{ID: "U2"}), false)
+	expect(t, b.MayAdminister(bots.Person{}), false)
+}
+
+// expect checks a decision, and that a refusal is one sentence that says who
+// can help.
+func expect(t *testing.T, err error, want bool) {
+	t.Helper()
+	if (err == nil) != want {
+		t.Fatalf("allowed %v, want %v (%v)", err == nil, want, err)
+	}
+	if err == nil {
+		return
+	}
+	text := err.Error()
+	if !strings.Contains(text, "a workspace admin") || !strings.HasSuffix(text, ".") || strings.Count(text, ". ") > 0 {
+		t.Errorf("not one sentence that says who can help: %q", text)
+	}
+}
+
+func TestARefusalNamesTheBotsAdmins(t *testing.T) {
+	b := bot(bots.Access{Users: []string{"U1"}, Admins: []string{"UA", "UB", "UC", "UD"}})
+	r, ok := errors.AsType[*bots.Refusal](b.May(bots.Person{ID: "U2"}))
+	if !ok {
+		t.Fatal("no *Refusal")
+	}
+	if got := r.Error(); !strings.Contains(got, "UA, UB, UC or a workspace admin") {
+		t.Errorf("got %q", got)
+	}
+	if got := r.Sentence(func(id string) string { return "<@" + id + ">" }); !strings.Contains(got, "ask <@UA>, <@UB>, <@UC> or a workspace admin") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNeedsGroups(t *testing.T) {
+	for want, list := range map[bool][]bots.Access{
+		false: {{}, {Users: []string{"U1"}}, {Models: []bots.ModelRule{{Match: "*", Users: []string{"U1"}}}}},
+		true:  {{Groups: []string{"S1"}}, {Models: []bots.ModelRule{{Match: "*", Groups: []string{"S1"}}}}},
+	} {
+		for _, a := range list {
+			if got := bot(a).NeedsGroups(); got != want {
+				t.Errorf("%+v: %v", a, got)
+			}
+		}
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for _, c := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"lab/legal-*", "lab/legal-7b", true}, {"lab/legal-*", "lab/legal-", true}, {"lab/legal-*", "lab/law", false},
+		{"*", "", true}, {"*", "a/b/c", true}, {"", "", true}, {"", "a", false},
+		{"a*c", "a/b/c", true}, {"a*c", "ac", true}, {"a*c", "ab", false}, {"a*a", "a", false},
+		{"*b*", "abc", true}, {"*b*b*", "abc", false}, {"**", "x", true}, {"a*b*c", "aXbYbZc", true},
+		{"a.c", "abc", false}, {"[ab]", "a", false}, {"a?", "ab", false}, {"Lab/*", "lab/X", true},
+	} {
+		if got := bots.Glob(c.pattern, c.s); got != c.want {
+			t.Errorf("Glob(%q, %q) = %v", c.pattern, c.s, got)
+		}
+	}
+}
+
+func TestParseModelRef(t *testing.T) {
+	for in, want := range map[string]bots.ModelRef{
+		"lab/qwen3-8b": {Provider: "lab", Model: "qwen3-8b"}, "or/meta/llama": {Provider: "or", Model: "meta/llama"},
+		"lab": {}, "lab/": {}, "/x": {}, "Lab/x": {},
+	} {
+		got, ok := bots.ParseModelRef(in)
+		if got != want || ok != (want != bots.ModelRef{}) {
+			t.Errorf("%q: %+v %v", in, got, ok)
+		}
+	}
+}

@@ -1,0 +1,312 @@
+// The fields of a definition file and the values they may hold.
+
+package bots
+
+import (
+	"encoding/hex"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"parley/internal/secret"
+)
+
+// DefaultMaxMessages is how many messages one answer may fill when the
+// definition does not say.
+const DefaultMaxMessages = 30
+
+// Values of Access.Switch.
+const (
+	SwitchEveryone = "everyone"
+	SwitchAdmins   = "admins"
+)
+
+var (
+	idGrammar     = regexp.MustCompile(`^[a-z0-9-]+$`)
+	personGrammar = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
+	prefixGrammar = regexp.MustCompile(`^[a-z0-9_-]{0,20}$`)
+	efforts       = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
+)
+
+// definition is a Bot on its way, with what the rules across bots need.
+type definition struct {
+	Bot
+	lines                   map[string]int // of the fields at the top
+	slackLines              map[string]int
+	discordLines            map[string]int
+	slackToken, discordText raw
+}
+
+// bot reads the whole definition.
+func (r *reader) bot(root *yaml.Node) definition {
+	d := definition{Bot: Bot{MaxMessages: DefaultMaxMessages, Access: Access{Switch: SwitchEveryone}, File: r.file}}
+	b := &d.Bot
+	d.lines = r.mapping(root, "", fields{
+		"id":          func(n *yaml.Node) { b.ID = r.id(n, "id") },
+		"name":        func(n *yaml.Node) { b.Name = strings.TrimSpace(r.text(n, "name")) },
+		"description": func(n *yaml.Node) { b.Description = strings.TrimSpace(r.text(n, "description")) },
+		"provider":    func(n *yaml.Node) { b.Provider = r.id(n, "provider") },
+		"model":       func(n *yaml.Node) { b.Model = r.model(n, "model") },
+		"fallbacks": func(n *yaml.Node) {
+			r.list(n, "fallbacks", func(n *yaml.Node, at string) { b.Fallbacks = append(b.Fallbacks, r.ref(n, at)) })
+		},
+		"system": func(n *yaml.Node) { b.System = r.text(n, "system") },
+		"params": func(n *yaml.Node) { b.Params = r.params(n) },
+		"max_messages": func(n *yaml.Node) {
+			if v := r.integer(n, "max_messages", 1); v != nil {
+				b.MaxMessages = *v
+			}
+		},
+		"access":  func(n *yaml.Node) { b.Access = r.access(n) },
+		"default": func(n *yaml.Node) { b.Default = r.boolean(n, "default") },
+		"slack":   func(n *yaml.Node) { r.slack(n, &d) },
+		"discord": func(n *yaml.Node) { r.discord(n, &d) },
+	})
+	if root.Kind != yaml.MappingNode {
+		return d
+	}
+	for _, name := range []string{"id", "provider", "model"} {
+		if d.lines[name] == 0 {
+			r.failAt(root.Line, "required field %q is missing", name)
+		}
+	}
+	if b.Name == "" {
+		b.Name = b.ID
+	}
+	return d
+}
+
+// id reads a bot or provider id.
+func (r *reader) id(n *yaml.Node, path string) string {
+	before := len(r.problems)
+	v := r.text(n, path)
+	switch {
+	case len(r.problems) > before:
+	case strings.Contains(v, "${"):
+		r.fail(n, "%s: ${NAME} is taken from the environment in slack and discord values only", path)
+	case !idGrammar.MatchString(v):
+		r.fail(n, "%s %q may hold only lowercase letters, digits and hyphens", path, clip(v))
+	}
+	return v
+}
+
+func (r *reader) model(n *yaml.Node, path string) string {
+	before := len(r.problems)
+	v := strings.TrimSpace(r.text(n, path))
+	switch {
+	case len(r.problems) > before:
+	case strings.Contains(v, "${"):
+		r.fail(n, "%s: ${NAME} is taken from the environment in slack and discord values only", path)
+	case v == "":
+		r.fail(n, "%s is empty", path)
+	case strings.ContainsAny(v, "\r\n\t"):
+		r.fail(n, "%s must be one line", path)
+	}
+	return v
+}
+
+func (r *reader) ref(n *yaml.Node, path string) ModelRef {
+	v := r.model(n, path)
+	ref, ok := ParseModelRef(v)
+	if v != "" && !ok {
+		r.fail(n, "%s %q must be provider/model, for example openai/gpt-4o", path, clip(v))
+	}
+	return ref
+}
+
+// ParseModelRef reads "provider/model"; what follows the first slash is the
+// model. It reports false when either part is missing or the provider is no id.
+func ParseModelRef(s string) (ModelRef, bool) {
+	provider, model, ok := strings.Cut(s, "/")
+	if !ok || model == "" || !idGrammar.MatchString(provider) {
+		return ModelRef{}, false
+	}
+	return ModelRef{Provider: provider, Model: model}, true
+}
+
+// params reads the sampling parameters. The ranges are OpenAI's; an endpoint
+// that takes less says so itself.
+func (r *reader) params(n *yaml.Node) Params {
+	var p Params
+	r.mapping(n, "params", fields{
+		"temperature":       func(n *yaml.Node) { p.Temperature = r.number(n, "params.temperature", 0, 2) },
+		"top_p":             func(n *yaml.Node) { p.TopP = r.number(n, "params.top_p", 0, 1) },
+		"frequency_penalty": func(n *yaml.Node) { p.FrequencyPenalty = r.number(n, "params.frequency_penalty", -2, 2) },
+		"presence_penalty":  func(n *yaml.Node) { p.PresencePenalty = r.number(n, "params.presence_penalty", -2, 2) },
+		"max_tokens":        func(n *yaml.Node) { p.MaxTokens = r.integer(n, "params.max_tokens", 1) },
+		"stop":              func(n *yaml.Node) { p.Stop = r.stop(n) },
+		"response_format":   func(n *yaml.Node) { p.ResponseFormat = r.responseFormat(n) },
+		"reasoning_effort": func(n *yaml.Node) {
+			v := r.text(n, "params.reasoning_effort")
+			if !slices.Contains(efforts, v) {
+				r.fail(n, "params.reasoning_effort must be one of %s%s", strings.Join(efforts, ", "), got(n))
+			}
+			p.ReasoningEffort = &v
+		},
+	})
+	return p
+}
+
+// stop takes one text too, as OpenAI's API does.
+func (r *reader) stop(n *yaml.Node) []string {
+	var out []string
+	one := func(n *yaml.Node, at string) {
+		v := r.text(n, at)
+		if n.Kind == yaml.ScalarNode && n.Value == "" {
+			r.fail(n, "%s is empty", at)
+		}
+		out = append(out, v)
+	}
+	if n.Kind == yaml.ScalarNode {
+		one(n, "params.stop")
+		return out
+	}
+	r.list(n, "params.stop", one)
+	return out
+}
+
+func (r *reader) responseFormat(n *yaml.Node) map[string]any {
+	v := r.object(n, "params.response_format")
+	if v == nil {
+		return nil
+	}
+	if kind, ok := v["type"].(string); !ok || kind == "" {
+		r.fail(n, "params.response_format needs a type, for example {type: json_object}")
+	}
+	return v
+}
+
+func (r *reader) access(n *yaml.Node) Access {
+	a := Access{Switch: SwitchEveryone}
+	seen := r.mapping(n, "access", fields{
+		"users":    func(n *yaml.Node) { a.Users = r.ids(n, "access.users") },
+		"groups":   func(n *yaml.Node) { a.Groups = r.ids(n, "access.groups") },
+		"channels": func(n *yaml.Node) { a.Channels = r.ids(n, "access.channels") },
+		"admins":   func(n *yaml.Node) { a.Admins = r.ids(n, "access.admins") },
+		"switch": func(n *yaml.Node) {
+			a.Switch = r.text(n, "access.switch")
+			if a.Switch != SwitchEveryone && a.Switch != SwitchAdmins {
+				r.fail(n, "access.switch must be %s or %s%s", SwitchEveryone, SwitchAdmins, got(n))
+			}
+		},
+		"models": func(n *yaml.Node) {
+			r.list(n, "access.models", func(n *yaml.Node, at string) { a.Models = append(a.Models, r.rule(n, at)) })
+		},
+	})
+	// A list that is there but names nobody could mean everyone or no one.
+	if line := max(seen["users"], seen["groups"]); line > 0 && len(a.Users)+len(a.Groups) == 0 {
+		r.failAt(line, "access names no user and no group: leave both out to let everyone in")
+	}
+	if line := seen["channels"]; line > 0 && len(a.Channels) == 0 {
+		r.failAt(line, "access.channels is empty: leave it out to allow every channel")
+	}
+	return a
+}
+
+func (r *reader) rule(n *yaml.Node, path string) ModelRule {
+	var m ModelRule
+	seen := r.mapping(n, path, fields{
+		"match":  func(n *yaml.Node) { m.Match = r.model(n, path+".match") },
+		"users":  func(n *yaml.Node) { m.Users = r.ids(n, path+".users") },
+		"groups": func(n *yaml.Node) { m.Groups = r.ids(n, path+".groups") },
+	})
+	if n.Kind != yaml.MappingNode {
+		return m
+	}
+	if seen["match"] == 0 {
+		r.fail(n, "%s needs match, for example \"lab/legal-*\"", path)
+	}
+	if len(m.Users)+len(m.Groups) == 0 {
+		r.fail(n, "%s names no user and no group, so nobody could use these models: name who may", path)
+	}
+	return m
+}
+
+// ids reads platform ids. YAML takes an unquoted Discord id for a number, which
+// is fine.
+func (r *reader) ids(n *yaml.Node, path string) []string {
+	var out []string
+	r.list(n, path, func(n *yaml.Node, at string) {
+		before := len(r.problems)
+		v := r.text(n, at)
+		if len(r.problems) == before && !personGrammar.MatchString(v) {
+			r.fail(n, "%s %q is not an id (U024BE7LH, S0614TZR7, 80351110224678912); names and wildcards do not work here", at, clip(v))
+		}
+		out = append(out, v)
+	})
+	return out
+}
+
+func (r *reader) slack(n *yaml.Node, d *definition) {
+	var bot, app, signing, prefix raw
+	d.slackLines = r.mapping(n, "slack", fields{
+		"command_prefix": func(n *yaml.Node) { prefix = r.expanded(n, "slack.command_prefix") },
+		"bot_token":      func(n *yaml.Node) { bot = r.expanded(n, "slack.bot_token") },
+		"app_token":      func(n *yaml.Node) { app = r.expanded(n, "slack.app_token") },
+		"signing_secret": func(n *yaml.Node) { signing = r.expanded(n, "slack.signing_secret") },
+	})
+	if !prefixGrammar.MatchString(prefix.value) {
+		r.failAt(d.slackLines["command_prefix"], "slack.command_prefix %q may hold at most 20 lowercase letters, digits, hyphens and underscores", clip(prefix.value))
+	}
+	d.slackToken = bot
+	d.Slack = Slack{
+		CommandPrefix: prefix.value, BotToken: secret.New(bot.value),
+		AppToken: secret.New(app.value), SigningSecret: secret.New(signing.value),
+	}
+	at := func(name string) int { return max(d.slackLines[name], n.Line) }
+	switch {
+	case bot.value == "" && app.value == "" && signing.value == "":
+		d.Skipped = append(d.Skipped, Skipped{Platform: "slack", Variables: variables(bot, app, signing)})
+		return
+	case bot.value == "":
+		r.failAt(at("bot_token"), "slack.bot_token is empty while %s is not: %s", given("app_token", app, "signing_secret", signing), bot.remedy("xoxb-…"))
+	case app.value == "" && signing.value == "":
+		r.failAt(at("bot_token"), "slack.app_token and slack.signing_secret are both empty, so no event would arrive: set %s for Socket Mode or %s for signed requests",
+			orName(app, "slack.app_token"), orName(signing, "slack.signing_secret"))
+	}
+	if hasPrefix(bot.value, "xapp-", "xoxp-", "xoxe") {
+		r.failAt(at("bot_token"), "%s is not a bot token: that begins with xoxb-", orName(bot, "slack.bot_token"))
+	}
+	if hasPrefix(app.value, "xoxb-", "xoxp-", "xoxe") {
+		r.failAt(at("app_token"), "%s is not an app-level token: that begins with xapp-", orName(app, "slack.app_token"))
+	}
+	if hasPrefix(signing.value, "xoxb-", "xapp-", "xoxp-") {
+		r.failAt(at("signing_secret"), "%s is a token; the signing secret is on the app's page \"Basic Information\"", orName(signing, "slack.signing_secret"))
+	}
+}
+
+func hasPrefix(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+func (r *reader) discord(n *yaml.Node, d *definition) {
+	var token, public raw
+	d.discordLines = r.mapping(n, "discord", fields{
+		"token":      func(n *yaml.Node) { token = r.expanded(n, "discord.token") },
+		"public_key": func(n *yaml.Node) { public = r.expanded(n, "discord.public_key") },
+	})
+	d.discordText = token
+	d.Discord = Discord{Token: secret.New(token.value), PublicKey: public.value}
+	at := func(name string) int { return max(d.discordLines[name], n.Line) }
+	if token.value == "" {
+		// A public key written in the file is no secret and may stay when the
+		// token is taken away; one set beside a missing token is a mistake.
+		if public.value != "" && len(public.names) > 0 {
+			r.failAt(at("token"), "discord.token is empty while discord.public_key is not: %s", token.remedy("the bot's token"))
+			return
+		}
+		d.Skipped = append(d.Skipped, Skipped{Platform: "discord", Variables: variables(token)})
+		return
+	}
+	if strings.HasPrefix(token.value, "Bot ") {
+		r.failAt(at("token"), "%s begins with the word Bot: leave that out", orName(token, "discord.token"))
+	}
+	if public.value == "" {
+		return
+	}
+	if key, err := hex.DecodeString(public.value); err != nil || len(key) != 32 {
+		r.failAt(at("public_key"), "%s must be the application's public key, 64 hexadecimal digits", orName(public, "discord.public_key"))
+	}
+}
