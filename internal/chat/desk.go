@@ -78,6 +78,7 @@ type Field struct {
 	Hint        string
 	Value       string // what stands there at first
 	Optional    bool
+	Secret      bool // typed unseen and never shown again, where the platform can
 	Multiline   bool
 	MaxLength   int // 0: the platform's own
 }
