@@ -1,0 +1,79 @@
+// Package store opens what parley keeps its state in: a Redis that the
+// operator runs (single node, Sentinel or Cluster), or a Redis-compatible
+// server inside the process whose writes are journalled in DATA_DIR. Both give
+// the same client, so that the rest of the program has one code path.
+//
+// The embedded store promises: a write whose call returned nil is on the disk;
+// after kill -9 or a power cut the store holds every such write, in the order
+// in which they were executed, and of the others a prefix. Keys whose last
+// part is "lease" are the exception: they belong to a running process and do
+// not outlive it.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Store is an open store. Client is safe for concurrent use.
+type Store struct {
+	Client redis.UniversalClient
+	Kind   string // "redis", "sentinel", "cluster" or "embedded"
+
+	embedded *embedded // nil for a Redis of the operator's
+}
+
+// Options say which store to open.
+type Options struct {
+	URL     string // REDIS_URL; empty opens the embedded store
+	DataDir string // DATA_DIR, of the embedded store only
+	Log     *slog.Logger
+}
+
+// Open connects to the Redis of o.URL, or starts the embedded store in
+// o.DataDir. It waits a few seconds for a Redis that is still starting. The
+// error is written for the operator: it says what is wrong and what to do, and
+// holds no password.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.URL != "" {
+		return openRedis(ctx, o)
+	}
+	if o.DataDir == "" {
+		return nil, errors.New("DATA_DIR is empty: the embedded store needs a folder for its journal; set DATA_DIR, or REDIS_URL to use a Redis server")
+	}
+	e, err := openEmbedded(ctx, o.DataDir, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	o.Log.WarnContext(ctx, "single process: the embedded store is in use, so only one parley can run on it; set REDIS_URL to run several", "data_dir", o.DataDir)
+	return &Store{Client: e.client, Kind: "embedded", embedded: e}, nil
+}
+
+// Ready reports whether the store can take a write now, with a reason when not.
+func (s *Store) Ready(ctx context.Context) error {
+	if s.embedded != nil {
+		if err := s.embedded.ready(); err != nil {
+			return err
+		}
+	}
+	if err := s.Client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connections; the embedded store writes what is left to the
+// disk and gives the folder free. Nothing may use the client afterwards.
+func (s *Store) Close() error {
+	if s.embedded != nil {
+		return s.embedded.close()
+	}
+	return s.Client.Close()
+}
