@@ -1,0 +1,248 @@
+// Where a provider's endpoint may live. The check is made on the address that
+// is really dialled, so neither DNS rebinding nor odd notations get around it.
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+)
+
+// Networks says which addresses may be dialled: PROVIDER_NETWORKS. The zero
+// value is "public,private". Cloud-metadata, link-local, multicast and
+// unspecified addresses are refused whatever it says, also when an IPv6
+// address embeds them.
+type Networks struct {
+	set                       bool
+	public, private, loopback bool
+	prefixes                  []netip.Prefix
+}
+
+// ParseNetworks reads a comma-separated list of the words public, private and
+// loopback, and of CIDRs or addresses. An empty list is the default: public and
+// private, and loopback where loopbackDefault says so.
+func ParseNetworks(s string, loopbackDefault bool) (Networks, error) {
+	n := Networks{set: true}
+	for word := range strings.SplitSeq(s, ",") {
+		word = strings.TrimSpace(word)
+		switch strings.ToLower(word) {
+		case "":
+		case "public":
+			n.public = true
+		case "private":
+			n.private = true
+		case "loopback":
+			n.loopback = true
+		default:
+			prefix, err := parsePrefix(word)
+			if err != nil {
+				return Networks{}, fmt.Errorf("PROVIDER_NETWORKS: %q is neither public, private or loopback nor a CIDR such as 10.1.0.0/16", word)
+			}
+			n.prefixes = append(n.prefixes, prefix)
+		}
+	}
+	if !n.public && !n.private && !n.loopback && len(n.prefixes) == 0 {
+		n.public, n.private, n.loopback = true, true, loopbackDefault
+	}
+	return n, nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}
+
+// String is the setting in the words of PROVIDER_NETWORKS.
+func (n Networks) String() string {
+	n = n.orDefault()
+	var words []string
+	for _, w := range []struct {
+		on   bool
+		word string
+	}{{n.public, "public"}, {n.private, "private"}, {n.loopback, "loopback"}} {
+		if w.on {
+			words = append(words, w.word)
+		}
+	}
+	for _, p := range n.prefixes {
+		words = append(words, p.String())
+	}
+	return strings.Join(words, ",")
+}
+
+func (n Networks) orDefault() Networks {
+	if !n.set {
+		n.public, n.private = true, true
+	}
+	return n
+}
+
+// BlockedError says that an address may not be dialled.
+type BlockedError struct {
+	Addr  netip.Addr
+	Class string // "loopback", "private", "public", "reserved"; "metadata", "link-local", … for those never allowed
+	Never bool   // no setting allows it
+}
+
+func (e *BlockedError) Error() string {
+	if e.Never {
+		return fmt.Sprintf("%s is a %s address; PROVIDER_NETWORKS can allow no such address", e.Addr, e.Class)
+	}
+	word := e.Class
+	if word == "reserved" {
+		word = e.Addr.String()
+	}
+	return fmt.Sprintf("%s is a %s address; PROVIDER_NETWORKS does not hold %q", e.Addr, e.Class, word)
+}
+
+// Check returns a *BlockedError when addr may not be dialled.
+func (n Networks) Check(addr netip.Addr) error {
+	n = n.orDefault()
+	addr = addr.WithZone("").Unmap()
+	real := addr
+	for _, inner := range embedded(addr) {
+		if why := never(inner); why != "" {
+			return &BlockedError{Addr: addr, Class: why, Never: true}
+		}
+		real = inner
+	}
+	if why := never(addr); why != "" {
+		return &BlockedError{Addr: addr, Class: why, Never: true}
+	}
+	for _, p := range n.prefixes {
+		if p.Contains(addr) || p.Contains(real) {
+			return nil
+		}
+	}
+	class := classOf(real)
+	if class == "public" && n.public || class == "private" && n.private || class == "loopback" && n.loopback {
+		return nil
+	}
+	return &BlockedError{Addr: addr, Class: class}
+}
+
+// control is net.Dialer's ControlContext: it sees the resolved address just
+// before the connection is made.
+func (n Networks) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("dial %s: %w", address, err)
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return fmt.Errorf("dial %s: %w", address, err)
+	}
+	return n.Check(addr)
+}
+
+// prefixTable names address ranges; the first that contains an address decides.
+type prefixTable []struct {
+	name     string
+	prefixes []netip.Prefix
+}
+
+func (t prefixTable) find(addr netip.Addr) string {
+	for _, row := range t {
+		for _, p := range row.prefixes {
+			if p.Contains(addr) {
+				return row.name
+			}
+		}
+	}
+	return ""
+}
+
+func prefixes(list ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(list))
+	for i, s := range list {
+		out[i] = netip.MustParsePrefix(s)
+	}
+	return out
+}
+
+// neverTable holds what no setting opens. Metadata services: AWS, Azure, GCP,
+// Oracle and most others live in link-local IPv4; the rest is listed.
+var neverTable = prefixTable{
+	{"cloud-metadata", prefixes(
+		"169.254.169.254/32", "169.254.170.2/32", // AWS, GCP, Azure, …; ECS tasks
+		"100.100.100.200/32", // Alibaba Cloud
+		"168.63.129.16/32",   // Azure's host service
+		"192.0.0.192/32",     // Oracle Cloud, classic
+		"fd00:ec2::/32",      // AWS over IPv6: ::254 metadata, ::253 DNS, ::23 pod identity
+		"fd20:ce::254/128",   // GCP over IPv6
+		"fd00:42::42/128",    // Scaleway over IPv6
+		"fd00:a9fe::/32",     // Oracle Cloud and others over IPv6 (a9fe is 169.254)
+	)},
+	{"link-local", prefixes("169.254.0.0/16", "fe80::/10", "fec0::/10")},
+	{"multicast", prefixes("224.0.0.0/4", "ff00::/8")},
+	{"unspecified", prefixes("0.0.0.0/8", "::/128", "255.255.255.255/32")},
+}
+
+func never(addr netip.Addr) string { return neverTable.find(addr) }
+
+var classTable = prefixTable{
+	{"loopback", prefixes("127.0.0.0/8", "::1/128")},
+	{"private", prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "fc00::/7")},
+	{"reserved", prefixes("192.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001:db8::/32", "100::/64", "3fff::/20", "5f00::/16")},
+}
+
+func classOf(addr netip.Addr) string {
+	if class := classTable.find(addr); class != "" {
+		return class
+	}
+	return "public"
+}
+
+// translations are the IPv6 ranges that stand for IPv4 addresses and where in
+// the 16 bytes the four lie: RFC 6052 (NAT64), 8215 (local NAT64, whose prefix
+// may have any of four lengths), 2765 (SIIT), 3056 (6to4), 4291 (compatible).
+var translations = []struct {
+	prefix netip.Prefix
+	at     [][4]int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), [][4]int{{12, 13, 14, 15}}},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), [][4]int{{6, 7, 9, 10}, {7, 9, 10, 11}, {9, 10, 11, 12}, {12, 13, 14, 15}}},
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), [][4]int{{12, 13, 14, 15}}},
+	{netip.MustParsePrefix("2002::/16"), [][4]int{{2, 3, 4, 5}}},
+	{netip.MustParsePrefix("::/96"), [][4]int{{12, 13, 14, 15}}},
+}
+
+var teredo = netip.MustParsePrefix("2001::/32") // RFC 4380: the client's address, inverted
+
+// embedded returns the IPv4 addresses that an IPv6 address stands for.
+func embedded(addr netip.Addr) []netip.Addr {
+	if addr.Is4() || addr == netip.IPv6Loopback() || addr == netip.IPv6Unspecified() {
+		return nil
+	}
+	b := addr.As16()
+	var out []netip.Addr
+	for _, t := range translations {
+		if !t.prefix.Contains(addr) {
+			continue
+		}
+		for _, at := range t.at {
+			out = append(out, netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]}))
+		}
+	}
+	if teredo.Contains(addr) {
+		out = append(out, netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}))
+	}
+	if isatap := [4]byte(b[8:12]); isatap == [4]byte{0, 0, 0x5e, 0xfe} || isatap == [4]byte{2, 0, 0x5e, 0xfe} { // RFC 5214
+		out = append(out, netip.AddrFrom4([4]byte(b[12:16])))
+	}
+	return out
+}
