@@ -1,0 +1,106 @@
+// Package config turns the environment into one typed struct and says
+// everything that is wrong with it at once.
+package config
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"parley/internal/secret"
+)
+
+// Config is every setting of the server. Field tags: "want" says what a value
+// must be and "example" shows one, both for errors; "oneof" lists the words that
+// are allowed.
+type Config struct {
+	// The server itself.
+	HTTPAddr      string        `env:"HTTP_ADDR" envDefault:"127.0.0.1:7070" want:"host:port" example:"127.0.0.1:7070"`
+	AdminToken    secret.Text   `env:"ADMIN_TOKEN" want:"a token without white space"`
+	Playground    string        `env:"PLAYGROUND" envDefault:"auto" oneof:"auto,on,off"`
+	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"25s" want:"a duration with its unit" example:"25s"`
+	LogLevel      string        `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error"`
+	LogFormat     string        `env:"LOG_FORMAT" envDefault:"text" oneof:"text,json"`
+
+	// The store.
+	RedisURL          secret.Text `env:"REDIS_URL" want:"redis://host:port, rediss://host:port or a comma-separated list of them" example:"redis://127.0.0.1:6379"`
+	RedisPrefix       string      `env:"REDIS_PREFIX" envDefault:"parley" want:"a word without white space, braces or *" example:"parley"`
+	RedisWaitReplicas int         `env:"REDIS_WAIT_REPLICAS" envDefault:"0" want:"a whole number from 0 up" example:"1"`
+	DataDir           string      `env:"DATA_DIR" envDefault:"./data"`
+	MasterKeys        secret.Text `env:"MASTER_KEYS" want:"name:base64(32 bytes)[,older…]"`
+
+	// Bots and providers.
+	BotsDir          string `env:"BOTS_DIR"`
+	ProvidersFile    string `env:"PROVIDERS_FILE"`
+	ProviderNetworks string `env:"PROVIDER_NETWORKS" want:"a comma-separated list of public, private, loopback and CIDRs" example:"public,10.1.0.0/16"`
+	DiscoverLocal    string `env:"DISCOVER_LOCAL" envDefault:"auto" oneof:"auto,off"`
+
+	// Platforms.
+	SlackAPIURL        string `env:"SLACK_API_URL" envDefault:"https://slack.com/api/" want:"an http or https URL" example:"https://slack.com/api/"`
+	SlackUpdateLimit   Limit  `env:"SLACK_UPDATE_LIMIT" envDefault:"50/10" want:"calls per minute / burst, or off" example:"50/10"`
+	StreamMode         string `env:"STREAM_MODE" envDefault:"edit" oneof:"edit,auto"`
+	DiscordAPIURL      string `env:"DISCORD_API_URL" envDefault:"https://discord.com/api/v10" want:"an http or https URL" example:"https://discord.com/api/v10"`
+	DiscordGlobalLimit Rate   `env:"DISCORD_GLOBAL_LIMIT" envDefault:"50" want:"requests per second, or off" example:"50"`
+
+	// Built-in providers: each becomes usable when its variable is set.
+	OpenAIKey         secret.Text `env:"OPENAI_API_KEY"`
+	AnthropicKey      secret.Text `env:"ANTHROPIC_API_KEY"`
+	GeminiKey         secret.Text `env:"GEMINI_API_KEY"`
+	XAIKey            secret.Text `env:"XAI_API_KEY"`
+	OpenRouterKey     secret.Text `env:"OPENROUTER_API_KEY"`
+	DeepSeekKey       secret.Text `env:"DEEPSEEK_API_KEY"`
+	GroqKey           secret.Text `env:"GROQ_API_KEY"`
+	MistralKey        secret.Text `env:"MISTRAL_API_KEY"`
+	CloudflareToken   secret.Text `env:"CLOUDFLARE_API_TOKEN"`
+	CloudflareAccount string      `env:"CLOUDFLARE_ACCOUNT_ID"`
+	OllamaHost        string      `env:"OLLAMA_HOST"`
+
+	// Traces, by the names OpenTelemetry gives them.
+	OTLPEndpoint string      `env:"OTEL_EXPORTER_OTLP_ENDPOINT" want:"an http or https URL" example:"http://127.0.0.1:4318"`
+	OTLPProtocol string      `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
+	OTLPHeaders  secret.Text `env:"OTEL_EXPORTER_OTLP_HEADERS" want:"name=value pairs separated by commas"`
+	ServiceName  string      `env:"OTEL_SERVICE_NAME" envDefault:"parley"`
+
+	// HTTPAddrGiven reports that HTTP_ADDR was set: another port may then not
+	// be taken in its place.
+	HTTPAddrGiven bool `env:"-"`
+}
+
+// Operator is what the verbs that talk to a running server read.
+type Operator struct {
+	URL        string      `env:"PARLEY_URL" envDefault:"http://127.0.0.1:7070" want:"an http or https URL" example:"http://127.0.0.1:7070"`
+	AdminToken secret.Text `env:"ADMIN_TOKEN" want:"a token without white space"`
+}
+
+// Loopback reports whether HTTP_ADDR can be reached from this machine only.
+func (c Config) Loopback() bool { return loopback(c.HTTPAddr) }
+
+// Embedded reports whether the embedded store is used.
+func (c Config) Embedded() bool { return c.RedisURL.IsZero() }
+
+// PlaygroundServed reports whether the playground answers at all.
+func (c Config) PlaygroundServed() bool {
+	return c.Playground == "on" || (c.Playground == "auto" && c.Loopback())
+}
+
+// Level is LOG_LEVEL for slog.
+func (c Config) Level() slog.Level {
+	var l slog.Level
+	_ = l.UnmarshalText([]byte(c.LogLevel)) // one of four words: checked by Load
+	return l
+}
+
+// loopback takes "localhost" and loopback addresses. A name that only resolves
+// to one is not trusted: that may change while the server runs.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}

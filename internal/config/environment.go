@@ -1,0 +1,60 @@
+// Where values come from: the process's environment, and a .env file under it.
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/joho/godotenv"
+)
+
+// Environment is what variables hold, read once.
+type Environment struct{ values map[string]string }
+
+// ReadEnvironment takes environ in the form of os.Environ and, for variables
+// not in it, those of the file dotenv, which need not exist. A variable that is
+// there but empty counts as given: an empty value in the real environment hides
+// the file's.
+func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
+	e := Environment{values: map[string]string{}}
+	var problem error
+	if data, err := os.ReadFile(dotenv); err == nil {
+		values, err := parseDotenv(string(data))
+		if err != nil {
+			problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: err.Error()}}}
+		}
+		e.values = values
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: fmt.Sprintf("is there but cannot be read: %v", err)}}}
+	}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && name != "" {
+			e.values[name] = value
+		}
+	}
+	return e, problem
+}
+
+// Get returns a variable's value, empty when it is not set.
+func (e Environment) Get(name string) string { return e.values[name] }
+
+// parseDotenv never gives the library's own error away: it quotes the file, and
+// the file holds secrets.
+func parseDotenv(text string) (map[string]string, error) {
+	values, err := godotenv.Unmarshal(text)
+	if err == nil {
+		return values, nil
+	}
+	// The first line that no longer reads, whatever follows, is where it is.
+	lines, good := strings.SplitAfter(text, "\n"), 0
+	for i := range lines {
+		if _, err := godotenv.Unmarshal(strings.Join(lines[:i+1], "")); err == nil {
+			good = i + 1
+		}
+	}
+	return map[string]string{}, fmt.Errorf("line %d is not NAME=value, or a quote on it is not closed", good+1)
+}

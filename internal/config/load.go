@@ -1,0 +1,272 @@
+// Reading and checking, with every problem told at once.
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"parley/internal/secret"
+)
+
+// Problem is one variable that is wrong.
+type Problem struct {
+	Variable string
+	Text     string // one line, holds no secret
+}
+
+func (p Problem) String() string { return p.Variable + ": " + p.Text }
+
+// InvalidError is every problem of the environment, one line each.
+type InvalidError struct{ Problems []Problem }
+
+func (e *InvalidError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load reads the server's settings. With an *InvalidError the Config holds what
+// could be read, so that a caller can go on to look for problems elsewhere and
+// tell all of them together.
+func Load(e Environment) (Config, error) {
+	var c Config
+	k := read(e, &c)
+	c.HTTPAddrGiven = strings.TrimSpace(e.Get("HTTP_ADDR")) != ""
+	k.listener(&c)
+	k.store(&c)
+	k.networks(c.ProviderNetworks)
+	k.endpoint("SLACK_API_URL", &c.SlackAPIURL)
+	k.endpoint("DISCORD_API_URL", &c.DiscordAPIURL)
+	c.SlackAPIURL = strings.TrimRight(c.SlackAPIURL, "/") + "/"
+	c.DiscordAPIURL = strings.TrimRight(c.DiscordAPIURL, "/")
+	k.traces(&c)
+	return c, k.err()
+}
+
+// LoadOperator reads what the operator verbs need.
+func LoadOperator(e Environment) (Operator, error) {
+	var o Operator
+	k := read(e, &o)
+	k.endpoint("PARLEY_URL", &o.URL)
+	o.URL = strings.TrimRight(o.URL, "/")
+	k.token(o.AdminToken)
+	return o, k.err()
+}
+
+// check collects problems about the struct whose fields it knows.
+type check struct {
+	environment Environment
+	fields      map[string]reflect.StructField // by variable
+	problems    []Problem
+}
+
+// read fills into, a pointer to a struct with env tags.
+func read(e Environment, into any) *check {
+	k := &check{environment: e, fields: map[string]reflect.StructField{}}
+	variable := map[string]string{} // by field name
+	for f := range reflect.TypeOf(into).Elem().Fields() {
+		if name := f.Tag.Get("env"); name != "" && name != "-" {
+			k.fields[name], variable[f.Name] = f, name
+		}
+	}
+	values := map[string]string{}
+	for name := range k.fields {
+		value := strings.TrimSpace(e.Get(name))
+		if k.fields[name].Tag.Get("oneof") != "" {
+			value = strings.ToLower(value)
+		}
+		if value != "" {
+			values[name] = value
+		}
+	}
+	err := env.ParseWithOptions(into, env.Options{Environment: values})
+	all, _ := errors.AsType[env.AggregateError](err)
+	for _, one := range all.Errors {
+		if p, ok := errors.AsType[env.ParseError](one); ok {
+			k.wrong(variable[p.Name])
+		}
+	}
+	v := reflect.ValueOf(into).Elem()
+	for name, f := range k.fields {
+		if words := f.Tag.Get("oneof"); words != "" && !slices.Contains(strings.Split(words, ","), v.FieldByIndex(f.Index).String()) {
+			list := strings.Split(words, ",")
+			k.add(name, "%s is not one of %s; for example %s=%s", k.shown(name), strings.Join(list, ", "), name, list[0])
+		}
+	}
+	return k
+}
+
+func (k *check) add(variable, format string, args ...any) {
+	k.problems = append(k.problems, Problem{Variable: variable, Text: fmt.Sprintf(format, args...)})
+}
+
+// wrong says that a value is not what its field's tags want.
+func (k *check) wrong(variable string) {
+	f := k.fields[variable]
+	text := k.shown(variable) + " is not " + f.Tag.Get("want")
+	if example := f.Tag.Get("example"); example != "" {
+		text += "; for example " + variable + "=" + example
+	}
+	k.add(variable, "%s", text)
+}
+
+// shown is the value for an error, or "its value" where it is or may hold a
+// secret, as a URL with a password does.
+func (k *check) shown(variable string) string {
+	value := strings.TrimSpace(k.environment.Get(variable))
+	if k.fields[variable].Type == reflect.TypeFor[secret.Text]() || strings.Contains(value, "@") {
+		return "its value"
+	}
+	if len(value) > 80 {
+		value = strings.ToValidUTF8(value[:80], "") + "…"
+	}
+	return strconv.Quote(value)
+}
+
+// err gives the problems in the order of the struct's fields.
+func (k *check) err() error {
+	if len(k.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(k.problems, func(a, b Problem) int {
+		return k.fields[a.Variable].Index[0] - k.fields[b.Variable].Index[0]
+	})
+	return &InvalidError{Problems: k.problems}
+}
+
+func (k *check) listener(c *Config) {
+	host, port, err := net.SplitHostPort(c.HTTPAddr)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || strings.ContainsAny(host, " /\t") || n > 65535 {
+		k.wrong("HTTP_ADDR")
+	} else if !c.Loopback() && c.AdminToken.IsZero() {
+		k.add("ADMIN_TOKEN", "is required because HTTP_ADDR %s can be reached from other machines; set a long random one (openssl rand -hex 32), or HTTP_ADDR=127.0.0.1:%s", strconv.Quote(c.HTTPAddr), port)
+	}
+	k.token(c.AdminToken)
+	if c.ShutdownGrace < 0 {
+		k.wrong("SHUTDOWN_GRACE")
+	}
+}
+
+func (k *check) token(t secret.Text) {
+	if strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		k.wrong("ADMIN_TOKEN")
+	}
+}
+
+func (k *check) store(c *Config) {
+	if !c.Embedded() && !redisURL(c.RedisURL.Reveal()) {
+		k.wrong("REDIS_URL")
+	}
+	if strings.ContainsAny(c.RedisPrefix, " \t\r\n{}*") {
+		k.wrong("REDIS_PREFIX")
+	}
+	switch {
+	case c.RedisWaitReplicas < 0:
+		k.wrong("REDIS_WAIT_REPLICAS")
+	case c.RedisWaitReplicas > 0 && c.Embedded():
+		k.add("REDIS_WAIT_REPLICAS", "is %d, but the embedded store has no replicas; set REDIS_URL, or REDIS_WAIT_REPLICAS=0", c.RedisWaitReplicas)
+	}
+	if c.MasterKeys.IsZero() {
+		if !c.Embedded() {
+			k.add("MASTER_KEYS", "is required with REDIS_URL, to seal keys and texts at rest; give every replica the same line and keep a copy of it. A fresh one, ready to paste: MASTER_KEYS=%s", secret.GenerateKey("k1"))
+		}
+		return
+	}
+	if _, err := secret.ParseRing(c.MasterKeys.Reveal()); err != nil {
+		k.add("MASTER_KEYS", "%v; a fresh one: MASTER_KEYS=%s", err, secret.GenerateKey("k1"))
+	}
+}
+
+// redisURL accepts one URL or a comma-separated list, in which the later ones
+// may be host:port alone.
+func redisURL(list string) bool {
+	for i, s := range strings.Split(list, ",") {
+		s = strings.TrimSpace(s)
+		if !strings.Contains(s, "://") && i > 0 {
+			if _, _, err := net.SplitHostPort(s); err != nil {
+				return false
+			}
+			continue
+		}
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Hostname() == "" {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *check) networks(list string) {
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.ToLower(strings.TrimSpace(word))
+		if word == "" || slices.Contains([]string{"public", "private", "loopback"}, word) {
+			continue
+		}
+		_, notPrefix := netip.ParsePrefix(word)
+		_, notAddr := netip.ParseAddr(word)
+		if notPrefix != nil && notAddr != nil {
+			k.wrong("PROVIDER_NETWORKS")
+			return
+		}
+	}
+}
+
+// endpoint checks a base URL. Query and fragment make no sense in one, and a
+// password would end up in logs.
+func (k *check) endpoint(variable string, value *string) {
+	if *value == "" {
+		return
+	}
+	u, err := url.Parse(*value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		k.wrong(variable)
+		return
+	}
+	if u.User != nil {
+		k.add(variable, "must not hold a user name or password")
+	}
+}
+
+func (k *check) traces(c *Config) {
+	if c.OTLPEndpoint == "" {
+		return
+	}
+	k.endpoint("OTEL_EXPORTER_OTLP_ENDPOINT", &c.OTLPEndpoint)
+	if c.OTLPProtocol != "http/protobuf" {
+		k.add("OTEL_EXPORTER_OTLP_PROTOCOL", "%s is not supported; traces are sent as http/protobuf, usually to port 4318: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", k.shown("OTEL_EXPORTER_OTLP_PROTOCOL"))
+	}
+	if _, err := Headers(c.OTLPHeaders); err != nil {
+		k.wrong("OTEL_EXPORTER_OTLP_HEADERS")
+	}
+}
+
+// Headers reads "name=value,name=value" with percent-encoded values, as
+// OpenTelemetry writes them.
+func Headers(list secret.Text) (map[string]string, error) {
+	out := map[string]string{}
+	for pair := range strings.SplitSeq(list.Reveal(), ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		decoded, err := url.PathUnescape(strings.TrimSpace(value))
+		if !ok || name == "" || err != nil {
+			return nil, errForm
+		}
+		out[name] = decoded
+	}
+	return out, nil
+}
