@@ -314,10 +314,10 @@ func TestWhatWasLearnedIsForgottenWhenTheRecordChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	learn(provider.Quirks{DropParams: []string{"stop"}})
+	learn(provider.Quirks{Drop: []string{"stop"}})
 	learn(provider.Quirks{Rename: map[string]string{"max_tokens": "max_completion_tokens"}})
 	got := open(t, options(t, c, key)).Learned("corp-gateway", "org/gpt-4o")
-	if len(got.DropParams) != 1 || got.Rename["max_tokens"] != "max_completion_tokens" {
+	if len(got.Drop) != 1 || got.Rename["max_tokens"] != "max_completion_tokens" {
 		t.Errorf("after a restart: %+v", got)
 	}
 	if l := r.Lessons("corp-gateway"); len(l) != 1 || l["org/gpt-4o"].IsZero() {

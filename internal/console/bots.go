@@ -1,0 +1,245 @@
+// Bots over HTTP: what there is, what each uses now, and its new default.
+
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/bots"
+	"parley/internal/provider"
+	"parley/internal/registry"
+)
+
+// botView is one bot as the API shows it.
+type botView struct {
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Provider    string          `json:"provider"`  // in use now, where no channel or thread chose otherwise
+	Model       string          `json:"model"`     // likewise
+	File        registry.Choice `json:"file"`      // what its definition says
+	Platforms   []string        `json:"platforms"` // where it can be met
+	Problem     string          `json:"problem,omitempty"`
+}
+
+func (c *console) botView(b bots.Bot) botView {
+	now := c.inUse(b)
+	v := botView{
+		ID: b.ID, Name: b.Name, Description: b.Description, Provider: now.Provider, Model: now.Model,
+		File: registry.Choice{Provider: b.Provider, Model: b.Model}, Platforms: []string{},
+	}
+	if b.Slack.Enabled() {
+		v.Platforms = append(v.Platforms, "slack")
+	}
+	if b.Discord.Enabled() {
+		v.Platforms = append(v.Platforms, "discord")
+	}
+	if c.Playground {
+		v.Platforms = append(v.Platforms, "playground")
+	}
+	if e, ok := c.Registry.Provider(now.Provider); !ok {
+		v.Problem = fmt.Sprintf("provider %q is not registered", now.Provider)
+	} else if e.Problem != "" {
+		v.Problem = fmt.Sprintf("provider %q cannot be used: %s", now.Provider, e.Problem)
+	}
+	return v
+}
+
+func (c *console) inUse(b bots.Bot) registry.Choice {
+	if c.InUse != nil {
+		return c.InUse(b)
+	}
+	if chosen, ok := c.Registry.Default(b.ID); ok {
+		return chosen
+	}
+	return registry.Choice{Provider: b.Provider, Model: b.Model}
+}
+
+// listBots answers GET /api/v1/bots.
+func (c *console) listBots(http.ResponseWriter, *http.Request) (int, any, error) {
+	views := []botView{}
+	for _, b := range c.Bots {
+		views = append(views, c.botView(b))
+	}
+	return http.StatusOK, map[string]any{"bots": views}, nil
+}
+
+func (c *console) bot(r *http.Request) (bots.Bot, error) {
+	id := r.PathValue("id")
+	var ids []string
+	for _, b := range c.Bots {
+		if b.ID == id {
+			return b, nil
+		}
+		ids = append(ids, b.ID)
+	}
+	return bots.Bot{}, notFound(fmt.Sprintf("There is no bot %q.%s", shorten(id), didYouMean(registry.Nearest(id, ids, 3))))
+}
+
+// getBot answers GET /api/v1/bots/{id}.
+func (c *console) getBot(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	b, err := c.bot(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, c.botView(b), nil
+}
+
+// patchBot answers PATCH /api/v1/bots/{id}.
+func (c *console) patchBot(w http.ResponseWriter, r *http.Request) (int, any, error) {
+	b, err := c.bot(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	fields, problem := readObject(w, r)
+	if problem != nil {
+		return 0, nil, problem
+	}
+	patch, err := decodePatch(fields)
+	if err != nil {
+		return 0, nil, err
+	}
+	chosen, err := c.patched(r.Context(), b, patch)
+	if err != nil {
+		return 0, nil, err
+	}
+	if patch.given() {
+		if err := c.Registry.SetDefault(r.Context(), b.ID, chosen); err != nil {
+			return 0, nil, err
+		}
+		c.Log.Info("default of a bot changed", "bot", b.ID, "choice", chosen)
+	}
+	return http.StatusOK, c.botView(b), nil
+}
+
+// patch is what a PATCH names: a field may be absent, null or a string.
+type patch struct {
+	provider, model *string // nil: absent or null
+	providerNull    bool
+	modelNull       bool
+}
+
+func (p patch) given() bool {
+	return p.provider != nil || p.model != nil || p.providerNull || p.modelNull
+}
+
+func decodePatch(fields map[string]json.RawMessage) (patch, error) {
+	if fields == nil { // a body of null
+		return patch{providerNull: true, modelNull: true}, nil
+	}
+	var p patch
+	var errs []FieldError
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		var value *string
+		if err := json.Unmarshal(fields[name], &value); err != nil {
+			errs = append(errs, FieldError{shorten(name), "must be a string, or null for the file's"})
+			continue
+		}
+		if value != nil && strings.TrimSpace(*value) == "" {
+			errs = append(errs, FieldError{shorten(name), "must not be empty; null goes back to the file's"})
+			continue
+		}
+		switch name {
+		case "provider":
+			p.provider, p.providerNull = value, value == nil
+		case "model":
+			p.model, p.modelNull = value, value == nil
+		default:
+			errs = append(errs, FieldError{shorten(name), "there is no such field; only provider and model can be changed, the rest is in the bot's file"})
+		}
+	}
+	if len(errs) > 0 {
+		return p, invalid("The request has wrong fields; errors lists them.", errs...)
+	}
+	return p, nil
+}
+
+// patched is the choice that p makes of what b uses now; nil is the file's. A
+// provider alone keeps the model where it has it too (with null: the file's),
+// else brings its first.
+func (c *console) patched(ctx context.Context, b bots.Bot, p patch) (*registry.Choice, error) {
+	file := registry.Choice{Provider: b.Provider, Model: b.Model}
+	if p.model == nil && p.provider == nil && (p.providerNull || p.modelNull) {
+		return nil, nil
+	}
+	chosen := c.inUse(b)
+	if p.modelNull {
+		chosen.Model = file.Model
+	}
+	switch {
+	case p.provider != nil:
+		chosen.Provider = *p.provider
+	case p.providerNull:
+		chosen.Provider = file.Provider
+	}
+	e, ok := c.Registry.Provider(chosen.Provider)
+	if !ok {
+		return nil, invalid("", FieldError{"provider", fmt.Sprintf("there is no provider %q.%s", shorten(chosen.Provider), didYouMean(registry.Nearest(chosen.Provider, c.providerIDs(), 3)))})
+	}
+	switch {
+	case p.model != nil:
+		chosen.Model = *p.model
+	case p.provider != nil && e.Models.Find(chosen.Model) == nil && len(e.Models.List) > 0:
+		chosen.Model = e.Models.List[0].ID
+	}
+	return &chosen, c.modelExists(ctx, e, chosen.Model)
+}
+
+// discoverTime bounds the question which models an endpoint has.
+const discoverTime = 10 * time.Second
+
+// modelExists refuses a model that the provider is known not to have. Where
+// the record names its models only that list counts; where it leaves them to
+// the endpoint, the endpoint is asked, and believed when it cannot answer.
+func (c *console) modelExists(ctx context.Context, e registry.Entry, model string) error {
+	if e.Models.Find(model) != nil {
+		return nil
+	}
+	names := modelIDs(e.Models.List)
+	if e.Models.Discover || isPlaceholder(e.Models) {
+		if c.Models == nil {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, discoverTime)
+		defer cancel()
+		offered, err := c.Models(ctx, e.Provider)
+		if err != nil || len(offered) == 0 {
+			return nil
+		}
+		more := modelIDs(offered)
+		if slices.Contains(more, model) {
+			return nil
+		}
+		names = append(names, more...)
+	}
+	hint := didYouMean(registry.Nearest(model, names, 5))
+	if hint == "" && len(names) > 0 {
+		hint = " It has " + strings.Join(names[:min(5, len(names))], ", ")
+		if len(names) > 5 {
+			hint += fmt.Sprintf(" and %d more", len(names)-5)
+		}
+		hint += "."
+	}
+	return invalid("", FieldError{"model", fmt.Sprintf("provider %q has no model %q.%s", e.ID, shorten(model), hint)})
+}
+
+func modelIDs(models []provider.Model) []string {
+	ids := make([]string, len(models))
+	for i, m := range models {
+		ids[i] = m.ID
+	}
+	return ids
+}
+
+// isPlaceholder reports whether a record was put without models: it then has
+// the one named "default".
+func isPlaceholder(m provider.Models) bool {
+	return len(m.List) == 1 && m.List[0].ID == "default"
+}

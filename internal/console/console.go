@@ -1,0 +1,137 @@
+// Package console is the admin API: the registry, the bots and the usage over
+// HTTP, for the operator verbs, scripts and the pages. Paths and replies are
+// part of what the project promises.
+package console
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"parley/bots"
+	"parley/internal/provider"
+	"parley/internal/registry"
+	"parley/internal/secret"
+)
+
+// Options is what the API needs. Registry, Probe and Log are required.
+type Options struct {
+	Registry *registry.Registry
+	Bots     []bots.Bot
+	// InUse is the provider and model a bot uses where nobody chose otherwise.
+	// Nil: the operator's choice, else its file's.
+	InUse func(b bots.Bot) registry.Choice
+	// Probe asks an endpoint for real; an empty model is the provider's first.
+	Probe func(ctx context.Context, p provider.Provider, model string) any
+	// Models asks an endpoint which models it has; nil: nobody is asked.
+	Models func(ctx context.Context, p provider.Provider) ([]provider.Model, error)
+	Usage  Usage // nil: nothing was used
+
+	Token            secret.Text // ADMIN_TOKEN
+	ListenerLoopback bool        // whether only this machine can reach the listener
+	// Session, when set, is a page's login that counts like the token.
+	Session    func(*http.Request) bool
+	Playground bool // whether the bots can be met in the playground
+	Log        *slog.Logger
+}
+
+type console struct{ Options }
+
+// operation answers one method of one path: with a status and what to show, or
+// with an error, a *Problem where the caller is to learn what it was.
+type operation func(w http.ResponseWriter, r *http.Request) (status int, body any, err error)
+
+// New serves everything under /api/. Only those Guard admits get further.
+func New(o Options) http.Handler {
+	c := &console{Options: o}
+	mux := http.NewServeMux()
+	for path, methods := range map[string]map[string]operation{
+		"/api/v1/providers":           {"GET": c.listProviders},
+		"/api/v1/providers/{id}":      {"GET": c.getProvider, "PUT": c.putProvider, "DELETE": c.removeProvider},
+		"/api/v1/providers/{id}/test": {"POST": c.testProvider},
+		"/api/v1/bots":                {"GET": c.listBots},
+		"/api/v1/bots/{id}":           {"GET": c.getBot, "PATCH": c.patchBot},
+		"/api/v1/usage":               {"GET": c.getUsage},
+	} {
+		mux.Handle(path, c.serve(methods))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots and /api/v1/usage.").Write(w)
+	})
+	guard := Guard{Token: o.Token, ListenerLoopback: o.ListenerLoopback, Session: o.Session}
+	return c.recovered(guard.Wrap(mux))
+}
+
+// serve answers one path.
+func (c *console) serve(methods map[string]operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet // the server leaves the body out
+		}
+		op, ok := methods[method]
+		if !ok {
+			w.Header().Set("Allow", allowed(methods))
+			(&Problem{Type: kindMethod, Title: "Method not allowed", Status: http.StatusMethodNotAllowed,
+				Detail: "This path takes " + allowed(methods) + "."}).Write(w)
+			return
+		}
+		status, body, err := op(w, r)
+		switch {
+		case err != nil:
+			c.problem(r, err).Write(w)
+		case body == nil:
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(status)
+		default:
+			writeJSON(w, status, "application/json", body)
+		}
+	})
+}
+
+func allowed(methods map[string]operation) string {
+	var names []string
+	for name := range methods {
+		names = append(names, name)
+		if name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// problem is what the caller learns of err; what it may not learn is logged.
+func (c *console) problem(r *http.Request, err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	c.Log.Error("admin request failed", "method", r.Method, "path", r.Pattern, "err", err)
+	detail := "The store cannot be reached just now, so nothing was changed that was not confirmed; try again."
+	if errors.Is(err, registry.ErrBusy) {
+		detail = "The registry is being changed by others; try again."
+	}
+	return &Problem{Type: kindUnavailable, Title: "Unavailable", Status: http.StatusServiceUnavailable, Detail: detail}
+}
+
+// recovered turns a defect into an answer and a log line.
+func (c *console) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			c.Log.Error("admin request panicked", "method", r.Method, "panic", v)
+			(&Problem{Type: kindInternal, Title: "Internal error", Status: http.StatusInternalServerError,
+				Detail: "parley made a mistake here; the log says which."}).Write(w)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,270 @@
+// The registry over HTTP: list, read, put, remove, probe.
+
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/internal/provider"
+	"parley/internal/registry"
+	"parley/internal/secret"
+)
+
+// listProviders answers GET /api/v1/providers.
+func (c *console) listProviders(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	source := r.URL.Query().Get("source")
+	if known := []string{registry.Builtin, registry.File, registry.Custom}; source != "" && !slices.Contains(known, source) {
+		return 0, nil, malformed(fmt.Sprintf("There is no source %q; there are %s.", shorten(source), strings.Join(known, ", ")))
+	}
+	views := []providerView{}
+	for _, e := range c.Registry.Providers() {
+		if source == "" || e.Source == source {
+			views = append(views, view(e, c.Registry.Lessons(e.ID)))
+		}
+	}
+	return http.StatusOK, map[string]any{"providers": views}, nil
+}
+
+// getProvider answers GET /api/v1/providers/{id}.
+func (c *console) getProvider(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	e, err := c.provider(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, view(e, c.Registry.Lessons(e.ID)), nil
+}
+
+func (c *console) provider(id string) (registry.Entry, error) {
+	e, ok := c.Registry.Provider(id)
+	if !ok {
+		return e, notFound(fmt.Sprintf("There is no provider %q.%s", shorten(id), didYouMean(registry.Nearest(id, c.providerIDs(), 3))))
+	}
+	return e, nil
+}
+
+func (c *console) providerIDs() []string {
+	var ids []string
+	for _, e := range c.Registry.Providers() {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+func didYouMean(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return " Did you mean " + strings.Join(names, ", ") + "?"
+}
+
+// putProvider answers PUT /api/v1/providers/{id}.
+func (c *console) putProvider(w http.ResponseWriter, r *http.Request) (int, any, error) {
+	id := r.PathValue("id")
+	fields, problem := readObject(w, r)
+	if problem != nil {
+		return 0, nil, problem
+	}
+	put, err := decodePut(id, fields)
+	if err != nil {
+		return 0, nil, err
+	}
+	created, err := c.Registry.Update(r.Context(), id, put.over)
+	if err != nil {
+		return 0, nil, err
+	}
+	e, err := c.provider(id)
+	if err != nil { // removed by someone else at once
+		return 0, nil, err
+	}
+	if created {
+		w.Header().Set("Location", "/api/v1/providers/"+id)
+		return http.StatusCreated, view(e, nil), nil
+	}
+	return http.StatusOK, view(e, nil), nil
+}
+
+// putRequest is a provider as a PUT gives it; its secrets may still say "set".
+type putRequest struct {
+	provider  provider.Provider
+	keepProxy bool
+}
+
+func decodePut(id string, fields map[string]json.RawMessage) (putRequest, error) {
+	if fields == nil {
+		return putRequest{}, invalid("The body must be a JSON object.")
+	}
+	for _, name := range readOnly {
+		delete(fields, name)
+	}
+	var put putRequest
+	if string(bytes.TrimSpace(fields["proxy"])) == `"`+kept+`"` {
+		put.keepProxy = true
+		delete(fields, "proxy")
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return put, err
+	}
+	put.provider, err = provider.Decode(id, bytes.NewReader(body))
+	if e, ok := errors.AsType[*provider.InvalidError](err); ok {
+		return put, wrongRecord(e.Problems)
+	}
+	return put, err
+}
+
+func wrongRecord(problems []provider.Problem) *Problem {
+	errs := make([]FieldError, len(problems))
+	for i, p := range problems {
+		errs[i] = FieldError{Field: shorten(p.Field), Detail: p.Text}
+	}
+	if len(errs) == 1 && errs[0].Field == "" {
+		return invalid("The record " + errs[0].Detail + ".")
+	}
+	return invalid(fmt.Sprintf("The provider has %d wrong fields; errors lists them.", len(errs)), errs...)
+}
+
+// over replaces every "set" by the secret that old holds. Secrets only stay
+// with the servers they were given for.
+func (put putRequest) over(old registry.Entry, found bool) (provider.Provider, error) {
+	p := put.provider
+	var errs []FieldError
+	moved := found && (!sameServers(old.Provider, p) || !put.keepProxy && p.Proxy != "" && p.Proxy != old.Proxy)
+	keep := func(field, stored string) string {
+		switch {
+		case stored == "":
+			errs = append(errs, FieldError{field, `says "set", but nothing is stored that could stay: give the value, or leave the field out`})
+		case moved:
+			errs = append(errs, FieldError{field, `says "set", but the endpoint's scheme, host or port (or the proxy) is another than the secret was given for: give the value again`})
+		}
+		return stored
+	}
+	if p.APIKey.Reveal() == kept {
+		p.APIKey = secret.New(keep("apiKey", old.APIKey.Reveal()))
+	}
+	if len(p.ExtraHeaders) > 0 {
+		headers := make(map[string]secret.Text, len(p.ExtraHeaders))
+		for _, name := range slices.Sorted(maps.Keys(p.ExtraHeaders)) {
+			value := p.ExtraHeaders[name]
+			if value.Reveal() == kept {
+				value = secret.New(keep("extraHeaders."+name, header(old.ExtraHeaders, name)))
+			}
+			headers[name] = value
+		}
+		p.ExtraHeaders = headers
+	}
+	if put.keepProxy {
+		p.Proxy = keep("proxy", old.Proxy)
+	}
+	if len(errs) > 0 {
+		return p, invalid("Some secrets cannot be kept; errors lists them.", errs...)
+	}
+	return p, nil
+}
+
+func header(h map[string]secret.Text, name string) string {
+	for known, value := range h {
+		if strings.EqualFold(known, name) {
+			return value.Reveal()
+		}
+	}
+	return ""
+}
+
+// sameServers reports whether all endpoints of p are servers of old.
+func sameServers(old, p provider.Provider) bool {
+	before := append([]string{old.Endpoint}, old.Endpoints...)
+	if !registry.SameServer(old.Endpoint, p.Endpoint) {
+		return false
+	}
+	for _, e := range p.Endpoints {
+		if !slices.ContainsFunc(before, func(b string) bool { return registry.SameServer(b, e) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// removeProvider answers DELETE /api/v1/providers/{id}.
+func (c *console) removeProvider(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	id := r.PathValue("id")
+	removed, err := c.Registry.Remove(r.Context(), id)
+	if e, ok := errors.AsType[*registry.BuiltinError](err); ok {
+		return 0, nil, &Problem{Type: kindConflict, Title: "Conflict", Status: http.StatusConflict, Detail: sentence(e.Error())}
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if !removed {
+		_, err := c.provider(id)
+		return 0, nil, err
+	}
+	return http.StatusNoContent, nil, nil
+}
+
+// probeTime bounds one probe: a model may have to be loaded first.
+const probeTime = 3 * time.Minute
+
+// testProvider answers POST /api/v1/providers/{id}/test, with the model to ask
+// as "model" in the body or the query; absent: the first.
+func (c *console) testProvider(w http.ResponseWriter, r *http.Request) (int, any, error) {
+	e, err := c.provider(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	model, err := testedModel(w, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if e.Problem != "" {
+		return 0, nil, &Problem{Type: kindConflict, Title: "Conflict", Status: http.StatusConflict,
+			Detail: fmt.Sprintf("Provider %q cannot be used: %s.", e.ID, e.Problem)}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), probeTime)
+	defer cancel()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + time.Minute))
+	return http.StatusOK, c.Probe(ctx, e.Provider, model), nil
+}
+
+func testedModel(w http.ResponseWriter, r *http.Request) (string, error) {
+	model := r.URL.Query().Get("model")
+	body, problem := readBody(w, r)
+	if problem != nil {
+		return "", problem
+	}
+	if len(body) == 0 {
+		return model, nil
+	}
+	fields, problem := object(body)
+	if problem != nil {
+		return "", problem
+	}
+	var errs []FieldError
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name != "model" {
+			errs = append(errs, FieldError{shorten(name), "there is no such field; only model can be given"})
+		} else if json.Unmarshal(fields[name], &model) != nil {
+			errs = append(errs, FieldError{"model", "must be a string"})
+		}
+	}
+	if len(errs) > 0 {
+		return "", invalid("The request has wrong fields; errors lists them.", errs...)
+	}
+	return model, nil
+}
+
+// sentence makes an error's text one.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
