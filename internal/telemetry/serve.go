@@ -1,0 +1,85 @@
+// The listener and the HTTP server, with limits against slow and endless
+// requests.
+
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// portsTried is how many ports after the wanted one Listen tries.
+const portsTried = 100
+
+// Listen opens the TCP address addr. With next set, and only when the port is
+// taken, it opens the first free one of the ports after it.
+func Listen(addr string, next bool) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("HTTP_ADDR %s: %w", addr, err)
+	}
+	host, port, splitErr := net.SplitHostPort(addr)
+	first, numErr := strconv.Atoi(port)
+	if next && splitErr == nil && numErr == nil {
+		for p := first + 1; p <= min(first+portsTried, 65535); p++ {
+			if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p))); err == nil {
+				return l, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("HTTP_ADDR %s is in use by another program; stop it or choose another port, for example HTTP_ADDR=%s", addr, net.JoinHostPort(host, strconv.Itoa(first+1)))
+}
+
+// bodyLimit is how long a request's body may take to arrive.
+const bodyLimit = 30 * time.Second
+
+// NewServer gives an HTTP server that a slow or silent client cannot hold on to.
+// Answers have no time limit, because some are streams.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           hurryBodies(h, bodyLimit),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// hurryBodies gives a request's body d to arrive. http.Server's ReadTimeout does
+// that too, but goes on counting afterwards and so cancels every answer that
+// streams for longer.
+func hurryBodies(h http.Handler, d time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			control := http.NewResponseController(w)
+			if control.SetReadDeadline(time.Now().Add(d)) == nil {
+				r.Body = hurried{r.Body, control}
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// hurried lifts the deadline when the body has been read.
+type hurried struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b hurried) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.control.SetReadDeadline(time.Time{}) // a connection that is gone needs none
+	}
+	return n, err
+}
