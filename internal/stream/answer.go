@@ -1,0 +1,244 @@
+// One answer: what its writer sees of it.
+
+package stream
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"parley/internal/chat"
+	"parley/internal/stream/markdown"
+)
+
+// Answer is one answer being written. Append and Finish are called by one
+// goroutine; the other methods are safe for concurrent use.
+type Answer struct {
+	sched  *Scheduler
+	job    Job
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	detach func() bool
+	done   chan struct{} // closed when writing has become pointless
+	ended  chan struct{} // closed when the answer is over, whichever way
+
+	edits, posts, global *budget
+
+	// Below, everything is guarded by the scheduler's lock, except that cut and
+	// messages are changed only by the one call in flight.
+	text       strings.Builder
+	words      int // code points so far, counted up to FirstWords
+	arrivals   arrivals
+	firstToken time.Time
+	lastToken  time.Time
+	finishedAt time.Time
+	finished   bool
+	whole      string // the final text, once finished
+	over       bool
+	err        error
+
+	cut      *markdown.Splitter
+	messages []message
+	part     int // the part being written
+	message  int // the message it is written into
+	max      int
+	file     bool
+	final    bool // all of the text stands; what is left is surplus
+
+	busy     bool
+	visible  bool      // some message stands there
+	shown    bool      // something of this attempt stands there
+	covered  int       // bytes of text that were there when last shown
+	floor    int       // no growth before the text is longer than this
+	wrote    time.Time // when the last write began
+	retryAt  time.Time
+	failures int
+	mute     bool // no growth any more: the platform calls it invalid
+	owed     *Posted
+}
+
+// message is one message of the answer.
+type message struct {
+	Posted
+	old       bool   // of an earlier process
+	announced bool   // a post of it may have happened
+	known     bool   // text is what stands there
+	text      string // Markdown that stands there, when known
+	stop      bool   // a Stop button stands there
+	final     bool   // it was written as final
+	stuck     bool   // it can be edited no more
+}
+
+// Append adds text to the answer. It never blocks on a platform and never fails.
+func (a *Answer) Append(text string) {
+	if text == "" {
+		return
+	}
+	s := a.sched
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.over || a.finished {
+		return
+	}
+	now := time.Now()
+	was := a.text.Len()
+	a.text.WriteString(text)
+	a.arrivals.add(a.text.Len(), now)
+	a.lastToken = now
+	begun := a.words >= FirstWords
+	if !begun {
+		if a.words == 0 {
+			text = strings.TrimLeft(text, " \t\r\n")
+		}
+		a.words += utf8.RuneCountInString(text)
+		if a.words > 0 && a.firstToken.IsZero() {
+			a.firstToken = now
+		}
+	}
+	// Only what changes when something falls due needs a look at the schedule.
+	if !a.busy && (a.words >= FirstWords != begun || was <= max(a.covered, a.floor) || s.wake.IsZero()) {
+		s.schedule(now)
+	}
+}
+
+// Finish ends the text and blocks until every message of the answer holds its
+// final content, confirmed by the platform, or the platform has said a
+// permanent no. Rate limits are waited for and errors that may pass are tried
+// again for as long as both ctx and the answer's own context live.
+func (a *Answer) Finish(ctx context.Context, e End) (Result, error) {
+	s := a.sched
+	s.mu.Lock()
+	if !a.finished && !a.over {
+		now := time.Now()
+		a.finished, a.finishedAt = true, now
+		a.whole = withNote(a.text.String(), e.Note)
+		a.retryAt = time.Time{}
+		s.schedule(now)
+	}
+	s.mu.Unlock()
+	select {
+	case <-a.ended:
+	case <-ctx.Done():
+		s.mu.Lock()
+		a.fail(context.Cause(ctx))
+		s.mu.Unlock()
+		<-a.ended
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return a.result(), a.err
+}
+
+// withNote puts a note below a text, outside a fence the text left open.
+func withNote(text, note string) string {
+	switch {
+	case note == "":
+		return text
+	case strings.TrimSpace(text) == "":
+		return note
+	}
+	return text + markdown.Closing(text) + "\n\n" + note
+}
+
+// Shown reports whether something of the answer is visible already, from this
+// process or an earlier one.
+func (a *Answer) Shown() bool {
+	a.sched.mu.Lock()
+	defer a.sched.mu.Unlock()
+	return a.visible
+}
+
+// Done is closed when writing has become pointless: a message of the answer
+// was deleted, access was lost, or the answer's context ended. Err says why.
+func (a *Answer) Done() <-chan struct{} { return a.done }
+
+// Err is why the answer ended early: nil while it is open and after it was
+// finished. A *chat.Refusal carries the platform's reason.
+func (a *Answer) Err() error {
+	a.sched.mu.Lock()
+	defer a.sched.mu.Unlock()
+	return a.err
+}
+
+func (a *Answer) result() Result {
+	r := Result{File: a.file}
+	for _, m := range a.messages {
+		if m.ID != "" {
+			r.Messages = append(r.Messages, m.Posted)
+		}
+	}
+	return r
+}
+
+// fail ends the answer early. The scheduler's lock is held.
+func (a *Answer) fail(err error) {
+	if !a.over {
+		a.end(err)
+		close(a.done)
+	}
+}
+
+// end takes the answer out of the schedule. The scheduler's lock is held.
+func (a *Answer) end(err error) {
+	if a.over {
+		return
+	}
+	a.over, a.err = true, err
+	if a.detach != nil {
+		a.detach()
+	}
+	a.cancel(err)
+	open := a.sched.open
+	for i, other := range open {
+		if other == a {
+			a.sched.open = append(open[:i], open[i+1:]...)
+			open[len(open)-1] = nil
+			break
+		}
+	}
+	if !a.busy {
+		close(a.ended) // else the call in flight does when it is back
+	}
+}
+
+// pointless reports whether err says that the whole answer has become
+// pointless.
+func pointless(err error) bool { return chat.Refused(err, chat.Gone, chat.NoAccess) }
+
+// arrivals remembers when text came, coarsely, to tell how old unseen text is.
+type arrivals struct {
+	list []arrival
+}
+
+type arrival struct {
+	upTo int // bytes of text
+	at   time.Time
+}
+
+const arrivalGrain = 20 * time.Millisecond
+
+func (r *arrivals) add(upTo int, at time.Time) {
+	if n := len(r.list); n > 0 && at.Sub(r.list[n-1].at) < arrivalGrain {
+		r.list[n-1].upTo = upTo
+		return
+	}
+	r.list = append(r.list, arrival{upTo, at})
+}
+
+// seen forgets what lies before offset covered.
+func (r *arrivals) seen(covered int) {
+	k := 0
+	for k < len(r.list) && r.list[k].upTo <= covered {
+		k++
+	}
+	r.list = append(r.list[:0], r.list[k:]...)
+}
+
+// oldest is when the oldest unseen text came.
+func (r *arrivals) oldest() time.Time {
+	if len(r.list) == 0 {
+		return time.Time{}
+	}
+	return r.list[0].at
+}

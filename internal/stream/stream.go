@@ -1,0 +1,168 @@
+// Package stream turns the growing text of an answer into posts and edits.
+//
+// One Scheduler owns the rate limits of one scope and decides, for all answers
+// written there, whose text is sent next. What an answer says is settled when
+// its turn comes, so a slot always carries the latest text.
+package stream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"parley/internal/chat"
+	"parley/internal/stream/markdown"
+	"parley/internal/telemetry"
+)
+
+// The first post holds the first FirstWords code points, or what there is
+// FirstWait after the first token, whichever comes first.
+const (
+	FirstWords = 24
+	FirstWait  = 150 * time.Millisecond
+)
+
+// DefaultMaxMessages is how many messages an answer may have where its Job
+// does not say: the rest becomes a file.
+const DefaultMaxMessages = 30
+
+// ErrClosed is the error of answers whose Scheduler was closed.
+var ErrClosed = errors.New("stream: the scheduler is closed")
+
+// Options are what a Scheduler needs. All are optional.
+type Options struct {
+	Log     *slog.Logger
+	Metrics *telemetry.Metrics
+	Memory  Memory
+}
+
+// Memory keeps what was learned of a platform's limits over restarts. Its
+// methods are never called with the scheduler's lock held; an error is logged
+// and otherwise without effect.
+type Memory interface {
+	Load(ctx context.Context, key string) (l Learned, ok bool, err error)
+	Save(ctx context.Context, key string, l Learned) error
+}
+
+// Job is one answer to be written.
+type Job struct {
+	// Turn names the answer. Its posts get the keys Turn+"-0", Turn+"-1", …
+	Turn      string
+	Platform  string // label of the metrics
+	Responder chat.Responder
+	// Posted is what an earlier process posted for this turn, in order. The
+	// answer goes into these messages first. While it grows, each is left
+	// alone until the new text is longer than what stands there.
+	Posted []Posted
+	// Announce is called before a post and Record after it, and again when what
+	// stands in the message has grown. No further call to the platform is made
+	// for this answer until they have succeeded. Either may be nil.
+	Announce func(ctx context.Context, key string) error
+	Record   func(ctx context.Context, p Posted) error
+	// Guard, where set, is called before each call to the platform and limits
+	// its context. Its error ends the answer: it belongs to someone else now.
+	Guard func(ctx context.Context) (context.Context, context.CancelFunc, error)
+	// MaxMessages is the most messages the answer may have, 0 for
+	// DefaultMaxMessages. What does not fit into them is uploaded as a file.
+	MaxMessages int
+	// Stop shows a Stop button while the answer grows.
+	Stop bool
+}
+
+// Posted is one message of an answer.
+type Posted struct {
+	Key     string
+	ID      chat.MessageID
+	Length  int  // code points known to stand there
+	Pending bool // announced, but nobody knows whether it was posted
+}
+
+// End is what an answer ends with.
+type End struct {
+	Note string // one short line below the text; empty for none
+}
+
+// Result is what became of an answer.
+type Result struct {
+	Messages []Posted // in order; empty when there was nothing to say
+	File     bool     // the rest went into a file
+}
+
+// Scheduler paces the posts and edits of one scope. It has no goroutine of its
+// own: each call to the platform runs in one, and a timer stands for the next
+// moment at which something falls due. It is safe for concurrent use.
+type Scheduler struct {
+	log     *slog.Logger
+	metrics *telemetry.Metrics
+	memory  Memory
+
+	mu      sync.Mutex
+	open    []*Answer
+	budgets map[string]*budget
+	timer   *time.Timer
+	wake    time.Time // when the timer fires; zero when it does not
+	closed  bool
+}
+
+// NewScheduler makes the Scheduler of one scope.
+func NewScheduler(o Options) *Scheduler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Scheduler{log: o.Log, metrics: o.Metrics, memory: o.Memory, budgets: make(map[string]*budget)}
+}
+
+// Close ends every open answer with ErrClosed and cancels its call. Answers
+// that must still be finished are to be finished before.
+func (s *Scheduler) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for len(s.open) > 0 {
+		s.open[len(s.open)-1].fail(ErrClosed)
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// Open begins an answer. Every call to the platform is made under ctx; when it
+// ends, the answer is given up as it stands. A person's Stop must therefore
+// not end ctx: stop the model and call Finish. Open may ask the Memory about
+// limits not met before and returns at once otherwise.
+func (s *Scheduler) Open(ctx context.Context, j Job) *Answer {
+	limits := j.Responder.Limits()
+	learned := s.recall(ctx, limits)
+	if j.MaxMessages <= 0 {
+		j.MaxMessages = DefaultMaxMessages
+	}
+	a := &Answer{
+		sched: s, job: j, max: j.MaxMessages,
+		cut:   markdown.New(limits.Size, limits.Measure),
+		done:  make(chan struct{}),
+		ended: make(chan struct{}),
+	}
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	for _, p := range j.Posted {
+		a.messages = append(a.messages, message{Posted: p, announced: p.Pending, old: true})
+		a.visible = a.visible || p.ID != ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.edits = s.budget("edits", limits.Edits, learned)
+	a.posts = s.budget("posts", limits.Posts, learned)
+	a.global = s.budget("global", limits.Global, learned)
+	if s.closed {
+		a.end(ErrClosed)
+		return a
+	}
+	s.open = append(s.open, a)
+	a.detach = context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a.fail(context.Cause(ctx))
+	})
+	return a
+}
