@@ -6,7 +6,6 @@ package telemetry
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,46 +39,17 @@ func Listen(addr string, next bool) (net.Listener, error) {
 	return nil, fmt.Errorf("HTTP_ADDR %s is in use by another program; stop it or choose another port, for example HTTP_ADDR=%s", addr, net.JoinHostPort(host, strconv.Itoa(first+1)))
 }
 
-// bodyLimit is how long a request's body may take to arrive.
-const bodyLimit = 30 * time.Second
-
-// NewServer gives an HTTP server that a slow or silent client cannot hold on to.
-// Answers have no time limit, because some are streams.
+// NewServer gives an HTTP server that a slow or silent client cannot hold on to:
+// a request's header and body have 30 s to arrive. Answers have no time limit,
+// because some are streams; net/http lifts the limit on reading when the body
+// has been read.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           hurryBodies(h, bodyLimit),
+		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-}
-
-// hurryBodies gives a request's body d to arrive. http.Server's ReadTimeout does
-// that too, but goes on counting afterwards and so cancels every answer that
-// streams for longer.
-func hurryBodies(h http.Handler, d time.Duration) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body != nil && r.Body != http.NoBody {
-			control := http.NewResponseController(w)
-			if control.SetReadDeadline(time.Now().Add(d)) == nil {
-				r.Body = hurried{r.Body, control}
-			}
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-// hurried lifts the deadline when the body has been read.
-type hurried struct {
-	io.ReadCloser
-	control *http.ResponseController
-}
-
-func (b hurried) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		_ = b.control.SetReadDeadline(time.Time{}) // a connection that is gone needs none
-	}
-	return n, err
 }
