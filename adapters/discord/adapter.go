@@ -1,0 +1,319 @@
+// Package discord is parley on Discord: the gateway's events in, posts and
+// edits out, and the commands, menus and forms of the contract as Discord's
+// application commands, components and modals.
+//
+// Facts about Discord are from its documentation for developers
+// (discord.com/developers/docs) unless a comment names another source.
+package discord
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/telemetry"
+)
+
+// platform is the word in chat.Place.Platform.
+const platform = "discord"
+
+// DefaultAPIURL is Discord's own REST API, version 10.
+const DefaultAPIURL = "https://discord.com/api/v10"
+
+// Options are what an Adapter is made of.
+type Options struct {
+	// Bots are all bots of the server; those without a Discord token are passed
+	// over. Bots with the same token share one application, and the one marked
+	// Default, else the first by id, leads it.
+	Bots []bots.Bot
+	// APIURL is the REST API's root; empty means DefaultAPIURL. The gateway's
+	// address comes from its /gateway/bot.
+	APIURL string
+	// GlobalLimit is how many requests a second one bot may make over all
+	// routes; 0 means no limit. Discord's own is 50.
+	GlobalLimit int
+	// Sessions keeps gateway sessions over a restart, so that what was said
+	// meanwhile is replayed. Nil: a restart begins a new session.
+	Sessions Sessions
+	// HTTP makes the REST calls; nil means a client of the adapter's own.
+	HTTP    *http.Client
+	Log     *slog.Logger // nil discards
+	Metrics *telemetry.Metrics
+}
+
+// Adapter serves every Discord application its bots name. It is safe for
+// concurrent use.
+type Adapter struct {
+	apps  []*app
+	byBot map[string]*app
+	log   *slog.Logger
+	work  sync.WaitGroup // answers to interactions under way
+}
+
+var _ chat.Adapter = (*Adapter)(nil)
+
+// New makes the adapter; it does no call. An error means a value that can never
+// work.
+func New(o Options) (*Adapter, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.APIURL == "" {
+		o.APIURL = DefaultAPIURL
+	}
+	base, err := url.Parse(o.APIURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("DISCORD_API_URL %q is not an http or https URL", o.APIURL)
+	}
+	if o.GlobalLimit < 0 {
+		return nil, fmt.Errorf("DISCORD_GLOBAL_LIMIT %d is negative", o.GlobalLimit)
+	}
+	if o.HTTP == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = 64
+		o.HTTP = &http.Client{Transport: transport}
+	}
+	a := &Adapter{byBot: map[string]*app{}, log: o.Log}
+	refused := &refusals{}
+	for _, group := range byToken(o.Bots) {
+		one, err := newApp(o, group, refused)
+		if err != nil {
+			return nil, err
+		}
+		a.apps = append(a.apps, one)
+		for _, b := range group {
+			a.byBot[b.ID] = one
+		}
+	}
+	return a, nil
+}
+
+// byToken groups the bots that have a Discord token by it, each group with its
+// lead first.
+func byToken(all []bots.Bot) [][]bots.Bot {
+	var groups [][]bots.Bot
+	index := map[string]int{}
+	sorted := slices.Clone(all)
+	slices.SortFunc(sorted, func(x, y bots.Bot) int { return strings.Compare(x.ID, y.ID) })
+	slices.SortStableFunc(sorted, func(x, y bots.Bot) int {
+		switch {
+		case x.Default == y.Default:
+			return 0
+		case x.Default:
+			return -1
+		}
+		return 1
+	})
+	for _, b := range sorted {
+		if !b.Discord.Enabled() {
+			continue
+		}
+		token := b.Discord.Token.Reveal()
+		i, known := index[token]
+		if !known {
+			i = len(groups)
+			index[token] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], b)
+	}
+	return groups
+}
+
+// Platform is "discord".
+func (a *Adapter) Platform() string { return platform }
+
+// Run connects every application and returns once ctx has ended and all is
+// closed. A bot that Discord refuses for good ends alone; Health says why.
+func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
+	var running sync.WaitGroup
+	for _, one := range a.apps {
+		running.Go(func() { one.run(ctx, in, &counter{desk: desk, app: one, work: &a.work}) })
+	}
+	running.Wait()
+	a.work.Wait()
+	return nil
+}
+
+// Health is the state of every bot that has a Discord token.
+func (a *Adapter) Health() []chat.Health {
+	var out []chat.Health
+	for _, one := range a.apps {
+		ok, reason := one.state()
+		for _, b := range one.bots {
+			out = append(out, chat.Health{Bot: b.ID, Platform: platform, OK: ok, Reason: reason})
+		}
+	}
+	slices.SortFunc(out, func(x, y chat.Health) int { return strings.Compare(x.Bot, y.Bot) })
+	return out
+}
+
+// of finds the application that a bot belongs to.
+func (a *Adapter) of(bot string) (*app, error) {
+	if one := a.byBot[bot]; one != nil {
+		return one, nil
+	}
+	return nil, fmt.Errorf("bot %q has no Discord application here", bot)
+}
+
+// app is one Discord application: a token and the bots that share it.
+type app struct {
+	lead     bots.Bot
+	bots     []bots.Bot
+	token    string
+	key      string // hex public key from the definition, if any
+	rest     *rest
+	world    *world
+	sessions Sessions
+	log      *slog.Logger
+	metrics  *telemetry.Metrics
+
+	mu       sync.Mutex
+	ok       bool
+	reason   string
+	userID   string
+	id       string // application id
+	verify   string // public key, once known
+	register bool   // commands were registered by this process
+}
+
+func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
+	lead := group[0]
+	log := o.Log.With(slog.String("platform", platform), slog.String("bot", lead.ID))
+	token := strings.TrimPrefix(lead.Discord.Token.Reveal(), "Bot ")
+	if strings.ContainsAny(token, " \t\r\n") {
+		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
+	}
+	one := &app{
+		lead: lead, bots: group, token: token, sessions: o.Sessions, log: log, metrics: o.Metrics, reason: "not connected yet",
+		rest: &rest{
+			base: strings.TrimSuffix(o.APIURL, "/"), token: token, http: o.HTTP, log: log, metrics: o.Metrics,
+			pace: newPace(o.GlobalLimit), refused: refused,
+		},
+	}
+	one.world = newWorld(one.rest)
+	for _, b := range group {
+		if b.Discord.PublicKey != "" {
+			one.key = b.Discord.PublicKey
+		}
+	}
+	one.userID = userOf(token)
+	return one, nil
+}
+
+// userOf reads the bot's user id out of a token: its first part is the id in
+// base64. Empty when the token has another form.
+func userOf(token string) string {
+	first, _, _ := strings.Cut(token, ".")
+	id, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(first, "="))
+	if err != nil || !isSnowflake(string(id)) {
+		return ""
+	}
+	return string(id)
+}
+
+func isSnowflake(s string) bool {
+	if len(s) < 5 || len(s) > 20 {
+		return false
+	}
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *app) state() (bool, string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ok, a.reason
+}
+
+func (a *app) setState(ok bool, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ok, a.reason = ok, reason
+}
+
+// identity is the bot's user id and application id, asked from Discord when
+// the gateway has not told them.
+func (a *app) identity(ctx context.Context) (user, application string, err error) {
+	a.mu.Lock()
+	user, application = a.userID, a.id
+	a.mu.Unlock()
+	if user != "" && application != "" {
+		return user, application, nil
+	}
+	var out struct {
+		ID     string `json:"id"`
+		Verify string `json:"verify_key"`
+		Bot    struct {
+			ID string `json:"id"`
+		} `json:"bot"`
+	}
+	if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", wait: true}, &out); err != nil {
+		return "", "", err
+	}
+	if out.ID == "" {
+		return "", "", errors.New("discord named no application")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.id, a.verify = out.ID, out.Verify
+	if out.Bot.ID != "" {
+		a.userID = out.Bot.ID
+	}
+	return a.userID, a.id, nil
+}
+
+// known is the identity without a call; fields are empty while unknown.
+func (a *app) known() (user, application string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.userID, a.id
+}
+
+func (a *app) scope() string {
+	user, _ := a.known()
+	return platform + ":" + user
+}
+
+// run keeps the application connected until ctx ends or Discord refuses it for
+// good.
+func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
+	g := newGateway(a, in, desk)
+	err := g.run(ctx)
+	if refused, ok := errors.AsType[*fatal](err); ok {
+		a.setState(false, refused.Error())
+		a.log.Error("discord refused the bot for good", slog.String("reason", refused.Error()))
+		<-ctx.Done()
+		return
+	}
+	a.setState(false, "stopped")
+}
+
+// sleep waits for d or until ctx ends; false means ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

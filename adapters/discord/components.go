@@ -1,0 +1,115 @@
+// Buttons and menus below a message, and the ids by which Discord gives them
+// back. An id carries the whole command, so that any process can take it.
+
+package discord
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+// Discord's limits for components.
+const (
+	customIDLimit    = 100
+	buttonLabelLimit = 80
+	optionLimit      = 100 // label and value of a menu's option
+	placeholderLimit = 150
+	mostOptions      = 25
+	rowWidth         = 5
+	mostRows         = 5
+)
+
+// The kinds of custom ids: what follows is a command and its arguments.
+const (
+	idRun  = "run:"  // a button: run the command
+	idStop = "stop:" // the Stop button: run "/stop <turn>"
+	idMenu = "menu:" // a menu: run the command with the chosen value
+	idForm = "form:" // a form: its id, and the command that opens it again
+)
+
+// contentRows are the controls of a posted message. Never nil: an edit without
+// controls must say so, or the old ones stay.
+func contentRows(c chat.Content) []discordgo.MessageComponent {
+	rows := rows(c.Menu, c.Buttons)
+	if c.Stop != "" && len(idStop+c.Stop) <= customIDLimit && len(rows) < mostRows {
+		rows = append(rows, discordgo.ActionsRow{Components: []discordgo.MessageComponent{
+			discordgo.Button{Label: "Stop", Style: discordgo.SecondaryButton, CustomID: idStop + c.Stop},
+		}})
+	}
+	return rows
+}
+
+// rows lays out a menu and buttons. What does not fit Discord's limits is left
+// out: the same can always be typed.
+func rows(m *chat.Menu, buttons []chat.Button) []discordgo.MessageComponent {
+	out := []discordgo.MessageComponent{}
+	if menu, ok := menuRow(m); ok {
+		out = append(out, menu)
+	}
+	seen := map[string]bool{}
+	var row []discordgo.MessageComponent
+	for _, b := range buttons {
+		id := idRun + strings.TrimSpace(b.Command+" "+b.Args)
+		if seen[id] || utf8.RuneCountInString(id) > customIDLimit || b.Label == "" || len(out) == mostRows {
+			continue
+		}
+		seen[id] = true
+		style := discordgo.SecondaryButton
+		if b.Danger {
+			style = discordgo.DangerButton
+		}
+		row = append(row, discordgo.Button{Label: clip(b.Label, buttonLabelLimit), Style: style, CustomID: id})
+		if len(row) == rowWidth {
+			out, row = append(out, discordgo.ActionsRow{Components: row}), nil
+		}
+	}
+	if len(row) > 0 && len(out) < mostRows {
+		out = append(out, discordgo.ActionsRow{Components: row})
+	}
+	return out
+}
+
+func menuRow(m *chat.Menu) (discordgo.MessageComponent, bool) {
+	if m == nil {
+		return nil, false
+	}
+	var options []discordgo.SelectMenuOption
+	seen := map[string]bool{}
+	marked := false
+	for _, o := range m.Options {
+		if len(options) == mostOptions {
+			break
+		}
+		if o.Value == "" || utf8.RuneCountInString(o.Value) > optionLimit || seen[o.Value] {
+			continue
+		}
+		seen[o.Value] = true
+		label := o.Label
+		if label == "" {
+			label = o.Value
+		}
+		// A single-choice menu takes one default.
+		options = append(options, discordgo.SelectMenuOption{Label: clip(label, optionLimit), Value: o.Value, Default: o.Current && !marked})
+		marked = marked || o.Current
+	}
+	id := idMenu + m.Command
+	if len(options) == 0 || utf8.RuneCountInString(id) > customIDLimit {
+		return nil, false
+	}
+	return discordgo.ActionsRow{Components: []discordgo.MessageComponent{discordgo.SelectMenu{
+		MenuType: discordgo.StringSelectMenu, CustomID: id, Placeholder: clip(m.Placeholder, placeholderLimit), Options: options,
+	}}}, true
+}
+
+// clip cuts s to n code points, with an ellipsis where something is lost.
+func clip(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	runes := []rune(s)
+	return string(runes[:n-1]) + "…"
+}

@@ -1,0 +1,218 @@
+// From an event to the inbox: several lanes, so that one slow store call does
+// not hold up every channel, each in order, so that a channel keeps its own.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	laneCount = 8
+	laneSize  = 1024 // events waiting per lane
+)
+
+// sequence knows which of a session's events were received, and up to which
+// all are handled: that is what another process would have to resume from.
+type sequence struct {
+	mu      sync.Mutex
+	last    int64   // newest received
+	pending []int64 // received, not handled; ascending
+}
+
+func newSequence() *sequence { return &sequence{} }
+
+func (s *sequence) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.pending = 0, nil
+}
+
+// start begins after an event that an earlier process had handled.
+func (s *sequence) start(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.pending = n, nil
+}
+
+// fresh reports whether an event was not received before: a replay after a
+// resume brings some twice.
+func (s *sequence) fresh(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n > s.last
+}
+
+func (s *sequence) take(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = n
+	s.pending = append(s.pending, n)
+}
+
+func (s *sequence) done(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := slices.BinarySearch(s.pending, n); ok {
+		s.pending = slices.Delete(s.pending, i, i+1)
+	}
+}
+
+func (s *sequence) received() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+func (s *sequence) handled() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.pending) > 0 {
+		return s.pending[0] - 1
+	}
+	return s.last
+}
+
+// delivery is a message event on its way.
+type delivery struct {
+	event messageEvent
+	seq   int64
+	at    time.Time
+}
+
+type lanes struct {
+	g       *gateway
+	ways    [laneCount]chan delivery
+	waiting atomic.Int64
+}
+
+func newLanes(g *gateway) *lanes {
+	l := &lanes{g: g}
+	for i := range l.ways {
+		l.ways[i] = make(chan delivery, laneSize)
+	}
+	return l
+}
+
+// start runs the lanes until ctx ends; the returned function waits for them.
+func (l *lanes) start(ctx context.Context) (wait func()) {
+	var running sync.WaitGroup
+	for _, way := range l.ways {
+		running.Go(func() {
+			for {
+				select {
+				case d := <-way:
+					l.g.guard("MESSAGE_CREATE", func() error { return l.g.deliver(ctx, d) })
+					if ctx.Err() == nil {
+						l.g.seq.done(d.seq)
+					}
+					l.waiting.Add(-1)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	return running.Wait
+}
+
+// put hands an event to its channel's lane. False: the lane is full, and the
+// event counts as not received.
+func (l *lanes) put(f frame) bool {
+	d := delivery{seq: *f.S, at: time.Now()}
+	if err := json.Unmarshal(f.D, &d.event); err != nil {
+		// Nothing can be made of it, now or later.
+		l.g.log.Warn("discord message not understood", slog.String("error", err.Error()))
+		l.g.seq.take(d.seq)
+		l.g.seq.done(d.seq)
+		return true
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(d.event.Channel))
+	l.g.seq.take(d.seq)
+	l.waiting.Add(1)
+	select {
+	case l.ways[h.Sum32()%laneCount] <- d:
+		return true
+	default:
+		l.waiting.Add(-1)
+		l.g.seq.untake(d.seq)
+		return false
+	}
+}
+
+// untake forgets the newest event: it was not received after all.
+func (s *sequence) untake(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := len(s.pending) - 1; i >= 0 && s.pending[i] == n {
+		s.pending = s.pending[:i]
+		s.last = n - 1
+	}
+}
+
+// drained waits until most of the backlog is stored; false: ctx ended.
+func (l *lanes) drained(ctx context.Context) bool {
+	for l.waiting.Load() > laneSize/2 {
+		if !sleep(ctx, 100*time.Millisecond) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// deliver translates a message and puts it into the inbox, again and again
+// until it is safe there or ctx ends.
+func (g *gateway) deliver(ctx context.Context, d delivery) error {
+	e := &d.event
+	self, _ := g.app.known()
+	if e.Author != nil && e.Member != nil && !e.Author.Bot {
+		g.app.world.seeMember(e.Guild, e.Author.ID, e.Member.Roles, -1)
+	}
+	if !e.written(self) {
+		return nil
+	}
+	if len(e.Roles) > 0 {
+		// After a resume in a new process no event has told the guild's roles.
+		_, _ = g.app.world.guild(ctx, e.Guild)
+	}
+	k := g.app.knowledge(e.Guild)
+	if e.Guild != "" {
+		var ok bool
+		if k.place, ok = g.app.world.channel(ctx, e.Channel); !ok && e.ChannelType != nil {
+			k.place = place{kind: *e.ChannelType}
+		}
+	}
+	m, ok := translate(e, k)
+	if !ok {
+		return nil
+	}
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := g.inbox.Put(ctx, m)
+		if err == nil {
+			g.app.metrics.Received(platform, time.Since(d.at))
+			return nil
+		}
+		g.log.Warn("message not stored yet", slog.String("message", e.ID), slog.String("error", err.Error()))
+		if !sleep(ctx, jitter(pause)) {
+			return nil
+		}
+	}
+}
+
+// knowledge is what translate needs for a message in a guild ("" for none).
+func (a *app) knowledge(guild string) knowledge {
+	self, _ := a.known()
+	return knowledge{
+		self: self, bot: a.lead.ID,
+		role:    func(id string) role { return a.world.role(guild, id) },
+		channel: a.world.name,
+	}
+}

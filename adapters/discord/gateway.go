@@ -1,0 +1,537 @@
+// The gateway client: one WebSocket, its heartbeat, and the way back after it
+// breaks.
+//
+// It is our own, over gorilla/websocket. discordgo's gateway identifies again
+// at once after an invalid session, ignores the resume address, keeps session
+// and sequence private, reconnects for ever on fatal close codes, and notices a
+// silent connection after five heartbeats. disgo's gateway package, the best
+// kept alternative, exposes session, sequence and resume address and stops on
+// fatal codes, but it advances the sequence before an event is handled and
+// offers no way to hold it back; notices a silent connection only at the
+// heartbeat after the unanswered one (up to two intervals, about 82 s; the bar
+// is one and 5 s); sends no jittered first heartbeat; does not wait the 1–5 s
+// after an invalid session; and brings types of its own beside discordgo's.
+// What is needed is small, and what matters in it is exactly what differs.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+	"github.com/gorilla/websocket"
+
+	"parley/internal/chat"
+)
+
+// Gateway opcodes.
+const (
+	opDispatch       = 0
+	opHeartbeat      = 1
+	opIdentify       = 2
+	opResume         = 6
+	opReconnect      = 7
+	opInvalidSession = 9
+	opHello          = 10
+	opHeartbeatAck   = 11
+)
+
+// intents are the events asked for: guilds with channels, threads and roles;
+// messages in guilds and direct messages; and what messages say, which Discord
+// keeps from bots unless it is switched on for them.
+const intents = discordgo.IntentsGuilds | discordgo.IntentsGuildMessages | discordgo.IntentsDirectMessages | discordgo.IntentMessageContent
+
+const (
+	ackWait      = 5 * time.Second  // silence after a heartbeat that means a dead connection
+	helloWait    = 20 * time.Second // for the first frame
+	writeWait    = 5 * time.Second
+	frameLimit   = 64 << 20 // bytes; GUILD_CREATE of a large guild is some megabytes
+	firstBackoff = time.Second
+	mostBackoff  = time.Minute
+	identifyGap  = 5 * time.Second // between IDENTIFYs of one max_concurrency slot
+	// closeResumable is the code of our closes after which the session lives on;
+	// 1000 and 1001 would end it.
+	closeResumable = 4000
+)
+
+// fatal is Discord's word that connecting again is of no use.
+type fatal struct{ text string }
+
+func (f *fatal) Error() string { return f.text }
+
+// fatalClose explains the close codes that must not be answered by another
+// connection; nil for all others.
+func fatalClose(code int) error {
+	switch code {
+	case 4004:
+		return &fatal{"Discord refused the bot's token: make a new one in the Developer Portal (discord.com/developers/applications → your application → Bot → Reset Token), set it and restart"}
+	case 4010, 4012, 4013:
+		return &fatal{fmt.Sprintf("Discord refused the connection's parameters (close code %d): this version of parley does not fit today's gateway, please update it", code)}
+	case 4011:
+		return &fatal{"Discord demands sharding: the bot is in more servers than one connection may serve, and parley opens one"}
+	case 4014:
+		return &fatal{"Discord refused the bot's intents: switch on Message Content Intent in the Developer Portal (discord.com/developers/applications → your application → Bot → Privileged Gateway Intents) and restart"}
+	}
+	return nil
+}
+
+// Why a connection ended, where it was our decision.
+var (
+	errZombie    = errors.New("no heartbeat acknowledgement: the connection is dead")
+	errReconnect = errors.New("discord asked for a new connection")
+	errInvalid   = errors.New("discord ended the session")
+	errResumable = errors.New("discord asked to resume later")
+	errBacklog   = errors.New("too many messages wait to be stored")
+)
+
+// gateway is one application's connection over all its sessions.
+type gateway struct {
+	app   *app
+	inbox chat.Inbox
+	desk  *counter
+	log   *slog.Logger
+
+	dialer    *websocket.Dialer
+	session   string
+	resumeURL string
+	seq       *sequence
+	lanes     *lanes
+	starts    []time.Time // IDENTIFYs of the last ten minutes
+	failures  int         // connections in a row that did not become ready
+}
+
+func newGateway(a *app, in chat.Inbox, desk *counter) *gateway {
+	g := &gateway{app: a, inbox: in, desk: desk, log: a.log, seq: newSequence()}
+	g.dialer = &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second, ReadBufferSize: 32 << 10}
+	return g
+}
+
+type frame struct {
+	Op int             `json:"op"`
+	D  json.RawMessage `json:"d"`
+	S  *int64          `json:"s"`
+	T  string          `json:"t"`
+}
+
+// run connects again and again until ctx ends or Discord refuses for good.
+func (g *gateway) run(ctx context.Context) error {
+	g.restore(ctx)
+	defer g.keep(context.WithoutCancel(ctx)) // after the lanes have stopped
+	g.lanes = newLanes(g)
+	defer g.lanes.start(ctx)()
+	for ctx.Err() == nil {
+		err := g.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		g.app.world.stale()
+		if _, ok := errors.AsType[*fatal](err); ok {
+			return err
+		}
+		g.app.setState(false, "reconnecting to Discord: "+short(err))
+		pause := g.after(err)
+		g.log.Warn("discord connection ended", slog.String("reason", short(err)), slog.Bool("resume", g.session != ""), slog.Duration("pause", pause))
+		if !sleep(ctx, pause) {
+			return nil
+		}
+		if errors.Is(err, errBacklog) && !g.lanes.drained(ctx) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// short is an error for a person: without addresses and without the lines a
+// library adds.
+func short(err error) string {
+	if e, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return fmt.Sprintf("closed by Discord with code %d", e.Code)
+	}
+	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+		return limited.Error()
+	}
+	return plain(err).Error()
+}
+
+// after is the pause before the next connection, and forgets a session that
+// cannot be resumed.
+func (g *gateway) after(err error) time.Duration {
+	closed, isClose := errors.AsType[*websocket.CloseError](err)
+	switch {
+	case errors.Is(err, errInvalid):
+		g.forget()
+		return time.Second + rand.N(4*time.Second) // 1–5 s, as documented
+	case errors.Is(err, errResumable):
+		return time.Second + rand.N(4*time.Second)
+	case isClose && (closed.Code == 4003 || closed.Code == 4007 || closed.Code == 4009 || closed.Code == websocket.CloseNormalClosure || closed.Code == websocket.CloseGoingAway):
+		g.forget()
+	}
+	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+		return jitter(limited.After)
+	}
+	if g.failures == 0 {
+		return rand.N(250 * time.Millisecond) // it had been working: come back at once
+	}
+	if g.failures%4 == 0 {
+		// The resume address itself may be what fails; the session can be
+		// resumed from the ordinary one too.
+		g.resumeURL = ""
+	}
+	pause := min(firstBackoff<<min(g.failures-1, 10), mostBackoff)
+	return pause/2 + rand.N(pause/2+1)
+}
+
+func (g *gateway) forget() {
+	g.session, g.resumeURL = "", ""
+}
+
+// jitter adds up to a quarter to d.
+func jitter(d time.Duration) time.Duration { return d + rand.N(d/4+1) }
+
+// once holds one connection until it ends. The error is never nil.
+func (g *gateway) once(ctx context.Context) error {
+	g.failures++ // until READY or RESUMED
+	address := g.resumeURL
+	if g.session == "" || address == "" {
+		var err error
+		if address, err = g.address(ctx); err != nil {
+			return err
+		}
+	}
+	if g.session == "" {
+		if !sleep(ctx, g.untilIdentify(time.Now())) {
+			return ctx.Err()
+		}
+	}
+	ws, _, err := g.dialer.DialContext(ctx, withQuery(address), http.Header{"User-Agent": {userAgent}})
+	if err != nil {
+		return fmt.Errorf("connect to the gateway: %w", plain(err))
+	}
+	c := &link{g: g, ws: ws, acked: make(chan struct{}, 1), beat: make(chan struct{}, 1)}
+	return c.hold(ctx)
+}
+
+// untilIdentify is the wait before another IDENTIFY: max_concurrency allows one
+// in 5 s, and a connection that breaks again and again must not use up the
+// 1,000 of a day, after which Discord resets the token.
+func (g *gateway) untilIdentify(now time.Time) time.Duration {
+	g.starts = slices.DeleteFunc(g.starts, func(t time.Time) bool { return now.Sub(t) > 10*time.Minute })
+	if len(g.starts) == 0 {
+		return 0
+	}
+	gap := identifyGap
+	if len(g.starts) >= 10 {
+		gap = 2 * time.Minute
+	}
+	return g.starts[len(g.starts)-1].Add(gap).Sub(now)
+}
+
+// withQuery adds the version and encoding that every connection must name.
+func withQuery(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	q := u.Query()
+	q.Set("v", "10")
+	q.Set("encoding", "json")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// address asks Discord where the gateway is, and waits when the day's sessions
+// are used up: an IDENTIFY beyond them resets the token.
+func (g *gateway) address(ctx context.Context) (string, error) {
+	var out struct {
+		URL   string `json:"url"`
+		Limit struct {
+			Total      int   `json:"total"`
+			Remaining  int   `json:"remaining"`
+			ResetAfter int64 `json:"reset_after"` // milliseconds
+		} `json:"session_start_limit"`
+	}
+	_, err := g.app.rest.do(ctx, call{method: http.MethodGet, path: "/gateway/bot", name: "gateway"}, &out)
+	switch {
+	case status(err) == http.StatusUnauthorized:
+		return "", fatalClose(4004)
+	case err != nil:
+		return "", err
+	case out.URL == "":
+		return "", errors.New("discord named no gateway address")
+	}
+	if g.session == "" && out.Limit.Total > 0 && out.Limit.Remaining <= 0 {
+		return "", &chat.RateLimited{After: time.Duration(out.Limit.ResetAfter) * time.Millisecond}
+	}
+	return out.URL, nil
+}
+
+// link is one live WebSocket.
+type link struct {
+	g     *gateway
+	ws    *websocket.Conn
+	write sync.Mutex
+	acked chan struct{} // a heartbeat was acknowledged
+	beat  chan struct{} // Discord wants a heartbeat now
+}
+
+// hold reads until the connection ends and says why it did.
+func (c *link) hold(ctx context.Context) error {
+	parent := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer cancel(nil)
+	// Ending ctx, by the heartbeat or from outside, closes the socket, which ends
+	// the reading.
+	parts.Go(func() {
+		<-ctx.Done()
+		code := closeResumable
+		if parent.Err() != nil && c.g.app.sessions == nil {
+			code = websocket.CloseNormalClosure // nobody will resume: go offline now
+		}
+		c.close(code)
+	})
+	c.ws.SetReadLimit(frameLimit)
+	c.ws.SetCloseHandler(func(int, string) error { return nil })
+	_ = c.ws.SetReadDeadline(time.Now().Add(helloWait))
+	started := false
+	for {
+		f, err := c.read()
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+				if refused := fatalClose(closed.Code); refused != nil {
+					return refused
+				}
+			}
+			return err
+		}
+		switch f.Op {
+		case opHello:
+			if started {
+				continue
+			}
+			started = true
+			_ = c.ws.SetReadDeadline(time.Time{}) // the heartbeat watches from here on
+			interval, err := c.hello(f.D)
+			if err != nil {
+				return err
+			}
+			parts.Go(func() {
+				if err := c.heartbeat(ctx, interval); err != nil {
+					cancel(err)
+				}
+			})
+		case opHeartbeat:
+			offer(c.beat)
+		case opHeartbeatAck:
+			offer(c.acked)
+		case opReconnect:
+			return errReconnect
+		case opInvalidSession:
+			var resumable bool
+			_ = json.Unmarshal(f.D, &resumable)
+			if resumable {
+				return errResumable
+			}
+			return errInvalid
+		case opDispatch:
+			if err := c.g.dispatch(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func offer(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+func (c *link) read() (frame, error) {
+	var f frame
+	_, data, err := c.ws.ReadMessage()
+	if err != nil {
+		return f, err
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return f, fmt.Errorf("gateway frame not understood: %w", err)
+	}
+	return f, nil
+}
+
+func (c *link) send(op int, d any) error {
+	c.write.Lock()
+	defer c.write.Unlock()
+	_ = c.ws.SetWriteDeadline(time.Now().Add(writeWait))
+	return c.ws.WriteJSON(map[string]any{"op": op, "d": d})
+}
+
+// close ends the connection; unless code is 1000 or 1001 the session lives on
+// and can be resumed.
+func (c *link) close(code int) {
+	deadline := time.Now().Add(time.Second)
+	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), deadline)
+	_ = c.ws.Close()
+}
+
+// hello answers HELLO: it resumes the session, or begins one.
+func (c *link) hello(d json.RawMessage) (time.Duration, error) {
+	var hello struct {
+		Interval int64 `json:"heartbeat_interval"` // milliseconds
+	}
+	if err := json.Unmarshal(d, &hello); err != nil || hello.Interval <= 0 {
+		return 0, errors.New("gateway: HELLO without a heartbeat interval")
+	}
+	interval := time.Duration(hello.Interval) * time.Millisecond
+	g := c.g
+	if g.session != "" {
+		return interval, c.send(opResume, map[string]any{"token": g.app.token, "session_id": g.session, "seq": g.seq.received()})
+	}
+	g.starts = append(g.starts, time.Now())
+	return interval, c.send(opIdentify, map[string]any{
+		"token": g.app.token, "intents": int(intents),
+		"properties": map[string]string{"os": runtime.GOOS, "browser": "parley", "device": "parley"},
+	})
+}
+
+// heartbeat beats until ctx ends. A beat that stays unanswered for ackWait
+// means the connection is dead, so silence is noticed within one interval and
+// ackWait.
+func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
+	next := time.NewTimer(time.Duration(rand.Float64() * float64(interval)))
+	defer next.Stop()
+	dead := time.NewTimer(time.Hour)
+	dead.Stop()
+	defer dead.Stop()
+	waiting := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.acked:
+			waiting = false
+			dead.Stop()
+			continue
+		case <-dead.C:
+			return errZombie
+		case <-next.C:
+			next.Reset(interval)
+		case <-c.beat:
+		}
+		var seq any
+		if n := c.g.seq.handled(); n > 0 {
+			seq = n
+		}
+		if err := c.send(opHeartbeat, seq); err != nil {
+			return fmt.Errorf("send heartbeat: %w", err)
+		}
+		if !waiting {
+			waiting = true
+			dead.Reset(ackWait)
+		}
+	}
+}
+
+// dispatch takes one event. What must not be lost goes to the lanes and counts
+// as received only once it is there.
+func (g *gateway) dispatch(ctx context.Context, f frame) error {
+	if f.S == nil {
+		return nil
+	}
+	if f.T == "READY" {
+		g.seq.reset() // a new session counts from the start
+	}
+	if !g.seq.fresh(*f.S) {
+		return nil
+	}
+	if f.T == "MESSAGE_CREATE" {
+		if !g.lanes.put(f) {
+			return errBacklog
+		}
+		return nil
+	}
+	g.guard(f.T, func() error { return g.other(ctx, f) })
+	g.seq.take(*f.S)
+	g.seq.done(*f.S)
+	return nil
+}
+
+// guard keeps a fault in one event from harming the others.
+func (g *gateway) guard(event string, f func() error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			stack := make([]byte, 8<<10)
+			g.log.Error("discord event failed", slog.String("event", event), slog.String("panic", fmt.Sprintf("%T", fault)), slog.String("stack", string(stack[:runtime.Stack(stack, false)])))
+		}
+	}()
+	if err := f(); err != nil {
+		g.log.Warn("discord event not understood", slog.String("event", event), slog.String("error", err.Error()))
+	}
+}
+
+// other takes every event but messages: quickly, as the next frame waits.
+func (g *gateway) other(ctx context.Context, f frame) error {
+	switch f.T {
+	case "READY":
+		return g.ready(ctx, f.D)
+	case "RESUMED":
+		g.connected("resumed")
+		return nil
+	case "INTERACTION_CREATE":
+		received := time.Now()
+		g.desk.work.Go(func() {
+			g.guard(f.T, func() error { return g.desk.take(context.WithoutCancel(ctx), f.D, received) })
+		})
+		return nil
+	}
+	return g.app.world.see(f.T, f.D)
+}
+
+func (g *gateway) ready(ctx context.Context, d json.RawMessage) error {
+	var r struct {
+		Session string `json:"session_id"`
+		Resume  string `json:"resume_gateway_url"`
+		User    struct {
+			ID string `json:"id"`
+		} `json:"user"`
+		Application struct {
+			ID string `json:"id"`
+		} `json:"application"`
+	}
+	if err := json.Unmarshal(d, &r); err != nil {
+		return err
+	}
+	g.session, g.resumeURL = r.Session, r.Resume
+	g.app.mu.Lock()
+	g.app.userID, g.app.id = r.User.ID, r.Application.ID
+	first := !g.app.register
+	g.app.register = true
+	g.app.mu.Unlock()
+	if first {
+		g.desk.work.Go(func() { g.app.registerCommands(ctx) })
+	}
+	g.connected("identified")
+	return nil
+}
+
+func (g *gateway) connected(how string) {
+	g.failures = 0
+	g.app.setState(true, "")
+	g.log.Info("discord connected", slog.String("how", how))
+}

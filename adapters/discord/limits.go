@@ -1,0 +1,223 @@
+// How many calls may be made: what Discord's headers taught, the global limit,
+// and the count of refused calls that leads to a ban of the address.
+
+package discord
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"parley/internal/chat"
+)
+
+// pace knows the buckets of one bot. The scheduler in front of it plans posts
+// and edits with the same figures; here is the net below: a call that Discord
+// would certainly refuse is refused without making it.
+type pace struct {
+	global int // calls per second; 0: no limit
+
+	mu      sync.Mutex
+	recent  []time.Time        // calls of the last second, for the global limit
+	names   map[string]string  // route → Discord's name of its bucket
+	buckets map[string]*bucket // name and major parameter → state
+	blocked time.Time          // no call before this: a global 429
+}
+
+type bucket struct {
+	limit     int
+	remaining int
+	reset     time.Time
+}
+
+func newPace(global int) *pace {
+	return &pace{global: global, names: map[string]string{}, buckets: map[string]*bucket{}}
+}
+
+// key is a route's bucket at one major parameter; mu is held.
+func (p *pace) key(route, major string) string {
+	if name := p.names[route]; name != "" {
+		return name + " " + major
+	}
+	return route + " " + major
+}
+
+// reserve counts a call that is about to be made. A positive wait means it must
+// not be made now; global says which limit it was. Calls that are exempt
+// (interactions) do not count against the global limit.
+func (p *pace) reserve(route, major string, exempt bool, now time.Time) (wait time.Duration, global bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !exempt {
+		if now.Before(p.blocked) {
+			return p.blocked.Sub(now), true
+		}
+		if wait := p.window(now); wait > 0 {
+			return wait, true
+		}
+	}
+	if b := p.buckets[p.key(route, major)]; b != nil {
+		if !now.Before(b.reset) {
+			b.remaining, b.reset = b.limit, now.Add(5*time.Second) // a guess until the next answer
+		}
+		if b.remaining <= 0 {
+			return b.reset.Sub(now), false
+		}
+		b.remaining--
+	}
+	if !exempt && p.global > 0 {
+		p.recent = append(p.recent, now)
+	}
+	return 0, false
+}
+
+// window is the wait the global limit asks for; mu is held.
+func (p *pace) window(now time.Time) time.Duration {
+	if p.global == 0 {
+		return 0
+	}
+	old := 0
+	for old < len(p.recent) && now.Sub(p.recent[old]) >= time.Second {
+		old++
+	}
+	p.recent = append(p.recent[:0], p.recent[old:]...)
+	if len(p.recent) < p.global {
+		return 0
+	}
+	return p.recent[0].Add(time.Second).Sub(now)
+}
+
+// learn takes what an answer's headers say.
+func (p *pace) learn(route, major string, h http.Header, now time.Time) chat.Rate {
+	limit, err := strconv.Atoi(h.Get("X-RateLimit-Limit"))
+	if err != nil || limit <= 0 {
+		return chat.Rate{}
+	}
+	remaining, err := strconv.Atoi(h.Get("X-RateLimit-Remaining"))
+	if err != nil {
+		return chat.Rate{}
+	}
+	seconds, err := strconv.ParseFloat(h.Get("X-RateLimit-Reset-After"), 64)
+	if err != nil {
+		return chat.Rate{}
+	}
+	reset := time.Duration(seconds * float64(time.Second))
+	rate := chat.Rate{Known: true, Bucket: h.Get("X-RateLimit-Bucket"), Limit: limit, Remaining: remaining, Reset: reset}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if rate.Bucket != "" {
+		p.names[route] = rate.Bucket
+	}
+	key := p.key(route, major)
+	b := p.buckets[key]
+	if b == nil {
+		b = &bucket{}
+		p.buckets[key] = b
+	}
+	until := now.Add(reset)
+	// Answers overtake each other: within one window the smaller figure is the
+	// newer one.
+	sameWindow := b.limit == limit && until.Sub(b.reset).Abs() < 250*time.Millisecond
+	if !sameWindow || remaining < b.remaining {
+		b.remaining = remaining
+	}
+	b.limit, b.reset = limit, until
+	p.forget(now)
+	return rate
+}
+
+// forget drops buckets whose window is long over, so that a bot in many
+// channels does not keep them all; mu is held.
+func (p *pace) forget(now time.Time) {
+	if len(p.buckets) < 4096 {
+		return
+	}
+	for key, b := range p.buckets {
+		if now.Sub(b.reset) > time.Minute {
+			delete(p.buckets, key)
+		}
+	}
+}
+
+// refuse notes a 429.
+func (p *pace) refuse(route, major string, l *chat.RateLimited, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.Global {
+		if until := now.Add(l.After); until.After(p.blocked) {
+			p.blocked = until
+		}
+		return
+	}
+	key := p.key(route, major)
+	b := p.buckets[key]
+	if b == nil {
+		b = &bucket{limit: 1}
+		p.buckets[key] = b
+	}
+	b.remaining, b.reset = 0, now.Add(l.After)
+}
+
+// banned is how many refused calls in banWindow the adapter allows itself;
+// Discord bans an address at 10,000 (401, 403 and 429, those of scope "shared"
+// apart).
+const (
+	banWindow = 10 * time.Minute
+	banned    = 8000
+)
+
+// refusals counts the calls of this process that Discord refused in the way
+// that leads to a ban. It is shared by all bots: the ban is of the address.
+type refusals struct {
+	mu    sync.Mutex
+	slots [10]struct {
+		minute int64
+		count  int
+	}
+}
+
+func (r *refusals) add(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	minute := now.Unix() / 60
+	slot := &r.slots[minute%10]
+	if slot.minute != minute {
+		slot.minute, slot.count = minute, 0
+	}
+	slot.count++
+}
+
+// wait is how long calls must pause; 0 when all is well.
+func (r *refusals) wait(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	minute, total, oldest := now.Unix()/60, 0, int64(0)
+	for _, slot := range r.slots {
+		if minute-slot.minute >= 10 || slot.count == 0 {
+			continue
+		}
+		total += slot.count
+		if oldest == 0 || slot.minute < oldest {
+			oldest = slot.minute
+		}
+	}
+	if total < banned {
+		return 0
+	}
+	return max(time.Unix((oldest+10)*60, 0).Sub(now), time.Second)
+}
+
+// await blocks until the limits let a call through.
+func (p *pace) await(ctx context.Context, route, major string, exempt bool) error {
+	for {
+		wait, _ := p.reserve(route, major, exempt, time.Now())
+		if wait <= 0 {
+			return nil
+		}
+		if !sleep(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}

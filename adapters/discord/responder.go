@@ -1,0 +1,270 @@
+// The pen: posts, edits, files, the typing indicator, history.
+
+package discord
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+const (
+	// sizeLimit is what a bot's message may hold, in Unicode code points
+	// (discord-api-docs issue 1315; the OpenAPI's 4,000 is not true for bots).
+	sizeLimit = 2000
+	// typingEvery keeps the indicator up: one call shows it for about 10 s.
+	typingEvery = 8 * time.Second
+	// suppressEmbeds keeps links a model wrote from unfolding into previews.
+	suppressEmbeds = discordgo.MessageFlagsSuppressEmbeds
+)
+
+// nobody is the allowed_mentions of everything that is sent: nothing in the
+// text pings, and neither does the reply. discordgo's zero value would send
+// "parse": null.
+var nobody = discordgo.MessageAllowedMentions{Parse: []discordgo.AllowedMentionType{}}
+
+// messageBody is what creates and edits send. discordgo's bodies lack nonce and
+// enforce_nonce.
+type messageBody struct {
+	Content    string                           `json:"content"`
+	Mentions   discordgo.MessageAllowedMentions `json:"allowed_mentions"`
+	Components []discordgo.MessageComponent     `json:"components"`
+	Flags      discordgo.MessageFlags           `json:"flags,omitempty"`
+	Nonce      string                           `json:"nonce,omitempty"`
+	Enforce    bool                             `json:"enforce_nonce,omitempty"`
+	Reference  *reference                       `json:"message_reference,omitempty"`
+	Files      []attachmentPart                 `json:"attachments,omitempty"`
+}
+
+type reference struct {
+	Message string `json:"message_id"`
+	Channel string `json:"channel_id,omitempty"`
+	Strict  bool   `json:"fail_if_not_exists"`
+}
+
+type attachmentPart struct {
+	ID   int    `json:"id"`
+	Name string `json:"filename"`
+}
+
+// Responder is the pen for answering m, in any process that has its bot.
+func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
+	one, err := a.of(m.Bot)
+	if err != nil {
+		return nil, err
+	}
+	channel := destination(m.Place)
+	if channel == "" {
+		return nil, fmt.Errorf("message %s has no channel", m.ID)
+	}
+	return &responder{app: one, channel: channel, question: string(m.ID)}, nil
+}
+
+type responder struct {
+	app      *app
+	channel  string
+	question string // the message that is answered
+}
+
+// Limits says what a Discord channel takes. The budgets are those Discord is
+// known for; receipts teach the real ones.
+func (r *responder) Limits() chat.Limits {
+	scope := r.app.scope()
+	budget := func(kind string) chat.Budget {
+		return chat.Budget{Key: scope + "/" + kind + "/" + r.channel, Calls: 5, Window: 5 * time.Second, Sliding: true}
+	}
+	l := chat.Limits{Size: sizeLimit, Measure: measure, Edits: budget("edit"), Posts: budget("post")}
+	if n := r.app.rest.pace.global; n > 0 {
+		l.Global = chat.Budget{Key: scope + "/global", Calls: n, Window: time.Second, Sliding: true}
+	}
+	return l
+}
+
+// nonce names a post for enforce_nonce: at most 25 characters, the same in any
+// process.
+func (r *responder) nonce(key string) string {
+	sum := sha256.Sum256([]byte(r.channel + "\x00" + r.question + "\x00" + key))
+	return base64.RawURLEncoding.EncodeToString(sum[:18])
+}
+
+func (r *responder) body(c chat.Content) messageBody {
+	return messageBody{Content: render(c.Markdown), Mentions: nobody, Components: contentRows(c)}
+}
+
+// Post creates a message as a reply that pings nobody. With the same Key within
+// a few minutes Discord itself returns the message that is there already; with
+// Again set the channel is searched for it first.
+func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
+	if c.Again {
+		if id, err := r.find(ctx, c.Key); err != nil {
+			return chat.Receipt{}, err
+		} else if id != "" {
+			return r.Edit(ctx, id, c)
+		}
+	}
+	body := r.body(c)
+	body.Flags = suppressEmbeds
+	if c.Key != "" {
+		body.Nonce, body.Enforce = r.nonce(c.Key), true
+	}
+	if r.question != "" {
+		body.Reference = &reference{Message: r.question}
+	}
+	return r.create(ctx, "post", body, nil)
+}
+
+func (r *responder) create(ctx context.Context, name string, body messageBody, file *upload) (chat.Receipt, error) {
+	var out struct {
+		ID string `json:"id"`
+	}
+	c := call{
+		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(r.channel)), route: "POST messages", major: r.channel,
+		name: name, body: body, file: file,
+	}
+	rate, err := r.app.rest.do(ctx, c, &out)
+	if err != nil {
+		return chat.Receipt{}, err
+	}
+	return chat.Receipt{ID: chat.MessageID(out.ID), Rate: rate}, nil
+}
+
+// Edit replaces the text and the controls of a message.
+func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
+	rate, err := r.app.rest.do(ctx, call{
+		method: http.MethodPatch, path: endpoint(discordgo.EndpointChannelMessage(r.channel, url.PathEscape(string(id)))),
+		route: "PATCH message", major: r.channel, name: "edit", body: r.body(c),
+	}, nil)
+	return chat.Receipt{ID: id, Rate: rate}, err
+}
+
+// Upload posts a file as a reply.
+func (r *responder) Upload(ctx context.Context, name string, data []byte, comment string) (chat.Receipt, error) {
+	body := messageBody{
+		Content: render(comment), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
+		Nonce: r.nonce("file " + name), Enforce: true, Files: []attachmentPart{{ID: 0, Name: name}},
+	}
+	if r.question != "" {
+		body.Reference = &reference{Message: r.question}
+	}
+	return r.create(ctx, "upload", body, &upload{name: name, data: data})
+}
+
+// Thinking shows the typing indicator until ctx ends. It returns at once.
+func (r *responder) Thinking(ctx context.Context) {
+	c := call{method: http.MethodPost, path: endpoint(discordgo.EndpointChannelTyping(r.channel)), route: "POST typing", major: r.channel, name: "typing"}
+	go func() {
+		for ctx.Err() == nil {
+			_, err := r.app.rest.do(ctx, c, nil)
+			if chat.Refused(err) || !sleep(ctx, typingEvery) {
+				return
+			}
+		}
+	}()
+}
+
+// find looks for a post that an earlier process may have made: the bot's
+// messages after the question that reply to it, of which the key's number is
+// the place in their row. Discord does not keep nonces to be looked up.
+func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error) {
+	if r.question == "" {
+		return "", nil
+	}
+	var list []messageEvent
+	c := call{
+		method: http.MethodGet, path: endpoint(discordgo.EndpointChannelMessages(r.channel)) + "?limit=100&after=" + url.QueryEscape(r.question),
+		route: "GET messages", major: r.channel, name: "look", wait: true,
+	}
+	if _, err := r.app.rest.do(ctx, c, &list); err != nil {
+		return "", err
+	}
+	self, _ := r.app.known()
+	var mine []string
+	for _, m := range slices.Backward(list) { // newest first
+		if m.Author == nil || m.Author.ID != self {
+			continue
+		}
+		if string(m.Nonce) == strconv.Quote(r.nonce(key)) {
+			return chat.MessageID(m.ID), nil
+		}
+		if m.Reference != nil && m.Reference.Message == r.question {
+			mine = append(mine, m.ID)
+		}
+	}
+	if i := part(key); i < len(mine) {
+		return chat.MessageID(mine[i]), nil
+	}
+	return "", nil
+}
+
+// part is the number at the end of a post's key: "turn-2" is the third message.
+func part(key string) int {
+	n, err := strconv.Atoi(key[strings.LastIndexByte(key, '-')+1:])
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// Member says which roles a person has and whether they may manage the server.
+// In a direct message there are neither.
+func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat.Author) (chat.Member, error) {
+	one, err := a.of(bot)
+	if err != nil || p.Workspace == "" {
+		return chat.Member{}, err
+	}
+	return one.world.member(ctx, p.Workspace, who.ID)
+}
+
+// History is what the channel or thread holds from before m, oldest first:
+// what people and this bot wrote, notices and other bots left out.
+func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Message, error) {
+	one, err := a.of(m.Bot)
+	if err != nil {
+		return nil, err
+	}
+	if n <= 0 {
+		return nil, nil
+	}
+	if _, _, err := one.identity(ctx); err != nil {
+		return nil, err
+	}
+	channel := destination(m.Place)
+	var list []messageEvent
+	c := call{
+		method: http.MethodGet, path: fmt.Sprintf("%s?limit=%d&before=%s", endpoint(discordgo.EndpointChannelMessages(channel)), min(n, 100), url.QueryEscape(string(m.ID))),
+		route: "GET messages", major: channel, name: "history", wait: true,
+	}
+	if _, err := one.rest.do(ctx, c, &list); err != nil {
+		return nil, err
+	}
+	k := one.knowledge(m.Place.Workspace)
+	var out []chat.Message
+	for _, e := range slices.Backward(list) {
+		own := e.Author != nil && e.Author.ID == k.self
+		if !own && !e.written(k.self) {
+			continue
+		}
+		h := chat.Message{
+			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: m.Place,
+			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: e.text(k), At: e.At, FromBot: own,
+		}
+		if h.Text != "" {
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}
+
+var _ json.Marshaler = discordgo.Button{} // discordgo's components carry their own type field

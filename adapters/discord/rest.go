@@ -1,0 +1,337 @@
+// The REST calls. discordgo has the types and endpoints, but its client cannot
+// be used here: it ignores X-RateLimit-Bucket and contexts while it waits,
+// retries 429 without bound, does not retry 503, and its errors and debug logs
+// carry the Authorization header.
+
+package discord
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+	"parley/internal/telemetry"
+)
+
+const (
+	userAgent = "DiscordBot (https://parley.invalid, 1)" // Discord demands this form
+	callLimit = 20 * time.Second                         // one call, its answer included
+	bodyLimit = 8 << 20                                  // bytes of an answer
+)
+
+// rest makes one bot's calls.
+type rest struct {
+	base    string
+	token   string
+	http    *http.Client
+	pace    *pace
+	refused *refusals
+	log     *slog.Logger
+	metrics *telemetry.Metrics
+}
+
+// call is one REST call.
+type call struct {
+	method string
+	path   string // below the API's root
+	route  string // names the limit the call draws on, with major; empty: method and path
+	major  string // channel, guild or webhook id
+	name   string // for metrics and errors: "post", "edit" …
+	body   any    // JSON
+	file   *upload
+	wait   bool // wait for limits and try again a few times, instead of telling the caller
+	open   bool // an interaction's call: authorized by its own token, exempt from the global limit
+}
+
+type upload struct {
+	name string
+	data []byte
+}
+
+// endpoint is the path of one of discordgo's endpoint URLs.
+func endpoint(full string) string {
+	return "/" + strings.TrimPrefix(full, discordgo.EndpointAPI)
+}
+
+// do makes a call and decodes its answer into out (nil: ignored). Errors are
+// *chat.RateLimited, *chat.Refusal around *apiError, or passing faults; none
+// holds the token or a body.
+func (r *rest) do(ctx context.Context, c call, out any) (chat.Rate, error) {
+	if c.route == "" {
+		c.route = c.method + " " + c.path
+	}
+	if c.name == "" {
+		c.name = "other"
+	}
+	for attempt := 0; ; attempt++ {
+		rate, err := r.once(ctx, c, out)
+		if err == nil || !c.wait || attempt >= 4 || chat.Refused(err) || ctx.Err() != nil {
+			return rate, err
+		}
+		pause := time.Duration(250<<attempt) * time.Millisecond
+		if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+			pause = limited.After
+		}
+		if !sleep(ctx, jitter(pause)) {
+			return rate, err
+		}
+	}
+}
+
+func (r *rest) once(ctx context.Context, c call, out any) (chat.Rate, error) {
+	now := time.Now()
+	if wait := r.refused.wait(now); wait > 0 && !c.open {
+		return chat.Rate{}, &chat.RateLimited{After: wait, Global: true}
+	}
+	if c.wait {
+		if err := r.pace.await(ctx, c.route, c.major, c.open); err != nil {
+			return chat.Rate{}, err
+		}
+	} else if wait, global := r.pace.reserve(c.route, c.major, c.open, now); wait > 0 {
+		return chat.Rate{}, &chat.RateLimited{After: wait, Global: global}
+	}
+	body, kind, err := c.encode()
+	if err != nil {
+		return chat.Rate{}, fmt.Errorf("discord %s: %w", c.name, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, c.method, r.base+c.path, body)
+	if err != nil {
+		return chat.Rate{}, fmt.Errorf("discord %s: %w", c.name, plain(err))
+	}
+	req.Header.Set("User-Agent", userAgent)
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	if !c.open {
+		req.Header.Set("Authorization", "Bot "+r.token)
+	}
+	res, err := r.http.Do(req)
+	if err != nil {
+		return chat.Rate{}, fmt.Errorf("discord %s: %w", c.name, plain(err))
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(res.Body, bodyLimit))
+	if err != nil {
+		return chat.Rate{}, fmt.Errorf("discord %s: %w", c.name, plain(err))
+	}
+	return r.read(c, res, data, out)
+}
+
+func (r *rest) read(c call, res *http.Response, data []byte, out any) (chat.Rate, error) {
+	now := time.Now()
+	rate := r.pace.learn(c.route, c.major, res.Header, now)
+	if res.StatusCode < 300 {
+		if out == nil || len(data) == 0 {
+			return rate, nil
+		}
+		if err := json.Unmarshal(data, out); err != nil {
+			return rate, fmt.Errorf("discord %s: answer not understood: %w", c.name, err)
+		}
+		return rate, nil
+	}
+	err := refusal(c.name, res, data)
+	limited, isLimited := errors.AsType[*chat.RateLimited](err)
+	if isLimited {
+		r.pace.refuse(c.route, c.major, limited, now)
+		r.metrics.Limited(platform, c.name)
+		r.log.Warn("discord rate limit", slog.String("call", c.name), slog.Duration("after", limited.After), slog.Bool("global", limited.Global), slog.Bool("shared", limited.Shared))
+	}
+	counts := res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusTooManyRequests
+	if counts && !(isLimited && limited.Shared) {
+		r.refused.add(now)
+	}
+	return rate, err
+}
+
+// encode is the body and its content type.
+func (c call) encode() (io.Reader, string, error) {
+	if c.body == nil && c.file == nil {
+		return nil, "", nil
+	}
+	data, err := json.Marshal(c.body)
+	if err != nil {
+		return nil, "", err
+	}
+	if c.file == nil {
+		return bytes.NewReader(data), "application/json", nil
+	}
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	part, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="payload_json"`}, "Content-Type": {"application/json"}})
+	if err == nil {
+		_, err = part.Write(data)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if part, err = w.CreateFormFile("files[0]", c.file.name); err == nil {
+		_, err = part.Write(c.file.data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	return &b, w.FormDataContentType(), err
+}
+
+// plain takes the URL out of an error: an interaction's URL holds its token.
+func plain(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// apiError is Discord's refusal of a call.
+type apiError struct {
+	call    string
+	status  int
+	code    int // Discord's JSON error code
+	message string
+	fields  string // "content: Must be 2000 or fewer in length."
+}
+
+func (e *apiError) Error() string {
+	text := fmt.Sprintf("discord %s: %d", e.call, e.status)
+	if e.code != 0 {
+		text += fmt.Sprintf(", code %d", e.code)
+	}
+	if e.message != "" {
+		text += ": " + e.message
+	}
+	if e.fields != "" {
+		text += " (" + e.fields + ")"
+	}
+	return text
+}
+
+// Discord's JSON error codes that are told apart.
+const (
+	codeUnknownChannel     = 10003
+	codeUnknownGuild       = 10004
+	codeUnknownMessage     = 10008
+	codeUnknownInteraction = 10062
+	codeOldEdits           = 30046
+	codeAcknowledged       = 40060
+	codeMissingAccess      = 50001
+	codeCannotMessageUser  = 50007
+	codeMissingPermissions = 50013
+	codeInvalidForm        = 50035
+	codeArchivedThread     = 50083
+)
+
+// refusal turns an answer that is no success into the error it stands for.
+func refusal(name string, res *http.Response, data []byte) error {
+	var body struct {
+		Code       int             `json:"code"`
+		Message    string          `json:"message"`
+		RetryAfter float64         `json:"retry_after"`
+		Global     bool            `json:"global"`
+		Errors     json.RawMessage `json:"errors"`
+	}
+	isJSON := json.Unmarshal(data, &body) == nil
+	e := &apiError{call: name, status: res.StatusCode, code: body.Code, message: body.Message, fields: fieldErrors(body.Errors)}
+	switch {
+	case body.Code == codeOldEdits:
+		return &chat.Refusal{Reason: chat.EditClosed, Err: e}
+	case res.StatusCode == http.StatusTooManyRequests:
+		scope := res.Header.Get("X-RateLimit-Scope")
+		limited := &chat.RateLimited{
+			After: retryAfter(res.Header, body.RetryAfter), Shared: scope == "shared",
+			// What is no JSON was said by the network in front of Discord: the whole
+			// address is meant.
+			Global: body.Global || scope == "global" || res.Header.Get("X-RateLimit-Global") == "true" || !isJSON,
+		}
+		return limited
+	case res.StatusCode >= 500 || res.StatusCode == http.StatusRequestTimeout:
+		return e
+	}
+	return &chat.Refusal{Reason: reason(e), Err: e}
+}
+
+func reason(e *apiError) chat.Reason {
+	switch e.code {
+	case codeUnknownMessage:
+		return chat.Gone
+	case codeUnknownChannel, codeUnknownGuild, codeMissingAccess, codeMissingPermissions, codeCannotMessageUser, codeArchivedThread:
+		return chat.NoAccess
+	case codeInvalidForm:
+		if strings.Contains(e.fields, "content") && strings.Contains(e.fields, "or fewer in length") {
+			return chat.TooLong
+		}
+		return chat.Invalid
+	}
+	if e.status == http.StatusUnauthorized || e.status == http.StatusForbidden {
+		return chat.NoAccess
+	}
+	return chat.Invalid
+}
+
+// retryAfter prefers the body's figure, which has decimals.
+func retryAfter(h http.Header, seconds float64) time.Duration {
+	if seconds > 0 {
+		return time.Duration(seconds * float64(time.Second))
+	}
+	for _, name := range []string{"Retry-After", "X-RateLimit-Reset-After"} {
+		if s, err := strconv.ParseFloat(h.Get(name), 64); err == nil && s > 0 {
+			return time.Duration(s * float64(time.Second))
+		}
+	}
+	return 5 * time.Second
+}
+
+// fieldErrors flattens the nested errors of code 50035.
+func fieldErrors(raw json.RawMessage) string {
+	var tree map[string]any
+	if json.Unmarshal(raw, &tree) != nil {
+		return ""
+	}
+	var out []string
+	var visit func(path string, node map[string]any)
+	visit = func(path string, node map[string]any) {
+		for key, value := range node {
+			if list, ok := value.([]any); ok && key == "_errors" {
+				for _, one := range list {
+					if text, ok := one.(map[string]any); ok {
+						out = append(out, fmt.Sprintf("%s: %v", path, text["message"]))
+					}
+				}
+			} else if sub, ok := value.(map[string]any); ok {
+				visit(strings.TrimPrefix(path+"."+key, "."), sub)
+			}
+		}
+	}
+	visit("", tree)
+	return strings.Join(out, "; ")
+}
+
+// code is Discord's JSON error code in err, 0 when there is none.
+func code(err error) int {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e.code
+	}
+	return 0
+}
+
+// status is the HTTP status in err, 0 when there is none.
+func status(err error) int {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e.status
+	}
+	return 0
+}

@@ -1,0 +1,324 @@
+// What the adapter knows of guilds, channels, roles and members: from the
+// gateway's events where they come, else asked for and kept for minutes.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+const (
+	memberAge  = 5 * time.Minute  // how long a member's roles are believed
+	unknownAge = time.Minute      // how long a channel that could not be read is left alone
+	guildAge   = 10 * time.Minute // how long a guild that was asked for is believed
+	mostKept   = 20000            // members and channels kept
+)
+
+// world is one application's cache. It is safe for concurrent use.
+type world struct {
+	rest *rest
+
+	mu       sync.Mutex
+	guilds   map[string]*guild
+	channels map[string]place
+	members  map[string]membership // guild and user
+	dms      map[string]string     // user → direct-message channel
+}
+
+type guild struct {
+	owner string
+	roles map[string]role
+	live  bool // kept current by events
+	until time.Time
+}
+
+type role struct {
+	name        string
+	permissions int64
+	bot         string // the bot user this managed role came with
+}
+
+// place is what matters of a channel.
+type place struct {
+	name    string
+	kind    discordgo.ChannelType
+	parent  string
+	unknown time.Time // not zero: could not be read, ask again after this
+}
+
+func (p place) thread() bool {
+	return p.kind == discordgo.ChannelTypeGuildPublicThread || p.kind == discordgo.ChannelTypeGuildPrivateThread || p.kind == discordgo.ChannelTypeGuildNewsThread
+}
+
+type membership struct {
+	roles       []string
+	permissions int64 // as an interaction told them; -1: unknown
+	until       time.Time
+}
+
+func newWorld(r *rest) *world {
+	return &world{rest: r, guilds: map[string]*guild{}, channels: map[string]place{}, members: map[string]membership{}, dms: map[string]string{}}
+}
+
+// channelJSON and its kin are the parts of Discord's objects that are kept.
+// discordgo's Role lacks the tags that say which bot a role belongs to.
+type channelJSON struct {
+	ID     string                `json:"id"`
+	Type   discordgo.ChannelType `json:"type"`
+	Name   string                `json:"name"`
+	Parent string                `json:"parent_id"`
+}
+
+type roleJSON struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Permissions string `json:"permissions"`
+	Tags        *struct {
+		Bot string `json:"bot_id"`
+	} `json:"tags"`
+}
+
+type guildJSON struct {
+	ID       string        `json:"id"`
+	Owner    string        `json:"owner_id"`
+	Roles    []roleJSON    `json:"roles"`
+	Channels []channelJSON `json:"channels"`
+	Threads  []channelJSON `json:"threads"`
+}
+
+func (r roleJSON) role() role {
+	out := role{name: r.Name}
+	out.permissions, _ = strconv.ParseInt(r.Permissions, 10, 64)
+	if r.Tags != nil {
+		out.bot = r.Tags.Bot
+	}
+	return out
+}
+
+func (c channelJSON) place() place { return place{name: c.Name, kind: c.Type, parent: c.Parent} }
+
+// see takes an event that changes the cache; other events are passed over.
+func (w *world) see(event string, d json.RawMessage) error {
+	switch event {
+	case "GUILD_CREATE", "GUILD_UPDATE":
+		var g guildJSON
+		if err := json.Unmarshal(d, &g); err != nil {
+			return err
+		}
+		w.seeGuild(g, true)
+	case "GUILD_DELETE":
+		var g guildJSON
+		if err := json.Unmarshal(d, &g); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		delete(w.guilds, g.ID)
+		w.mu.Unlock()
+	case "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE":
+		var e struct {
+			Guild  string   `json:"guild_id"`
+			Role   roleJSON `json:"role"`
+			RoleID string   `json:"role_id"`
+		}
+		if err := json.Unmarshal(d, &e); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		g := w.guilds[e.Guild]
+		if g == nil {
+			return nil
+		}
+		if event == "GUILD_ROLE_DELETE" {
+			delete(g.roles, e.RoleID)
+		} else {
+			g.roles[e.Role.ID] = e.Role.role()
+		}
+	case "CHANNEL_CREATE", "CHANNEL_UPDATE", "THREAD_CREATE", "THREAD_UPDATE":
+		var c channelJSON
+		if err := json.Unmarshal(d, &c); err != nil {
+			return err
+		}
+		w.keepChannel(c.ID, c.place())
+	case "CHANNEL_DELETE", "THREAD_DELETE":
+		var c channelJSON
+		if err := json.Unmarshal(d, &c); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		delete(w.channels, c.ID)
+		w.mu.Unlock()
+	case "THREAD_LIST_SYNC":
+		var e struct {
+			Threads []channelJSON `json:"threads"`
+		}
+		if err := json.Unmarshal(d, &e); err != nil {
+			return err
+		}
+		for _, c := range e.Threads {
+			w.keepChannel(c.ID, c.place())
+		}
+	}
+	return nil
+}
+
+func (w *world) seeGuild(g guildJSON, live bool) *guild {
+	kept := &guild{owner: g.Owner, roles: map[string]role{}, live: live, until: time.Now().Add(guildAge)}
+	for _, r := range g.Roles {
+		kept.roles[r.ID] = r.role()
+	}
+	w.mu.Lock()
+	if g.ID != "" && (g.Owner != "" || len(g.Roles) > 0) { // an unavailable guild carries nothing
+		w.guilds[g.ID] = kept
+	}
+	w.mu.Unlock()
+	for _, c := range append(g.Channels, g.Threads...) {
+		w.keepChannel(c.ID, c.place())
+	}
+	return kept
+}
+
+func (w *world) keepChannel(id string, p place) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.channels) > mostKept {
+		clear(w.channels)
+	}
+	w.channels[id] = p
+}
+
+// channel is a guild's channel, asked for when it is not known. Not ok: it
+// cannot be read now.
+func (w *world) channel(ctx context.Context, id string) (place, bool) {
+	w.mu.Lock()
+	p, ok := w.channels[id]
+	w.mu.Unlock()
+	if ok && p.unknown.IsZero() {
+		return p, true
+	}
+	if ok && time.Now().Before(p.unknown) {
+		return place{}, false
+	}
+	var c channelJSON
+	_, err := w.rest.do(ctx, call{method: http.MethodGet, path: endpoint(discordgo.EndpointChannel(id)), route: "GET channel", major: id, name: "channel", wait: true}, &c)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.keepChannel(id, place{unknown: time.Now().Add(unknownAge)})
+		}
+		return place{}, false
+	}
+	w.keepChannel(id, c.place())
+	return c.place(), true
+}
+
+// name is a channel's name, empty when it is not known; it does no call.
+func (w *world) name(channel string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.channels[channel].name
+}
+
+// role is a guild's role; it does no call.
+func (w *world) role(guild, id string) role {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g := w.guilds[guild]; g != nil {
+		return g.roles[id]
+	}
+	return role{}
+}
+
+// seeMember keeps a member's roles as an event brought them. permissions is -1
+// where the event did not say.
+func (w *world) seeMember(guild, user string, roles []string, permissions int64) {
+	if guild == "" || user == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.members) > mostKept {
+		clear(w.members)
+	}
+	w.members[guild+" "+user] = membership{roles: slices.Clone(roles), permissions: permissions, until: time.Now().Add(memberAge)}
+}
+
+// member is a person's roles and whether they may manage the guild.
+func (w *world) member(ctx context.Context, guildID, user string) (chat.Member, error) {
+	w.mu.Lock()
+	m, ok := w.members[guildID+" "+user]
+	w.mu.Unlock()
+	if !ok || time.Now().After(m.until) {
+		var out struct {
+			Roles []string `json:"roles"`
+		}
+		c := call{method: http.MethodGet, path: endpoint(discordgo.EndpointGuildMember(guildID, user)), route: "GET member", major: guildID, name: "member", wait: true}
+		if _, err := w.rest.do(ctx, c, &out); err != nil {
+			return chat.Member{}, err
+		}
+		w.seeMember(guildID, user, out.Roles, -1)
+		m = membership{roles: out.Roles, permissions: -1}
+	}
+	if m.permissions >= 0 && manages(m.permissions) {
+		return chat.Member{Groups: m.roles, Admin: true}, nil
+	}
+	g, err := w.guild(ctx, guildID)
+	if err != nil {
+		return chat.Member{}, err
+	}
+	return chat.Member{Groups: slices.Clone(m.roles), Admin: w.admin(g, guildID, user, m.roles)}, nil
+}
+
+func manages(permissions int64) bool {
+	return permissions&(discordgo.PermissionAdministrator|discordgo.PermissionManageGuild) != 0
+}
+
+// admin is the documented computation of base permissions: the owner has all,
+// else those of @everyone and of the roles add up, and ADMINISTRATOR includes
+// Manage Server.
+func (w *world) admin(g *guild, guildID, user string, roles []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g.owner == user {
+		return true
+	}
+	total := g.roles[guildID].permissions
+	for _, id := range roles {
+		total |= g.roles[id].permissions
+	}
+	return manages(total)
+}
+
+func (w *world) guild(ctx context.Context, id string) (*guild, error) {
+	w.mu.Lock()
+	g := w.guilds[id]
+	w.mu.Unlock()
+	if g != nil && (g.live || time.Now().Before(g.until)) {
+		return g, nil
+	}
+	var out guildJSON
+	c := call{method: http.MethodGet, path: endpoint(discordgo.EndpointGuild(id)), route: "GET guild", major: id, name: "guild", wait: true}
+	if _, err := w.rest.do(ctx, c, &out); err != nil {
+		return nil, err
+	}
+	return w.seeGuild(out, false), nil
+}
+
+// stale marks guilds as no longer kept current: the gateway session that did
+// so has ended.
+func (w *world) stale() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, g := range w.guilds {
+		g.live = false
+	}
+}
