@@ -1,0 +1,324 @@
+// Handing messages to handlers: in order within a lane, at once across lanes,
+// commands past everyone.
+
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/chat"
+)
+
+const (
+	// firstPause doubles with every failed attempt, up to longestPause.
+	firstPause   = time.Second
+	longestPause = time.Minute
+	// patientAttempts is how often a message may fail before those behind it in
+	// its lane no longer wait for it.
+	patientAttempts = 5
+	// suspectAttempts is how many attempts may have ended in a crash before a
+	// new owner waits a little: a message that kills its process must not do so
+	// in a tight loop.
+	suspectAttempts = 4
+)
+
+// item is an open message in memory.
+type item struct {
+	entry, turn, ref string
+	message          chat.Message
+	lane             string // "" for a command
+	attempts         int    // begun before
+	parts            []Part
+}
+
+// dispatch is the part of a tenure that orders messages.
+type dispatch struct {
+	last string // id of the last entry read; serve's goroutine only
+
+	mu      sync.Mutex
+	halted  bool
+	lanes   map[string][]*item // waiting, the head being handled or paused
+	ready   []*item            // heads that wait for a free handler
+	active  int                // handlers running, commands apart
+	past    map[string]*item   // what an earlier owner recorded, by turn, until read
+	stopped map[string]bool    // turns stopped by a person
+	cancels map[string]context.CancelCauseFunc
+	refs    map[string]string // of running turns
+}
+
+func (d *dispatch) init() {
+	d.last = "0-0"
+	d.lanes = map[string][]*item{}
+	d.past = map[string]*item{}
+	d.stopped = map[string]bool{}
+	d.cancels = map[string]context.CancelCauseFunc{}
+	d.refs = map[string]string{}
+}
+
+// halt lets no further handler begin.
+func (n *tenure) halt() {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	n.halted = true
+}
+
+func (n *tenure) runningRefs() []string {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	var refs []string
+	for _, ref := range n.refs {
+		refs = append(refs, ref)
+	}
+	return refs
+}
+
+// remember keeps the turns hash and the stopped turns of an earlier owner.
+func (n *tenure) remember(turns map[string]string, stopped []string) {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	of := func(turn string) *item {
+		it := n.past[turn]
+		if it == nil {
+			it = &item{}
+			n.past[turn] = it
+		}
+		return it
+	}
+	for field, value := range turns {
+		turn, kind, _ := strings.Cut(field, ":")
+		switch kind {
+		case "a":
+			of(turn).attempts, _ = strconv.Atoi(value)
+		case "p":
+			plain, _, err := n.in.o.Ring.Open([]byte(value), n.in.partsPlace(n.scope, turn))
+			if err == nil {
+				err = json.Unmarshal(plain, &of(turn).parts)
+			}
+			if err != nil {
+				n.log.Error("the record of what a turn posted cannot be read; it may post again", "turn", turn, "error", err)
+			}
+		}
+	}
+	for _, turn := range stopped {
+		n.stopped[turn] = true
+	}
+}
+
+// take decodes an entry and puts it in its lane.
+func (n *tenure) take(entry redis.XMessage) {
+	field := func(name string) string {
+		s, _ := entry.Values[name].(string)
+		return s
+	}
+	it := &item{entry: entry.ID, turn: field("t"), ref: field("r")}
+	plain, _, err := n.in.o.Ring.Open([]byte(field("m")), n.in.eventPlace(n.scope, it.turn))
+	if err == nil {
+		err = json.Unmarshal(plain, &it.message)
+	}
+	if err != nil {
+		n.bury(it, entry, err)
+		return
+	}
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	if past := n.past[it.turn]; past != nil {
+		it.attempts, it.parts = past.attempts, past.parts
+		delete(n.past, it.turn)
+	}
+	if strings.HasPrefix(strings.TrimSpace(it.message.Text), "/") {
+		n.begin(it)
+		return
+	}
+	it.lane = it.message.Lane()
+	n.lanes[it.lane] = append(n.lanes[it.lane], it)
+	if len(n.lanes[it.lane]) == 1 {
+		n.begin(it)
+	}
+}
+
+// begin starts the head of a lane, or a command, when it may start. Called
+// with mu held.
+func (n *tenure) begin(it *item) {
+	if it.attempts >= suspectAttempts {
+		n.later(it, min(250*time.Millisecond<<(it.attempts-suspectAttempts), 10*time.Second))
+		return
+	}
+	n.start(it)
+}
+
+// start runs the handler now, or when one is free. Called with mu held.
+func (n *tenure) start(it *item) {
+	if n.halted {
+		return
+	}
+	if it.lane != "" {
+		if n.active >= n.r.o.Handlers {
+			n.ready = append(n.ready, it)
+			return
+		}
+		n.active++
+	}
+	n.handlerWait.Add(1)
+	go func() {
+		defer n.handlerWait.Done()
+		n.finished(it, n.handle(it))
+	}()
+}
+
+// later starts an item after a pause.
+func (n *tenure) later(it *item, pause time.Duration) {
+	time.AfterFunc(pause, func() {
+		n.dispatch.mu.Lock()
+		defer n.dispatch.mu.Unlock()
+		if n.alive.Err() == nil {
+			n.start(it)
+		}
+	})
+}
+
+// finished makes room for what waits: the next of the lane when the item is
+// closed, or the item again after a pause.
+func (n *tenure) finished(it *item, err error) {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	delete(n.cancels, it.turn)
+	delete(n.refs, it.turn)
+	if it.lane != "" {
+		n.active--
+	}
+	if n.alive.Err() != nil || n.halted {
+		return
+	}
+	if err == nil {
+		delete(n.stopped, it.turn)
+		n.advance(it)
+	} else {
+		pause := backoff(it.attempts)
+		n.log.Warn("a message could not be answered; it is tried again", "ref", it.ref, "attempt", it.attempts, "pause", pause, "error", err)
+		if it.lane != "" && it.attempts >= patientAttempts {
+			n.advance(it)
+			it.lane = "" // those behind it wait no longer
+		}
+		n.later(it, pause)
+	}
+	for len(n.ready) > 0 && n.active < n.r.o.Handlers {
+		next := n.ready[0]
+		n.ready = n.ready[1:]
+		n.start(next)
+	}
+}
+
+// advance takes the head off its lane and begins the next. Called with mu held.
+func (n *tenure) advance(it *item) {
+	if it.lane == "" {
+		return
+	}
+	rest := n.lanes[it.lane][1:]
+	if len(rest) == 0 {
+		delete(n.lanes, it.lane)
+		return
+	}
+	n.lanes[it.lane] = rest
+	n.begin(rest[0])
+}
+
+func backoff(attempts int) time.Duration {
+	pause := longestPause
+	if attempts < 7 {
+		pause = min(pause, firstPause<<max(0, attempts-1))
+	}
+	return pause*9/10 + rand.N(pause/5)
+}
+
+// handle runs one attempt. Nil means that the turn is closed.
+func (n *tenure) handle(it *item) error {
+	record, err := json.Marshal(Running{Place: it.message.Place, Author: it.message.Author, Bot: it.message.Bot, Ref: it.ref, Started: time.Now()})
+	if err != nil {
+		return err
+	}
+	sealed := n.in.o.Ring.Seal(record, n.in.runningPlace(n.scope, it.turn))
+	err = n.insist("a turn could not be begun", func(ctx context.Context) error {
+		attempt, err := n.in.scripts.begin.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns")}, n.token, it.turn, sealed).Int()
+		if err != nil {
+			return err
+		}
+		if attempt < 0 {
+			n.lose()
+			return ErrLost
+		}
+		it.attempts = attempt
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(n.handlers)
+	defer cancel(nil)
+	n.dispatch.mu.Lock()
+	n.cancels[it.turn], n.refs[it.turn] = cancel, it.ref
+	if n.stopped[it.turn] {
+		cancel(chat.ErrStopped)
+	}
+	n.dispatch.mu.Unlock()
+
+	t := &Turn{ID: it.turn, Ref: it.ref, Message: it.message, Posted: it.parts, Attempt: it.attempts, tenure: n, entry: it.entry, parts: it.parts}
+	err = guardPanic(ctx, n.r.handler, t)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	it.parts = t.parts
+	if t.closed {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the handler returned without closing the turn")
+	}
+	return err
+}
+
+func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return h(ctx, t)
+}
+
+// bury sets an entry aside that cannot be read, so that it blocks nobody.
+func (n *tenure) bury(it *item, entry redis.XMessage, reason error) {
+	n.log.Error("a stored message cannot be read; it is set aside", "ref", it.ref, "entry", entry.ID, "list", n.key("dead"), "error", reason)
+	report, err := json.Marshal(map[string]any{"entry": entry.ID, "fields": encodeFields(entry.Values), "error": reason.Error(), "at": time.Now()})
+	if err != nil {
+		n.log.Error("an unreadable message cannot be set aside", "entry", entry.ID, "error", err)
+		return
+	}
+	_ = n.insist("an unreadable message could not be set aside", func(ctx context.Context) error {
+		kept, err := n.in.scripts.bury.Run(ctx, n.in.o.Client,
+			[]string{n.key("owner"), n.key("events"), n.key("turns"), n.key("dead")}, n.token, entry.ID, it.turn, report).Int64()
+		if err == nil && kept < 0 {
+			n.lose()
+		}
+		return err
+	})
+}
+
+// encodeFields keeps sealed bytes whole in JSON.
+func encodeFields(values map[string]any) map[string][]byte {
+	fields := map[string][]byte{}
+	for k, v := range values {
+		s, _ := v.(string)
+		fields[k] = []byte(s)
+	}
+	return fields
+}

@@ -1,0 +1,161 @@
+// Package inbox keeps work that must not be lost: messages, the lease that
+// says which process answers for a scope, and the record of what an answer has
+// posted so far.
+//
+// # Keys
+//
+// All of a scope lies under "<prefix>:{<scope>}:", one slot of a Redis Cluster.
+//
+//	events        stream of open messages: fields t (turn), r (reference), m (sealed message)
+//	events:last   counter that gives the stream its ids "n-0"
+//	seen:<n>      set of message keys of half-day n; kept two days
+//	joined:<n>    set of threads the bot takes part in, by 30-day span n; kept 120 days
+//	owner         "epoch.nonce" of the newest lease: the fencing token
+//	owner:lease   the same while the lease runs, then gone
+//	turns         hash: <turn>:a attempts, <turn>:p sealed parts posted, <turn>:r sealed running record
+//	stops         set of turns a person has stopped
+//	dead          list of entries nobody can read, newest first, at most 1,000
+//
+// Beside them "<prefix>:{inbox}:scopes" is the set of all scopes, and the
+// channel "<prefix>:inbox" carries "wake <scope>", "free <scope>" and
+// "stop <scope> <turn>". Publishing only saves time: whatever it says is also
+// found by polling.
+//
+// # Why nothing is lost and nothing is answered twice
+//
+// Put stores a message, and that it was seen, in one script: it is in the
+// stream once or not at all, and a second delivery within 24 hours finds it
+// seen. An entry leaves the stream only in Close, which in the same script
+// compares the fencing token, stores what the answer brings about and deletes
+// the turn's record; a turn without record is closed, so Close may be repeated.
+// Until then every owner finds the entry again. A new lease changes the token
+// first, so a former owner, however late, changes nothing more in Redis. What
+// Redis cannot fence are calls to the platform: Guard ends each before the
+// lease does, on this machine's own clocks, and Announce is stored before a
+// post, Record before the next call, so that the next owner knows what stands
+// and what may stand.
+package inbox
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/chat"
+	"parley/internal/secret"
+	"parley/internal/telemetry"
+)
+
+// ErrLost says that another process may own the scope by now: nothing more may
+// be posted or stored for its turns.
+var ErrLost = errors.New("the lease on this scope is lost")
+
+// ErrHandedOver is the cause of a handler's context that ended because this
+// process shuts down: the next owner goes on with the turn.
+var ErrHandedOver = errors.New("handed over to another process")
+
+// DefaultLease is how long a scope stays with a process that has died. It is
+// renewed four times as often.
+const DefaultLease = 3500 * time.Millisecond
+
+// Options are what an Inbox needs. Client, Prefix and Ring are required.
+type Options struct {
+	Client  redis.UniversalClient
+	Prefix  string // REDIS_PREFIX
+	Ring    *secret.Ring
+	Log     *slog.Logger
+	Metrics *telemetry.Metrics // may be nil
+	// WaitReplicas is how many replicas must hold a message before Put says
+	// that it is safe (REDIS_WAIT_REPLICAS).
+	WaitReplicas int
+	Lease        time.Duration // 0: DefaultLease
+	Replica      string        // name of this process in logs
+}
+
+// Inbox takes messages and hands them out. It is safe for concurrent use.
+type Inbox struct {
+	o       Options
+	scripts scripts
+
+	mu     sync.Mutex
+	known  map[string]time.Time // scopes this process has announced, and when
+	owned  map[string]*tenure
+	runner *runner // while Run runs
+}
+
+var _ chat.Inbox = (*Inbox)(nil)
+
+// New makes an Inbox. It does no call.
+func New(o Options) *Inbox {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Lease == 0 {
+		o.Lease = DefaultLease
+	}
+	return &Inbox{o: o, scripts: newScripts(), known: map[string]time.Time{}, owned: map[string]*tenure{}}
+}
+
+// ScopeKey is the Redis key of parts within scope. Keys of one scope share a
+// hash tag, so that a script may use several of them on a Cluster.
+func (i *Inbox) ScopeKey(scope string, parts ...string) string {
+	return i.o.Prefix + ":{" + scope + "}:" + strings.Join(parts, ":")
+}
+
+func (i *Inbox) scopesKey() string { return i.o.Prefix + ":{inbox}:scopes" }
+
+func (i *Inbox) channel() string { return i.o.Prefix + ":inbox" }
+
+func checkScope(scope string) error {
+	if scope == "" || strings.ContainsAny(scope, "{} \n") {
+		return fmt.Errorf("%q is no scope: it is empty or holds a brace or a space", scope)
+	}
+	return nil
+}
+
+// newTurnID names a turn: unique, and short enough to be part of a Discord
+// nonce (25 characters).
+func newTurnID() string { return strings.ToLower(rand.Text()[:16]) }
+
+// newRef is what a person can quote.
+func newRef() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return fmt.Sprintf("ref-%08d", binary.LittleEndian.Uint64(b[:])%100_000_000)
+}
+
+// announceScope makes a scope known to all processes. It is repeated now and
+// then, in case the set was lost.
+func (i *Inbox) announceScope(ctx context.Context, scope string) error {
+	i.mu.Lock()
+	at, ok := i.known[scope]
+	i.mu.Unlock()
+	if ok && time.Since(at) < 10*time.Minute {
+		return nil
+	}
+	if err := i.o.Client.SAdd(ctx, i.scopesKey(), scope).Err(); err != nil {
+		return err
+	}
+	i.mu.Lock()
+	i.known[scope] = time.Now()
+	i.mu.Unlock()
+	return nil
+}
+
+// wake tells the tenure of scope in this process, if there is one, to look.
+func (i *Inbox) wake(scope string) {
+	i.mu.Lock()
+	t := i.owned[scope]
+	i.mu.Unlock()
+	if t != nil {
+		t.look()
+	}
+}

@@ -1,0 +1,130 @@
+package inbox_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/internal/chat"
+	"parley/internal/inbox"
+	"parley/internal/secret"
+	"parley/internal/store"
+	"parley/internal/store/storetest"
+)
+
+const scope = "slack:A01:T01"
+
+func ring(t testing.TB) *secret.Ring {
+	t.Helper()
+	r, err := secret.ParseRing(secret.GenerateKey("k1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func message(key, channel, text string) chat.Message {
+	return chat.Message{
+		Key: key, ID: chat.MessageID(key), Scope: scope, Bot: "helper", Trigger: chat.Mention, Text: text,
+		Place:  chat.Place{Platform: "slack", Workspace: "T01", Channel: channel},
+		Author: chat.Author{ID: "U1"}, At: time.Now(),
+	}
+}
+
+// run runs an inbox until the test or the returned function ends it.
+func run(t testing.TB, in *inbox.Inbox, h inbox.Handler, o inbox.RunOptions) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := in.Run(ctx, h, o); err != nil {
+			t.Error(err)
+		}
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func newInbox(t testing.TB, s *store.Store, change ...func(*inbox.Options)) *inbox.Inbox {
+	t.Helper()
+	o := inbox.Options{Client: s.Client, Prefix: "parley", Ring: ring(t), Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for _, c := range change {
+		c(&o)
+	}
+	return inbox.New(o)
+}
+
+func put(t testing.TB, in *inbox.Inbox, m chat.Message) {
+	t.Helper()
+	if err := in.Put(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// receive takes from c or fails after a while.
+func receive[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing came for 20 s")
+		panic("unreachable")
+	}
+}
+
+func TestEveryMessageIsHandledOnceHoweverOftenItIsDelivered(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		var mu sync.Mutex
+		handled := map[string]int{}
+		all := make(chan struct{}, 1000)
+		run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
+			if err := turn.Close(ctx); err != nil {
+				return err
+			}
+			mu.Lock()
+			handled[turn.Message.Key]++
+			mu.Unlock()
+			all <- struct{}{}
+			return nil
+		}, inbox.RunOptions{Grace: time.Second})
+		const n = 200
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for i := range n {
+					put(t, in, message(fmt.Sprint("m", i), fmt.Sprint("C", i%7), "hello"))
+				}
+			})
+		}
+		wg.Wait()
+		for range n {
+			receive(t, all)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for key, times := range handled {
+			if times != 1 {
+				t.Errorf("%s was handled %d times", key, times)
+			}
+		}
+		if len(handled) != n {
+			t.Errorf("%d of %d handled", len(handled), n)
+		}
+		if left := s.Client.XLen(t.Context(), in.ScopeKey(scope, "events")).Val(); left != 0 {
+			t.Errorf("%d entries left", left)
+		}
+		if left := s.Client.HLen(t.Context(), in.ScopeKey(scope, "turns")).Val(); left != 0 {
+			t.Errorf("%d fields of turn records left", left)
+		}
+	})
+}

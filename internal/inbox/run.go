@@ -1,0 +1,273 @@
+// Running: finding scopes without an owner, owning them, and stopping in good
+// order.
+
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Handler answers one message. It ends by t.Close; when it returns without
+// having closed the turn, the message is tried again after a pause that grows
+// with each attempt. Its context ends with ErrLost, ErrHandedOver or
+// chat.ErrStopped as the cause.
+type Handler func(ctx context.Context, t *Turn) error
+
+// RunOptions bound what Run does.
+type RunOptions struct {
+	// Grace is how long running handlers may finish once Run's context has
+	// ended, before theirs ends with ErrHandedOver.
+	Grace time.Duration
+	// Handlers is how many messages of one scope are handled at once, commands
+	// apart. 0: 256.
+	Handlers int
+}
+
+const (
+	defaultHandlers = 256
+	// scopesEvery is how often the set of scopes is read; a new one is
+	// published as well.
+	scopesEvery = time.Second
+	// retryOwned is the pause after a failed attempt to own a scope.
+	retryOwned = 200 * time.Millisecond
+)
+
+// runner is one call of Run.
+type runner struct {
+	in      *Inbox
+	handler Handler
+	o       RunOptions
+	stop    chan struct{} // closed when no more is to be taken
+	wait    sync.WaitGroup
+
+	mu   sync.Mutex
+	next map[string]time.Time // scopes not owned here, and when to try again
+	look chan struct{}        // capacity 1: a scope's time has come
+}
+
+// Run owns scopes and hands their messages to h until ctx ends. Then it takes
+// nothing more, gives up scopes where nothing runs at once, lets running
+// handlers finish for o.Grace, ends the context of the rest, gives up what it
+// still owns and returns nil. It waits at most a few seconds more for handlers
+// that do not heed their context.
+//
+// Waiting for work takes one subscribed connection per process and no blocking
+// read: a blocking XREAD would hold a connection for every scope.
+func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
+	if o.Handlers <= 0 {
+		o.Handlers = defaultHandlers
+	}
+	r := &runner{in: i, handler: h, o: o, stop: make(chan struct{}), next: map[string]time.Time{}, look: make(chan struct{}, 1)}
+	i.mu.Lock()
+	if i.runner != nil {
+		i.mu.Unlock()
+		return errors.New("the inbox runs already")
+	}
+	i.runner = r
+	i.mu.Unlock()
+	defer func() {
+		i.mu.Lock()
+		i.runner = nil
+		i.mu.Unlock()
+	}()
+
+	listener := i.o.Client.Subscribe(ctx, i.channel())
+	defer listener.Close()
+	r.wait.Go(func() { r.listen(ctx, listener) })
+	r.discover(ctx)
+	close(r.stop)
+	r.wait.Wait()
+	return nil
+}
+
+// listen follows what other processes publish.
+func (r *runner) listen(ctx context.Context, s *redis.PubSub) {
+	news := s.Channel(redis.WithChannelSize(1024))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-news:
+			if !ok {
+				return
+			}
+			r.hear(m.Payload)
+		}
+	}
+}
+
+func (r *runner) hear(news string) {
+	what, rest, _ := strings.Cut(news, " ")
+	scope, turn, _ := strings.Cut(rest, " ")
+	if checkScope(scope) != nil {
+		return
+	}
+	r.in.mu.Lock()
+	t := r.in.owned[scope]
+	r.in.mu.Unlock()
+	switch {
+	case t != nil && what == "stop":
+		t.stopTurn(turn)
+	case t != nil:
+		t.look()
+	case what == "free":
+		r.consider(scope, true)
+	case what == "wake":
+		r.consider(scope, false)
+	}
+}
+
+// consider notes a scope that is not owned here; now says that its owner has
+// just given it up.
+func (r *runner) consider(scope string, now bool) {
+	r.mu.Lock()
+	_, known := r.next[scope]
+	if now || !known {
+		r.next[scope] = time.Time{}
+	}
+	r.mu.Unlock()
+	if now || !known {
+		select {
+		case r.look <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// discover tries to own scopes as their leases end.
+func (r *runner) discover(ctx context.Context) {
+	var listed time.Time
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.look:
+		case <-timer.C:
+		}
+		if time.Since(listed) >= scopesEvery {
+			scopes, err := r.in.o.Client.SMembers(ctx, r.in.scopesKey()).Result()
+			if err != nil && ctx.Err() == nil {
+				r.in.o.Log.Warn("the list of scopes could not be read", "error", err)
+			}
+			for _, s := range scopes {
+				r.note(s)
+			}
+			listed = time.Now()
+		}
+		r.claim(ctx)
+		timer.Reset(r.pause())
+	}
+}
+
+// note adds a scope unless it is known.
+func (r *runner) note(scope string) {
+	r.in.mu.Lock()
+	owned := r.in.owned[scope] != nil
+	r.in.mu.Unlock()
+	if owned || checkScope(scope) != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.next[scope]; !ok {
+		r.next[scope] = time.Time{}
+	}
+}
+
+// pause is until the next scope's time comes.
+func (r *runner) pause() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause := scopesEvery
+	for _, at := range r.next {
+		pause = min(pause, time.Until(at))
+	}
+	return max(pause, time.Millisecond)
+}
+
+// claim tries to own every scope whose time has come.
+func (r *runner) claim(ctx context.Context) {
+	now := time.Now()
+	var due []string
+	r.mu.Lock()
+	for scope, at := range r.next {
+		if !at.After(now) {
+			due = append(due, scope)
+		}
+	}
+	r.mu.Unlock()
+	if len(due) == 0 {
+		return
+	}
+	leases := make(map[string]*redis.DurationCmd, len(due))
+	_, err := r.in.o.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, scope := range due {
+			leases[scope] = p.PTTL(ctx, r.in.ScopeKey(scope, "owner", "lease"))
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		r.in.o.Log.Warn("leases could not be read", "error", err)
+	}
+	for scope, lease := range leases {
+		left, err := lease.Result()
+		switch {
+		case err != nil:
+			r.again(scope, retryOwned)
+		case left > 0:
+			r.again(scope, left+time.Millisecond)
+		default:
+			r.own(ctx, scope)
+		}
+	}
+}
+
+func (r *runner) again(scope string, in time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next[scope] = time.Now().Add(in)
+}
+
+// own tries to acquire scope and serves it until it is lost.
+func (r *runner) own(ctx context.Context, scope string) {
+	t, err := r.acquire(ctx, scope)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.in.o.Log.Warn("a scope could not be taken", "scope", scope, "error", err)
+		}
+		r.again(scope, retryOwned)
+		return
+	}
+	if t == nil {
+		r.again(scope, retryOwned)
+		return
+	}
+	r.mu.Lock()
+	delete(r.next, scope)
+	r.mu.Unlock()
+	r.in.mu.Lock()
+	r.in.owned[scope] = t
+	r.in.mu.Unlock()
+	t.log.Debug("scope taken", "token", t.token)
+	r.wait.Go(func() {
+		t.serve(r.stop, r.o.Grace)
+		r.in.mu.Lock()
+		delete(r.in.owned, scope)
+		r.in.mu.Unlock()
+		select {
+		case <-r.stop:
+		default:
+			t.log.Warn("scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
+			r.consider(scope, true)
+		}
+	})
+}

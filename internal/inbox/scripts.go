@@ -1,0 +1,136 @@
+// The scripts: each is one atomic step on one scope. Their arguments decide
+// everything; they read no clock and choose nothing at random.
+
+package inbox
+
+import "github.com/redis/go-redis/v9"
+
+type scripts struct {
+	put, acquire, renew, release, begin, record, close, bury, stop *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		// KEYS events, events:last, 4 × seen, 4 × joined
+		// ARGV message key, seen ttl, thread mode, thread, joined ttl, turn, ref,
+		//      sealed message, channel, scope, "1" when replicas are waited for
+		// → id of the entry, 0 seen before, -1 a thread the bot takes no part in
+		put: redis.NewScript(`
+for i = 3, 6 do
+  if redis.call('SISMEMBER', KEYS[i], ARGV[1]) == 1 then
+    -- A write, so that WAIT after it covers the entry stored before.
+    if ARGV[11] == '1' then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+    return 0
+  end
+end
+if ARGV[3] == 'only' then
+  local joined = false
+  for i = 7, 10 do
+    if redis.call('SISMEMBER', KEYS[i], ARGV[4]) == 1 then joined = true end
+  end
+  if not joined then return -1 end
+end
+if ARGV[3] ~= '' and redis.call('SADD', KEYS[7], ARGV[4]) == 1 then
+  redis.call('PEXPIRE', KEYS[7], ARGV[5])
+end
+redis.call('SADD', KEYS[3], ARGV[1])
+if redis.call('PTTL', KEYS[3]) < 0 then redis.call('PEXPIRE', KEYS[3], ARGV[2]) end
+local n = redis.call('INCR', KEYS[2])
+redis.call('XADD', KEYS[1], string.format('%d-0', n), 't', ARGV[6], 'r', ARGV[7], 'm', ARGV[8])
+redis.call('PUBLISH', ARGV[9], 'wake ' .. ARGV[10])
+return n`),
+
+		// KEYS owner:lease, owner; ARGV nonce, lease → token, or nil when taken
+		acquire: redis.NewScript(`
+local held = redis.call('GET', KEYS[1])
+if held then
+  if string.sub(held, -#ARGV[1]) == ARGV[1] then return held end
+  return false
+end
+local n = tonumber(string.match(redis.call('GET', KEYS[2]) or '0', '^%d+')) + 1
+local token = string.format('%d.%s', n, ARGV[1])
+redis.call('SET', KEYS[2], token)
+redis.call('SET', KEYS[1], token, 'PX', ARGV[2])
+return token`),
+
+		// KEYS owner:lease, owner, stops, events:last; ARGV token, lease
+		// → nil when lost, else {id of the newest entry, stopped turns}
+		renew: redis.NewScript(`
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return false end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return {redis.call('GET', KEYS[4]) or '0', redis.call('SMEMBERS', KEYS[3])}`),
+
+		// KEYS owner:lease, owner; ARGV token, channel, scope
+		release: redis.NewScript(`
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[2], 'free ' .. ARGV[3])
+return 1`),
+
+		// KEYS owner, turns; ARGV token, turn, sealed running record
+		// → attempt, or -1 when lost
+		begin: redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+redis.call('HSET', KEYS[2], ARGV[2] .. ':r', ARGV[3])
+return redis.call('HINCRBY', KEYS[2], ARGV[2] .. ':a', 1)`),
+
+		// KEYS owner, turns; ARGV token, turn, sealed parts → 1, or -1 when lost
+		record: redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+if redis.call('HEXISTS', KEYS[2], ARGV[2] .. ':a') == 0 then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2] .. ':p', ARGV[3])
+return 1`),
+
+		// KEYS owner, events, turns, stops, then one per write
+		// ARGV token, entry, turn, then per write: set value ttl | del | add n
+		//      (field amount)×n ttl → 1, 0 when it was closed before, -1 when lost
+		close: redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+local turn = ARGV[3]
+if redis.call('HEXISTS', KEYS[3], turn .. ':a') == 0 then return 0 end
+local a = 4
+for k = 5, #KEYS do
+  local op = ARGV[a]
+  a = a + 1
+  if op == 'del' then
+    redis.call('DEL', KEYS[k])
+  elseif op == 'set' then
+    if ARGV[a + 1] == '0' then
+      redis.call('SET', KEYS[k], ARGV[a])
+    else
+      redis.call('SET', KEYS[k], ARGV[a], 'PX', ARGV[a + 1])
+    end
+    a = a + 2
+  else
+    local n = tonumber(ARGV[a])
+    a = a + 1
+    for _ = 1, n do
+      redis.call('HINCRBYFLOAT', KEYS[k], ARGV[a], ARGV[a + 1])
+      a = a + 2
+    end
+    if ARGV[a] ~= '0' then redis.call('PEXPIRE', KEYS[k], ARGV[a]) end
+    a = a + 1
+  end
+end
+redis.call('XDEL', KEYS[2], ARGV[2])
+redis.call('HDEL', KEYS[3], turn .. ':a', turn .. ':p', turn .. ':r')
+redis.call('SREM', KEYS[4], turn)
+return 1`),
+
+		// KEYS owner, events, turns, dead; ARGV token, entry, turn, report
+		bury: redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+redis.call('LPUSH', KEYS[4], ARGV[4])
+redis.call('LTRIM', KEYS[4], 0, 999)
+redis.call('XDEL', KEYS[2], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[3] .. ':a', ARGV[3] .. ':p', ARGV[3] .. ':r')
+return 1`),
+
+		// KEYS turns, stops; ARGV turn, channel, message → 1, 0 when not running
+		stop: redis.NewScript(`
+if redis.call('HEXISTS', KEYS[1], ARGV[1] .. ':a') == 0 then return 0 end
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1`),
+	}
+}

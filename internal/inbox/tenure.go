@@ -1,0 +1,292 @@
+// A tenure: the time in which this process owns a scope.
+
+package inbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/chat"
+)
+
+// tenure owns one scope until its lease is lost or given up. Its goroutines
+// are serve, which reads and hands out, keep, which renews the lease, and one
+// per running handler.
+type tenure struct {
+	in     *Inbox
+	r      *runner
+	scope  string
+	token  string
+	log    *slog.Logger
+	wakeup chan struct{} // capacity 1
+
+	// alive ends with ErrLost when the lease is over: nothing may be posted any
+	// more. handlers is its child and ends also when they are to hand over.
+	alive       context.Context
+	lost        context.CancelCauseFunc
+	handlers    context.Context
+	cancel      context.CancelCauseFunc
+	deadline    atomic.Pointer[time.Time] // of the lease, less a margin
+	expiry      *time.Timer
+	newest      atomic.Int64 // id of the newest entry, as the last renewal said
+	handlerWait sync.WaitGroup
+
+	dispatch
+}
+
+func (n *tenure) key(parts ...string) string { return n.in.ScopeKey(n.scope, parts...) }
+
+// lease is the lease's length and the margin by which everything here ends
+// before Redis lets it expire.
+func (i *Inbox) margin() time.Duration { return i.o.Lease / 10 }
+
+// acquire tries to own scope. It returns nil when another process does.
+func (r *runner) acquire(ctx context.Context, scope string) (*tenure, error) {
+	i := r.in
+	began := time.Now()
+	token, err := i.scripts.acquire.Run(ctx, i.o.Client,
+		[]string{i.ScopeKey(scope, "owner", "lease"), i.ScopeKey(scope, "owner")},
+		rand.Text(), i.o.Lease.Milliseconds()).Text()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := &tenure{in: i, r: r, scope: scope, token: token, wakeup: make(chan struct{}, 1)}
+	n.log = i.o.Log.With("scope", scope, "replica", i.o.Replica)
+	n.alive, n.lost = context.WithCancelCause(context.WithoutCancel(ctx))
+	n.handlers, n.cancel = context.WithCancelCause(n.alive)
+	n.expiry = time.AfterFunc(time.Hour, n.lose)
+	n.extend(began)
+	n.dispatch.init()
+	return n, nil
+}
+
+// extend moves the deadline: the lease was set or renewed by a call that began
+// at began.
+func (n *tenure) extend(began time.Time) {
+	end := began.Add(n.in.o.Lease - n.in.margin())
+	n.deadline.Store(&end)
+	n.expiry.Reset(time.Until(end))
+}
+
+// over reports whether the lease may have ended. Both clocks are asked: the
+// monotonic one stands still while a machine sleeps, the wall clock can be set.
+func (n *tenure) over() bool {
+	if n.alive.Err() != nil {
+		return true
+	}
+	end, now := *n.deadline.Load(), time.Now()
+	return now.After(end) || now.Round(0).After(end.Round(0))
+}
+
+// lose ends the tenure: handlers' contexts end with ErrLost.
+func (n *tenure) lose() { n.lost(ErrLost) }
+
+// look asks for a look at the stream.
+func (n *tenure) look() {
+	select {
+	case n.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// keep renews the lease until the tenure ends.
+func (n *tenure) keep() {
+	every := n.in.o.Lease / 4
+	timer := time.NewTimer(every)
+	defer timer.Stop()
+	for {
+		select {
+		case <-n.alive.Done():
+			return
+		case <-timer.C:
+		}
+		if n.over() {
+			n.lose()
+			return
+		}
+		err := n.renew()
+		switch {
+		case errors.Is(err, ErrLost):
+			n.lose()
+			return
+		case err != nil:
+			n.log.Warn("the lease could not be renewed; trying again until it ends", "error", err)
+			timer.Reset(every / 8)
+		default:
+			timer.Reset(every)
+		}
+	}
+}
+
+func (n *tenure) renew() error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(n.alive, n.in.o.Lease/3)
+	defer cancel()
+	reply, err := n.in.scripts.renew.Run(ctx, n.in.o.Client,
+		[]string{n.key("owner", "lease"), n.key("owner"), n.key("stops"), n.key("events", "last")},
+		n.token, n.in.o.Lease.Milliseconds()).Slice()
+	if errors.Is(err, redis.Nil) {
+		return ErrLost
+	}
+	if err != nil {
+		return err
+	}
+	n.extend(began)
+	if len(reply) != 2 {
+		return fmt.Errorf("unexpected reply of %d parts", len(reply))
+	}
+	if newest, err := strconv.ParseInt(fmt.Sprint(reply[0]), 10, 64); err == nil && n.newest.Swap(newest) != newest {
+		n.look()
+	}
+	stopped, _ := reply[1].([]any)
+	for _, turn := range stopped {
+		n.stopTurn(fmt.Sprint(turn))
+	}
+	return nil
+}
+
+// serve works for the scope until the tenure ends or stop is closed; then it
+// lets handlers finish, for grace at most, and gives the lease up.
+func (n *tenure) serve(stop <-chan struct{}, grace time.Duration) {
+	go n.keep()
+	if err := n.recall(); err == nil {
+		n.attend(stop)
+	}
+	n.drain(grace)
+}
+
+// recall loads what an earlier owner knew of open turns.
+func (n *tenure) recall() error {
+	return n.insist("open turns could not be read", func(ctx context.Context) error {
+		turns, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
+		if err != nil {
+			return err
+		}
+		stopped, err := n.in.o.Client.SMembers(ctx, n.key("stops")).Result()
+		if err != nil {
+			return err
+		}
+		n.remember(turns, stopped)
+		return nil
+	})
+}
+
+// insist repeats a call to the store until it succeeds or the lease is over.
+func (n *tenure) insist(what string, call func(ctx context.Context) error) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := call(n.alive)
+		if err == nil || n.alive.Err() != nil {
+			return context.Cause(n.alive)
+		}
+		n.log.Warn(what, "error", err)
+		select {
+		case <-n.alive.Done():
+			return context.Cause(n.alive)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// attend reads the stream whenever something may be new.
+func (n *tenure) attend(stop <-chan struct{}) {
+	n.look()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-n.alive.Done():
+			return
+		case <-n.wakeup:
+		}
+		if err := n.insist("messages could not be read", n.read); err != nil {
+			return
+		}
+	}
+}
+
+// read hands out every entry after the last one read.
+func (n *tenure) read(ctx context.Context) error {
+	const most = 256
+	for {
+		streams, err := n.in.o.Client.XRead(ctx, &redis.XReadArgs{
+			Streams: []string{n.key("events"), n.last}, Count: most, Block: -1,
+		}).Result()
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, entry := range streams[0].Messages {
+			n.last = entry.ID
+			n.take(entry)
+		}
+		if len(streams[0].Messages) < most {
+			return nil
+		}
+	}
+}
+
+// handlerPatience is how long handlers may go on after their context ended.
+const handlerPatience = 5 * time.Second
+
+// drain ends the tenure in good order.
+func (n *tenure) drain(grace time.Duration) {
+	n.halt()
+	done := make(chan struct{})
+	go func() {
+		n.handlerWait.Wait()
+		close(done)
+	}()
+	if n.alive.Err() == nil {
+		select {
+		case <-done:
+		case <-n.alive.Done():
+		case <-time.After(grace):
+			n.cancel(ErrHandedOver)
+		}
+	}
+	select {
+	case <-done:
+	case <-time.After(handlerPatience):
+		n.log.Error("a handler does not end although its context has", "turns", n.runningRefs())
+	}
+	if n.alive.Err() == nil {
+		n.release()
+	}
+	n.lose()
+	n.expiry.Stop()
+}
+
+// release gives the lease up, so that another process need not wait for it.
+func (n *tenure) release() {
+	ctx, cancel := context.WithTimeout(n.alive, n.in.o.Lease)
+	defer cancel()
+	_, err := n.in.scripts.release.Run(ctx, n.in.o.Client,
+		[]string{n.key("owner", "lease"), n.key("owner")}, n.token, n.in.channel(), n.scope).Int64()
+	if err != nil {
+		n.log.Warn("the lease could not be given up; it ends by itself", "error", err)
+	}
+}
+
+// stopTurn cancels a running handler because a person asked for it.
+func (n *tenure) stopTurn(turn string) {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	n.stopped[turn] = true
+	if cancel := n.cancels[turn]; cancel != nil {
+		cancel(chat.ErrStopped)
+	}
+}

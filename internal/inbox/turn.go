@@ -1,0 +1,185 @@
+// A turn: one message being answered, and the record of what was posted.
+
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/chat"
+)
+
+// Turn is a message to answer and the means to do it once only.
+type Turn struct {
+	ID      string // unique, stable over takeovers; 16 letters and digits
+	Ref     string // "ref-" and 8 digits, stable too: for the person and the log
+	Message chat.Message
+	Posted  []Part // what an earlier process or attempt posted, in order
+	Attempt int    // 1 the first time; grows over errors, crashes and handovers
+
+	tenure *tenure
+	entry  string
+
+	mu     sync.Mutex
+	parts  []Part
+	closed bool
+}
+
+// Part is one posted message of an answer.
+type Part struct {
+	Key     string         `json:"k"`
+	ID      chat.MessageID `json:"id,omitempty"`
+	Length  int            `json:"n,omitempty"` // code points last known to stand there
+	Pending bool           `json:"p,omitempty"` // a post was announced and not confirmed: it may stand
+}
+
+// Announce stores that a post with this key is about to be tried. Called
+// before the post; after an error the post must not be made.
+func (t *Turn) Announce(ctx context.Context, key string) error {
+	return t.keep(ctx, Part{Key: key, Pending: true})
+}
+
+// Record stores what stands under p.Key now. Called after a post, before the
+// next call to the platform.
+func (t *Turn) Record(ctx context.Context, p Part) error { return t.keep(ctx, p) }
+
+func (t *Turn) keep(ctx context.Context, p Part) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errors.New("the turn is closed")
+	}
+	parts := slices.Clone(t.parts)
+	if at := slices.IndexFunc(parts, func(old Part) bool { return old.Key == p.Key }); at >= 0 {
+		if p.Pending && p.ID == "" && parts[at].ID != "" {
+			p.ID, p.Length = parts[at].ID, parts[at].Length
+		}
+		parts[at] = p
+	} else {
+		parts = append(parts, p)
+	}
+	plain, err := json.Marshal(parts)
+	if err != nil {
+		return err
+	}
+	n := t.tenure
+	sealed := n.in.o.Ring.Seal(plain, n.in.partsPlace(n.scope, t.ID))
+	kept, err := n.in.scripts.record.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns")}, n.token, t.ID, sealed).Int64()
+	switch {
+	case err != nil:
+		return fmt.Errorf("store what was posted: %w", err)
+	case kept < 0:
+		n.lose()
+		return ErrLost
+	}
+	t.parts = parts
+	return nil
+}
+
+func (i *Inbox) partsPlace(scope, turn string) string {
+	return i.ScopeKey(scope, "turns") + "/" + turn + "/parts"
+}
+
+// Guard returns a context for one call to the platform: it ends before this
+// process's lease can, with ErrLost as its cause. The error is ErrLost when
+// the lease is over already.
+func (t *Turn) Guard(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if t.tenure.over() {
+		t.tenure.lose()
+		return ctx, func() {}, ErrLost
+	}
+	guarded, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(t.tenure.alive, func() { cancel(ErrLost) })
+	return guarded, func() {
+		stop()
+		cancel(context.Canceled)
+	}, nil
+}
+
+// Write is something to store when a turn closes. With neither Increments nor
+// Delete it sets Key to Value.
+type Write struct {
+	Key        string // made with ScopeKey, of the turn's scope
+	Value      []byte
+	TTL        time.Duration      // 0: it does not expire; rounded to milliseconds
+	Increments map[string]float64 // amounts to add to the fields of a hash
+	Delete     bool
+}
+
+// Close ends the turn: writes are done and the message leaves the inbox, all
+// in one step or not at all. A failed call to the store is repeated until ctx
+// or the lease ends; repeating does no write twice. ErrLost means that
+// nothing was done and another process goes on with the turn.
+func (t *Turn) Close(ctx context.Context, writes ...Write) error {
+	n := t.tenure
+	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
+	args := []any{n.token, t.entry, t.ID}
+	own := n.in.ScopeKey(n.scope, "")
+	for _, w := range writes {
+		if !strings.HasPrefix(w.Key, own) {
+			return errors.New("a write of Close is outside the turn's scope: make its key with ScopeKey")
+		}
+		keys = append(keys, w.Key)
+		args = w.append(args)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		done, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, args...).Int64()
+		if err == nil {
+			if done < 0 {
+				n.lose()
+				return ErrLost
+			}
+			t.closed = true
+			return nil
+		}
+		if _, refused := errors.AsType[redis.Error](err); refused && !passing(err) {
+			return fmt.Errorf("close a turn: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("close a turn: %w (%w)", err, context.Cause(ctx))
+		case <-n.alive.Done():
+			return ErrLost
+		case <-time.After(pause):
+		}
+	}
+}
+
+// passing reports whether an error reply speaks of a state that ends by
+// itself: a server that loads, fails over or has lost its replicas.
+func passing(err error) bool {
+	for _, p := range []string{"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY", "MOVED", "ASK", "OOM", "MISCONF"} {
+		if redis.HasErrorPrefix(err, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w Write) append(args []any) []any {
+	switch {
+	case w.Delete:
+		return append(args, "del")
+	case w.Increments != nil:
+		args = append(args, "add", len(w.Increments))
+		for field, amount := range w.Increments {
+			args = append(args, field, strconv.FormatFloat(amount, 'f', -1, 64))
+		}
+		return append(args, w.TTL.Milliseconds())
+	}
+	return append(args, "set", w.Value, w.TTL.Milliseconds())
+}
