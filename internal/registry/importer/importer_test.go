@@ -1,0 +1,133 @@
+package importer_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"parley/internal/registry/importer"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func getenv(name string) string {
+	return map[string]string{"OPENAI_API_KEY": "sk-openai", "MISTRAL_KEY": "sk-mistral", "PORTKEY_KEY": "pk", "TEAM": "blue"}[name]
+}
+
+// golden is a result in the open, to compare.
+type golden struct {
+	Format  string             `json:"format"`
+	Records []goldenRecord     `json:"records"`
+	Skipped []importer.Skipped `json:"skipped"`
+}
+
+type goldenRecord struct {
+	ID    string         `json:"id"`
+	Body  map[string]any `json:"body"`
+	Notes []string       `json:"notes,omitempty"`
+}
+
+func TestEveryFormat(t *testing.T) {
+	for file, format := range map[string]string{
+		"council-map.json": importer.AISCouncil, "council-list.json": "", "litellm.yaml": "", "librechat.yaml": "", "parley.json": importer.Parley,
+	} {
+		t.Run(file, func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Join("testdata", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := importer.Parse(data, format, getenv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open := golden{Format: got.Format, Skipped: got.Skipped}
+			for _, r := range got.Records {
+				body, err := r.Body()
+				if err != nil {
+					t.Fatal(err)
+				}
+				open.Records = append(open.Records, goldenRecord{r.ID, body, r.Notes})
+			}
+			var text bytes.Buffer
+			e := json.NewEncoder(&text)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "  ")
+			if err := e.Encode(open); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", strings.TrimSuffix(file, filepath.Ext(file))+".golden")
+			if *update {
+				if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(text.Bytes(), want) {
+				t.Errorf("got:\n%s\nwant:\n%s", text.Bytes(), want)
+			}
+		})
+	}
+}
+
+func TestABareMapIsRecognisedByItsFields(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"a":{"endpoint":"http://h/v1"}}`:                   importer.Parley,
+		`{"a":{"endpoint":"http://h/v1","isCustom":true}}`:   importer.AISCouncil,
+		`{"My LLM":{"endpoint":"http://h/v1"}}`:              importer.AISCouncil,
+		`[{"id":"a","endpoint":"http://h/v1"}]`:              importer.AISCouncil,
+		"a: {endpoint: http://h/v1, models: [x]}\n":          importer.Parley,
+		"model_list:\n- {litellm_params: {model: gpt-4o}}\n": importer.LiteLLM,
+	} {
+		r, err := importer.Parse([]byte(data), "", getenv)
+		if err != nil || r.Format != want || len(r.Records) != 1 {
+			t.Errorf("%s: %v %v, want %s", data, r, err, want)
+		}
+	}
+}
+
+func TestWhatIsNoneOfThemIsRefused(t *testing.T) {
+	for name, c := range map[string]struct{ data, format, says string }{
+		"empty":            {"", "", "empty"},
+		"neither":          {"a: [", "", "neither JSON nor YAML"},
+		"something else":   {"version: 3\nservices: {}\n", "", "none of"},
+		"a number":         {"5", "", "none of"},
+		"an empty map":     {"{}", "", "none of"},
+		"unknown format":   {"{}", "toml", "no format"},
+		"no model_list":    {"a: 1", importer.LiteLLM, "model_list"},
+		"no custom":        {"a: 1", importer.LibreChat, "endpoints.custom"},
+		"no records":       {"5", importer.AISCouncil, "neither a map nor a list"},
+		"no map":           {"[1]", importer.Parley, "no map"},
+		"a broken storage": {`{"ais-custom-providers":"{"}`, "", "ais-custom-providers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := importer.Parse([]byte(c.data), c.format, getenv)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v does not say %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestOddEntriesNeverPanic(t *testing.T) {
+	for _, format := range importer.Formats() {
+		for _, data := range []string{
+			`{"model_list":[null,5,{"litellm_params":5},{"litellm_params":{"model":"/"}},{"litellm_params":{"model":"openai/x","api_base":"::"}}]}`,
+			`{"endpoints":{"custom":[null,5,{"name":5,"baseURL":"http://h","models":5}]}}`,
+			`{"endpoints":5}`, `[null,5,{"models":[null,5,{}],"endpoint":"http://h"}]`, `{"a":null}`, `{"":{"endpoint":"http://h"}}`,
+			`{"ä ö":{"endpoint":"http://h/v1","models":{"x":1},"pricing":{"input":"x"}}}`,
+			"1: {endpoint: http://h}\n2: 3\n",
+		} {
+			r, err := importer.Parse([]byte(data), format, getenv)
+			if err == nil && len(r.Records)+len(r.Skipped) == 0 {
+				t.Errorf("%s: %s: neither taken nor reported", format, data)
+			}
+		}
+	}
+}
