@@ -125,8 +125,17 @@ func checkScope(scope string) error {
 // nonce (25 characters).
 func newTurnID() string { return strings.ToLower(rand.Text()[:16]) }
 
-// newRef is what a person can quote.
-func newRef() string {
+// Scopes lists every scope that ever took a message.
+func (i *Inbox) Scopes(ctx context.Context) ([]string, error) {
+	scopes, err := i.o.Client.SMembers(ctx, i.scopesKey()).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list scopes: %w", err)
+	}
+	return scopes, nil
+}
+
+// NewRef makes what a person can quote and the log has too: "ref-" and 8 digits.
+func NewRef() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
 	return fmt.Sprintf("ref-%08d", binary.LittleEndian.Uint64(b[:])%100_000_000)

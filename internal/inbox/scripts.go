@@ -82,7 +82,8 @@ redis.call('HSET', KEYS[2], ARGV[2] .. ':p', ARGV[3])
 return 1`),
 
 		// KEYS owner, events, turns, stops, then one per write
-		// ARGV token, entry, turn, then per write: set value ttl | del | add n
+		// ARGV token, entry, turn, then per write: set value ttl | push value
+		//      keep ttl | del | add n
 		//      (field amount)×n ttl → 1, 0 when it was closed before, -1 when lost
 		close: redis.NewScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
@@ -101,6 +102,11 @@ for k = 5, #KEYS do
       redis.call('SET', KEYS[k], ARGV[a], 'PX', ARGV[a + 1])
     end
     a = a + 2
+  elseif op == 'push' then
+    redis.call('RPUSH', KEYS[k], ARGV[a])
+    redis.call('LTRIM', KEYS[k], -tonumber(ARGV[a + 1]), -1)
+    if ARGV[a + 2] ~= '0' then redis.call('PEXPIRE', KEYS[k], ARGV[a + 2]) end
+    a = a + 3
   else
     local n = tonumber(ARGV[a])
     a = a + 1

@@ -1,0 +1,163 @@
+// Package conversation keeps what was said: the transcripts of each place, and
+// which part of one fits a model's context window.
+package conversation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/chat"
+	"parley/internal/inbox"
+	"parley/internal/secret"
+)
+
+// Keep is how many exchanges a place remembers, and for how long after the last.
+const (
+	Keep    = 100
+	KeepFor = 30 * 24 * time.Hour
+)
+
+// Exchange is one question and its answer.
+type Exchange struct {
+	ID       chat.MessageID   `json:"id,omitempty"` // the question's message
+	ReplyTo  chat.MessageID   `json:"reply_to,omitempty"`
+	Author   chat.Author      `json:"author"`
+	Question string           `json:"question"`
+	Answer   string           `json:"answer"`
+	Posted   []chat.MessageID `json:"posted,omitempty"` // the answer's messages
+	Bot      string           `json:"bot,omitempty"`
+	At       time.Time        `json:"at"`
+}
+
+// Book reads and writes transcripts. What it stores is sealed.
+type Book struct {
+	client redis.UniversalClient
+	ring   *secret.Ring
+	key    func(scope string, parts ...string) string
+	log    *slog.Logger
+}
+
+// New makes a Book. Key builds the keys of a scope, so that a transcript lives
+// beside the inbox of its scope and closing a turn can write both at once.
+func New(client redis.UniversalClient, ring *secret.Ring, key func(scope string, parts ...string) string, log *slog.Logger) *Book {
+	return &Book{client: client, ring: ring, key: key, log: log}
+}
+
+// Transcript is what one place remembers, oldest first, as of one reading.
+type Transcript struct {
+	Exchanges []Exchange
+	key       string
+}
+
+// Load reads the transcript of a place.
+func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript, error) {
+	generation, err := b.generation(ctx, scope, p)
+	if err != nil {
+		return Transcript{}, err
+	}
+	t := Transcript{key: b.key(scope, "conv", p.Conversation(), strconv.FormatInt(generation, 10))}
+	sealed, err := b.client.LRange(ctx, t.key, 0, -1).Result()
+	if err != nil {
+		return Transcript{}, fmt.Errorf("read transcript: %w", err)
+	}
+	for _, s := range sealed {
+		plain, _, err := b.ring.Open([]byte(s), t.key)
+		if err != nil {
+			// A lost key must not silence the bot: it answers without that memory.
+			b.log.Warn("a remembered exchange cannot be opened and is left out", "err", err)
+			continue
+		}
+		var e Exchange
+		if err := json.Unmarshal(plain, &e); err != nil {
+			b.log.Warn("a remembered exchange cannot be read and is left out", "err", err)
+			continue
+		}
+		t.Exchanges = append(t.Exchanges, e)
+	}
+	return t, nil
+}
+
+// Add is the write that appends e to a transcript, for closing a turn. After a
+// Forget it goes to where nobody reads any more.
+func (b *Book) Add(t Transcript, e Exchange) (inbox.Write, error) {
+	plain, err := json.Marshal(e)
+	if err != nil {
+		return inbox.Write{}, fmt.Errorf("encode exchange: %w", err)
+	}
+	return inbox.Write{Key: t.key, Push: b.ring.Seal(plain, t.key), Keep: Keep, TTL: KeepFor}, nil
+}
+
+// Forget drops the memory of a place; an answer still being written adds
+// nothing to it any more.
+func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
+	generation, err := b.generation(ctx, scope, p)
+	if err != nil {
+		return err
+	}
+	counter := b.key(scope, "forgot", p.Conversation())
+	if err := b.client.Set(ctx, counter, generation+1, 2*KeepFor).Err(); err != nil {
+		return fmt.Errorf("forget conversation: %w", err)
+	}
+	old := b.key(scope, "conv", p.Conversation(), strconv.FormatInt(generation, 10))
+	if err := b.client.Del(ctx, old).Err(); err != nil {
+		return fmt.Errorf("forget conversation: %w", err)
+	}
+	return nil
+}
+
+// generation counts how often a place was forgotten.
+func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (int64, error) {
+	n, err := b.client.Get(ctx, b.key(scope, "forgot", p.Conversation())).Int64()
+	if err == redis.Nil {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read conversation: %w", err)
+	}
+	return n, nil
+}
+
+// Starter is the id of the person who began the conversation, as far back as is
+// remembered; empty when nothing is.
+func (t Transcript) Starter() string {
+	for _, e := range t.Exchanges {
+		if e.Question != "" {
+			return e.Author.ID
+		}
+	}
+	return ""
+}
+
+// About returns the exchanges that m continues. A thread or direct message is
+// one conversation. In a plain channel it is what its author said before, and
+// the chain of replies it hangs on.
+func (t Transcript) About(m chat.Message) []Exchange {
+	if m.Place.Direct || m.Place.Thread != "" {
+		return t.Exchanges
+	}
+	keep := make([]bool, len(t.Exchanges))
+	parent := m.ReplyTo
+	for i := len(t.Exchanges) - 1; i >= 0; i-- {
+		e := t.Exchanges[i]
+		if parent != "" && (e.ID == parent || slices.Contains(e.Posted, parent)) {
+			keep[i], parent = true, e.ReplyTo
+		}
+		if e.Author.ID == m.Author.ID {
+			keep[i] = true
+		}
+	}
+	var out []Exchange
+	for i, e := range t.Exchanges {
+		if keep[i] {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+// The context window: which exchanges go along with a question.
+
+package conversation
+
+import (
+	"slices"
+
+	"parley/internal/chat"
+	"parley/internal/provider"
+)
+
+// perMessage is about what a chat template adds around each message, in tokens.
+const perMessage = 4
+
+// Window says how much fits.
+type Window struct {
+	MaxInput int // context length in tokens; 0 = unknown
+	Reserve  int // tokens kept free for the answer
+	// PerToken is how many bytes one token stands for, learned from reported
+	// usage; 0 takes a cautious default.
+	PerToken float64
+	// Unknown is the limit taken when MaxInput is 0, so that a history cannot
+	// grow for ever.
+	Unknown int
+}
+
+// defaultPerToken is bytes per token where nothing was learned: English prose
+// is near 4, code and other scripts less.
+const defaultPerToken = 3.2
+
+// unknownWindow is what nearly every model of today takes.
+const unknownWindow = 16_000
+
+// Tokens estimates how many tokens a text is.
+func (w Window) Tokens(text string) int {
+	per := w.PerToken
+	if per <= 0 {
+		per = defaultPerToken
+	}
+	return int(float64(len(text))/per) + perMessage
+}
+
+// Budget is how many tokens the messages may fill.
+func (w Window) Budget() int {
+	limit := w.MaxInput
+	if limit <= 0 {
+		limit = w.Unknown
+	}
+	if limit <= 0 {
+		limit = unknownWindow
+	}
+	return max(limit-max(w.Reserve, 0), limit/4)
+}
+
+// Messages builds what is sent: the system prompt, the newest exchanges that
+// fit whole, and the question. Exchanges are dropped oldest first; system
+// prompt and question always stay.
+func (w Window) Messages(system string, history []Exchange, m chat.Message) []provider.Message {
+	left := w.Budget() - w.Tokens(system) - w.Tokens(m.Text)
+	first := len(history)
+	for i := len(history) - 1; i >= 0; i-- {
+		left -= w.Tokens(history[i].Question) + w.Tokens(history[i].Answer)
+		if left < 0 {
+			break
+		}
+		first = i
+	}
+	history = history[first:]
+
+	named := severalPeople(history, m)
+	out := make([]provider.Message, 0, 2*len(history)+2)
+	if system != "" {
+		out = append(out, provider.Message{Role: "system", Content: system})
+	}
+	for _, e := range history {
+		if e.Question != "" {
+			out = append(out, provider.Message{Role: "user", Content: spoken(named, e.Author, e.Question)})
+		}
+		if e.Answer != "" {
+			out = append(out, provider.Message{Role: "assistant", Content: e.Answer})
+		}
+	}
+	return append(out, provider.Message{Role: "user", Content: spoken(named, m.Author, m.Text)})
+}
+
+// severalPeople reports whether more than one person speaks, so that the model
+// must be told who says what.
+func severalPeople(history []Exchange, m chat.Message) bool {
+	return slices.ContainsFunc(history, func(e Exchange) bool {
+		return e.Question != "" && e.Author.ID != m.Author.ID
+	})
+}
+
+func spoken(named bool, a chat.Author, text string) string {
+	if !named {
+		return text
+	}
+	name := a.Name
+	if name == "" {
+		name = a.ID
+	}
+	return name + ": " + text
+}
+
+// FromHistory turns what the platform holds of a place into exchanges, for a
+// conversation that began before the bot was asked: messages of people are
+// questions without an answer, the bot's own are answers.
+func FromHistory(messages []chat.Message) []Exchange {
+	out := make([]Exchange, 0, len(messages))
+	for _, m := range messages {
+		e := Exchange{ID: m.ID, Author: m.Author, At: m.At}
+		switch {
+		case !m.FromBot:
+			e.Question = m.Text
+		case len(out) > 0 && out[len(out)-1].Answer == "":
+			out[len(out)-1].Answer = m.Text
+			continue
+		default:
+			e.Answer = m.Text
+		}
+		out = append(out, e)
+	}
+	return out
+}
