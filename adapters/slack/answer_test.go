@@ -1,0 +1,81 @@
+// Mentions in, answers out: over signed HTTP.
+
+package slack
+
+import (
+	"strings"
+	"testing"
+
+	"parley/internal/chat"
+	fake "parley/internal/fake/slack"
+)
+
+func TestAMentionReachesTheInboxOnceAndItsAnswerGrows(t *testing.T) {
+	r := newRig(t, setup{})
+	ts := r.ws.Mention("C1", "U1", "what is *Go*? see <https://go.dev|the site> &amp; <#C9|general>")
+	m := r.message()
+	if m.Text != "what is **Go**? see [the site](https://go.dev) & #general" {
+		t.Errorf("text = %q", m.Text)
+	}
+	if m.Trigger != chat.Mention || m.Bot != "helper" || m.Author.ID != "U1" || m.Place.Thread != ts || m.Place.Channel != "C1" || m.Place.Workspace != "T0TEAM" {
+		t.Errorf("message = %+v", m)
+	}
+	r.await("both events to be taken", func() bool { return r.ws.Delivered(ts) && len(r.ws.Deliveries()) == 2 })
+	if puts, distinct := r.inbox.count(); puts != 2 || distinct != 1 {
+		t.Errorf("app_mention and message made %d messages of %d", distinct, puts)
+	}
+
+	pen := r.responder(m)
+	first, err := pen.Post(t.Context(), chat.Content{Markdown: "Go is a", Key: "turn-0", Stop: "turn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pen.Edit(t.Context(), first.ID, chat.Content{Markdown: "Go is a language", Stop: "turn"}); err != nil {
+		t.Fatal(err)
+	}
+	final := "Go is a language. <!channel> **Ask** <@U1> or <!subteam^S1>, `<!here>`"
+	if _, err := pen.Edit(t.Context(), first.ID, chat.Content{Markdown: final, Final: true}); err != nil {
+		t.Fatal(err)
+	}
+	line := r.ws.Timeline(string(first.ID))
+	if len(line) != 3 || line[0].Text != "Go is a" || line[1].Text != "Go is a language" {
+		t.Fatalf("timeline = %+v", line)
+	}
+	if len(line[0].Controls) != 1 || line[0].Controls[0].Label != "Stop" || line[0].Controls[0].Value != "stop turn" || len(line[2].Controls) != 0 {
+		t.Errorf("Stop stands while the answer grows and goes with the final: %+v", line)
+	}
+	if got := strings.ReplaceAll(line[2].Text, gap, ""); got != final {
+		t.Errorf("final = %q", got)
+	}
+	if p := r.ws.Pings(); len(p) > 0 {
+		t.Errorf("the answer pinged %v", p)
+	}
+	posted := r.ws.Answers("C1", ts)
+	if len(posted) != 1 || posted[0].Edited {
+		t.Errorf("answers = %+v", posted)
+	}
+}
+
+func TestAPostThatMayHaveHappenedIsFoundAgain(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hello")
+	m := r.message()
+	r.ws.Inject(fake.Fault{Method: "chat.postMessage", After: true}) // done, but nobody knows
+	c := chat.Content{Markdown: "Hi there", Key: "turn-0"}
+	if _, err := r.responder(m).Post(t.Context(), c); err == nil {
+		t.Fatal("a cut connection must be an error")
+	}
+	c.Again = true
+	got, err := r.responder(m).Post(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := r.ws.Answers("C1", string(m.ID))
+	if len(answers) != 1 || answers[0].TS != string(got.ID) {
+		t.Errorf("posted %d times, found %q", len(answers), got.ID)
+	}
+	c.Key = "turn-1"
+	if _, err := r.responder(m).Post(t.Context(), c); err != nil || len(r.ws.Answers("C1", string(m.ID))) != 2 {
+		t.Errorf("another part of the turn is posted: %v", err)
+	}
+}

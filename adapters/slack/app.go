@@ -1,0 +1,216 @@
+// One Slack app: its client, who it is, and whether it is connected.
+
+package slack
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/telemetry"
+)
+
+// identity is what auth.test says of a token.
+type identity struct {
+	App  string // bot id: one per app and workspace, so it names the app in scopes
+	User string // the bot's user id, as people mention it
+	Team string
+}
+
+// app is one Slack app with the bots that share it.
+type app struct {
+	lead     bots.Bot
+	bots     []string
+	token    string
+	appToken string
+	secret   string // signing secret
+	apiURL   *url.URL
+	api      *slack.Client
+	http     *http.Client
+	limit    UpdateLimit
+	log      *slog.Logger
+	metrics  *telemetry.Metrics
+
+	self  atomic.Pointer[identity]
+	known chan struct{} // closed once self is set
+	desk  atomic.Pointer[chat.Desk]
+
+	mu      sync.Mutex
+	problem string  // why it is not connected
+	lines   [2]bool // Socket Mode connections that stand
+
+	members    members
+	indicators indicators
+	background sync.WaitGroup // work that outlives the request that began it
+}
+
+func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
+	lead := group[0]
+	a := &app{
+		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit,
+		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
+		log: o.Log.With("platform", platform, "bot", lead.ID),
+	}
+	for _, b := range group {
+		a.bots = append(a.bots, b.ID)
+		if a.appToken == "" {
+			a.appToken = b.Slack.AppToken.Reveal()
+		}
+		if a.secret == "" {
+			a.secret = b.Slack.SigningSecret.Reveal()
+		}
+	}
+	a.api = slack.New(token, slack.OptionAPIURL(o.APIURL), slack.OptionAppLevelToken(a.appToken),
+		slack.OptionHTTPClient(limitedByHeader{o.HTTPClient}), slack.OptionLog(quiet{}))
+	return a
+}
+
+// quiet swallows slack-go's own log, which may hold what people wrote.
+type quiet struct{}
+
+func (quiet) Output(int, string) error { return nil }
+
+// run connects and keeps the app connected until ctx ends.
+func (a *app) run(ctx context.Context, in chat.Inbox, desk chat.Desk) {
+	if !a.identify(ctx) {
+		return
+	}
+	if a.appToken == "" {
+		if a.secret == "" {
+			a.fail("neither slack.app_token (Socket Mode) nor slack.signing_secret (HTTP) is set, so no event can arrive")
+		}
+		return
+	}
+	var lines sync.WaitGroup
+	for i := range a.lines {
+		lines.Go(func() { a.holdLine(ctx, i, in, desk) })
+	}
+	lines.Wait()
+}
+
+// identify asks who the token belongs to until Slack answers. A refused token
+// is asked about again now and then: it may be reinstated.
+func (a *app) identify(ctx context.Context) bool {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		who, err := a.api.AuthTestContext(ctx)
+		if err == nil {
+			id := identity{App: who.BotID, User: who.UserID, Team: who.TeamID}
+			if id.App == "" {
+				id.App = who.UserID
+			}
+			a.self.Store(&id)
+			close(a.known)
+			a.fail("")
+			a.log.Info("slack app connected", "team", id.Team, "bot_user", id.User)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		err = a.classify(err)
+		if chat.Refused(err) {
+			a.fail(fmt.Sprintf("Slack refuses the bot token (%s): check slack.bot_token of bot %s", cause(err), a.lead.ID))
+			wait = time.Minute
+		} else {
+			a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
+		}
+		a.log.Warn("slack app not connected", "error", err, "again_in", wait)
+		if !pause(ctx, jitter(wait)) {
+			return false
+		}
+	}
+}
+
+// whoami waits a moment for the app's identity: events may arrive before the
+// first auth.test has come back.
+func (a *app) whoami(ctx context.Context) (identity, bool) {
+	select {
+	case <-a.known:
+	default:
+		t := time.NewTimer(2 * time.Second)
+		defer t.Stop()
+		select {
+		case <-a.known:
+		case <-t.C:
+			return identity{}, false
+		case <-ctx.Done():
+			return identity{}, false
+		}
+	}
+	return *a.self.Load(), true
+}
+
+// fail records why the app is not connected; "" that it is.
+func (a *app) fail(problem string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.problem = problem
+}
+
+func (a *app) health() chat.Health {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.problem == "" && a.appToken != "" && !a.lines[0] && !a.lines[1] {
+		return chat.Health{Reason: "no Socket Mode connection stands"}
+	}
+	return chat.Health{OK: a.problem == "", Reason: a.problem}
+}
+
+// later runs work that outlives its request, and survives a defect in it.
+func (a *app) later(ctx context.Context, limit time.Duration, work func(ctx context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	a.background.Go(func() {
+		defer cancel()
+		defer a.survive()
+		work(ctx)
+	})
+}
+
+// survive turns a panic into a log line: one bad event must not end the server.
+func (a *app) survive() {
+	if p := recover(); p != nil {
+		a.log.Error("defect while handling a Slack request", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	}
+}
+
+// hosts reports whether a URL that Slack gave may be called: Slack's own hosts
+// over https, or the host of SLACK_API_URL.
+func (a *app) trusts(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return false
+	}
+	if u.Scheme == a.apiURL.Scheme && strings.EqualFold(u.Host, a.apiURL.Host) {
+		return true
+	}
+	host := strings.ToLower(u.Hostname())
+	return u.Scheme == "https" && (host == "slack.com" || strings.HasSuffix(host, ".slack.com") ||
+		host == "slack-gov.com" || strings.HasSuffix(host, ".slack-gov.com"))
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func jitter(d time.Duration) time.Duration {
+	return d/2 + rand.N(d/2+1)
+}

@@ -1,0 +1,287 @@
+// Commands: slash commands and their names, and how a reply reaches the person.
+
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"parley/internal/chat"
+)
+
+const (
+	// answerWithin leaves room in the three seconds that Slack waits.
+	answerWithin = 2300 * time.Millisecond
+	// commandLife is how long a command may work before it is given up; its
+	// response_url lives for thirty minutes.
+	commandLife = 10 * time.Minute
+)
+
+// words are the commands, the same on every platform.
+func words() []string {
+	return []string{"model", "provider", "bot", "reset", "stop", "help", "usage"}
+}
+
+// visibleName is the name under which a command is registered with Slack. Slack
+// keeps some names for itself and refuses a whole manifest that asks for one;
+// such a command gets "parley-" in front. A prefix makes any name free.
+func visibleName(word, prefix string) string {
+	if prefix == "" && slices.Contains(reserved(), word) {
+		return "/parley-" + word
+	}
+	return "/" + prefix + word
+}
+
+// reserved are Slack's own command names, those of the past included: apps that
+// asked for them report that the manifest was refused.
+func reserved() []string {
+	return []string{"active", "apps", "archive", "away", "call", "collapse", "commands", "debug", "dm", "dnd", "expand",
+		"feed", "feedback", "help", "huddle", "invite", "join", "keys", "kick", "kill", "leave", "me", "msg", "mute", "open",
+		"prefs", "pro", "remind", "remove", "rename", "search", "send", "shortcuts", "shrug", "star", "status", "topic",
+		"unarchive", "who"}
+}
+
+// commandName is the plain name of a command as typed, prefix and slash taken
+// off.
+func commandName(typed, prefix string) string {
+	name := strings.ToLower(strings.TrimPrefix(typed, "/"))
+	if cut, ok := strings.CutPrefix(name, prefix); ok && prefix != "" {
+		name = cut
+	}
+	if cut, ok := strings.CutPrefix(name, "parley-"); ok && slices.Contains(words(), cut) {
+		name = cut
+	}
+	return name
+}
+
+// slashCommand is a slash command as Slack sends it, over HTTP as a form and
+// over Socket Mode as JSON.
+type slashCommand struct {
+	Team        string `json:"team_id"`
+	Channel     string `json:"channel_id"`
+	User        string `json:"user_id"`
+	UserName    string `json:"user_name"`
+	Command     string `json:"command"`
+	Text        string `json:"text"`
+	ResponseURL string `json:"response_url"`
+	TriggerID   string `json:"trigger_id"`
+}
+
+// occasion is where and to whom a reply goes, and what can still be done there.
+type occasion struct {
+	place       chat.Place
+	user        chat.Author
+	responseURL string
+	triggerID   string
+	// replace says that the reply takes the place of the message that was
+	// pressed: an ephemeral one of ours.
+	replace bool
+	// slash says that the reply to a command goes to the channel, not a thread.
+	slash bool
+}
+
+// reply is a message in answer to a slash command or for a response_url.
+type reply struct {
+	ResponseType    string        `json:"response_type,omitempty"`
+	ReplaceOriginal bool          `json:"replace_original"`
+	ThreadTS        string        `json:"thread_ts,omitempty"`
+	Text            string        `json:"text"`
+	Blocks          []slack.Block `json:"blocks,omitempty"`
+	UnfurlLinks     bool          `json:"unfurl_links"`
+	UnfurlMedia     bool          `json:"unfurl_media"`
+}
+
+// slash runs a slash command. What is said within answerWithin is the answer to
+// the request; a nil answer means that the rest follows at the response_url.
+func (a *app) slash(ctx context.Context, c slashCommand, desk chat.Desk) *reply {
+	self, ok := a.whoami(ctx)
+	if !ok {
+		return &reply{ResponseType: "ephemeral", Text: "This bot is just starting. Please try again in a few seconds."}
+	}
+	team := self.team(c.Team, nil)
+	o := occasion{
+		place: chat.Place{Platform: platform, Workspace: team, Channel: c.Channel, Direct: strings.HasPrefix(c.Channel, "D")},
+		user:  chat.Author{ID: c.User, Name: c.UserName}, responseURL: c.ResponseURL, triggerID: c.TriggerID, slash: true,
+	}
+	command := chat.Command{
+		Name: commandName(c.Command, a.lead.Slack.CommandPrefix), Args: strings.TrimSpace(c.Text), Scope: self.scope(team),
+		Bot: a.lead.ID, Place: o.place, Author: o.user,
+	}
+	return a.inTime(ctx, func(ctx context.Context, late func() bool) *reply {
+		said := a.do(ctx, command, o, desk)
+		if said == nil || !late() {
+			return said
+		}
+		a.tell(ctx, o, *said)
+		return nil
+	})
+}
+
+// inTime runs work and gives what it returned within answerWithin. Work that
+// takes longer goes on by itself; its late function then reports true.
+func (a *app) inTime(ctx context.Context, work func(ctx context.Context, late func() bool) *reply) *reply {
+	turn := make(chan struct{}, 1) // whoever takes it decides who answers
+	turn <- struct{}{}
+	done := make(chan *reply, 1)
+	late := func() bool {
+		select {
+		case <-turn:
+			return false
+		default:
+			return true
+		}
+	}
+	a.later(ctx, commandLife, func(ctx context.Context) {
+		defer close(done)
+		if said := work(ctx, late); said != nil {
+			done <- said
+		}
+	})
+	t := time.NewTimer(answerWithin)
+	defer t.Stop()
+	select {
+	case said := <-done:
+		return said
+	case <-t.C:
+	}
+	select {
+	case <-turn: // from here on the work answers by itself
+		return nil
+	default:
+		return <-done
+	}
+}
+
+// do runs a command and makes its reply; nil when a form opened instead, or
+// there is nothing to say.
+func (a *app) do(ctx context.Context, c chat.Command, o occasion, desk chat.Desk) *reply {
+	r, err := desk.Do(ctx, c)
+	if err != nil {
+		r = chat.Reply{Text: a.sorry(err, "command", c.Name)}
+	}
+	if r.Form != nil {
+		err := a.openForm(ctx, *r.Form, c, o)
+		if err == nil {
+			return nil
+		}
+		r = chat.Reply{Text: a.sorry(err, "form", r.Form.ID)}
+	}
+	return a.reply(r, o)
+}
+
+// reply renders what a command said.
+func (a *app) reply(r chat.Reply, o occasion) *reply {
+	if strings.TrimSpace(r.Text) == "" && r.Menu == nil && len(r.Buttons) == 0 {
+		return nil
+	}
+	out := &reply{ResponseType: "ephemeral", Text: notification(r.Text), ReplaceOriginal: o.replace && !r.Public}
+	if r.Public {
+		out.ResponseType = "in_channel"
+	}
+	out.Blocks = blocks(chat.Content{Markdown: clip(r.Text), Menu: r.Menu, Buttons: r.Buttons})
+	return out
+}
+
+// clip shortens a reply to what one message holds.
+func clip(markdown string) string {
+	if Measure(markdown) <= messageSize {
+		return markdown
+	}
+	cut := []rune(markdown)
+	cut = cut[:min(len(cut), messageSize/2)]
+	for Measure(string(cut)) > messageSize-4 {
+		cut = cut[:len(cut)*9/10]
+	}
+	return string(cut) + "\n…"
+}
+
+// sorry is what a person reads of an error: the text that was written for them,
+// or one line with a reference that the log has too.
+func (a *app) sorry(err error, what, name string) string {
+	if u, ok := errors.AsType[*chat.UserError](err); ok {
+		if u.Err != nil {
+			a.log.Warn("a command failed", what, name, "error", a.clean(u.Err))
+		}
+		return u.Text
+	}
+	ref := fmt.Sprintf("ref-%08d", rand.IntN(100_000_000))
+	a.log.Error("a command failed", what, name, "ref", ref, "error", a.clean(err))
+	return "That did not work; the log of this server says why (" + ref + ")."
+}
+
+// tell sends a reply after the request was answered: by the response_url, else
+// through the Web API.
+func (a *app) tell(ctx context.Context, o occasion, said reply) {
+	public := said.ResponseType == "in_channel"
+	if o.responseURL != "" && (o.slash || said.ReplaceOriginal) {
+		err := a.respond(ctx, o.responseURL, said)
+		if err == nil {
+			return
+		}
+		a.log.Warn("a response_url did not take the reply", "error", err)
+	}
+	options := []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...), slack.MsgOptionTS(o.place.Thread)}
+	var err error
+	if public {
+		options = append(options, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
+		_, _, err = a.api.PostMessageContext(ctx, o.place.Channel, options...)
+	} else {
+		_, err = a.api.PostEphemeralContext(ctx, o.place.Channel, o.user.ID, options...)
+	}
+	if err == nil {
+		return
+	}
+	a.log.Warn("a reply could not be shown where it belongs", "error", a.failed("reply", err))
+	if o.responseURL != "" {
+		said.ReplaceOriginal = false
+		if a.respond(ctx, o.responseURL, said) == nil {
+			return
+		}
+	}
+	if !public { // the last place a person looks: their direct message with the bot
+		options = []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...)}
+		if _, _, err := a.api.PostMessageContext(ctx, o.user.ID, options...); err != nil {
+			a.log.Warn("a reply could not be delivered", "error", a.failed("reply", err))
+		}
+	}
+}
+
+// respond posts to a response_url: five uses within thirty minutes, Slack's own
+// hosts or the host of SLACK_API_URL only.
+func (a *app) respond(ctx context.Context, to string, said reply) error {
+	if !a.trusts(to) {
+		return errors.New("the response_url is not at Slack")
+	}
+	body, err := json.Marshal(said)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the response_url is malformed")
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return errors.New("the response_url could not be reached") // the error holds the URL, which is a secret
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the response_url answered HTTP %d", resp.StatusCode)
+	}
+	return nil
+}

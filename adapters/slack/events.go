@@ -1,0 +1,178 @@
+// Slack's events translated into messages: a pure function of the event and of
+// who the app is.
+
+package slack
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley/internal/chat"
+)
+
+// envelope is what wraps every event, over HTTP and Socket Mode alike.
+type envelope struct {
+	Type           string          `json:"type"`
+	Challenge      string          `json:"challenge"`
+	TeamID         string          `json:"team_id"`
+	EventID        string          `json:"event_id"`
+	Event          json.RawMessage `json:"event"`
+	Authorizations []authorization `json:"authorizations"`
+}
+
+type authorization struct {
+	TeamID string `json:"team_id"`
+	UserID string `json:"user_id"`
+}
+
+// event is the part of a message or app_mention event that matters.
+type event struct {
+	Type        string          `json:"type"`
+	Subtype     string          `json:"subtype"`
+	Hidden      bool            `json:"hidden"`
+	Channel     string          `json:"channel"`
+	ChannelType string          `json:"channel_type"`
+	User        string          `json:"user"`
+	BotID       string          `json:"bot_id"`
+	Text        string          `json:"text"`
+	TS          string          `json:"ts"`
+	ThreadTS    string          `json:"thread_ts"`
+	Edited      json.RawMessage `json:"edited"`
+	Files       []file          `json:"files"`
+}
+
+type file struct {
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Mimetype string `json:"mimetype"`
+	Size     int64  `json:"size"`
+	Download string `json:"url_private_download"`
+	URL      string `json:"url_private"`
+}
+
+// scope names the limits that an app's calls in a workspace draw on.
+func (id identity) scope(team string) string {
+	return platform + ":" + id.App + ":" + team
+}
+
+// team is the workspace a request belongs to. An event in a channel shared with
+// other organisations names the app's own workspace among its authorizations;
+// only with a token for a whole organisation, or with one app in several
+// workspaces, is it another one than the token's.
+func (id identity) team(said string, auths []authorization) string {
+	if said == "" || slices.ContainsFunc(auths, func(a authorization) bool { return a.TeamID == id.Team }) {
+		return id.Team
+	}
+	return said
+}
+
+// translate makes a message of an event, or says that it is not for a bot:
+// written by a bot, edited, of a subtype that no person writes, or spoken to
+// others. A mention arrives as app_mention and as message; both give the same
+// Key.
+func translate(self identity, bot, prefix string, e envelope) (chat.Message, bool) {
+	var ev event
+	if json.Unmarshal(e.Event, &ev) != nil || ev.Type != "message" && ev.Type != "app_mention" {
+		return chat.Message{}, false
+	}
+	if !written(ev, self) {
+		return chat.Message{}, false
+	}
+	direct := ev.ChannelType == "im" || ev.ChannelType == "app_home" || ev.ChannelType == "" && strings.HasPrefix(ev.Channel, "D")
+	reply := ev.ThreadTS != "" && ev.ThreadTS != ev.TS
+	me, others := mentions(ev.Text, self.User)
+	trigger := chat.Thread
+	switch {
+	case direct:
+		trigger = chat.Direct
+	case me || ev.Type == "app_mention":
+		trigger = chat.Mention
+	case !reply || others:
+		return chat.Message{}, false
+	}
+	team := self.team(e.TeamID, e.Authorizations)
+	m := chat.Message{
+		Key:     strings.Join([]string{platform, self.App, team, ev.Channel, ev.TS}, ":"),
+		ID:      chat.MessageID(ev.TS),
+		Scope:   self.scope(team),
+		Bot:     bot,
+		Place:   chat.Place{Platform: platform, Workspace: team, Channel: ev.Channel, Thread: ev.TS, Direct: direct},
+		Author:  chat.Author{ID: ev.User},
+		Trigger: trigger,
+		Text:    canonical(toMarkdown(ev.Text, self.User), prefix),
+		At:      stamp(ev.TS),
+	}
+	switch {
+	case reply:
+		m.Place.Thread = ev.ThreadTS
+	case !direct && isCommand(m.Text):
+		// "@helper /model x" at the top of a channel is about the channel.
+		m.Place.Thread = ""
+		m.Notes = map[string]string{noteThread: ev.TS}
+	}
+	for _, f := range ev.Files {
+		m.Files = append(m.Files, f.neutral())
+	}
+	return m, true
+}
+
+// written reports whether a person wrote the event's message just now.
+func written(ev event, self identity) bool {
+	switch {
+	case ev.Channel == "" || ev.TS == "" || ev.User == "" || ev.User == "USLACKBOT":
+		return false
+	case ev.BotID != "" || ev.User == self.User:
+		return false
+	case ev.Hidden || len(ev.Edited) > 0 && string(ev.Edited) != "null":
+		return false
+	}
+	return ev.Subtype == "" || ev.Subtype == "file_share" || ev.Subtype == "thread_broadcast"
+}
+
+func (f file) neutral() chat.File {
+	out := chat.File{Name: f.Name, Type: f.Mimetype, Size: f.Size, URL: f.Download}
+	if out.Name == "" {
+		out.Name = f.Title
+	}
+	if out.URL == "" {
+		out.URL = f.URL
+	}
+	return out
+}
+
+// canonical gives a command written after a mention its plain name:
+// "/helper-model x", in an app with that prefix, is "/model x".
+func canonical(text, prefix string) string {
+	if !strings.HasPrefix(text, "/") {
+		return text
+	}
+	word, rest, spaced := strings.Cut(text, " ")
+	name := commandName(word, prefix)
+	if !slices.Contains(words(), name) {
+		return text
+	}
+	if !spaced {
+		return "/" + name
+	}
+	return "/" + name + " " + rest
+}
+
+// isCommand reports whether text, as canonical gives it, is one of the commands.
+func isCommand(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	return strings.HasPrefix(word, "/") && slices.Contains(words(), word[1:])
+}
+
+// stamp is the moment in a Slack timestamp, "1700000000.000100".
+func stamp(ts string) time.Time {
+	seconds, micros, _ := strings.Cut(ts, ".")
+	s, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	us, _ := strconv.ParseInt((micros + "000000")[:6], 10, 64)
+	return time.Unix(s, us*1000).UTC()
+}

@@ -1,0 +1,193 @@
+// Forms as modals: opened with a trigger, checked on submission, with errors at
+// the fields.
+
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"parley/internal/chat"
+)
+
+const (
+	formCallback = "parley.form"
+	fieldAction  = "value"
+	maxFieldText = 3000
+)
+
+// view is a submitted modal.
+type view struct {
+	CallbackID      string `json:"callback_id"`
+	PrivateMetadata string `json:"private_metadata"`
+	State           struct {
+		Values map[string]map[string]struct {
+			Value *string `json:"value"`
+		} `json:"values"`
+	} `json:"state"`
+}
+
+// origin travels in a modal's private_metadata: where it was asked for. It
+// holds nothing that a person typed.
+type origin struct {
+	Form   string     `json:"form"`
+	Scope  string     `json:"scope"`
+	Place  chat.Place `json:"place"`
+	Fields []string   `json:"fields"`
+}
+
+// openForm shows a form. The trigger lives for three seconds.
+func (a *app) openForm(ctx context.Context, f chat.Form, c chat.Command, o occasion) error {
+	from := origin{Form: f.ID, Scope: c.Scope, Place: o.place}
+	v := slack.ModalViewRequest{
+		Type: slack.VTModal, CallbackID: formCallback, Title: plainObject(f.Title, 24),
+		Submit: plainObject(orElse(f.Submit, "Save"), 24), Close: plainObject("Cancel", 24),
+	}
+	for _, field := range f.Fields {
+		from.Fields = append(from.Fields, field.ID)
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, inputBlock(field))
+	}
+	metadata, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	v.PrivateMetadata = string(metadata)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if _, err = a.api.OpenViewContext(ctx, o.triggerID, v); err != nil {
+		if strings.Contains(err.Error(), "expired_trigger_id") {
+			return &chat.UserError{Text: "Slack gave up waiting for the form. Please try again.", Err: a.classify(err)}
+		}
+		return a.classify(err)
+	}
+	return nil
+}
+
+func inputBlock(f chat.Field) slack.Block {
+	input := slack.NewPlainTextInputBlockElement(nil, fieldAction)
+	if f.Placeholder != "" {
+		input.Placeholder = plainObject(f.Placeholder, 150)
+	}
+	input.Multiline = f.Multiline
+	input.MaxLength = maxFieldText
+	if f.MaxLength > 0 && f.MaxLength < maxFieldText {
+		input.MaxLength = f.MaxLength
+	}
+	input.InitialValue = f.Value
+	if r := []rune(f.Value); len(r) > input.MaxLength {
+		input.InitialValue = string(r[:input.MaxLength])
+	}
+	var hint *slack.TextBlockObject
+	if f.Hint != "" {
+		hint = plainObject(f.Hint, 2000)
+	}
+	return slack.NewInputBlock(f.ID, plainObject(orElse(f.Label, f.ID), 2000), hint, input).WithOptional(f.Optional)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// submitAnswer keeps a modal open with errors at its fields.
+type submitAnswer struct {
+	Action string            `json:"response_action"`
+	Errors map[string]string `json:"errors,omitempty"`
+}
+
+// submitted hands a filled form to the desk. With errors the form stays open;
+// otherwise it closes and what came of it is said to the person alone. A desk
+// that takes longer than Slack waits answers the same way.
+func (a *app) submitted(ctx context.Context, i interaction, desk chat.Desk) *submitAnswer {
+	var from origin
+	if i.View.CallbackID != formCallback || json.Unmarshal([]byte(i.View.PrivateMetadata), &from) != nil {
+		return nil
+	}
+	s := chat.Submission{Form: from.Form, Values: i.View.values(), Scope: from.Scope, Bot: a.lead.ID, Place: from.Place}
+	o := i.occasion(from.Place.Workspace)
+	o.place, o.responseURL = from.Place, ""
+	s.Author = o.user
+
+	answer := make(chan *submitAnswer, 1)
+	a.later(ctx, commandLife, func(ctx context.Context) {
+		defer close(answer)
+		outcome, err := desk.Submit(ctx, s)
+		if err != nil {
+			outcome = chat.Outcome{Then: func(context.Context) chat.Reply { return chat.Reply{Text: a.sorry(err, "form", from.Form)} }}
+		}
+		if len(outcome.Errors) > 0 {
+			answer <- &submitAnswer{Action: "errors", Errors: atFields(outcome.Errors, from.Fields)}
+			return
+		}
+		answer <- nil
+		if outcome.Then == nil {
+			return
+		}
+		if said := a.reply(outcome.Then(ctx), o); said != nil {
+			a.tell(ctx, o, *said)
+		}
+	})
+	t := time.NewTimer(answerWithin)
+	defer t.Stop()
+	select {
+	case said := <-answer:
+		return said
+	case <-t.C:
+	}
+	// The form closes; errors that come later are told like a result.
+	a.later(ctx, commandLife, func(ctx context.Context) {
+		select {
+		case said := <-answer:
+			if said != nil {
+				text := "The form could not be saved:\n" + strings.Join(slices.Sorted(maps.Values(said.Errors)), "\n")
+				a.tell(ctx, o, *a.reply(chat.Reply{Text: text}, o))
+			}
+		case <-ctx.Done():
+		}
+	})
+	return nil
+}
+
+func (v view) values() map[string]string {
+	out := map[string]string{}
+	for block, actions := range v.State.Values {
+		if e, ok := actions[fieldAction]; ok && e.Value != nil {
+			out[block] = strings.TrimSpace(*e.Value)
+		} else {
+			out[block] = ""
+		}
+	}
+	return out
+}
+
+// atFields puts errors that name no field of the form at its first one: Slack
+// refuses an answer with any other.
+func atFields(errs map[string]string, fields []string) map[string]string {
+	out := map[string]string{}
+	for _, field := range slices.Sorted(maps.Keys(errs)) {
+		at := field
+		if !slices.Contains(fields, field) && len(fields) > 0 {
+			at = fields[0]
+		}
+		if out[at] != "" {
+			out[at] += " " + errs[field]
+			continue
+		}
+		out[at] = errs[field]
+	}
+	for at, text := range out {
+		if r := []rune(text); len(r) > 2000 {
+			out[at] = fmt.Sprint(string(r[:1999]), "…")
+		}
+	}
+	return out
+}

@@ -1,0 +1,182 @@
+// Slack's signed HTTP requests: events, slash commands, interactions.
+
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"parley/internal/chat"
+)
+
+const (
+	// maxBody is the most a request may hold.
+	maxBody = 1 << 20
+	// putWithin is how long storing a message may take. It goes on when Slack
+	// has hung up after three seconds: the retry is then a duplicate.
+	putWithin = 10 * time.Second
+)
+
+// Handler serves POST /slack/{bot}/events, /commands and /interactions, for any
+// bot of an app. A request whose signature is missing, wrong or older than five
+// minutes gets 401, one over 1 MiB 413, an unknown bot 404.
+func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /slack/{bot}/events", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
+		app.serveEvent(w, r, body, in, a)
+	}))
+	mux.HandleFunc("POST /slack/{bot}/commands", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
+		app.serveCommand(w, r, body, desk)
+	}))
+	mux.HandleFunc("POST /slack/{bot}/interactions", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
+		app.serveInteraction(w, r, body, desk)
+	}))
+	return mux
+}
+
+// signed finds the app, reads the raw body and checks that Slack sent it.
+func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []byte)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		app, ok := a.byBot[r.PathValue("bot")]
+		if !ok {
+			http.Error(w, "no bot of this name is connected to Slack", http.StatusNotFound)
+			return
+		}
+		defer app.survive()
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			if _, big := errors.AsType[*http.MaxBytesError](err); big {
+				http.Error(w, "the request is larger than 1 MiB", http.StatusRequestEntityTooLarge)
+				return
+			}
+			http.Error(w, "the request could not be read", http.StatusBadRequest)
+			return
+		}
+		if app.secret == "" {
+			http.Error(w, "this bot has no slack.signing_secret, so no request can be trusted", http.StatusUnauthorized)
+			return
+		}
+		if err := app.verify(r.Header, body); err != nil {
+			app.log.Warn("a Slack request was refused", "path", r.URL.Path, "reason", err.Error())
+			http.Error(w, "the signature is missing, wrong or older than five minutes", http.StatusUnauthorized)
+			return
+		}
+		next(app, w, r, body)
+	}
+}
+
+func (a *app) verify(h http.Header, body []byte) error {
+	v, err := slack.NewSecretsVerifier(h, a.secret)
+	if err != nil {
+		return err
+	}
+	if _, err := v.Write(body); err != nil {
+		return err
+	}
+	return v.Ensure()
+}
+
+// serveEvent answers 200 once the message is safe, and 500 when it could not be
+// stored, so that Slack sends it again. A retry is treated like any delivery:
+// it may be the only one that arrived.
+func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, all *Adapter) {
+	var e envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		http.Error(w, "the body is not JSON", http.StatusBadRequest)
+		return
+	}
+	if e.Type == "url_verification" {
+		writeJSON(w, map[string]string{"challenge": e.Challenge})
+		return
+	}
+	if err := all.receiver(a, e.TeamID).receive(r.Context(), e, in); err != nil {
+		a.log.Error("an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
+		http.Error(w, "not stored, send it again", http.StatusInternalServerError)
+	}
+}
+
+// receiver is the app that an event is for. One Slack app installed in several
+// workspaces sends all events to one address: they go to the bot whose token
+// belongs to the workspace.
+func (a *Adapter) receiver(at *app, team string) *app {
+	if id := at.self.Load(); id == nil || id.Team == team || team == "" {
+		return at
+	}
+	for _, other := range a.apps {
+		if id := other.self.Load(); id != nil && id.Team == team && other.secret == at.secret {
+			return other
+		}
+	}
+	return at
+}
+
+// errStarting says that the app does not know yet who it is.
+var errStarting = errors.New("the app is not connected to Slack yet")
+
+// receive stores the message of an event, if there is one for a bot.
+func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox) error {
+	begun := time.Now()
+	if e.Type != "event_callback" {
+		if e.Type == "app_rate_limited" {
+			a.log.Warn("Slack holds back events: this app gets more than 30,000 an hour")
+		}
+		return nil
+	}
+	self, ok := a.whoami(ctx)
+	if !ok {
+		return errStarting
+	}
+	m, ok := translate(self, a.lead.ID, a.lead.Slack.CommandPrefix, e)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putWithin)
+	defer cancel()
+	if err := in.Put(ctx, m); err != nil {
+		return err
+	}
+	a.metrics.Received(platform, time.Since(begun))
+	return nil
+}
+
+func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, desk chat.Desk) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		http.Error(w, "the body is not a form", http.StatusBadRequest)
+		return
+	}
+	c := slashCommand{
+		Team: form.Get("team_id"), Channel: form.Get("channel_id"), User: form.Get("user_id"), UserName: form.Get("user_name"),
+		Command: form.Get("command"), Text: form.Get("text"), ResponseURL: form.Get("response_url"), TriggerID: form.Get("trigger_id"),
+	}
+	if form.Get("ssl_check") == "1" { // Slack tries the address now and then
+		return
+	}
+	if answer := a.slash(r.Context(), c, desk); answer != nil {
+		writeJSON(w, answer)
+	}
+}
+
+func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []byte, desk chat.Desk) {
+	form, err := url.ParseQuery(string(body))
+	var i interaction
+	if err != nil || json.Unmarshal([]byte(form.Get("payload")), &i) != nil {
+		http.Error(w, "the body holds no payload", http.StatusBadRequest)
+		return
+	}
+	if answer := a.interact(r.Context(), i, desk); answer != nil {
+		writeJSON(w, answer)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(v)
+}

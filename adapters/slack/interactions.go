@@ -1,0 +1,221 @@
+// Buttons, menus and modals: what a person pressed, and the controls that they
+// press.
+
+package slack
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/slack-go/slack"
+
+	"parley/internal/chat"
+)
+
+// Action ids. A button carries its command as its value; a menu the command in
+// its action id and the argument as the value of the chosen option.
+const (
+	actionRun  = "parley.run"
+	actionMenu = "parley.menu:"
+)
+
+// Slack's limits: https://docs.slack.dev/reference/block-kit/block-elements.
+const (
+	maxOptions     = 100
+	maxOptionText  = 75
+	maxOptionValue = 150
+	maxButtonText  = 75
+	maxButtonValue = 2000
+	maxButtons     = 20 // of the 25 elements that an actions block holds
+)
+
+// interaction is the part of an interaction payload that matters.
+type interaction struct {
+	Type string `json:"type"`
+	Team *struct {
+		ID string `json:"id"`
+	} `json:"team"`
+	User struct {
+		ID       string `json:"id"`
+		Username string `json:"username"`
+		Name     string `json:"name"`
+	} `json:"user"`
+	Channel struct {
+		ID string `json:"id"`
+	} `json:"channel"`
+	Container struct {
+		MessageTS   string `json:"message_ts"`
+		ThreadTS    string `json:"thread_ts"`
+		ChannelID   string `json:"channel_id"`
+		IsEphemeral bool   `json:"is_ephemeral"`
+	} `json:"container"`
+	Message struct {
+		TS       string `json:"ts"`
+		ThreadTS string `json:"thread_ts"`
+	} `json:"message"`
+	Actions []struct {
+		Type           string `json:"type"`
+		ActionID       string `json:"action_id"`
+		Value          string `json:"value"`
+		SelectedOption struct {
+			Value string `json:"value"`
+		} `json:"selected_option"`
+	} `json:"actions"`
+	ResponseURL string `json:"response_url"`
+	TriggerID   string `json:"trigger_id"`
+	View        view   `json:"view"`
+}
+
+// interact answers a button, a menu or a submitted modal. Its result, if any,
+// is the body of the answer to Slack.
+func (a *app) interact(ctx context.Context, i interaction, desk chat.Desk) any {
+	switch i.Type {
+	case "block_actions":
+		a.pressed(ctx, i, desk)
+	case "view_submission":
+		if answer := a.submitted(ctx, i, desk); answer != nil {
+			return answer
+		}
+	}
+	return nil
+}
+
+// pressed runs the command of a button or menu. Slack is told at once; the
+// reply follows.
+func (a *app) pressed(ctx context.Context, i interaction, desk chat.Desk) {
+	if len(i.Actions) == 0 {
+		return
+	}
+	name, args := pressedCommand(i.Actions[0].ActionID, i.Actions[0].Value, i.Actions[0].SelectedOption.Value)
+	if name == "" {
+		return
+	}
+	a.later(ctx, commandLife, func(ctx context.Context) {
+		self, ok := a.whoami(ctx)
+		if !ok {
+			return
+		}
+		team := self.Team
+		if i.Team != nil {
+			team = self.team(i.Team.ID, nil)
+		}
+		o := i.occasion(team)
+		said := a.do(ctx, chat.Command{
+			Name: name, Args: args, Scope: self.scope(team), Bot: a.lead.ID, Place: o.place, Author: o.user,
+		}, o, desk)
+		if said != nil {
+			a.tell(ctx, o, *said)
+		}
+	})
+}
+
+// pressedCommand reads the command of a control; "" for one that is not ours.
+func pressedCommand(action, value, chosen string) (name, args string) {
+	if command, ok := strings.CutPrefix(action, actionMenu); ok {
+		return command, chosen
+	}
+	if !strings.HasPrefix(action, actionRun) {
+		return "", ""
+	}
+	name, args, _ = strings.Cut(value, " ")
+	return name, args
+}
+
+func (i interaction) occasion(team string) occasion {
+	channel, thread := i.Channel.ID, i.Container.ThreadTS
+	if channel == "" {
+		channel = i.Container.ChannelID
+	}
+	if thread == "" {
+		thread = i.Message.ThreadTS
+	}
+	name := i.User.Username
+	if name == "" {
+		name = i.User.Name
+	}
+	return occasion{
+		place: chat.Place{Platform: platform, Workspace: team, Channel: channel, Thread: thread, Direct: strings.HasPrefix(channel, "D")},
+		user:  chat.Author{ID: i.User.ID, Name: name}, responseURL: i.ResponseURL, triggerID: i.TriggerID,
+		replace: i.Container.IsEphemeral,
+	}
+}
+
+// commandValue is the value of a button that runs a command.
+func commandValue(command, args string) string {
+	return strings.TrimSpace(command + " " + args)
+}
+
+// controls are the blocks of a menu and buttons. What does not fit Slack's
+// limits is left out and said so.
+func controls(menu *chat.Menu, buttons []chat.Button) []slack.Block {
+	var elements []slack.BlockElement
+	note := ""
+	if menu != nil && len(menu.Options) > 0 {
+		element, left := menuElement(*menu)
+		if element != nil {
+			elements = append(elements, element)
+		}
+		if left > 0 {
+			note = fmt.Sprintf("%d more do not fit in the menu: write /%s and the name.", left, menu.Command)
+		}
+	}
+	for i, b := range buttons {
+		value := commandValue(b.Command, b.Args)
+		if i == maxButtons || utf8.RuneCountInString(value) > maxButtonValue {
+			break
+		}
+		e := slack.NewButtonBlockElement(fmt.Sprintf("%s.%d", actionRun, i), value, plainObject(b.Label, maxButtonText))
+		if b.Danger {
+			e = e.WithStyle(slack.StyleDanger)
+		}
+		elements = append(elements, e)
+	}
+	var out []slack.Block
+	if len(elements) > 0 {
+		out = append(out, slack.NewActionBlock("parley.controls", elements...))
+	}
+	if note != "" {
+		out = append(out, slack.NewContextBlock("parley.note", plainObject(note, 300)))
+	}
+	return out
+}
+
+// menuElement is a static_select of at most 100 options, and how many options
+// it could not hold.
+func menuElement(menu chat.Menu) (slack.BlockElement, int) {
+	var options []*slack.OptionBlockObject
+	var current *slack.OptionBlockObject
+	seen := map[string]bool{}
+	left := 0
+	for _, o := range menu.Options {
+		switch {
+		case o.Value == "" || seen[o.Value]:
+			continue
+		case len(options) == maxOptions || utf8.RuneCountInString(o.Value) > maxOptionValue:
+			left++
+			continue
+		}
+		seen[o.Value] = true
+		label := o.Label
+		if label == "" {
+			label = o.Value
+		}
+		option := slack.NewOptionBlockObject(o.Value, plainObject(label, maxOptionText), nil)
+		options = append(options, option)
+		if o.Current && current == nil {
+			current = option
+		}
+	}
+	if len(options) == 0 {
+		return nil, left
+	}
+	placeholder := menu.Placeholder
+	if placeholder == "" {
+		placeholder = "Choose"
+	}
+	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(placeholder, 150), actionMenu+menu.Command, options...)
+	e.InitialOption = current
+	return e, left
+}

@@ -1,0 +1,148 @@
+// The pen: posting, editing and finding one answer's messages.
+
+package slack
+
+import (
+	"context"
+
+	"github.com/slack-go/slack"
+
+	"parley/internal/chat"
+)
+
+// eventType names parley's metadata on a message; its payload holds the post's
+// key, by which a post is found again.
+const eventType = "parley_turn"
+
+// responder answers one message.
+type responder struct {
+	app *app
+	to  chat.Message
+}
+
+var _ chat.Responder = (*responder)(nil)
+
+// noteThread is the note that names the thread of the answer where the place
+// is the channel itself; see translate.
+const noteThread = "thread"
+
+// thread is where the answer goes.
+func (r *responder) thread() string {
+	if r.to.Place.Thread != "" {
+		return r.to.Place.Thread
+	}
+	return r.to.Notes[noteThread]
+}
+
+// Post writes the next message into the thread of the question, or, for one
+// person only, as an ephemeral message.
+func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
+	if c.Only != "" {
+		return r.whisper(ctx, c)
+	}
+	if c.Again && c.Key != "" {
+		id, err := r.find(ctx, c.Key)
+		if id != "" || err != nil {
+			return chat.Receipt{ID: id}, err
+		}
+	}
+	options := append(r.content(c),
+		slack.MsgOptionTS(r.thread()),
+		slack.MsgOptionDisableLinkUnfurl(),
+		slack.MsgOptionDisableMediaUnfurl(),
+	)
+	if c.Key != "" {
+		options = append(options, slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": c.Key}}))
+	}
+	_, ts, err := r.app.api.PostMessageContext(ctx, r.to.Place.Channel, options...)
+	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
+}
+
+// Edit replaces a message's text and controls. Blocks are always sent, so the
+// message shows no "(edited)" and loses the controls it should lose.
+func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
+	_, _, _, err := r.app.api.UpdateMessageContext(ctx, r.to.Place.Channel, string(id), r.content(c)...)
+	return chat.Receipt{ID: id}, r.app.failed("edit", err)
+}
+
+func (r *responder) content(c chat.Content) []slack.MsgOption {
+	return []slack.MsgOption{
+		slack.MsgOptionBlocks(blocks(c)...),
+		slack.MsgOptionText(notification(c.Markdown), false),
+		slack.MsgOptionParse(false),
+	}
+}
+
+// whisper shows a message to one person. Slack shows an ephemeral reply only in
+// a thread that exists already, so the answer to a message outside a thread
+// goes beside it.
+func (r *responder) whisper(ctx context.Context, c chat.Content) (chat.Receipt, error) {
+	options := r.content(c)
+	if t := r.to.Place.Thread; t != "" && t != string(r.to.ID) {
+		options = append(options, slack.MsgOptionTS(t))
+	}
+	ts, err := r.app.api.PostEphemeralContext(ctx, r.to.Place.Channel, c.Only, options...)
+	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
+}
+
+// find looks in the thread for the post that carries key. It gives "" when
+// there is none, or when Slack does not let the app look.
+func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error) {
+	cursor := ""
+	for {
+		page, more, next, err := r.app.api.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
+			ChannelID: r.to.Place.Channel, Timestamp: r.thread(), Oldest: string(r.to.ID), Limit: 200,
+			Cursor: cursor, IncludeAllMetadata: true,
+		})
+		if err != nil {
+			err = r.app.failed("look", err)
+			if chat.Refused(err) {
+				r.app.log.Warn("cannot look for an earlier post", "error", err)
+				return "", nil
+			}
+			return "", err
+		}
+		for _, m := range page {
+			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == key {
+				return chat.MessageID(m.Timestamp), nil
+			}
+		}
+		if !more || next == "" {
+			return "", nil
+		}
+		cursor = next
+	}
+}
+
+// failed classifies a call's error and counts the limited ones.
+func (a *app) failed(call string, err error) error {
+	err = a.classify(err)
+	if _, ok := err.(*chat.RateLimited); ok {
+		a.metrics.Limited(platform, call)
+	}
+	return err
+}
+
+// Upload puts a file into the thread of the answer, in Slack's three steps.
+func (r *responder) Upload(ctx context.Context, name string, data []byte, comment string) (chat.Receipt, error) {
+	if len(data) == 0 {
+		data = []byte("\n") // Slack takes no empty file
+	}
+	where, err := r.app.api.GetUploadURLExternalContext(ctx, slack.GetUploadURLExternalParameters{FileName: name, FileSize: len(data)})
+	if err != nil {
+		return chat.Receipt{}, r.app.failed("upload", err)
+	}
+	err = r.app.api.UploadToURL(ctx, slack.UploadToURLParameters{UploadURL: where.UploadURL, Filename: name, Content: string(data)})
+	if err != nil {
+		return chat.Receipt{}, r.app.failed("upload", err)
+	}
+	params := slack.CompleteUploadExternalParameters{
+		Files:   []slack.FileSummary{{ID: where.FileID, Title: name}},
+		Channel: r.to.Place.Channel, ThreadTimestamp: r.thread(),
+	}
+	if comment != "" {
+		params.InitialComment = notification(comment)
+	}
+	_, err = r.app.api.CompleteUploadExternalContext(ctx, params)
+	return chat.Receipt{ID: chat.MessageID(where.FileID)}, r.app.failed("upload", err)
+}

@@ -1,0 +1,173 @@
+// Package slack connects bots to Slack: events in over signed HTTP or Socket
+// Mode, answers out through the Web API, slash commands, buttons and modals.
+//
+// Bots with the same bot token are one Slack app. An app that cannot connect is
+// reported by Health and tried again; the others run on.
+package slack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/telemetry"
+)
+
+// DefaultAPIURL is Slack's Web API.
+const DefaultAPIURL = "https://slack.com/api/"
+
+// platform is the word in chat.Place.Platform.
+const platform = "slack"
+
+// Options say which bots to connect and to what.
+type Options struct {
+	// Bots are all bots of the server; those without a Slack section are left
+	// out.
+	Bots []bots.Bot
+	// APIURL is SLACK_API_URL; empty is Slack's own.
+	APIURL string
+	// UpdateLimit is SLACK_UPDATE_LIMIT; the zero value is its default, 50/10.
+	UpdateLimit UpdateLimit
+	// StreamMode is STREAM_MODE: "edit" (the default) or "auto".
+	StreamMode string
+	Log        *slog.Logger
+	Metrics    *telemetry.Metrics
+	// HTTPClient makes every call to Slack; nil is a client of its own that
+	// keeps enough connections open for many answers at once.
+	HTTPClient *http.Client
+}
+
+// Adapter is Slack as the rest of parley sees it.
+type Adapter struct {
+	apps  []*app
+	byBot map[string]*app
+	log   *slog.Logger
+}
+
+var _ chat.Adapter = (*Adapter)(nil)
+
+// New groups the bots into apps. It makes no network call; its error names
+// every setting that cannot work.
+func New(o Options) (*Adapter, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.APIURL == "" {
+		o.APIURL = DefaultAPIURL
+	}
+	u, err := url.Parse(o.APIURL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, fmt.Errorf("SLACK_API_URL %q is not an http or https address", o.APIURL)
+	}
+	if !strings.HasSuffix(o.APIURL, "/") {
+		o.APIURL += "/"
+	}
+	if o.StreamMode != "" && o.StreamMode != "edit" && o.StreamMode != "auto" {
+		return nil, fmt.Errorf("STREAM_MODE %q is neither edit nor auto", o.StreamMode)
+	}
+	if o.HTTPClient == nil {
+		o.HTTPClient = newHTTPClient()
+	}
+	a := &Adapter{byBot: map[string]*app{}, log: o.Log}
+	byToken := map[string][]bots.Bot{}
+	var problems []error
+	for _, b := range o.Bots {
+		if !b.Slack.Enabled() {
+			continue
+		}
+		token := b.Slack.BotToken.Reveal()
+		byToken[token] = append(byToken[token], b)
+	}
+	for token, group := range byToken {
+		slices.SortFunc(group, leadFirst)
+		app := newApp(group, token, u, o)
+		a.apps = append(a.apps, app)
+		for _, b := range group {
+			if group[0].Slack.CommandPrefix != b.Slack.CommandPrefix {
+				problems = append(problems, fmt.Errorf("bots %s and %s share a Slack app but not its command_prefix", group[0].ID, b.ID))
+			}
+			a.byBot[b.ID] = app
+		}
+	}
+	slices.SortFunc(a.apps, func(x, y *app) int { return cmp.Compare(x.lead.ID, y.lead.ID) })
+	return a, errors.Join(problems...)
+}
+
+// leadFirst puts the bot that answers for a shared app first: the one that says
+// default, else the first by id.
+func leadFirst(x, y bots.Bot) int {
+	if x.Default != y.Default {
+		if x.Default {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(x.ID, y.ID)
+}
+
+func newHTTPClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 128
+	return &http.Client{
+		Transport: t,
+		Timeout:   30 * time.Second,
+		// The token travels in the form: it must not follow a redirect to
+		// another host.
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > 3 || r.URL.Host != via[0].URL.Host {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}
+}
+
+// Platform is "slack".
+func (a *Adapter) Platform() string { return platform }
+
+// Run connects every app and supervises it until ctx ends, then waits for
+// requests under way to be answered.
+func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
+	var all sync.WaitGroup
+	for _, app := range a.apps {
+		all.Go(func() { app.run(ctx, in, desk) })
+	}
+	<-ctx.Done()
+	all.Wait()
+	for _, app := range a.apps {
+		app.background.Wait()
+	}
+	return nil
+}
+
+// Responder is the pen for answering m. It fails only for a bot that is not
+// connected to Slack here.
+func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
+	app, ok := a.byBot[m.Bot]
+	if !ok {
+		return nil, fmt.Errorf("bot %q has no Slack app here", m.Bot)
+	}
+	return &responder{app: app, to: m}, nil
+}
+
+// Health lists the bots with a Slack app and whether events can reach them.
+func (a *Adapter) Health() []chat.Health {
+	var out []chat.Health
+	for id, app := range a.byBot {
+		h := app.health()
+		h.Bot, h.Platform = id, platform
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(x, y chat.Health) int { return cmp.Compare(x.Bot, y.Bot) })
+	return out
+}

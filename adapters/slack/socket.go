@@ -1,0 +1,205 @@
+// Socket Mode: two connections per app, so that one can come again while the
+// other takes what arrives.
+
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/socketmode"
+
+	"parley/internal/chat"
+)
+
+const (
+	// flushWithin is how long acknowledgements may still be sent at the end.
+	flushWithin = 3 * time.Second
+	// maxEnvelope bounds one message of the connection.
+	maxEnvelope = 4 << 20
+)
+
+// socketEnvelope is a message of the connection that wants an acknowledgement.
+type socketEnvelope struct {
+	Type       string          `json:"type"`
+	EnvelopeID string          `json:"envelope_id"`
+	Payload    json.RawMessage `json:"payload"`
+}
+
+// holdLine keeps connection n standing until ctx ends.
+func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		begun := time.Now()
+		err := a.line(ctx, n, in, desk)
+		if ctx.Err() != nil {
+			return
+		}
+		err = a.classify(err)
+		if chat.Refused(err) {
+			a.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
+			wait = time.Minute
+		}
+		if time.Since(begun) > time.Minute && !chat.Refused(err) {
+			wait = time.Second
+		}
+		a.log.Warn("a Socket Mode connection ended", "connection", n, "error", err)
+		if !pause(ctx, jitter(wait)) {
+			return
+		}
+	}
+}
+
+// line runs one managed connection. It ends with ctx, or when Slack refuses the
+// app token.
+func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) error {
+	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope))
+	// The connection outlives ctx by a moment: what was taken is acknowledged.
+	conn, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	ended := make(chan error, 1)
+	go func() { ended <- client.RunContext(conn) }()
+	defer a.setLine(n, false)
+
+	var busy sync.WaitGroup
+	for {
+		select {
+		case e := <-client.Events:
+			a.onLine(ctx, client, n, e, &busy, in, desk)
+		case err := <-ended:
+			busy.Wait()
+			return err
+		case <-ctx.Done():
+			a.finishLine(client, &busy)
+			hangUp()
+			return drain(client, ended)
+		}
+	}
+}
+
+// finishLine waits for the envelopes in hand, and a moment for their
+// acknowledgements to leave. One that does not make it is delivered again.
+func (a *app) finishLine(client *socketmode.Client, busy *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { busy.Wait(); close(done) }()
+	deadline := time.NewTimer(flushWithin)
+	defer deadline.Stop()
+	for {
+		select {
+		case <-client.Events: // not taken, so Slack sends it to another
+		case <-done:
+			flush := time.NewTimer(50 * time.Millisecond)
+			defer flush.Stop()
+			<-flush.C
+			return
+		case <-deadline.C:
+			return
+		}
+	}
+}
+
+// drain empties the event channel until the connection's goroutines are gone:
+// they block on a full one.
+func drain(client *socketmode.Client, ended chan error) error {
+	for {
+		select {
+		case <-client.Events:
+		case err := <-ended:
+			return err
+		}
+	}
+}
+
+// onLine takes one event of a connection and returns at once: a slow consumer
+// would keep pongs from being sent.
+func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) {
+	switch e.Type {
+	case socketmode.EventTypeConnecting:
+		a.setLine(n, false)
+	case socketmode.EventTypeHello:
+		a.setLine(n, true)
+		a.fail("")
+		a.log.Info("Socket Mode connection stands", "connection", n)
+	case socketmode.EventTypeConnectionError:
+		if ce, ok := e.Data.(*slack.ConnectionErrorEvent); ok {
+			err := a.classify(ce.ErrorObj)
+			a.fail("Slack cannot be reached by Socket Mode: " + cause(err))
+			a.log.Warn("a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
+		}
+	case socketmode.EventTypeEventsAPI, socketmode.EventTypeInteractive, socketmode.EventTypeSlashCommand:
+		if e.Request == nil {
+			return
+		}
+		a.take(ctx, client, socketEnvelope{Type: e.Request.Type, EnvelopeID: e.Request.EnvelopeID, Payload: e.Request.Payload}, busy, in, desk)
+	case socketmode.EventTypeErrorBadMessage:
+		// The library could not read it, or does not know its type. Left alone,
+		// it would never be acknowledged.
+		bad, ok := e.Data.(*socketmode.ErrorBadMessage)
+		var s socketEnvelope
+		if !ok || json.Unmarshal(bad.Message, &s) != nil || s.EnvelopeID == "" {
+			return
+		}
+		a.take(ctx, client, s, busy, in, desk)
+	}
+}
+
+// take handles an envelope on its own goroutine and acknowledges it once it is
+// safe; one that could not be stored is not acknowledged, so Slack sends it
+// again.
+func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvelope, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) {
+	ctx = context.WithoutCancel(ctx)
+	busy.Go(func() {
+		defer a.survive()
+		answer, err := a.handle(ctx, s, in, desk)
+		if err != nil {
+			a.log.Error("an event could not be stored; Slack will send it again", "envelope", s.EnvelopeID, "error", err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, flushWithin)
+		defer cancel()
+		if err := client.AckCtx(ctx, s.EnvelopeID, answer); err == nil {
+			return
+		}
+		// Too large for the connection: say it without the payload rather than
+		// not at all.
+		_ = client.AckCtx(ctx, s.EnvelopeID, nil)
+	})
+}
+
+// handle gives the payload of the acknowledgement, if there is one.
+func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk chat.Desk) (any, error) {
+	switch s.Type {
+	case socketmode.RequestTypeEventsAPI:
+		var e envelope
+		if json.Unmarshal(s.Payload, &e) != nil {
+			return nil, nil
+		}
+		return nil, a.receive(ctx, e, in)
+	case socketmode.RequestTypeSlashCommands:
+		var c slashCommand
+		if json.Unmarshal(s.Payload, &c) != nil {
+			return nil, nil
+		}
+		if answer := a.slash(ctx, c, desk); answer != nil {
+			return answer, nil
+		}
+	case socketmode.RequestTypeInteractive:
+		var i interaction
+		if json.Unmarshal(s.Payload, &i) != nil {
+			return nil, nil
+		}
+		return a.interact(ctx, i, desk), nil
+	default:
+		a.log.Info("a Socket Mode message of unknown type was acknowledged", "type", s.Type)
+	}
+	return nil, nil
+}
+
+func (a *app) setLine(n int, stands bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lines[n] = stands
+}
