@@ -269,7 +269,10 @@ func (c *call) write(s *Scheduler, d draft) (chat.Rate, error) {
 		a.message++
 	}
 	m := &a.messages[a.message]
-	content := chat.Content{Markdown: d.text, Key: m.Key, Final: d.final}
+	content := chat.Content{
+		Markdown: d.text, Key: m.Key, Final: d.final,
+		Menu: a.job.Menu, Buttons: a.job.Buttons, Only: a.job.Only,
+	}
 	if a.job.Stop && !d.final {
 		content.Stop = a.job.Turn
 	}

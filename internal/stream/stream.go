@@ -69,6 +69,11 @@ type Job struct {
 	MaxMessages int
 	// Stop shows a Stop button while the answer grows.
 	Stop bool
+	// Menu, Buttons and Only go with every message, as in chat.Content: for the
+	// answer to a command, which is an End.Note alone and never grows.
+	Menu    *chat.Menu
+	Buttons []chat.Button
+	Only    string
 }
 
 // Posted is one message of an answer.
