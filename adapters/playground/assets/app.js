@@ -1,0 +1,18 @@
+// The page works without this: with it, answers grow, threads open beside the
+// channel and what is typed is completed.
+
+import { localTimes, toEnd, $ } from './dom.js';
+import { composeAll } from './compose.js';
+import * as feed from './feed.js';
+import * as actions from './actions.js';
+
+document.documentElement.classList.add('js');
+localTimes(document);
+composeAll();
+toEnd();
+feed.restoreUnread();
+feed.start();
+actions.start();
+
+const box = $('.thread:not([hidden]) textarea') || $('main textarea');
+if (box && matchMedia('(hover: hover)').matches && !$('dialog[open]')) box.focus({ preventScroll: true });

@@ -1,0 +1,192 @@
+// The page in a real Chromium.
+
+package playground
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// browser is one tab of a Chromium of its own.
+type browser struct {
+	t     *testing.T
+	s     *stage
+	ctx   context.Context
+	shots string
+}
+
+func newBrowser(t *testing.T, s *stage) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Fatal("the page tests need Chromium: install it (make test does on Debian and Ubuntu; apt-get install chromium), or put chromium, chromium-browser or google-chrome on the PATH")
+	}
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.Flag("user-data-dir", t.TempDir()), chromedp.WindowSize(1280, 900),
+		chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
+	}
+	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(func() { cancel(); cancelAlloc() })
+	b := &browser{t: t, s: s, ctx: ctx, shots: os.Getenv("PARLEY_SCREENSHOTS")}
+	if b.shots == "" {
+		b.shots = t.TempDir()
+	}
+	// A script error or a refused resource is a defect of the page.
+	err := chromedp.Listen(ctx, func(e any) {
+		switch e := e.(type) {
+		case *runtime.EventExceptionThrown:
+			t.Errorf("script error: %s %v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
+		case *log.EventEntryAdded:
+			// 422 and 503 are how the server says what is wrong with a form.
+			if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "422") && !strings.Contains(e.Entry.Text, "503") {
+				t.Errorf("browser: %s %s", e.Entry.Text, e.Entry.URL)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	return b
+}
+
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.shot("failed")
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) open(path string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(b.s.server.URL+path), b.wait(`document.documentElement.classList.contains('js')`))
+}
+
+// wait looks every few milliseconds until a JavaScript expression is true.
+func (b *browser) wait(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		for {
+			is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+			if err == nil && is {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("10 s without %s (%v)", expression, err)
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+}
+
+func (b *browser) text(selector string) string {
+	b.t.Helper()
+	return evaluate[string](b, fmt.Sprintf("[...document.querySelectorAll(%q)].map(e => e.innerText).join('\\n')", selector))
+}
+
+func (b *browser) eval(expression string) bool {
+	b.t.Helper()
+	return evaluate[bool](b, "Boolean("+expression+")")
+}
+
+func evaluate[T any](b *browser, expression string) T {
+	b.t.Helper()
+	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return out
+}
+
+// shot saves what the tab shows; PARLEY_SCREENSHOTS names a folder to look at.
+func (b *browser) shot(name string) {
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Logf("no screenshot %s: %v", name, err)
+		return
+	}
+	file := filepath.Join(b.shots, strings.ReplaceAll(b.t.Name(), "/", "-")+"-"+name+".png")
+	if err := os.WriteFile(file, png, 0o600); err != nil {
+		b.t.Log(err)
+	}
+}
+
+// theme sets what the system prefers: "light" or "dark".
+func theme(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+		})
+		return err
+	})
+}
+
+func keys(s string) chromedp.Action[chromedp.Void] { return chromedp.KeyEvent(s) }
+
+const rich = "Here is the short version, and then the details.\n\n## What happens\n\n1. The message is **stored** before anyone is told.\n2. The owner of the scope takes it, *in order*.\n3. The answer grows; see `internal/stream`.\n\n```go\nfunc main() {\n\tfmt.Println(\"hello, parley\")\n}\n```\n\n| provider | models | per million |\n| --- | :---: | ---: |\n| corp | 3 | 2.50 |\n| lab | 12 | 0.00 |\n\n> Facts first, taste second.\n\nMore at https://example.org/docs and nowhere else. "
+
+func TestMentionIsAnsweredWhileOneWatches(t *testing.T) {
+	s := newStage(t)
+	s.answer, s.pace = rich, 60*time.Millisecond
+	b := newBrowser(t, s)
+	b.open("/")
+	b.shot("empty")
+	b.do(chromedp.Focus[chromedp.CSS]("main textarea"), keys("@hel"), b.wait(`document.querySelectorAll('main .option').length === 1`))
+	b.shot("mention")
+	b.do(keys(kb.Enter), b.wait(`document.querySelector('main textarea').value === '@helper '`),
+		keys("what happens to a message?"), keys(kb.Enter),
+		b.wait(`document.querySelector('.thread .growing .body') !== null`))
+	seen := map[string]bool{}
+	for range 200 {
+		text := b.text(".thread .by-bot .body")
+		seen[text] = true
+		if len(seen) == 6 {
+			b.shot("growing")
+		}
+		if len(seen) >= 8 {
+			break
+		}
+	}
+	if len(seen) < 4 {
+		t.Errorf("the answer was seen in %d states, want at least 4: it does not grow", len(seen))
+	}
+	b.do(b.wait(`document.querySelector('.thread .by-bot') !== null && !document.querySelector('.thread .growing')`))
+	b.shot("done")
+	if got := b.text(".thread .by-bot .body"); !strings.Contains(got, "nowhere else.") {
+		t.Errorf("the final text is not whole: %q", got)
+	}
+	if b.eval(`document.querySelector('.thread .stop') !== null`) {
+		t.Error("the Stop button is still there after the end")
+	}
+	b.do(b.wait(`document.querySelector('main .replies-count')?.innerText === '1 reply'`))
+	b.do(theme("dark"))
+	b.shot("dark")
+	b.do(chromedp.EmulateViewport(390, 800))
+	b.shot("mobile-dark")
+	b.do(theme("light"), chromedp.Click[chromedp.CSS](".thread .close"), b.wait(`document.querySelector('.thread').hidden`))
+	b.shot("mobile")
+}

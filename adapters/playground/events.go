@@ -1,0 +1,97 @@
+// The feed of an open page: server-sent events.
+
+package playground
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// since tolerates clocks of replicas that differ and changes that were under
+// way while the page was rendered.
+const sinceMargin = 10 * time.Second
+
+// catchUp bounds what a page that was away gets at once.
+const catchUp = 200
+
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	out := http.NewResponseController(w)
+	// The server's own limits are for requests that end.
+	_ = out.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+
+	c, known := s.a.channel(r.URL.Query().Get("channel"))
+	v := s.a.hub.join(c.ID)
+	defer s.a.hub.leave(v)
+	// Joined first, then read: a change in between comes twice, never not at all.
+	if known {
+		s.catchUp(r, v, c)
+	}
+	_, _ = fmt.Fprintf(w, "retry: 1000\n: parley\n\n")
+	if out.Flush() != nil {
+		return
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-s.a.hub.done:
+			return
+		case <-beat.C:
+			_, _ = fmt.Fprint(w, ": still here\n\n")
+		case <-v.wake:
+			for _, u := range v.take() {
+				_, _ = fmt.Fprintf(w, "event: %s\nid: %d\ndata: %s\n\n", u.kind, time.Now().UnixMilli(), u.data)
+			}
+		}
+		if out.Flush() != nil {
+			return
+		}
+	}
+}
+
+// catchUp sends what changed in the channel and its open thread since the page
+// was rendered or last heard of us.
+func (s *server) catchUp(r *http.Request, v *viewer, c channel) {
+	since := r.URL.Query().Get("since")
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		since = last
+	}
+	ms, err := strconv.ParseInt(since, 10, 64)
+	if err != nil {
+		return
+	}
+	from := time.UnixMilli(ms).Add(-sinceMargin)
+	rooms := []string{c.ID}
+	if thread := r.URL.Query().Get("thread"); validID(thread) {
+		rooms = append(rooms, roomOf(c.ID, thread))
+	}
+	for _, room := range rooms {
+		posts, err := s.a.list(r.Context(), room, time.Time{}, catchUp)
+		if err != nil {
+			return
+		}
+		for _, p := range posts {
+			if p.Changed.After(from) {
+				v.send(s.a.postUpdate(p))
+			}
+		}
+		if room == c.ID {
+			s.catchUpReplies(r, v, c, posts)
+		}
+	}
+}
+
+func (s *server) catchUpReplies(r *http.Request, v *viewer, c channel, posts []post) {
+	for _, view := range s.a.repliesOf(r.Context(), c, posts) {
+		if view.Count > 0 {
+			v.send(jsonUpdate("replies "+view.Root, "replies", map[string]any{"root": view.Root, "html": s.a.pages.replies(view)}))
+		}
+	}
+}

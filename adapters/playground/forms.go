@@ -1,0 +1,132 @@
+// Forms: the desk's forms as HTML, and what was filled in back to the desk.
+
+package playground
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"parley/internal/chat"
+)
+
+// thenLimit bounds what follows a form: a probe of an endpoint that may be slow.
+const thenLimit = 2 * time.Minute
+
+// form shows f with what was filled in and what is wrong with it.
+func (s *server) form(at spot, f chat.Form, values, problems map[string]string) *formView {
+	v := &formView{Form: f, Where: at.where(), Back: at.back()}
+	for _, field := range f.Fields {
+		current, given := values[field.ID]
+		if !given {
+			current = field.Value
+		}
+		secret := secretField(field)
+		if secret {
+			current = "" // what was typed there is never sent back
+		}
+		v.Fields = append(v.Fields, fieldView{Field: field, Current: current, Error: problems[field.ID], Secret: secret})
+	}
+	known := map[string]bool{}
+	for _, field := range f.Fields {
+		known[field.ID] = true
+	}
+	for id, text := range problems {
+		if !known[id] {
+			v.Notice = strings.TrimSpace(v.Notice + " " + text)
+		}
+	}
+	return v
+}
+
+// secretField reports whether a field is typed unseen.
+func secretField(f chat.Field) bool {
+	return f.Secret || strings.Contains(strings.ToLower(f.ID), "key") && !f.Multiline
+}
+
+// submit takes a filled form. The form itself comes from the desk again: what
+// the browser says of it is not believed.
+func (s *server) submit(w http.ResponseWriter, r *http.Request) {
+	at, err := s.spot(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	values := map[string]string{}
+	for name, v := range r.PostForm {
+		if id, ok := strings.CutPrefix(name, "f-"); ok && len(v) > 0 {
+			values[id] = strings.TrimSpace(strings.ReplaceAll(v[0], "\r\n", "\n"))
+		}
+	}
+	s.take(w, r, at, r.PostFormValue("form"), values)
+}
+
+// take submits values to the desk and shows what became of them.
+func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form string, values map[string]string) {
+	outcome, err := s.desk.Submit(r.Context(), chat.Submission{
+		Form: form, Values: values, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+	})
+	if err != nil || len(outcome.Errors) > 0 {
+		s.again(w, r, at, form, values, outcome.Errors, err)
+		return
+	}
+	reply := chat.Reply{Text: "Saved."}
+	if outcome.Then != nil {
+		// What was saved is saved: the probe goes on when the page is closed.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), thenLimit)
+		defer cancel()
+		reply = outcome.Then(ctx)
+	}
+	note := s.a.noteView(at.where(), reply)
+	if byScript(r) {
+		s.tell(w, r, at, told{Done: s.a.pages.note(note)}, extra{})
+		return
+	}
+	s.tell(w, r, at, told{}, extra{notes: []noteView{note}})
+}
+
+// again shows the form once more, with each problem at its field.
+func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id string, values, problems map[string]string, err error) {
+	if err != nil {
+		problems = map[string]string{"": s.words(err)}
+	}
+	f, ferr := s.addForm(r.Context(), at, "")
+	if ferr != nil || f.ID != id {
+		f = chat.Form{ID: id, Title: "Please correct", Submit: "Save"}
+		for name := range values {
+			f.Fields = append(f.Fields, chat.Field{ID: name, Label: name})
+		}
+	}
+	s.tell(w, r, at, told{}, extra{form: s.form(at, f, values, problems), status: http.StatusUnprocessableEntity})
+}
+
+// addForm asks the desk for the form of "/provider add", filled in for the
+// provider of that id where one is given.
+func (s *server) addForm(ctx context.Context, at spot, id string) (chat.Form, error) {
+	reply, err := s.desk.Do(ctx, chat.Command{
+		Name: "provider", Args: strings.TrimSpace("add " + id), Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+	})
+	if err != nil {
+		return chat.Form{}, err
+	}
+	if reply.Form == nil {
+		return chat.Form{}, chat.Tell("No provider can be added here: %s", reply.Text)
+	}
+	return *reply.Form, nil
+}
+
+// providerFields are the inputs of the provider form in the order every
+// platform shows them.
+type providerFields struct{ id, name, endpoint, key, models string }
+
+// fill lays the values over the form's fields by their place in it.
+func (p providerFields) fill(f chat.Form) map[string]string {
+	out := map[string]string{}
+	for i, v := range []string{p.id, p.name, p.endpoint, p.key, p.models} {
+		if i < len(f.Fields) {
+			out[f.Fields[i].ID] = v
+		}
+	}
+	return out
+}

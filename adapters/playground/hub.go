@@ -1,0 +1,216 @@
+// Live changes: what the board says has changed is read once, rendered once
+// and passed to every open page it concerns. A page that reads slowly gets the
+// latest state of each message, never a queue of old ones.
+
+package playground
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+)
+
+// change names something that may look different now.
+type change struct{ room, id, note string }
+
+// update is one server-sent event; a later one with the same key replaces it
+// as long as it was not sent.
+type update struct {
+	key, kind string
+	data      []byte
+}
+
+// viewer is one open page.
+type viewer struct {
+	channel string // "" for pages without messages
+	wake    chan struct{}
+	mu      sync.Mutex
+	order   []string
+	pending map[string]update
+}
+
+func (v *viewer) send(u update) {
+	v.mu.Lock()
+	if _, waiting := v.pending[u.key]; !waiting {
+		v.order = append(v.order, u.key)
+	}
+	v.pending[u.key] = u
+	v.mu.Unlock()
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (v *viewer) take() []update {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	out := make([]update, 0, len(v.order))
+	for _, key := range v.order {
+		out = append(out, v.pending[key])
+	}
+	v.order, v.pending = nil, map[string]update{}
+	return out
+}
+
+type hub struct {
+	a       *Adapter
+	wake    chan struct{}
+	done    chan struct{}
+	once    sync.Once
+	mu      sync.Mutex
+	dirty   []change
+	queued  map[change]bool
+	viewers map[*viewer]bool
+}
+
+func newHub(a *Adapter) *hub {
+	return &hub{a: a, wake: make(chan struct{}, 1), done: make(chan struct{}), queued: map[change]bool{}, viewers: map[*viewer]bool{}}
+}
+
+// close ends every open page's feed.
+func (h *hub) close() { h.once.Do(func() { close(h.done) }) }
+
+func (h *hub) join(channel string) *viewer {
+	v := &viewer{channel: channel, wake: make(chan struct{}, 1), pending: map[string]update{}}
+	h.mu.Lock()
+	h.viewers[v] = true
+	h.mu.Unlock()
+	return v
+}
+
+func (h *hub) leave(v *viewer) {
+	h.mu.Lock()
+	delete(h.viewers, v)
+	h.mu.Unlock()
+}
+
+// changed is what the board's feed calls. It never blocks.
+func (h *hub) changed(room, id, note string) {
+	c := change{room, id, note}
+	h.mu.Lock()
+	if len(h.viewers) > 0 && !h.queued[c] {
+		h.queued[c] = true
+		h.dirty = append(h.dirty, c)
+	}
+	h.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// deliver renders what changed until ctx ends. While it works, further changes
+// of the same message fold into one.
+func (h *hub) deliver(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wake:
+		}
+		h.mu.Lock()
+		todo := h.dirty
+		h.dirty, h.queued = nil, map[change]bool{}
+		watched := map[string]bool{}
+		for v := range h.viewers {
+			watched[v.channel] = true
+		}
+		h.mu.Unlock()
+		for _, c := range todo {
+			h.handle(ctx, c, watched)
+		}
+	}
+}
+
+func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
+	channel, thread, _ := strings.Cut(c.room, "/")
+	switch {
+	case c.room == "":
+		h.toAll(update{key: "resync", kind: "resync", data: []byte("{}")})
+	case channel == filesRoom:
+	case c.note != "":
+		verb, bot, _ := strings.Cut(c.note, " ")
+		h.to(channel, jsonUpdate("typing "+c.room+" "+bot, "typing", map[string]any{"room": c.room, "bot": bot, "name": h.a.botName(bot), "on": verb == "thinking"}))
+	default:
+		h.elsewhere(channel)
+		if !watched[channel] {
+			return
+		}
+		for _, u := range h.a.updates(ctx, c.id, channel, thread) {
+			h.to(channel, u)
+		}
+	}
+}
+
+// updates is what a page shows anew when the post changed: the post itself and,
+// for one in a thread, the line below the post the thread hangs on.
+func (a *Adapter) updates(ctx context.Context, id, channel, thread string) []update {
+	p, found, err := a.get(ctx, id)
+	if err != nil || !found {
+		if err != nil && ctx.Err() == nil {
+			a.o.Log.Warn("playground cannot show a change", "post", id, "err", err)
+		}
+		return nil
+	}
+	out := []update{a.postUpdate(p)}
+	if thread == "" {
+		return out
+	}
+	counts, last, err := a.o.Board.Sizes(ctx, []string{roomOf(channel, thread)})
+	if err != nil {
+		return out
+	}
+	html := a.pages.replies(repliesView{Channel: channel, Root: thread, Path: a.threadPath(channel, thread), Count: counts[0], Last: last[0]})
+	return append(out, jsonUpdate("replies "+thread, "replies", map[string]any{"root": thread, "html": html}))
+}
+
+func (a *Adapter) postUpdate(p post) update {
+	return jsonUpdate("post "+p.ID, "post", map[string]any{
+		"id": p.ID, "room": p.room(), "at": p.At.UnixMicro(), "html": a.pages.post(a.postView(p)),
+		"growing": p.growing(), "bot": p.Bot, "name": a.botName(p.Bot),
+	})
+}
+
+func jsonUpdate(key, kind string, v any) update {
+	data, err := json.Marshal(v)
+	if err != nil {
+		data = []byte("{}")
+	}
+	return update{key, kind, data}
+}
+
+func (h *hub) to(channel string, u update) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range h.viewers {
+		if v.channel == channel {
+			v.send(u)
+		}
+	}
+}
+
+func (h *hub) toAll(u update) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range h.viewers {
+		v.send(u)
+	}
+}
+
+// elsewhere marks the channel in the sidebar of pages that show another.
+func (h *hub) elsewhere(channel string) {
+	u := jsonUpdate("unread "+channel, "unread", map[string]any{"channel": channel})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range h.viewers {
+		if v.channel != channel {
+			v.send(u)
+		}
+	}
+}
+
+// heartbeat keeps proxies from closing a quiet feed.
+const heartbeat = 20 * time.Second

@@ -1,0 +1,235 @@
+// Markdown to HTML: what people and models wrote is never trusted. Raw HTML
+// comes out as the text it is, links go to the web or to mail only, and nothing
+// is loaded from elsewhere: an image becomes a link.
+
+package playground
+
+import (
+	"bytes"
+	"html/template"
+	"net/url"
+	"strings"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	gmhtml "github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+
+	"parley/bots"
+)
+
+// markdown turns Markdown into HTML that is safe to put on the page.
+type markdown struct {
+	answer goldmark.Markdown // as written
+	typed  goldmark.Markdown // every line break counts, as people type
+}
+
+func newMarkdown(all []bots.Bot) *markdown {
+	build := func(options ...renderer.Option) goldmark.Markdown {
+		options = append(options, renderer.WithNodeRenderers(util.Prioritized(safeHTML{}, 1)))
+		return goldmark.New(
+			goldmark.WithExtensions(
+				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
+				extension.Strikethrough, extension.Linkify, extension.TaskList,
+			),
+			goldmark.WithParserOptions(parser.WithInlineParsers(util.Prioritized(&mentionParser{names: mentionNames(all)}, 50))),
+			goldmark.WithRendererOptions(options...),
+		)
+	}
+	return &markdown{answer: build(), typed: build(gmhtml.WithHardWraps())}
+}
+
+// html renders an answer.
+func (m *markdown) html(source string) template.HTML { return render(m.answer, source) }
+
+// typedHTML renders what a person typed.
+func (m *markdown) typedHTML(source string) template.HTML { return render(m.typed, source) }
+
+func render(md goldmark.Markdown, source string) template.HTML {
+	var out bytes.Buffer
+	if err := md.Convert([]byte(source), &out); err != nil {
+		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>")
+	}
+	return template.HTML(out.String()) //nolint:gosec // safeHTML escapes all that was written
+}
+
+// safeHTML renders the nodes in which text could become more than text.
+type safeHTML struct{}
+
+// RegisterFuncs implements renderer.NodeRenderer.
+func (s safeHTML) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindHTMLBlock, s.htmlBlock)
+	r.Register(ast.KindRawHTML, s.rawHTML)
+	r.Register(ast.KindFencedCodeBlock, s.code)
+	r.Register(ast.KindCodeBlock, s.code)
+	r.Register(ast.KindLink, s.link)
+	r.Register(ast.KindAutoLink, s.autoLink)
+	r.Register(ast.KindImage, s.image)
+	r.Register(extast.KindTable, s.table)
+	r.Register(kindMention, s.mention)
+}
+
+func write(w util.BufWriter, parts ...string) {
+	for _, p := range parts {
+		_, _ = w.WriteString(p)
+	}
+}
+
+func escape(b []byte) string { return string(util.EscapeHTML(b)) }
+
+func lines(n ast.Node, source []byte) []byte {
+	var out []byte
+	for i := range n.Lines().Len() {
+		at := n.Lines().At(i)
+		out = append(out, at.Value(source)...)
+	}
+	return out
+}
+
+func (safeHTML) htmlBlock(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		n := node.(*ast.HTMLBlock)
+		all := lines(n, source)
+		if n.HasClosure() {
+			all = append(all, n.ClosureLine.Value(source)...)
+		}
+		body := strings.ReplaceAll(strings.TrimRight(escape(all), "\n"), "\n", "<br>\n")
+		write(w, "<p>", body, "</p>\n")
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+func (safeHTML) rawHTML(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		n := node.(*ast.RawHTML)
+		for i := range n.Segments.Len() {
+			at := n.Segments.At(i)
+			write(w, escape(at.Value(source)))
+		}
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+func (safeHTML) code(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	language := ""
+	if fenced, ok := node.(*ast.FencedCodeBlock); ok {
+		language = escape(fenced.Language(source))
+	}
+	write(w, `<figure class="code"><figcaption><span>`, language,
+		`</span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>`,
+		escape(lines(node, source)), "</code></pre></figure>\n")
+	return ast.WalkSkipChildren, nil
+}
+
+// safeURL gives the address a link may have: absolute, to the web or to mail.
+func safeURL(raw string) (string, bool) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return "", false
+	}
+	switch strings.ToLower(u.Scheme) {
+	case "http", "https":
+		return string(util.URLEscape([]byte(raw), true)), u.Host != ""
+	case "mailto":
+		return string(util.URLEscape([]byte(raw), true)), true
+	}
+	return "", false
+}
+
+func openLink(w util.BufWriter, to string) {
+	write(w, `<a href="`, escape([]byte(to)), `" target="_blank" rel="noopener noreferrer nofollow">`)
+}
+
+func (safeHTML) link(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	to, ok := safeURL(string(node.(*ast.Link).Destination))
+	switch {
+	case ok && entering:
+		openLink(w, to)
+	case ok:
+		write(w, "</a>")
+	}
+	return ast.WalkContinue, nil
+}
+
+func (safeHTML) autoLink(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	n := node.(*ast.AutoLink)
+	to := string(n.URL(source))
+	if n.AutoLinkType == ast.AutoLinkEmail && !strings.HasPrefix(strings.ToLower(to), "mailto:") {
+		to = "mailto:" + to
+	}
+	to, ok := safeURL(to)
+	if ok {
+		openLink(w, to)
+	}
+	write(w, escape(n.Label(source)))
+	if ok {
+		write(w, "</a>")
+	}
+	return ast.WalkContinue, nil
+}
+
+func (safeHTML) image(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	n := node.(*ast.Image)
+	label := escape([]byte(plain(n, source)))
+	to, ok := safeURL(string(n.Destination))
+	if label == "" {
+		label = escape([]byte("image"))
+	}
+	if ok {
+		openLink(w, to)
+	}
+	write(w, label)
+	if ok {
+		write(w, "</a>")
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+// plain is the text below a node.
+func plain(n ast.Node, source []byte) string {
+	var out strings.Builder
+	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
+		if t, ok := c.(*ast.Text); ok && entering {
+			out.Write(t.Value(source))
+		}
+		return ast.WalkContinue, nil
+	})
+	return out.String()
+}
+
+// table wraps the table so that a wide one scrolls by itself, by keyboard too.
+func (safeHTML) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		write(w, `<div class="table" tabindex="0"><table>`, "\n")
+	} else {
+		write(w, "</table></div>\n")
+	}
+	return ast.WalkContinue, nil
+}
+
+func (safeHTML) mention(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		n := node.(*mentionNode)
+		write(w, `<span class="mention">`, escape(source[n.at.Start:n.at.Stop]), `</span>`)
+	}
+	return ast.WalkContinue, nil
+}
+
+// parse gives the tree of what a person typed.
+func (m *markdown) parse(source []byte) ast.Node {
+	return m.typed.Parser().Parse(text.NewReader(source))
+}

@@ -1,0 +1,268 @@
+// Views: what the templates show, and the templates themselves.
+
+package playground
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"parley/internal/chat"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// pages renders templates. A template that fails is a defect: the error is
+// shown as text rather than half a page.
+type pages struct {
+	set  *template.Template
+	text *markdown
+}
+
+func newPages(text *markdown) (*pages, error) {
+	set, err := template.New("").Funcs(template.FuncMap{
+		"clock":   func(t time.Time) string { return t.Local().Format("15:04") },
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"micros":  func(t time.Time) int64 { return t.UnixMicro() },
+		"size":    byteSize,
+		"initial": initial,
+		"hue":     hue,
+		"replies": countReplies,
+	}).ParseFS(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	return &pages{set: set, text: text}, nil
+}
+
+func (p *pages) part(name string, data any) string {
+	var out strings.Builder
+	if err := p.set.ExecuteTemplate(&out, name, data); err != nil {
+		return template.HTMLEscapeString("cannot render " + name + ": " + err.Error())
+	}
+	return out.String()
+}
+
+func (p *pages) post(v postView) string       { return p.part("post", v) }
+func (p *pages) note(v noteView) string       { return p.part("note", v) }
+func (p *pages) replies(v repliesView) string { return p.part("replies", v) }
+
+// where is what a form needs to come back to the same place.
+type where struct {
+	Channel, Thread, Bot string
+}
+
+// postView is one message as shown.
+type postView struct {
+	post
+	Where   where
+	Name    string
+	IsBot   bool
+	HTML    template.HTML
+	Growing bool
+	Replies *repliesView // in a channel only
+	Path    string       // of its thread; empty in a thread
+}
+
+// repliesView is the line "n replies" below a post.
+type repliesView struct {
+	Channel, Root, Path string
+	Count               int
+	Last                time.Time
+}
+
+// noteView is an answer for the caller's eyes only.
+type noteView struct {
+	Where   where
+	Name    string
+	IsBot   bool
+	Bot     string
+	HTML    template.HTML
+	Menu    *chat.Menu
+	Buttons []chat.Button
+	Problem bool
+	Retry   string // text to try again with
+}
+
+// crumb is one entry of the sidebar.
+type crumb struct {
+	Path, Name, ID string
+	Bot            string
+	Current        bool
+}
+
+// frame is what every page has.
+type frame struct {
+	Title          string
+	Assets         string
+	Rooms, Directs []crumb
+	View           string // "chat", "providers", "bots", "login"
+	Login          bool
+	Version        string
+	Refresh        bool // without script: look again while an answer grows
+	Now            int64
+}
+
+// chatPage is a channel, with a thread beside it.
+type chatPage struct {
+	frame
+	Channel  channel
+	Posts    []postView
+	Earlier  string // link to older posts
+	Notes    []noteView
+	Thread   *threadView
+	Compose  composeView
+	Welcome  *welcomeView
+	Using    string
+	OpenForm *formView
+}
+
+// threadView is the panel at the right.
+type threadView struct {
+	Root    *postView
+	Posts   []postView
+	ID      string
+	Channel channel
+	Close   string
+	Compose composeView
+	Notes   []noteView
+}
+
+// composeView is the box to write in.
+type composeView struct {
+	Where   where
+	Label   string
+	Bots    []botOption // to whom commands go, where that is a question
+	Nonce   string
+	Text    string
+	Problem string
+}
+
+type botOption struct {
+	ID, Name string
+	Selected bool
+}
+
+// welcomeView is what an empty server says.
+type welcomeView struct {
+	Demo     bool // nothing but the demo provider
+	Found    []Server
+	Bot      string
+	BotID    string
+	Examples []string
+	Empty    bool // no message here yet
+	Where    where
+}
+
+// formView is a chat.Form with what was filled in.
+type formView struct {
+	Form   chat.Form
+	Fields []fieldView
+	Where  where
+	Notice string
+	Back   string
+}
+
+type fieldView struct {
+	chat.Field
+	Current string
+	Error   string
+	Secret  bool
+}
+
+func (a *Adapter) botName(id string) string {
+	if b, known := a.byID[id]; known {
+		return b.Name
+	}
+	return id
+}
+
+func (a *Adapter) postView(p post) postView {
+	v := postView{post: p, IsBot: p.Bot != "", Growing: p.growing(), Where: where{p.Channel, p.Thread, p.Bot}}
+	if v.IsBot {
+		v.Name, v.HTML = a.botName(p.Bot), a.text.html(p.Text)
+	} else {
+		v.Name, v.HTML = "You", a.text.typedHTML(p.Text)
+	}
+	if p.Thread == "" {
+		v.Path = a.threadPath(p.Channel, p.ID)
+		v.Replies = &repliesView{Channel: p.Channel, Root: p.ID, Path: v.Path}
+	}
+	return v
+}
+
+func (a *Adapter) threadPath(channelID, root string) string {
+	c, known := a.channel(channelID)
+	if !known {
+		return "/"
+	}
+	return c.Path() + "/t/" + root
+}
+
+// repliesOf counts what hangs on each of the posts.
+func (a *Adapter) repliesOf(ctx context.Context, c channel, posts []post) []repliesView {
+	rooms := make([]string, len(posts))
+	for i, p := range posts {
+		rooms[i] = roomOf(c.ID, p.ID)
+	}
+	out := make([]repliesView, len(posts))
+	if len(posts) == 0 {
+		return out
+	}
+	counts, last, err := a.o.Board.Sizes(ctx, rooms)
+	for i, p := range posts {
+		out[i] = repliesView{Channel: c.ID, Root: p.ID, Path: a.threadPath(c.ID, p.ID)}
+		if err == nil {
+			out[i].Count, out[i].Last = counts[i], last[i]
+		}
+	}
+	return out
+}
+
+func (a *Adapter) noteView(w where, r chat.Reply) noteView {
+	v := noteView{Where: w, Bot: w.Bot, HTML: a.text.html(r.Text), Menu: r.Menu, Buttons: r.Buttons}
+	if w.Bot != "" {
+		v.Name, v.IsBot = a.botName(w.Bot), true
+	}
+	return v
+}
+
+func byteSize(n int) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1000_000)
+}
+
+// initial is the letter on an avatar.
+func initial(name string) string {
+	r, _ := utf8.DecodeRuneInString(strings.TrimSpace(name))
+	if r == utf8.RuneError {
+		return "?"
+	}
+	return string(unicode.ToUpper(r))
+}
+
+// hue picks one of the avatar colours by name.
+func hue(name string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return int(h.Sum32() % 6)
+}
+
+func countReplies(n int) string {
+	if n == 1 {
+		return "1 reply"
+	}
+	return fmt.Sprintf("%d replies", n)
+}

@@ -1,0 +1,202 @@
+// The providers and bots views: what there is, and the places to change it.
+// Every change is a command or a form of the desk.
+
+package playground
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"parley/bots"
+	"parley/internal/chat"
+)
+
+// providersPage is the list with what may be done to each.
+type providersPage struct {
+	frame
+	List     []Provider
+	Custom   int
+	Found    []Server
+	OnlyDemo bool
+	Where    where
+	Notes    []noteView
+	OpenForm *formView
+	Problem  string
+}
+
+// botsPage lists the bots.
+type botsPage struct {
+	frame
+	List []botView
+}
+
+type botView struct {
+	bots.Bot
+	Path      string
+	Using     string
+	Changed   bool // uses something else than its file says
+	Platforms []chat.Health
+}
+
+// consoleSpot is where commands of the console's pages come from: the direct
+// message with the leading bot.
+func (s *server) consoleSpot() spot {
+	b := s.a.bots[0]
+	c, _ := s.a.channel("D-" + b.ID)
+	return spot{c: c, bot: b.ID}
+}
+
+func (s *server) providers(w http.ResponseWriter, r *http.Request) {
+	var x extra
+	q := r.URL.Query()
+	edit, add := q.Get("edit"), q.Has("add")
+	if edit != "" || add {
+		x = s.openForm(r.Context(), edit)
+	}
+	if byScript(r) {
+		s.tell(w, r, s.consoleSpot(), told{}, x)
+		return
+	}
+	s.showProviders(w, r, x)
+}
+
+// openForm is the add form, with a provider's values where one is edited. Its
+// key is not among them: a form left without one keeps it.
+func (s *server) openForm(ctx context.Context, edit string) extra {
+	at := s.consoleSpot()
+	f, err := s.addForm(ctx, at, edit)
+	if err != nil {
+		return extra{notes: []noteView{s.problemNote(at, s.words(err))}}
+	}
+	values := map[string]string{}
+	for _, p := range s.list(ctx) {
+		if edit == "" || p.ID != edit {
+			continue
+		}
+		models := strings.Join(p.Models, ", ")
+		if p.Discover {
+			models = ""
+		}
+		values = providerFields{p.ID, p.Name, p.Endpoint, "", models}.fill(f)
+		f.Title = "Edit " + p.ID
+		if p.KeySet && len(f.Fields) > 3 {
+			f.Fields[3].Hint = "A key is stored. Leave empty to keep it."
+			f.Fields[3].Placeholder = "stored"
+		}
+	}
+	v := s.form(at, f, values, nil)
+	v.Back = "/playground/providers"
+	return extra{form: v}
+}
+
+func (s *server) list(ctx context.Context) []Provider {
+	if s.a.o.Providers == nil {
+		return nil
+	}
+	list, err := s.a.o.Providers(ctx)
+	if err != nil {
+		s.a.o.Log.Warn("playground cannot list providers", "err", err)
+	}
+	return list
+}
+
+func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) {
+	page := providersPage{
+		frame: s.frame("Providers", "providers", ""), List: s.list(r.Context()), Where: s.consoleSpot().where(),
+		Notes: x.notes, OpenForm: x.form, Problem: x.problem,
+	}
+	if page.OpenForm != nil {
+		page.OpenForm.Back = "/playground/providers"
+	}
+	page.OnlyDemo, page.Found = s.a.onlyDemo(r.Context())
+	s.show(w, max(x.status, http.StatusOK), "providers.html", page)
+}
+
+// onlyDemo reports whether nothing but the demo provider can be asked, and what
+// was found on this machine.
+func (a *Adapter) onlyDemo(ctx context.Context) (bool, []Server) {
+	demo, other := false, false
+	if a.o.Providers != nil {
+		list, err := a.o.Providers(ctx)
+		if err != nil {
+			return false, nil
+		}
+		for _, p := range list {
+			switch {
+			case p.ID == "demo":
+				demo = true
+			case p.Usable:
+				other = true
+			}
+		}
+	}
+	var found []Server
+	if a.o.Discovered != nil {
+		found = a.o.Discovered(ctx)
+	}
+	return demo && !other, found
+}
+
+// connect registers a model server that was found on this machine, by the same
+// form as everything else. The browser names it; its address comes from here.
+func (s *server) connect(w http.ResponseWriter, r *http.Request) {
+	at, err := s.spot(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_, found := s.a.onlyDemo(r.Context())
+	for _, m := range found {
+		if m.ID != r.PostFormValue("server") {
+			continue
+		}
+		f, err := s.addForm(r.Context(), at, "")
+		if err != nil {
+			s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
+			return
+		}
+		values := providerFields{id: m.ID, name: m.Name, endpoint: m.Endpoint, models: strings.Join(m.Models, ", ")}.fill(f)
+		s.take(w, r, at, f.ID, values)
+		return
+	}
+	s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "That server no longer answers on this machine. Start it and load the page again.")}})
+}
+
+func (s *server) bots(w http.ResponseWriter, r *http.Request) {
+	page := botsPage{frame: s.frame("Bots", "bots", "")}
+	var health []chat.Health
+	if s.a.o.Health != nil {
+		health = s.a.o.Health()
+	}
+	for _, b := range s.a.bots {
+		v := botView{Bot: b, Path: "/playground/d/" + b.ID}
+		provider, model := s.a.using(r.Context(), b.ID, "D-"+b.ID, "", true)
+		v.Using = provider + "/" + model
+		v.Changed = provider != b.Provider || model != b.Model
+		for _, h := range health {
+			if h.Bot == b.ID && h.Platform != Scope {
+				v.Platforms = append(v.Platforms, h)
+			}
+		}
+		page.List = append(page.List, v)
+	}
+	s.show(w, http.StatusOK, "bots.html", page)
+}
+
+// file gives out an upload, as something to save and never to run.
+func (s *server) file(w http.ResponseWriter, r *http.Request) {
+	p, found, err := s.a.get(r.Context(), r.PathValue("post"))
+	if err != nil || !found || p.File == nil {
+		http.NotFound(w, r)
+		return
+	}
+	data, found, err := s.a.o.Board.Get(r.Context(), p.File.ID)
+	if err != nil || !found {
+		http.Error(w, "The file is no longer kept.", http.StatusGone)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", attachment(p.File.Name))
+	_, _ = w.Write(data)
+}

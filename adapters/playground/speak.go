@@ -1,0 +1,290 @@
+// What the person does: messages, commands, menus, buttons and forms.
+
+package playground
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"parley/internal/chat"
+)
+
+// told is what came of it, for the page's script.
+type told struct {
+	Room    string   `json:"room,omitempty"`
+	Posts   []string `json:"posts,omitempty"`  // HTML of messages to show in Room
+	Notes   []string `json:"notes,omitempty"`  // HTML for the caller's eyes
+	Thread  string   `json:"thread,omitempty"` // address of a thread to open
+	Form    string   `json:"form,omitempty"`   // HTML of a form to open
+	Problem string   `json:"problem,omitempty"`
+	// Done is the HTML of what a submitted form led to.
+	Done string `json:"done,omitempty"`
+}
+
+// spot is where a request comes from.
+type spot struct {
+	c      channel
+	thread string
+	bot    string
+}
+
+func (p spot) where() where { return where{p.c.ID, p.thread, p.bot} }
+
+func (p spot) back() string {
+	if p.thread != "" {
+		return p.c.Path() + "/t/" + p.thread
+	}
+	return p.c.Path()
+}
+
+func (s *server) spot(r *http.Request) (spot, error) {
+	if err := r.ParseForm(); err != nil {
+		return spot{}, fmt.Errorf("read form: %w", err)
+	}
+	c, known := s.a.channel(r.PostFormValue("channel"))
+	if !known {
+		return spot{}, errors.New("no such channel")
+	}
+	p := spot{c: c, thread: r.PostFormValue("thread"), bot: r.PostFormValue("bot")}
+	if p.thread != "" && !validID(p.thread) {
+		return spot{}, errors.New("no such thread")
+	}
+	if c.Bot != "" {
+		p.bot = c.Bot
+	}
+	if _, known := s.a.byID[p.bot]; !known {
+		p.bot = s.leading(r.Context(), c, p.thread)
+	}
+	return p, nil
+}
+
+// speak takes what was typed: a command at once, a message by way of the inbox.
+func (s *server) speak(w http.ResponseWriter, r *http.Request) {
+	at, err := s.spot(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	text := strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("text"), "\r\n", "\n"))
+	nonce := r.PostFormValue("nonce")
+	if nonce == "" || len(nonce) > 64 {
+		nonce = rand.Text()
+	}
+	switch {
+	case text == "":
+		s.tell(w, r, at, told{}, extra{})
+	case utf8.RuneCountInString(text) > sizeLimit:
+		s.problem(w, r, at, text, fmt.Sprintf("That is longer than %d characters; please shorten it.", sizeLimit))
+	case strings.HasPrefix(text, "/"):
+		name, args, _ := strings.Cut(strings.TrimPrefix(text, "/"), " ")
+		s.run(w, r, at, strings.ToLower(name), strings.TrimSpace(args), nonce)
+	default:
+		s.say(w, r, at, text, nonce)
+	}
+}
+
+func (s *server) say(w http.ResponseWriter, r *http.Request, at spot, text, nonce string) {
+	ctx := r.Context()
+	if at.thread != "" {
+		if root, found, err := s.a.get(ctx, at.thread); err != nil || !found || root.Channel != at.c.ID {
+			s.problem(w, r, at, text, "This thread is gone; write in the channel instead.")
+			return
+		}
+	}
+	to, trigger, err := s.recipients(ctx, at, text)
+	if err != nil {
+		s.fault(w, r, at, text, err)
+		return
+	}
+	p, err := s.a.add(ctx, post{ID: postID("said/" + nonce), Channel: at.c.ID, Thread: at.thread, Text: text, At: time.Now(), To: to})
+	if err != nil {
+		s.fault(w, r, at, text, err)
+		return
+	}
+	for _, bot := range to {
+		if err := s.in.Put(ctx, s.a.message(p, at, bot, trigger)); err != nil {
+			s.fault(w, r, at, text, err)
+			return
+		}
+	}
+	out := told{Room: p.room(), Posts: []string{s.a.pages.post(s.a.postView(p))}}
+	var x extra
+	switch {
+	case len(to) == 0 && at.thread == "":
+		x.notes = append(x.notes, s.a.noteView(at.where(), chat.Reply{
+			Text: "Nobody was asked: mention a bot, for example **@" + s.a.bots[0].ID + "**, and it answers. Type `@` to see all of them.",
+		}))
+	case len(to) > 0 && at.thread == "" && !at.c.Direct:
+		out.Thread = s.a.threadPath(at.c.ID, p.ID)
+		at.thread = p.ID
+	}
+	s.tell(w, r, at, out, x)
+}
+
+// recipients decides who answers: the bot of a direct message, the bots that
+// are mentioned, or those that take part in the thread already.
+func (s *server) recipients(ctx context.Context, at spot, text string) ([]string, chat.Trigger, error) {
+	if at.c.Direct {
+		return []string{at.c.Bot}, chat.Direct, nil
+	}
+	if to := s.a.mentioned(text); len(to) > 0 || at.thread == "" {
+		return to, chat.Mention, nil
+	}
+	to, err := s.a.takingPart(ctx, at.c, at.thread)
+	return to, chat.Answer, err
+}
+
+// takingPart lists the bots that were asked in a thread or wrote in it.
+func (a *Adapter) takingPart(ctx context.Context, c channel, thread string) ([]string, error) {
+	if thread == "" {
+		return nil, nil
+	}
+	posts, err := a.list(ctx, roomOf(c.ID, thread), time.Time{}, catchUp)
+	if err != nil {
+		return nil, err
+	}
+	if root, found, err := a.get(ctx, thread); err != nil {
+		return nil, err
+	} else if found {
+		posts = append([]post{root}, posts...)
+	}
+	var out []string
+	for _, p := range posts {
+		for _, bot := range append(p.To, p.Bot) {
+			if _, known := a.byID[bot]; known && !slices.Contains(out, bot) {
+				out = append(out, bot)
+			}
+		}
+	}
+	return out, nil
+}
+
+// message is p as bot's inbox gets it. In a channel the answer goes into the
+// thread of the message, in a direct message it stands beside it.
+func (a *Adapter) message(p post, at spot, bot string, trigger chat.Trigger) chat.Message {
+	place := at.c.place(at.thread)
+	if !at.c.Direct && place.Thread == "" {
+		place.Thread = p.ID
+	}
+	return chat.Message{
+		Key: messageKey(bot, p.ID), ID: chat.MessageID(p.ID), Scope: Scope, Bot: bot, Place: place,
+		Author: you(), Trigger: trigger, Text: a.addressed(p.Text, bot), At: p.At,
+	}
+}
+
+// act runs the command behind a menu, a button or a link.
+func (s *server) act(w http.ResponseWriter, r *http.Request) {
+	at, err := s.spot(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	line := strings.TrimSpace(r.PostFormValue("command") + " " + r.PostFormValue("value"))
+	name, args, _ := strings.Cut(line, " ")
+	s.run(w, r, at, name, strings.TrimSpace(args), rand.Text())
+}
+
+// run asks the desk and shows what it says.
+func (s *server) run(w http.ResponseWriter, r *http.Request, at spot, name, args, nonce string) {
+	if !slices.ContainsFunc(commands, func(c commandInfo) bool { return c.name == name }) {
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "There is no command `/"+name+"`. `/help` lists what there is.")}})
+		return
+	}
+	reply, err := s.desk.Do(r.Context(), chat.Command{
+		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+	})
+	if err != nil {
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
+		return
+	}
+	s.reply(w, r, at, reply, nonce)
+}
+
+// reply shows what a command says back: to all, to the caller, or a form.
+func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply chat.Reply, nonce string) {
+	var x extra
+	var out told
+	if reply.Form != nil {
+		x.form = s.form(at, *reply.Form, nil, nil)
+	}
+	switch {
+	case reply.Text == "" && reply.Menu == nil && len(reply.Buttons) == 0:
+	case reply.Public && r.PostFormValue("view") == "":
+		p, err := s.a.add(r.Context(), post{
+			ID: postID("reply/" + nonce), Channel: at.c.ID, Thread: at.thread, Bot: at.bot, Text: reply.Text, At: time.Now(),
+			Final: true, Menu: reply.Menu, Buttons: reply.Buttons,
+		})
+		if err != nil {
+			s.fault(w, r, at, "", err)
+			return
+		}
+		out.Room, out.Posts = p.room(), []string{s.a.pages.post(s.a.postView(p))}
+	default:
+		x.notes = append(x.notes, s.a.noteView(at.where(), reply))
+	}
+	s.tell(w, r, at, out, x)
+}
+
+// tell answers the request: JSON for the script, a page otherwise.
+func (s *server) tell(w http.ResponseWriter, r *http.Request, at spot, out told, x extra) {
+	if byScript(r) {
+		for _, n := range x.notes {
+			out.Notes = append(out.Notes, s.a.pages.note(n))
+		}
+		if x.form != nil {
+			out.Form = s.a.pages.part("form", x.form)
+		}
+		out.Problem = x.problem
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(max(x.status, http.StatusOK))
+		_ = json.NewEncoder(w).Encode(out)
+		return
+	}
+	if view := r.PostFormValue("view"); view == "providers" {
+		s.showProviders(w, r, x)
+		return
+	}
+	if len(x.notes) == 0 && x.form == nil && x.problem == "" {
+		http.Redirect(w, r, at.back(), http.StatusSeeOther)
+		return
+	}
+	s.showRoom(w, r, at.c, at.thread, x)
+}
+
+// problem keeps what was typed and says why it was not sent.
+func (s *server) problem(w http.ResponseWriter, r *http.Request, at spot, text, why string) {
+	s.tell(w, r, at, told{}, extra{text: text, problem: why, bot: at.bot, status: http.StatusUnprocessableEntity})
+}
+
+// fault is a problem that is not the person's: it was not sent, and the log
+// knows why.
+func (s *server) fault(w http.ResponseWriter, r *http.Request, at spot, text string, err error) {
+	why := "Not sent. " + s.words(err)
+	s.tell(w, r, at, told{}, extra{text: text, problem: why, bot: at.bot, status: http.StatusServiceUnavailable})
+}
+
+// words is what a person reads of an error.
+func (s *server) words(err error) string {
+	if told, ok := errors.AsType[*chat.UserError](err); ok {
+		return told.Text
+	}
+	n, _ := rand.Int(rand.Reader, big.NewInt(100_000_000))
+	ref := fmt.Sprintf("ref-%08d", n)
+	s.a.o.Log.Error("playground request failed", "ref", ref, "err", err)
+	return "Something went wrong on the server; try again. If it stays, ask whoever runs it to look for " + ref + " in the log."
+}
+
+func (s *server) problemNote(at spot, text string) noteView {
+	v := s.a.noteView(at.where(), chat.Reply{Text: text})
+	v.Problem = true
+	return v
+}

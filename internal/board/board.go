@@ -1,0 +1,250 @@
+// Package board keeps the playground's messages in Redis: sealed records in
+// rooms, in the order they were added, and a feed of what changed for every
+// replica. It does not know what a record says.
+//
+// Keys, all in one slot (prefix:{playground}:board:…):
+//
+//	rec:<id>     a sealed record, gone a month after it was added
+//	room:<room>  sorted set of ids by the time they were added, in microseconds
+//	changes      the publish channel: room, id, note as JSON
+package board
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/internal/secret"
+)
+
+const (
+	// keepRecords is how many records a room holds; older ones leave it.
+	keepRecords = 500
+	// keepFor is how long a record and a quiet room stay.
+	keepFor = 30 * 24 * time.Hour
+)
+
+// Options is what a board is built from; all but Log are required.
+type Options struct {
+	Client redis.UniversalClient
+	Prefix string // REDIS_PREFIX
+	Ring   *secret.Ring
+	Log    *slog.Logger
+}
+
+// Board is the store behind playground.Board. It is safe for concurrent use.
+type Board struct {
+	client redis.UniversalClient
+	base   string
+	ring   *secret.Ring
+	log    *slog.Logger
+}
+
+// New makes a board. It does not call Redis.
+func New(o Options) *Board {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Board{client: o.Client, base: o.Prefix + ":{playground}:board:", ring: o.Ring, log: o.Log}
+}
+
+func (b *Board) record(id string) string { return b.base + "rec:" + id }
+func (b *Board) room(room string) string { return b.base + "room:" + room }
+func (b *Board) changes() string         { return b.base + "changes" }
+
+// Add puts a record at the end of a room. One that is there already under the
+// same id stays as it is, and added is false; its place in the room is made
+// good if a crash left it without one.
+func (b *Board) Add(ctx context.Context, room, id string, at time.Time, data []byte) (added bool, err error) {
+	var first *redis.BoolCmd
+	_, err = b.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		first = p.SetNX(ctx, b.record(id), b.ring.Seal(data, b.record(id)), keepFor)
+		p.ZAddNX(ctx, b.room(room), redis.Z{Score: float64(at.UnixMicro()), Member: id})
+		p.Expire(ctx, b.room(room), keepFor)
+		p.Publish(ctx, b.changes(), notice{room, id, ""}.encode())
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("add to board: %w", err)
+	}
+	b.trim(ctx, room)
+	return first.Val(), nil
+}
+
+// trim lets the oldest records go. What fails here is tried at the next Add.
+func (b *Board) trim(ctx context.Context, room string) {
+	old, err := b.client.ZRange(ctx, b.room(room), 0, -keepRecords-1).Result()
+	if err != nil || len(old) == 0 {
+		return
+	}
+	keys := make([]string, len(old))
+	members := make([]any, len(old))
+	for i, id := range old {
+		keys[i], members[i] = b.record(id), id
+	}
+	_, err = b.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRem(ctx, b.room(room), members...)
+		p.Del(ctx, keys...)
+		return nil
+	})
+	if err != nil {
+		b.log.Warn("board keeps more than it should", "room", room, "err", err)
+	}
+}
+
+// Set replaces a record; found is false when there is none to replace.
+func (b *Board) Set(ctx context.Context, room, id string, data []byte) (found bool, err error) {
+	err = b.client.SetArgs(ctx, b.record(id), b.ring.Seal(data, b.record(id)), redis.SetArgs{Mode: "XX", KeepTTL: true}).Err()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("change on board: %w", err)
+	}
+	// The record is written; a lost notice only means a page learns of it late.
+	if err := b.client.Publish(ctx, b.changes(), notice{room, id, ""}.encode()).Err(); err != nil {
+		b.log.Warn("board cannot tell of a change", "err", err)
+	}
+	return true, nil
+}
+
+// Get reads one record.
+func (b *Board) Get(ctx context.Context, id string) (data []byte, found bool, err error) {
+	sealed, err := b.client.Get(ctx, b.record(id)).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("read board: %w", err)
+	}
+	data, _, err = b.ring.Open(sealed, b.record(id))
+	if err != nil {
+		return nil, false, fmt.Errorf("read board: %w", err)
+	}
+	return data, true, nil
+}
+
+// List reads the last n records of a room that were added before a time (the
+// zero time: up to now), oldest first. A record that cannot be opened is left
+// out.
+func (b *Board) List(ctx context.Context, room string, before time.Time, n int) (ids []string, data [][]byte, err error) {
+	end := "+inf"
+	if !before.IsZero() {
+		end = "(" + strconv.FormatInt(before.UnixMicro(), 10)
+	}
+	names, err := b.client.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: b.room(room), Start: "-inf", Stop: end, ByScore: true, Rev: true, Count: int64(n),
+	}).Result()
+	if err != nil {
+		return nil, nil, fmt.Errorf("list board: %w", err)
+	}
+	if len(names) == 0 {
+		return nil, nil, nil
+	}
+	keys := make([]string, len(names))
+	for i, id := range names {
+		keys[i] = b.record(id)
+	}
+	values, err := b.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, nil, fmt.Errorf("list board: %w", err)
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		sealed, there := values[i].(string)
+		if !there {
+			continue
+		}
+		plain, _, err := b.ring.Open([]byte(sealed), keys[i])
+		if err != nil {
+			b.log.Warn("board leaves out a record", "record", names[i], "err", err)
+			continue
+		}
+		ids, data = append(ids, names[i]), append(data, plain)
+	}
+	return ids, data, nil
+}
+
+// Sizes counts the records of each room and says when the last was added, in
+// one round trip.
+func (b *Board) Sizes(ctx context.Context, rooms []string) (counts []int, last []time.Time, err error) {
+	counts, last = make([]int, len(rooms)), make([]time.Time, len(rooms))
+	sizes, ends := make([]*redis.IntCmd, len(rooms)), make([]*redis.ZSliceCmd, len(rooms))
+	_, err = b.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, room := range rooms {
+			sizes[i] = p.ZCard(ctx, b.room(room))
+			ends[i] = p.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: b.room(room), Start: 0, Stop: 0, Rev: true})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("count board: %w", err)
+	}
+	for i := range rooms {
+		counts[i] = int(sizes[i].Val())
+		if end := ends[i].Val(); len(end) > 0 {
+			last[i] = time.UnixMicro(int64(end[0].Score))
+		}
+	}
+	return counts, last, nil
+}
+
+// notice is what is published: names only, never what was said.
+type notice struct {
+	Room string `json:"room"`
+	ID   string `json:"id,omitempty"`
+	Note string `json:"note,omitempty"`
+}
+
+func (n notice) encode() []byte {
+	out, _ := json.Marshal(n) // strings always marshal
+	return out
+}
+
+// Signal tells every watcher something that is not kept.
+func (b *Board) Signal(ctx context.Context, room, note string) error {
+	return b.client.Publish(ctx, b.changes(), notice{room, "", note}.encode()).Err()
+}
+
+// alive is how often a quiet feed is checked: a connection that died without a
+// word is noticed within this and its reply's wait.
+const alive = 15 * time.Second
+
+// Watch calls changed for every record added or replaced by any replica and
+// every signal, and with an empty room whenever changes may have been missed.
+// It returns when ctx ends or the feed breaks.
+func (b *Board) Watch(ctx context.Context, changed func(room, id, note string)) error {
+	sub := b.client.Subscribe(ctx, b.changes())
+	defer func() { _ = sub.Close() }()
+	for pinged := false; ; {
+		message, err := sub.ReceiveTimeout(ctx, alive)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if timeout, ok := err.(interface{ Timeout() bool }); ok && timeout.Timeout() && !pinged {
+			if err := sub.Ping(ctx); err != nil {
+				return fmt.Errorf("watch board: %w", err)
+			}
+			pinged = true
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("watch board: %w", err)
+		}
+		pinged = false
+		switch m := message.(type) {
+		case *redis.Subscription:
+			changed("", "", "") // subscribed now: what came before was not heard
+		case *redis.Message:
+			var n notice
+			if json.Unmarshal([]byte(m.Payload), &n) == nil && n.Room != "" {
+				changed(n.Room, n.ID, n.Note)
+			}
+		}
+	}
+}
