@@ -436,18 +436,20 @@ func TestADefectIsAProblemToo(t *testing.T) {
 
 type broken struct{}
 
-func (broken) Usage(context.Context, string) ([]console.UsageRow, error) { panic("defect") }
+func (broken) Usage(context.Context, console.UsageQuery) ([]console.UsageRow, error) { panic("defect") }
 
 func TestUsage(t *testing.T) {
 	b := newBench(t, func(o *console.Options) { o.Usage = rows{} })
 	got := decode[struct {
-		By    string
-		Usage []console.UsageRow
-	}](t, b.want(b.do("GET", "/api/v1/usage?by=user", ""), 200))
-	if got.By != "user" || len(got.Usage) != 1 || got.Usage[0].Key != "by user" {
+		By, Since, Until string
+		Usage            []console.UsageRow
+	}](t, b.want(b.do("GET", "/api/v1/usage?by=user&since=2026-11-01&until=2026-11-21", ""), 200))
+	if got.By != "user" || got.Since != "2026-11-01" || got.Until != "2026-11-21" || len(got.Usage) != 1 || got.Usage[0].Key != "by user since 2026-11-01" {
 		t.Errorf("%+v", got)
 	}
-	b.want(b.do("GET", "/api/v1/usage?by=colour", ""), 400)
+	for _, query := range []string{"by=colour", "since=yesterday", "until=1", "since=2026-11-21&until=2026-11-01", "since=1900-01-01"} {
+		b.want(b.do("GET", "/api/v1/usage?"+query, ""), 400)
+	}
 	if got := newBench(t).do("GET", "/api/v1/usage", ""); !strings.Contains(got.Body, `"usage": []`) {
 		t.Error(got.Body)
 	}
@@ -455,6 +457,6 @@ func TestUsage(t *testing.T) {
 
 type rows struct{}
 
-func (rows) Usage(_ context.Context, by string) ([]console.UsageRow, error) {
-	return []console.UsageRow{{Key: "by " + by, Turns: 1}}, nil
+func (rows) Usage(_ context.Context, q console.UsageQuery) ([]console.UsageRow, error) {
+	return []console.UsageRow{{Key: "by " + q.By + " since " + q.Since.Format("2006-01-02"), Answers: 1}}, nil
 }

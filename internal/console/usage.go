@@ -8,43 +8,81 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Usage tells what answers have used so far.
+// Usage tells what answers have used.
 type Usage interface {
-	// Usage sums up by one of "user", "channel", "model" and "day", the most
-	// expensive or newest first.
-	Usage(ctx context.Context, by string) ([]UsageRow, error)
+	Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error)
 }
 
-// UsageRow is the sum for one user, channel, model or day.
+// UsageQuery is what to sum up.
+type UsageQuery struct {
+	By           string    // "user", "channel", "model" or "day"
+	Since, Until time.Time // days in UTC, both included
+}
+
+// UsageRow is the sum for one user, channel, model or day. Its fields are those
+// of usage.Row.
 type UsageRow struct {
 	Key       string  `json:"key"` // user or channel id, "provider/model", or "2026-11-21" in UTC
-	Turns     int     `json:"turns"`
-	TokensIn  int     `json:"tokensIn"`
-	TokensOut int     `json:"tokensOut"`
-	Cost      float64 `json:"cost"`      // USD, by the providers' pricing; 0 where none is known
-	Estimated bool    `json:"estimated"` // some endpoint reported no tokens, so they were estimated
+	Answers   int     `json:"answers"`
+	In        int     `json:"inputTokens"`
+	Out       int     `json:"outputTokens"`
+	Cost      float64 `json:"costUSD"`   // by the providers' pricing; 0 where none is known
+	Estimated int     `json:"estimated"` // answers whose tokens were counted from the text: the endpoint reported none
 }
+
+const (
+	usageDays    = 30  // summed up when the request names no day
+	maxUsageDays = 400 // as long as figures are kept
+)
 
 var usageKinds = []string{"user", "channel", "model", "day"}
 
-// getUsage answers GET /api/v1/usage.
+// getUsage answers GET /api/v1/usage: ?by=, ?since= and ?until= as days.
 func (c *console) getUsage(_ http.ResponseWriter, r *http.Request) (int, any, error) {
-	by := r.URL.Query().Get("by")
-	if by == "" {
-		by = "day"
-	}
-	if !slices.Contains(usageKinds, by) {
-		return 0, nil, malformed(fmt.Sprintf("Usage cannot be summed up by %q; it can by %s.", shorten(by), strings.Join(usageKinds, ", ")))
+	q, problem := usageQuery(r, time.Now().UTC())
+	if problem != nil {
+		return 0, nil, problem
 	}
 	rows := []UsageRow{}
 	if c.Usage != nil {
-		found, err := c.Usage.Usage(r.Context(), by)
+		found, err := c.Usage.Usage(r.Context(), q)
 		if err != nil {
 			return 0, nil, err
 		}
 		rows = append(rows, found...)
 	}
-	return http.StatusOK, map[string]any{"by": by, "usage": rows}, nil
+	return http.StatusOK, map[string]any{
+		"by": q.By, "since": q.Since.Format(time.DateOnly), "until": q.Until.Format(time.DateOnly), "usage": rows,
+	}, nil
+}
+
+func usageQuery(r *http.Request, now time.Time) (UsageQuery, *Problem) {
+	q := UsageQuery{By: r.URL.Query().Get("by"), Until: now.Truncate(24 * time.Hour)}
+	if q.By == "" {
+		q.By = "day"
+	}
+	if !slices.Contains(usageKinds, q.By) {
+		return q, malformed(fmt.Sprintf("Usage cannot be summed up by %q; it can by %s.", shorten(q.By), strings.Join(usageKinds, ", ")))
+	}
+	for name, day := range map[string]*time.Time{"until": &q.Until, "since": &q.Since} {
+		value := r.URL.Query().Get(name)
+		if value == "" {
+			continue
+		}
+		parsed, err := time.Parse(time.DateOnly, value)
+		if err != nil {
+			return q, malformed(fmt.Sprintf("%s must be a day such as 2026-11-21, not %q.", name, shorten(value)))
+		}
+		*day = parsed
+	}
+	if q.Since.IsZero() {
+		q.Since = q.Until.AddDate(0, 0, 1-usageDays)
+	}
+	if q.Until.Before(q.Since) || q.Until.Sub(q.Since) > maxUsageDays*24*time.Hour {
+		return q, malformed(fmt.Sprintf("since must not be after until, nor more than %d days before it.", maxUsageDays))
+	}
+	return q, nil
 }
