@@ -69,7 +69,27 @@ type Request struct {
 	Model    string
 	Messages []Message
 	Params   bots.Params
+
+	// Retry says how hard to try before the first delta.
+	Retry Retry
+	// For names who asks, so that a queue is fair between people; it is never
+	// sent.
+	For string
+	// Queued, when set, is told the place in the queue of a provider with
+	// MaxConcurrent: first after two seconds of waiting, then at every change; 1
+	// is next. It is called by the goroutine that ranges over the stream.
+	Queued func(place int)
 }
+
+// Retry bounds the attempts before the first delta. The zero value is for a
+// provider nothing stands behind: four more attempts, at most 20 s before each.
+type Retry struct {
+	Max  int           // attempts after the first; negative: none; 0: 4
+	Wait time.Duration // the longest wait before one, whatever Retry-After says; 0: 20 s
+}
+
+// BeforeFallback is the Retry while a fallback is left: once, within 2 s.
+func BeforeFallback() Retry { return Retry{Max: 1, Wait: 2 * time.Second} }
 
 // Message is one entry of a request's messages.
 type Message struct {
@@ -130,4 +150,9 @@ type Error struct {
 	Text       string        // the endpoint's own words, cleaned
 	Field      string        // the request field a 400/422 names, if any
 	Err        error
+
+	page     bool     // the endpoint answered a web page
+	codes    []string // the endpoint's own codes
+	raw      string   // the endpoint's text before cleaning, for learning; never shown
+	endpoint string   // whose words these are
 }

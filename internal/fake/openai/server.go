@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"slices"
@@ -95,6 +96,7 @@ type Server struct {
 	open     int
 	most     int
 	canceled int
+	conns    int
 }
 
 // New starts a server with the default options, and stops it when the test
@@ -135,7 +137,11 @@ func Start(o Options) (*Server, error) {
 		profile: profile, listener: l, stop: make(chan struct{}),
 		opts: o, refused: map[string]string{}, changed: make(chan struct{}),
 	}
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), ConnState: func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.record(func() { s.conns++ })
+		}
+	}}
 	go func() { _ = s.http.Serve(l) }()
 	return s, nil
 }
@@ -242,6 +248,13 @@ func (s *Server) Canceled() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.canceled
+}
+
+// Connections is the number of connections clients have opened so far.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
 }
 
 // Wait blocks until what holds, looking again whenever a request came or

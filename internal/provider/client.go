@@ -1,0 +1,474 @@
+// The client: one request from body to last delta.
+
+package provider
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley/internal/telemetry"
+)
+
+// Times that are not a provider's own setting.
+const (
+	// DefaultSilence is how long a server may send nothing. It is long because
+	// a loaded server sends no header before the first token.
+	DefaultSilence = 5 * time.Minute
+	// afterFinish is how long to wait for usage and [DONE] after the finish
+	// reason: the answer is complete without them.
+	afterFinish = 2 * time.Second
+	// draining is how long to wait for the end of a body after [DONE], so that
+	// the connection can be used again.
+	draining = time.Second
+
+	defaultTries = 4
+	defaultWait  = 20 * time.Second
+	firstBackoff = 500 * time.Millisecond
+	maxErrorBody = 64 << 10
+	maxLessons   = 8 // refused fields learned within one request
+)
+
+// Options configure a Client. The zero value is usable: addresses public and
+// private, lessons kept in memory.
+type Options struct {
+	Networks Networks
+	Log      *slog.Logger
+	Metrics  *telemetry.Metrics
+	// Learned gives what is known of an endpoint's refusals, Learn stores it.
+	Learned func(provider, model string) Quirks
+	Learn   func(ctx context.Context, provider, model string, q Quirks)
+}
+
+// Client asks model servers. It is safe for concurrent use.
+type Client struct {
+	o          Options
+	transports transports
+	endpoints  endpoints
+	queues     queues
+	lessons    lessons
+}
+
+// NewClient makes a Client. It opens no connection and starts no goroutine.
+func NewClient(o Options) *Client {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{o: o, transports: transports{networks: o.Networks}}
+	if o.Learned == nil {
+		c.o.Learned = c.lessons.get
+	}
+	if o.Learn == nil {
+		c.o.Learn = c.lessons.put
+	}
+	return c
+}
+
+// Stream asks p for a completion and yields what comes, in order. It can be
+// ranged over once. At most one error comes, as the last yield, and it is an
+// *Error. The body is closed and the server freed however the loop ends. An
+// answer that ends with neither [DONE] nor a finish reason is KindTruncated,
+// which wraps io.ErrUnexpectedEOF. Attempts are repeated before the first delta
+// only, as r.Retry says. Usage, where reported, is the last delta.
+func (c *Client) Stream(ctx context.Context, p Provider, r Request) iter.Seq2[Delta, error] {
+	return func(yield func(Delta, error) bool) {
+		call := &call{c: c, p: p, r: r, clean: newCleaner(p, r), yield: yield}
+		if err := call.run(ctx); err != nil {
+			yield(Delta{}, call.complete(ctx, err))
+		}
+	}
+}
+
+// call is one use of Stream.
+type call struct {
+	c       *Client
+	p       Provider
+	r       Request
+	clean   cleaner
+	yield   func(Delta, error) bool
+	started bool   // a delta was yielded: no further attempt
+	left    bool   // the caller stopped ranging
+	fresh   Quirks // learned in this call, stored once the endpoint agrees
+	sent    map[string]any
+}
+
+// run makes attempts until one ends well or trying again is pointless.
+func (c *call) run(ctx context.Context) error {
+	release, err := c.c.queues.enter(ctx, c.p, c.r)
+	if err != nil {
+		return err
+	}
+	defer release()
+	last := ""
+	for tries, lessons := 0, 0; ; {
+		endpoint := c.c.endpoints.pick(c.p, last)
+		err := c.attempt(ctx, endpoint)
+		if err == nil || c.left {
+			return nil
+		}
+		last = endpoint
+		e := c.complete(ctx, err)
+		c.failed(ctx, e)
+		if c.started || ctx.Err() != nil {
+			return e
+		}
+		if q := c.lesson(e); !q.IsZero() && lessons < maxLessons {
+			lessons++
+			c.fresh = c.fresh.With(q)
+			continue
+		}
+		wait, again := c.backoff(e, tries)
+		if !again {
+			return e
+		}
+		tries++
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (c *call) failed(ctx context.Context, e *Error) {
+	if e.Kind == KindCanceled {
+		return
+	}
+	c.c.o.Metrics.ProviderError(c.p.ID, string(e.Kind))
+	c.c.o.Log.LogAttrs(ctx, slog.LevelWarn, "model request failed",
+		slog.String("provider", c.p.ID), slog.String("model", c.r.Model), slog.String("kind", string(e.Kind)), slog.Int("status", e.Status), slog.String("text", e.Text))
+}
+
+// lesson is what a refusal teaches; it is zero when trying again would send
+// the same body.
+func (c *call) lesson(e *Error) Quirks {
+	q := learn(e, c.sent, func(name string) bool { _, own := c.p.AddParams[name]; return own })
+	if q.IsZero() {
+		return q
+	}
+	_, before, err := buildBody(c.p, c.r, c.quirks())
+	if err != nil {
+		return Quirks{}
+	}
+	_, after, err := buildBody(c.p, c.r, c.quirks().With(q))
+	if err != nil || sameFields(before, after) {
+		return Quirks{}
+	}
+	return q
+}
+
+func sameFields(a, b map[string]any) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		w, ok := b[k]
+		if !ok || fmt.Sprint(v) != fmt.Sprint(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// backoff is the wait before the next attempt, and whether there is one.
+func (c *call) backoff(e *Error, tries int) (time.Duration, bool) {
+	most, limit := c.r.Retry.Max, c.r.Retry.Wait
+	if most == 0 {
+		most = defaultTries
+	}
+	if limit == 0 {
+		limit = defaultWait
+	}
+	if tries >= most || !e.again() || e.RetryAfter > limit {
+		return 0, false
+	}
+	wait := firstBackoff << min(tries, 10)
+	wait = wait/2 + rand.N(wait/2+1) // jitter: many wait for the same server
+	return min(max(wait, e.RetryAfter), limit), true
+}
+
+// pause waits for d, or returns false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *call) quirks() Quirks {
+	return Recognize(c.p).Quirks.With(c.c.o.Learned(c.p.ID, c.r.Model)).With(c.fresh)
+}
+
+// errSilence is the cause of a request given up because nothing came.
+var errSilence = errors.New("the server sent nothing")
+
+// attempt sends the request once and yields what comes.
+func (c *call) attempt(parent context.Context, endpoint string) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer func() {
+		if cancel != nil {
+			cancel(nil)
+		}
+	}()
+	ticket, err := c.c.endpoints.enter(endpoint)
+	if err != nil {
+		return err
+	}
+	defer ticket.leave()
+	req, err := c.request(ctx, endpoint)
+	if err != nil {
+		return err
+	}
+	client, err := c.c.transports.client(c.p)
+	if err != nil {
+		return err
+	}
+	watch := watchSilence(c.p, cancel)
+	defer watch.stop()
+	resp, err := client.Do(req)
+	if err != nil {
+		err = connectError(ctx, err)
+		ticket.outcome(err)
+		return err
+	}
+	watch.heard()
+	body := &watched{ReadCloser: resp.Body, watch: watch}
+	defer func() {
+		if body != nil {
+			_ = body.Close()
+		}
+	}()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		err := c.refusal(resp, body)
+		ticket.outcome(err)
+		return err
+	}
+	ticket.outcome(nil)
+	d := newDecoder(body, resp.Header.Get("Content-Type"))
+	err = c.deltas(ctx, d, watch)
+	if err == nil && !c.left && d.lines.err == nil {
+		watch.stop()
+		go drain(resp.Body, cancel)
+		body, cancel = nil, nil
+	}
+	return err
+}
+
+// drain reads what is left after a complete answer, so that the connection can
+// be used again.
+func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
+	t := time.AfterFunc(draining, func() { cancel(nil) })
+	defer t.Stop()
+	defer cancel(nil)
+	defer body.Close()
+	_, _ = io.CopyN(io.Discard, body, maxErrorBody)
+}
+
+// deltas yields what the decoder finds until the answer ends.
+func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
+	for {
+		delta, err := d.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			if context.Cause(ctx) == errSilence && d.finished() {
+				break
+			}
+			return becauseOf(ctx, err)
+		}
+		if d.finished() {
+			watch.limit(afterFinish)
+		}
+		c.accepted(ctx)
+		c.started = true
+		if !c.yield(delta, nil) {
+			c.left = true
+			return nil
+		}
+	}
+	c.accepted(ctx)
+	return nil
+}
+
+// accepted stores what was learned: the endpoint took the changed request.
+func (c *call) accepted(ctx context.Context) {
+	if c.fresh.IsZero() {
+		return
+	}
+	c.c.o.Learn(ctx, c.p.ID, c.r.Model, c.c.o.Learned(c.p.ID, c.r.Model).With(c.fresh))
+	c.fresh = Quirks{}
+}
+
+// request builds the HTTP request.
+func (c *call) request(ctx context.Context, endpoint string) (*http.Request, error) {
+	body, fields, err := buildBody(c.p, c.r, c.quirks())
+	if err != nil {
+		return nil, &Error{Kind: KindBadRequest, Err: fmt.Errorf("build body: %w", err)}
+	}
+	c.sent = fields
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
+	if err != nil {
+		return nil, &Error{Kind: KindConnect, Err: errors.New("the endpoint is no valid URL")}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "text/event-stream, application/json")
+	setHeaders(req, c.p)
+	return req, nil
+}
+
+// setHeaders adds the key and the record's own headers.
+func setHeaders(req *http.Request, p Provider) {
+	req.Header.Set("User-Agent", "parley")
+	if !p.APIKey.IsZero() {
+		if name := Recognize(p).KeyHeader; name != "" {
+			req.Header.Set(name, p.APIKey.Reveal())
+		} else {
+			req.Header.Set("Authorization", "Bearer "+p.APIKey.Reveal())
+		}
+	}
+	for name, value := range p.ExtraHeaders {
+		req.Header.Set(name, value.Reveal())
+	}
+}
+
+// refusal reads an answer that is no success.
+func (c *call) refusal(resp *http.Response, body io.Reader) error {
+	return errorFromResponse(resp, body)
+}
+
+func errorFromResponse(resp *http.Response, body io.Reader) error {
+	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	e := errorFromBody(resp.StatusCode, raw)
+	e.RetryAfter = retryAfter(resp.Header, time.Now())
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		e.Text = "it redirects"
+		if to, err := resp.Location(); err == nil {
+			e.Text = "it redirects to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+		}
+	}
+	return e
+}
+
+// retryAfter reads Retry-After in seconds or as a date, and the milliseconds
+// some services add.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e9 {
+		return time.Duration(ms * float64(time.Millisecond))
+	}
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		if s > 0 && s < 1e7 {
+			return time.Duration(s * float64(time.Second))
+		}
+		return 0
+	}
+	if at, err := http.ParseTime(v); err == nil && at.After(now) {
+		return at.Sub(now)
+	}
+	return 0
+}
+
+// connectError names what kept a request from being answered.
+func connectError(ctx context.Context, err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // its text would hold the URL
+	}
+	if ctx.Err() != nil {
+		return becauseOf(ctx, err)
+	}
+	if blocked, ok := errors.AsType[*BlockedError](err); ok {
+		return &Error{Kind: KindBlocked, Err: blocked}
+	}
+	switch {
+	case isTLS(err) || strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return &Error{Kind: KindTLS, Err: err}
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return &Error{Kind: KindProtocol, Err: errors.New("the server does not speak HTTP")}
+	}
+	return &Error{Kind: KindConnect, Err: err}
+}
+
+// becauseOf replaces an error that only says that ctx ended by the reason why.
+func becauseOf(ctx context.Context, err error) error {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return err
+	case cause == errSilence:
+		return &Error{Kind: KindSilence, Err: errSilence}
+	default:
+		return &Error{Kind: KindCanceled, Err: cause}
+	}
+}
+
+// complete makes err an *Error that names provider and model and whose text is
+// clean.
+func (c *call) complete(ctx context.Context, err error) *Error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = &Error{Kind: KindUnknown, Err: err}
+		if ctx.Err() != nil {
+			e.Kind = KindCanceled
+		}
+	}
+	if e.Provider == "" {
+		e.Provider, e.Model = c.p.ID, c.r.Model
+		if e.raw == "" {
+			e.raw = e.Text
+		}
+		e.Text = c.clean.text(e.Text)
+		e.endpoint = c.p.Endpoint
+	}
+	return e
+}
+
+// silence ends a request when nothing is heard for a while.
+type silence struct {
+	timer *time.Timer
+	after time.Duration
+}
+
+func watchSilence(p Provider, cancel context.CancelCauseFunc) *silence {
+	after := DefaultSilence
+	if p.SilenceTimeout > 0 {
+		after = time.Duration(p.SilenceTimeout) * time.Second
+	}
+	return &silence{timer: time.AfterFunc(after, func() { cancel(errSilence) }), after: after}
+}
+
+func (s *silence) heard() { s.timer.Reset(s.after) }
+
+func (s *silence) limit(d time.Duration) {
+	if d < s.after {
+		s.after = d
+		s.heard()
+	}
+}
+
+func (s *silence) stop() { s.timer.Stop() }
+
+// watched tells the silence watch of every byte.
+type watched struct {
+	io.ReadCloser
+	watch *silence
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if n > 0 {
+		w.watch.heard()
+	}
+	return n, err
+}
