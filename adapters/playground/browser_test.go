@@ -161,14 +161,10 @@ func TestMentionIsAnsweredWhileOneWatches(t *testing.T) {
 		keys("what happens to a message?"), keys(kb.Enter),
 		b.wait(`document.querySelector('.thread .growing .body') !== null`))
 	seen := map[string]bool{}
-	for range 200 {
-		text := b.text(".thread .by-bot .body")
-		seen[text] = true
-		if len(seen) == 6 {
+	for b.eval(`document.querySelector('.thread .growing')`) {
+		seen[b.text(".thread .by-bot .body")] = true
+		if len(seen) == 15 {
 			b.shot("growing")
-		}
-		if len(seen) >= 8 {
-			break
 		}
 	}
 	if len(seen) < 4 {
@@ -187,6 +183,7 @@ func TestMentionIsAnsweredWhileOneWatches(t *testing.T) {
 	b.shot("dark")
 	b.do(chromedp.EmulateViewport(390, 800))
 	b.shot("mobile-dark")
-	b.do(theme("light"), chromedp.Click[chromedp.CSS](".thread .close"), b.wait(`document.querySelector('.thread').hidden`))
+	b.do(theme("light"), chromedp.Click[chromedp.CSS](".thread .close", chromedp.NodeVisible))
+	b.do(b.wait(`document.querySelector('.thread').hidden`))
 	b.shot("mobile")
 }

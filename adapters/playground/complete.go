@@ -38,6 +38,7 @@ var commands = []commandInfo{
 	}},
 	{name: "reset", about: "Forget this conversation"},
 	{name: "stop", about: "End the answer being written"},
+	{name: "usage", about: "What your questions used"},
 	{name: "help", about: "What one can do here"},
 }
 

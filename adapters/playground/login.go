@@ -107,10 +107,17 @@ type loginPage struct {
 	Next    string
 }
 
+// LoggedIn reports whether r carries a session of the login page; never where
+// no login is asked for.
+func (a *Adapter) LoggedIn(r *http.Request) bool {
+	c, err := r.Cookie(sessionCookie)
+	return err == nil && a.session != nil && a.session.valid(c.Value)
+}
+
 // loggedIn lets through who has a session and sends others to the login page.
 func (s *server) loggedIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, err := r.Cookie(sessionCookie); err == nil && s.a.session.valid(c.Value) {
+		if s.a.LoggedIn(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

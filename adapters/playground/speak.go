@@ -195,10 +195,6 @@ func (s *server) act(w http.ResponseWriter, r *http.Request) {
 
 // run asks the desk and shows what it says.
 func (s *server) run(w http.ResponseWriter, r *http.Request, at spot, name, args, nonce string) {
-	if !slices.ContainsFunc(commands, func(c commandInfo) bool { return c.name == name }) {
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "There is no command `/"+name+"`. `/help` lists what there is.")}})
-		return
-	}
 	reply, err := s.desk.Do(r.Context(), chat.Command{
 		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
 	})

@@ -150,7 +150,11 @@ func newStage(t testing.TB, change ...func(*Options)) *stage {
 	}}
 	o := Options{
 		Bots: testBots(), Board: s.board, Guard: func(h http.Handler) http.Handler { return h }, Version: "test",
-		Providers: func(context.Context) ([]Provider, error) { s.mu.Lock(); defer s.mu.Unlock(); return slices.Clone(s.list), nil },
+		Providers: func(context.Context) ([]Provider, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return slices.Clone(s.list), nil
+		},
 		Discovered: func(context.Context) []Server {
 			s.mu.Lock()
 			defer s.mu.Unlock()

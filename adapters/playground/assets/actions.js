@@ -40,11 +40,11 @@ export function start() {
     }
   });
   addEventListener('popstate', () => {
-    const { path } = document.body.dataset;
-    if (!path) return;
-    if (location.pathname.startsWith(`${path}/t/`)) openThread(location.pathname, false);
-    else if (location.pathname === path || (location.pathname === '/' && path === '/playground/c/general')) closeThread(false);
-    else location.reload();
+    const { path, thread } = document.body.dataset;
+    const wanted = location.pathname.split('/t/')[1] || '';
+    if (!path || wanted === thread) return; // a jump within the page
+    if (wanted) openThread(location.pathname, false);
+    else closeThread(false);
   });
   const dialog = $('[data-dialog]');
   if (dialog?.hasAttribute('open')) {

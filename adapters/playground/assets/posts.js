@@ -78,6 +78,7 @@ export function showNote(html, list, instead) {
   if (!note || !list) return;
   localTimes(note);
   if (instead?.isConnected) instead.replaceWith(note);
+  else if (list.matches('[data-notes]')) list.replaceChildren(note);
   else keepEnd(null, () => list.append(note));
   note.scrollIntoView({ block: 'nearest' });
 }
