@@ -1,0 +1,193 @@
+// Package arch holds the rules of who may import whom, in one table that a test
+// compares with what stands. A new package or library gets its line here first.
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// module is this module's path.
+const module = "parley"
+
+// Package is what the go command knows of one package's imports.
+type Package struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+// everyone may import these: they hold words, not work.
+var everyone = []string{"internal/secret"}
+
+// rooms says which of our packages each package may import beside those for
+// everyone. Imports run downwards only: what stands on the right of a line never
+// has that line's package on its own right.
+var rooms = map[string][]string{
+	// Words and rules: the standard library, and a YAML reader for bots.
+	"internal/chat":   {},
+	"internal/secret": {},
+	"bots":            {},
+
+	// Tools that know nothing of the rest.
+	"internal/telemetry":       {},
+	"internal/config":          {},
+	"internal/store":           {},
+	"internal/board":           {},
+	"internal/stream/markdown": {},
+	"internal/demo":            {"internal/chat"},
+
+	// The rooms of the work.
+	"internal/provider":          {"bots", "internal/chat", "internal/telemetry"},
+	"internal/registry":          {"bots", "internal/chat", "internal/provider", "internal/telemetry"},
+	"internal/registry/importer": {"internal/provider"},
+	"internal/inbox":             {"internal/chat", "internal/telemetry"},
+	"internal/conversation":      {"internal/chat", "internal/inbox", "internal/provider", "internal/telemetry"},
+	"internal/usage":             {"internal/chat", "internal/inbox", "internal/provider"},
+	"internal/stream":            {"internal/chat", "internal/stream/markdown", "internal/telemetry"},
+	"internal/console":           {"bots", "internal/chat", "internal/provider", "internal/registry", "internal/registry/importer", "internal/telemetry", "internal/usage"},
+	"internal/relay": {
+		"bots", "internal/chat", "internal/conversation", "internal/inbox", "internal/provider",
+		"internal/registry", "internal/stream", "internal/telemetry", "internal/usage",
+	},
+
+	// The platforms: neutral words, never each other, the relay or Redis.
+	"adapters/slack":      {"bots", "internal/chat", "internal/stream/markdown", "internal/telemetry"},
+	"adapters/discord":    {"bots", "internal/chat", "internal/stream/markdown", "internal/telemetry"},
+	"adapters/playground": {"bots", "internal/chat", "internal/stream/markdown", "internal/telemetry"},
+
+	// Test servers, on the wire and so without our words.
+	"internal/fake/slack":      {},
+	"internal/fake/discord":    {},
+	"internal/fake/openai":     {},
+	"internal/store/storetest": {"internal/store"},
+
+	// Rules and measurements.
+	"internal/stream/simulate": {"internal/chat", "internal/stream", "internal/stream/markdown"},
+	"internal/arch":            {},
+	"internal/bench":           {anything},
+	"deploy":                   {},
+
+	// The only place where things are wired.
+	"cmd/parley": {anything},
+}
+
+// anything stands for every package that is not for tests only.
+const anything = "*"
+
+// forTests may be imported by tests, by each other and by the benchmarks.
+var forTests = []string{"internal/fake/", "internal/store/storetest"}
+
+// libraries says who may import which module that is not ours; a path ending in
+// a slash stands for all below it. A library that only tests use has its
+// importers after "test:".
+var libraries = map[string][]string{
+	"github.com/slack-go/slack":           {"adapters/slack", "internal/fake/slack"},
+	"github.com/bwmarrin/discordgo":       {"adapters/discord", "internal/fake/discord"},
+	"github.com/gorilla/websocket":        {"adapters/discord", "internal/fake/slack", "internal/fake/discord"},
+	"github.com/redis/go-redis/v9":        {"internal/store", "internal/store/storetest", "internal/inbox", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "internal/bench", "test:internal/", "test:cmd/"},
+	"github.com/alicebob/miniredis/v2":    {"internal/store", "internal/store/storetest", "test:internal/", "test:cmd/"},
+	"github.com/caarlos0/env/v11":         {"internal/config"},
+	"github.com/joho/godotenv":            {"internal/config"},
+	"go.yaml.in/yaml/v3":                  {"bots", "internal/provider", "internal/registry/importer", "test:deploy"},
+	"github.com/prometheus/client_golang": {"internal/telemetry", "test:internal/", "test:adapters/", "test:cmd/"},
+	"go.opentelemetry.io/otel":            {"internal/telemetry", "internal/relay", "internal/provider", "internal/inbox", "internal/stream", "cmd/parley"},
+	"github.com/yuin/goldmark":            {"adapters/playground"},
+	"github.com/sony/gobreaker/v2":        {"internal/provider"},
+	"github.com/rivo/uniseg":              {"internal/stream", "internal/stream/markdown", "adapters/"},
+	"github.com/mattn/go-runewidth":       {"internal/stream", "internal/stream/markdown", "adapters/", "cmd/"},
+	"golang.org/x/sync":                   {"internal/", "adapters/", "cmd/"},
+	"github.com/chromedp/chromedp":        {"test:adapters/playground", "test:internal/console", "test:cmd/"},
+	"github.com/chromedp/cdproto":         {"test:adapters/playground", "test:internal/console", "test:cmd/"},
+	"github.com/prometheus/client_model":  {"test:internal/"},
+}
+
+// Check returns one line for every import that breaks a rule, and for every
+// package and library without one.
+func Check(packages []Package) []string {
+	var broken []string
+	for _, p := range packages {
+		name := own(p.ImportPath)
+		allowed, known := rooms[name]
+		if !known {
+			broken = append(broken, fmt.Sprintf("%s is new: write its rule here, in internal/arch/arch.go (rooms)", p.ImportPath))
+			continue
+		}
+		for _, i := range p.Imports {
+			broken = append(broken, checkImport(name, i, allowed)...)
+		}
+		for _, i := range slices.Concat(p.TestImports, p.XTestImports) {
+			broken = append(broken, checkTestImport(name, i)...)
+		}
+	}
+	slices.Sort(broken)
+	return slices.Compact(broken)
+}
+
+func checkImport(name, path string, allowed []string) []string {
+	if !foreign(path) {
+		return nil
+	}
+	if !ours(path) {
+		return checkLibrary(name, path, false)
+	}
+	target := own(path)
+	if testOnly(target) {
+		if testOnly(name) || name == "internal/bench" {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s imports %s, which is for tests", name, target)}
+	}
+	if slices.Contains(allowed, target) || slices.Contains(everyone, target) || slices.Contains(allowed, anything) {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s may not import %s: imports run downwards only", name, target)}
+}
+
+// checkTestImport lets a test reach for any of our packages, except that a
+// platform does not know another and words know nobody.
+func checkTestImport(name, path string) []string {
+	if !foreign(path) {
+		return nil
+	}
+	if !ours(path) {
+		return checkLibrary(name, path, true)
+	}
+	target := own(path)
+	if strings.HasPrefix(name, "adapters/") && strings.HasPrefix(target, "adapters/") && name != target {
+		return []string{fmt.Sprintf("a test of %s imports %s: platforms do not know each other", name, target)}
+	}
+	return nil
+}
+
+func checkLibrary(name, path string, test bool) []string {
+	for library, importers := range libraries {
+		if path != library && !strings.HasPrefix(path, library+"/") {
+			continue
+		}
+		for _, i := range importers {
+			i, forTest := strings.CutPrefix(i, "test:")
+			if (!forTest || test) && (i == name || (strings.HasSuffix(i, "/") && strings.HasPrefix(name, i))) {
+				return nil
+			}
+		}
+		return []string{fmt.Sprintf("%s may not import %s", name, path)}
+	}
+	return []string{fmt.Sprintf("%s imports %s, a new library: write its rule here, in internal/arch/arch.go (libraries)", name, path)}
+}
+
+func own(path string) string { return strings.TrimPrefix(path, module+"/") }
+
+func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+// foreign reports whether path is not of the standard library.
+func foreign(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return ours(path) || strings.Contains(first, ".")
+}
+
+func testOnly(name string) bool {
+	return slices.ContainsFunc(forTests, func(p string) bool { return strings.HasPrefix(name, p) })
+}

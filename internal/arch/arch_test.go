@@ -1,0 +1,99 @@
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// list asks the go command about every package of the module.
+func list(t *testing.T) []Package {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []Package
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p Package
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestImportsRunDownwardsOnly(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 10 {
+		t.Fatalf("the go command lists only %d packages", len(packages))
+	}
+	for _, line := range Check(packages) {
+		t.Error(line)
+	}
+}
+
+// The lines of the table themselves must not form a circle: two rooms that may
+// import each other have no up and down.
+func TestTheTableHasNoCircle(t *testing.T) {
+	var visit func(name string, above []string)
+	visit = func(name string, above []string) {
+		if slices.Contains(above, name) {
+			t.Fatalf("circle: %s", strings.Join(append(above, name), " → "))
+		}
+		for _, below := range rooms[name] {
+			if below == anything {
+				continue
+			}
+			if _, ok := rooms[below]; !ok {
+				t.Errorf("%s may import %s, which has no line", name, below)
+			}
+			visit(below, append(slices.Clone(above), name))
+		}
+	}
+	for name := range rooms {
+		visit(name, nil)
+	}
+}
+
+func TestWhatBreaksARuleIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		p    Package
+		want string // empty: allowed
+	}{
+		"upwards":                       {Package{ImportPath: "parley/internal/chat", Imports: []string{"parley/internal/relay"}}, "internal/chat may not import internal/relay"},
+		"adapter to adapter":            {Package{ImportPath: "parley/adapters/slack", Imports: []string{"parley/adapters/discord"}}, "may not import adapters/discord"},
+		"adapter to adapter in a test":  {Package{ImportPath: "parley/adapters/slack", XTestImports: []string{"parley/adapters/discord"}}, "platforms do not know each other"},
+		"adapter to relay":              {Package{ImportPath: "parley/adapters/slack", Imports: []string{"parley/internal/relay"}}, "may not import internal/relay"},
+		"adapter to Redis":              {Package{ImportPath: "parley/adapters/slack", Imports: []string{"github.com/redis/go-redis/v9"}}, "adapters/slack may not import github.com/redis/go-redis/v9"},
+		"SDK elsewhere":                 {Package{ImportPath: "parley/internal/relay", Imports: []string{"github.com/slack-go/slack/socketmode"}}, "internal/relay may not import github.com/slack-go/slack/socketmode"},
+		"SDK elsewhere in a test":       {Package{ImportPath: "parley/internal/relay", TestImports: []string{"github.com/bwmarrin/discordgo"}}, "may not import github.com/bwmarrin/discordgo"},
+		"environment elsewhere":         {Package{ImportPath: "parley/internal/store", Imports: []string{"github.com/caarlos0/env/v11"}}, "may not import github.com/caarlos0/env/v11"},
+		"fake in the server":            {Package{ImportPath: "parley/cmd/parley", Imports: []string{"parley/internal/fake/slack"}}, "internal/fake/slack, which is for tests"},
+		"browser outside tests":         {Package{ImportPath: "parley/adapters/playground", Imports: []string{"github.com/chromedp/chromedp"}}, "may not import github.com/chromedp/chromedp"},
+		"unknown package":               {Package{ImportPath: "parley/internal/util"}, "parley/internal/util is new: write its rule here"},
+		"unknown library":               {Package{ImportPath: "parley/internal/relay", Imports: []string{"example.com/new/thing"}}, "a new library: write its rule here"},
+		"fake in a test":                {Package{ImportPath: "parley/cmd/parley", XTestImports: []string{"parley/internal/fake/slack"}}, ""},
+		"SDK in its place":              {Package{ImportPath: "parley/adapters/slack", Imports: []string{"github.com/slack-go/slack/socketmode", "net/http"}}, ""},
+		"secret for everyone":           {Package{ImportPath: "parley/adapters/slack", Imports: []string{"parley/internal/secret"}}, ""},
+		"browser in a test of the page": {Package{ImportPath: "parley/adapters/playground", TestImports: []string{"github.com/chromedp/chromedp"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(Check([]Package{c.p}), "\n")
+			if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
