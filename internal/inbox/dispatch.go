@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/internal/chat"
+	"parley/internal/secret"
 )
 
 const (
@@ -125,6 +126,11 @@ func (n *tenure) take(entry redis.XMessage) {
 	plain, _, err := n.in.o.Ring.Open([]byte(field("m")), n.in.eventPlace(n.scope, it.turn))
 	if err == nil {
 		err = json.Unmarshal(plain, &it.message)
+	}
+	if errors.Is(err, secret.ErrUnknownKey) {
+		// Another replica may hold that key: the entry stays for it.
+		n.log.Error("a stored message was sealed with a key this process lacks; it waits for one that has it. Give every replica the same MASTER_KEYS, and a new key to all before it becomes the first", "ref", it.ref, "entry", entry.ID, "error", err)
+		return
 	}
 	if err != nil {
 		n.bury(it, entry, err)

@@ -16,8 +16,9 @@
 //	stops         set of turns a person has stopped
 //	dead          list of entries nobody can read, newest first, at most 1,000
 //
-// Beside them "<prefix>:{inbox}:scopes" is the set of all scopes, and the
-// channel "<prefix>:inbox" carries "wake <scope>", "free <scope>" and
+// Beside them "<prefix>:{inbox}:scopes" is the set of all scopes,
+// "<prefix>:{inbox}:ring" a sealed mark that tells whether MASTER_KEYS fit, and
+// the channel "<prefix>:inbox" carries "wake <scope>", "free <scope>" and
 // "stop <scope> <turn>". Publishing only saves time: whatever it says is also
 // found by polling.
 //
@@ -156,6 +157,48 @@ func (i *Inbox) announceScope(ctx context.Context, scope string) error {
 	i.mu.Lock()
 	i.known[scope] = time.Now()
 	i.mu.Unlock()
+	return nil
+}
+
+// CheckRing makes sure that this process can read what others have sealed in
+// the same store: with other MASTER_KEYS it would set their messages aside as
+// unreadable. The first process leaves a sealed mark to try. An error of the
+// store itself is repeated until ctx ends; any other error is for the operator.
+func (i *Inbox) CheckRing(ctx context.Context) error {
+	key := i.o.Prefix + ":{inbox}:ring"
+	for {
+		err := i.checkRing(ctx, key)
+		if err == nil || errors.Is(err, secret.ErrSealed) {
+			return err
+		}
+		i.o.Log.WarnContext(ctx, "the store does not answer; trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (i *Inbox) checkRing(ctx context.Context, key string) error {
+	mark, err := i.o.Client.Get(ctx, key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		fresh, setErr := i.o.Client.SetNX(ctx, key, i.o.Ring.Seal([]byte("parley"), key), 0).Result()
+		if setErr != nil || fresh {
+			return setErr
+		}
+		mark, err = i.o.Client.Get(ctx, key).Bytes()
+	}
+	if err != nil {
+		return err
+	}
+	_, stale, err := i.o.Ring.Open(mark, key)
+	if err != nil {
+		return fmt.Errorf("MASTER_KEYS: this process cannot read what is stored under the prefix %q: %w; give every replica the same keys, and keep a replaced one behind the new one", i.o.Prefix, err)
+	}
+	if stale {
+		return i.o.Client.Set(ctx, key, i.o.Ring.Seal([]byte("parley"), key), 0).Err()
+	}
 	return nil
 }
 

@@ -47,8 +47,9 @@ type runner struct {
 	stop    chan struct{} // closed when no more is to be taken
 	wait    sync.WaitGroup
 
-	mu   sync.Mutex
+	mu   sync.Mutex           // of next
 	next map[string]time.Time // scopes not owned here, and when to try again
+	down bool                 // the store did not answer the last time; discover's goroutine only
 	look chan struct{}        // capacity 1: a scope's time has come
 }
 
@@ -78,6 +79,12 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 		i.mu.Unlock()
 	}()
 
+	if err := i.CheckRing(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 	listener := i.o.Client.Subscribe(ctx, i.channel())
 	defer listener.Close()
 	r.wait.Go(func() { r.listen(ctx, listener) })
@@ -155,9 +162,7 @@ func (r *runner) discover(ctx context.Context) {
 		}
 		if time.Since(listed) >= scopesEvery {
 			scopes, err := r.in.o.Client.SMembers(ctx, r.in.scopesKey()).Result()
-			if err != nil && ctx.Err() == nil {
-				r.in.o.Log.Warn("the list of scopes could not be read", "error", err)
-			}
+			r.report(ctx, err)
 			for _, s := range scopes {
 				r.note(s)
 			}
@@ -166,6 +171,21 @@ func (r *runner) discover(ctx context.Context) {
 		r.claim(ctx)
 		timer.Reset(r.pause())
 	}
+}
+
+// report logs when the store stops answering and when it answers again, not
+// every attempt in between.
+func (r *runner) report(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	switch {
+	case err != nil && !r.down:
+		r.in.o.Log.Error("the store does not answer; scopes are taken once it does", "error", err)
+	case err == nil && r.down:
+		r.in.o.Log.Info("the store answers again")
+	}
+	r.down = err != nil
 }
 
 // note adds a scope unless it is known.
@@ -215,9 +235,7 @@ func (r *runner) claim(ctx context.Context) {
 		}
 		return nil
 	})
-	if err != nil && ctx.Err() == nil {
-		r.in.o.Log.Warn("leases could not be read", "error", err)
-	}
+	r.report(ctx, err)
 	for scope, lease := range leases {
 		left, err := lease.Result()
 		switch {
@@ -240,10 +258,8 @@ func (r *runner) again(scope string, in time.Duration) {
 // own tries to acquire scope and serves it until it is lost.
 func (r *runner) own(ctx context.Context, scope string) {
 	t, err := r.acquire(ctx, scope)
+	r.report(ctx, err)
 	if err != nil {
-		if ctx.Err() == nil {
-			r.in.o.Log.Warn("a scope could not be taken", "scope", scope, "error", err)
-		}
 		r.again(scope, retryOwned)
 		return
 	}

@@ -263,16 +263,15 @@ func (n *tenure) drain(grace time.Duration) {
 	case <-time.After(handlerPatience):
 		n.log.Error("a handler does not end although its context has", "turns", n.runningRefs())
 	}
-	if n.alive.Err() == nil {
-		n.release()
-	}
+	n.release()
 	n.lose()
 	n.expiry.Stop()
 }
 
-// release gives the lease up, so that another process need not wait for it.
+// release gives the lease up, so that nobody need wait for its end. A lease
+// that another process holds by now is left alone.
 func (n *tenure) release() {
-	ctx, cancel := context.WithTimeout(n.alive, n.in.o.Lease)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.alive), n.in.o.Lease)
 	defer cancel()
 	_, err := n.in.scripts.release.Run(ctx, n.in.o.Client,
 		[]string{n.key("owner", "lease"), n.key("owner")}, n.token, n.in.channel(), n.scope).Int64()

@@ -19,6 +19,10 @@ import (
 // ring, it was altered, or it was moved from where it was stored.
 var ErrSealed = errors.New("sealed value cannot be opened with the keys in MASTER_KEYS")
 
+// ErrUnknownKey is the ErrSealed of a value whose key is not in the ring: another
+// process may hold it.
+var ErrUnknownKey = fmt.Errorf("%w: it was sealed with a key that is not among them", ErrSealed)
+
 // Ring is a list of named keys: the first seals, all open.
 type Ring struct {
 	names []string
@@ -86,7 +90,7 @@ func (r *Ring) Open(sealed []byte, where string) (plain []byte, stale bool, err 
 	name, body := string(sealed[1:1+sealed[0]]), sealed[1+sealed[0]:]
 	aead, ok := r.aeads[name]
 	if !ok {
-		return nil, false, fmt.Errorf("%w: it was sealed with key %q", ErrSealed, name)
+		return nil, false, fmt.Errorf("%w: %q", ErrUnknownKey, name)
 	}
 	plain, err = aead.Open(nil, nil, body, []byte(where))
 	if err != nil {

@@ -55,6 +55,7 @@ type embedded struct {
 	noting struct {
 		sync.Mutex
 		on      bool
+		wrote   bool // something, kept or not
 		records []byte
 	}
 
@@ -108,7 +109,8 @@ func (e *embedded) start(ctx context.Context) error {
 		// A command is executed once, and its end is always awaited: the
 		// journal must know what happened.
 		MaxRetries: -1, ReadTimeout: -1, WriteTimeout: -1,
-		PoolSize:                 64,
+		// Loopback needs no large buffers; every connection has two.
+		PoolSize: 64, ReadBufferSize: 8 << 10, WriteBufferSize: 8 << 10, PipelinePoolSize: -1,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
@@ -168,6 +170,7 @@ func (e *embedded) note(c *server.Peer, name string, args ...string) bool {
 		c.WriteError("ERR this connection may not write: it goes around the journal")
 		return true
 	}
+	e.noting.wrote = true
 	if !allTransient(where, args) {
 		e.noting.records = appendCommand(e.noting.records, append([]string{name}, args...))
 	}
@@ -207,14 +210,14 @@ func streamID(args []string) string {
 func (e *embedded) startNoting() {
 	e.noting.Lock()
 	defer e.noting.Unlock()
-	e.noting.on, e.noting.records = true, nil
+	e.noting.on, e.noting.wrote, e.noting.records = true, false, nil
 }
 
-func (e *embedded) stopNoting() []byte {
+func (e *embedded) stopNoting() (records []byte, wrote bool) {
 	e.noting.Lock()
 	defer e.noting.Unlock()
 	e.noting.on = false
-	return e.noting.records
+	return e.noting.records, e.noting.wrote
 }
 
 // write runs one writing operation and returns once its effects are on the
@@ -247,9 +250,14 @@ func (e *embedded) execute(ctx context.Context, run func() error) (b *batch, err
 	}
 	e.startNoting()
 	err = run()
-	records := e.stopNoting()
-	if len(records) == 0 || aborted(err) {
+	records, wrote := e.stopNoting()
+	switch {
+	case aborted(err) || wrote && len(records) == 0:
 		return nil, err, nil
+	case !wrote:
+		// A script that found its work done: what it found may still be on its
+		// way to the disk.
+		return e.journal.pending(), err, nil
 	}
 	if e.unsaid {
 		records = append(appendClock(nil, e.clock), records...)

@@ -26,7 +26,7 @@ type journal struct {
 	file    *os.File
 	salt    []byte
 	open    *batch // being filled; nil when nothing waits
-	writing bool
+	writing *batch // on its way to the disk
 	closed  bool
 	failed  error // the first write that went wrong; nothing is taken after it
 	size    int64
@@ -93,7 +93,7 @@ func (j *journal) commit() {
 			j.mu.Unlock()
 			return
 		}
-		j.open = nil
+		j.open, j.writing = nil, b
 		err := j.failed
 		j.mu.Unlock()
 
@@ -109,10 +109,21 @@ func (j *journal) commit() {
 			j.failed = err
 		}
 		j.size += int64(len(b.buf))
+		j.writing = nil
 		j.mu.Unlock()
 		b.err = err
 		close(b.done)
 	}
+}
+
+// pending is the batch that everything appended so far is waiting for, if any.
+func (j *journal) pending() *batch {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.open != nil {
+		return j.open
+	}
+	return j.writing
 }
 
 // err is what stopped the journal, if anything did.

@@ -33,10 +33,10 @@ func (e *embedded) load() error {
 	if err != nil {
 		return err
 	}
-	first, last := 0, 0
+	first, last := 1, 0 // the first generation has no snapshot
 	if len(snapshots) > 0 {
 		first = snapshots[len(snapshots)-1]
-		last = first
+		last = first - 1
 		if err := e.replay(snapshotName(first), true, false); err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (e *embedded) load() error {
 		if n < first {
 			continue
 		}
-		if last != 0 && n > last+1 {
+		if n > last+1 {
 			return fmt.Errorf("DATA_DIR: %s is missing from %s; restore it from a backup, or move the folder away to start empty", journalName(last+1), e.dir)
 		}
 		last = n
@@ -61,6 +61,9 @@ func (e *embedded) load() error {
 		e.setClock(ms)
 	}
 	e.generation = last
+	if len(snapshots) > 0 {
+		e.generation = max(last, first)
+	}
 	if err := e.restart(entries || len(snapshots) > 0); err != nil {
 		return e.explain(err)
 	}

@@ -103,6 +103,7 @@ func (t *target) tuned() *redis.UniversalOptions {
 		MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,
 		MasterName: t.sentinelMaster, SentinelUsername: t.sentinelUser, SentinelPassword: t.sentinelPassword,
+		ReadBufferSize: 16 << 10, WriteBufferSize: 16 << 10, PipelinePoolSize: -1, // one pool, 32 KiB each
 		ContextTimeoutEnabled:    true, // a caller's deadline ends the wait
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
