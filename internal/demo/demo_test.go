@@ -1,0 +1,85 @@
+package demo_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/internal/demo"
+	"parley/internal/provider"
+)
+
+func ask(t *testing.T, h *demo.Handler, r provider.Request) (text, finish string, usage *provider.Usage, deltas int) {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	n, err := provider.ParseNetworks("loopback", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := provider.Provider{ID: "demo", Endpoint: srv.URL + "/v1/chat/completions"}
+	p.Normalize()
+	c := provider.NewClient(provider.Options{Networks: n})
+	for d, err := range c.Stream(t.Context(), p, r) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		deltas++
+		text += d.Text
+		finish += d.Finish
+		if d.Usage != nil {
+			usage = d.Usage
+		}
+	}
+	models, err := c.Models(t.Context(), p)
+	if err != nil || len(models) != 1 || models[0].ID != demo.Model {
+		t.Errorf("models: %v, %v", models, err)
+	}
+	return text, finish, usage, deltas
+}
+
+func user(words ...string) []provider.Message {
+	var out []provider.Message
+	for _, w := range words {
+		out = append(out, provider.Message{Role: "user", Content: w})
+	}
+	return out
+}
+
+func TestTheDemoSaysWhatItIsAndStreamsEveryKindOfMarkdown(t *testing.T) {
+	text, finish, usage, deltas := ask(t, demo.NewPaced(demo.Pace{}), provider.Request{Model: "demo", Messages: user("my password is hunter2")})
+	for _, want := range []string{"# This is the demo, not a model", "- this message **grows", "| Server | Endpoint | Key |", "```sh\n", "/provider add", "parley provider put"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the answer lacks %q", want)
+		}
+	}
+	if strings.Contains(text, "hunter2") || finish != "stop" || usage == nil || usage.CompletionTokens < 100 || deltas < 100 {
+		t.Errorf("finish %q, usage %+v, %d deltas:\n%s", finish, usage, deltas, text)
+	}
+}
+
+func TestTheDemoKnowsThatAConversationGoesOn(t *testing.T) {
+	text, _, _, _ := ask(t, demo.NewPaced(demo.Pace{}), provider.Request{Model: "demo", Messages: user("one", "two", "three")})
+	if !strings.Contains(text, "message number 3") || !strings.Contains(text, "no model") {
+		t.Errorf("got %s", text)
+	}
+}
+
+func TestTheDemoStopsAtMaxTokens(t *testing.T) {
+	r := provider.Request{Model: "demo", Messages: user("hi")}
+	r.Params.MaxTokens = new(4)
+	if text, finish, _, _ := ask(t, demo.NewPaced(demo.Pace{}), r); finish != "length" || len(strings.Fields(text)) != 4 {
+		t.Errorf("finish %q: %s", finish, text)
+	}
+}
+
+func TestTheDemoTakesItsTime(t *testing.T) {
+	start := time.Now()
+	r := provider.Request{Model: "demo", Messages: user("hi")}
+	r.Params.MaxTokens = new(5)
+	ask(t, demo.New(), r)
+	if d := time.Since(start); d < 400*time.Millisecond {
+		t.Errorf("five words in %s: nobody could watch them come", d)
+	}
+}
