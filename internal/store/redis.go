@@ -98,7 +98,8 @@ func (t *target) tuned() *redis.UniversalOptions {
 		Addrs: t.addrs, DB: o.DB, Username: o.Username, Password: o.Password,
 		Protocol: o.Protocol, ClientName: o.ClientName, TLSConfig: o.TLSConfig,
 		MaxRetries: o.MaxRetries, MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
-		DialTimeout: or(o.DialTimeout, 2*time.Second), ReadTimeout: or(o.ReadTimeout, 3*time.Second), WriteTimeout: or(o.WriteTimeout, 3*time.Second),
+		DialerRetries: 1, // commands are repeated anyway, and a caller's error should name the cause
+		DialTimeout:   or(o.DialTimeout, 2*time.Second), ReadTimeout: or(o.ReadTimeout, 3*time.Second), WriteTimeout: or(o.WriteTimeout, 3*time.Second),
 		PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout,
 		MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,
@@ -204,7 +205,7 @@ func (t *target) explain(err error) error {
 	case has("NOPERM"):
 		advice = "its ACL does not let this user do that; parley needs all keys and channels under REDIS_PREFIX"
 	case has("first record does not look like a TLS"):
-		advice = "it does not speak TLS: use redis:// instead of rediss://"
+		advice = "it does not answer over TLS: write redis:// instead of rediss://"
 	case has("x509:") || has("tls:"):
 		advice = "its certificate is not accepted: install its CA on this machine, or add ?skip_verify=true where that is acceptable"
 	case has("cluster support disabled"):
@@ -213,6 +214,8 @@ func (t *target) explain(err error) error {
 		advice = "the name cannot be resolved; check the spelling and DNS"
 	case t.sentinelMaster != "":
 		advice = fmt.Sprintf("do the Sentinels at these addresses know a master named %q, and may this machine reach it?", t.sentinelMaster)
+	case t.options.TLSConfig != nil && (has("EOF") || has("timeout") || has("deadline exceeded")):
+		advice = "it does not answer over TLS: if it does not use TLS, write redis:// instead of rediss://"
 	case t.options.TLSConfig == nil && (has("EOF") || has("i/o timeout") || has("connection reset")):
 		advice = "it accepts connections but does not answer as Redis does; if it wants TLS, use rediss://"
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,10 +58,12 @@ func Start(t testing.TB, args ...string) *Server {
 
 func start(t testing.TB, binary, dir string, port int, args []string) (*Server, error) {
 	var out bytes.Buffer
-	cmd := exec.Command(binary, append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
-	}, args...)...)
+	line := []string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no"}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "--") { // a configuration file comes first
+		line, args = append([]string{args[0]}, line...), args[1:]
+	}
+	cmd := exec.Command(binary, append(line, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -77,6 +80,11 @@ func start(t testing.TB, binary, dir string, port int, args []string) (*Server, 
 	}
 	t.Cleanup(kill)
 
+	for i, a := range args { // the caller's own port wins
+		if a == "--port" && i+1 < len(args) {
+			port, _ = strconv.Atoi(args[i+1])
+		}
+	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	defer c.Close()
