@@ -1,0 +1,263 @@
+// The wiring: which part is handed to which.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"parley/adapters/discord"
+	"parley/adapters/playground"
+	"parley/adapters/slack"
+	"parley/internal/board"
+	"parley/internal/chat"
+	"parley/internal/console"
+	"parley/internal/conversation"
+	"parley/internal/demo"
+	"parley/internal/inbox"
+	"parley/internal/provider"
+	"parley/internal/registry"
+	"parley/internal/relay"
+	"parley/internal/secret"
+	"parley/internal/store"
+	"parley/internal/stream"
+	"parley/internal/telemetry"
+	"parley/internal/usage"
+)
+
+// parts are what is open before the rest is built on it.
+type parts struct {
+	store   *store.Store
+	ring    *secret.Ring
+	metrics *telemetry.Metrics
+	traces  *telemetry.Traces
+	base    string // this server's own address, "http://127.0.0.1:7070"
+}
+
+// built is the server without its listener.
+type built struct {
+	settings
+	kind       string
+	registry   *registry.Registry
+	inbox      *inbox.Inbox
+	relay      *relay.Relay
+	client     *provider.Client
+	ledger     *usage.Ledger
+	guard      console.Guard
+	slack      *slack.Adapter
+	discord    *discord.Adapter
+	playground *playground.Adapter // nil where it is not served
+	adapters   []chat.Adapter
+	local      *local
+}
+
+// build makes every part. It opens no connection but the store's.
+func (s settings) build(ctx context.Context, p parts) (*built, error) {
+	b := &built{settings: s, kind: p.store.Kind}
+	builtins := provider.Builtins(s.env.Get)
+	if s.config.Loopback() {
+		builtins = append(builtins, demoProvider(p.base))
+	}
+	var err error
+	b.registry, err = registry.Open(ctx, registry.Options{
+		Client: p.store.Client, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log,
+		Builtins: builtins, File: s.file, FileDigest: s.digest,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.client = provider.NewClient(provider.Options{
+		Networks: s.networks, Log: s.log, Metrics: p.metrics,
+		Learned: b.registry.Learned,
+		Learn: func(ctx context.Context, id, model string, q provider.Quirks) {
+			if err := b.registry.Learn(ctx, id, model, q); err != nil {
+				s.log.Warn("what an endpoint refuses could not be remembered", "provider", id, "model", model, "err", err)
+			}
+		},
+	})
+	b.local = newLocal(b.client, b.registry, builtins, s.env.Get("OLLAMA_HOST"), s.config.DiscoverLocal == "auto" && s.config.Embedded())
+	b.inbox = inbox.New(inbox.Options{
+		Client: p.store.Client, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log, Metrics: p.metrics,
+		WaitReplicas: s.config.RedisWaitReplicas,
+	})
+	book := conversation.New(p.store.Client, p.ring, b.inbox.ScopeKey, s.log)
+	b.ledger = usage.New(p.store.Client, b.inbox.ScopeKey, b.inbox.Scopes)
+	b.guard = console.Guard{Token: s.config.AdminToken, ListenerLoopback: s.config.Loopback()}
+	memo := store.NewMemo(p.store, s.config.RedisPrefix, p.ring)
+	if err := b.buildAdapters(p, memo); err != nil {
+		return nil, err
+	}
+	b.relay = relay.New(relay.Options{
+		Bots: s.bots, Adapters: b.adapters, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
+		Completer: b.client, Endpoints: endpoints{b.client}, Memory: budgets{memo}, Log: s.log, Metrics: p.metrics,
+		Tracer: p.traces.Tracer(),
+	})
+	return b, nil
+}
+
+func (b *built) buildAdapters(p parts, memo *store.Memo) error {
+	c := b.config
+	var err error
+	b.slack, err = slack.New(slack.Options{
+		Bots: b.bots, APIURL: c.SlackAPIURL, StreamMode: c.StreamMode, Log: b.log, Metrics: p.metrics,
+		UpdateLimit: slack.UpdateLimit{PerMinute: c.SlackUpdateLimit.PerMinute, Burst: c.SlackUpdateLimit.Burst, Off: c.SlackUpdateLimit.Off},
+	})
+	if err != nil {
+		return err
+	}
+	b.discord, err = discord.New(discord.Options{
+		Bots: b.bots, APIURL: c.DiscordAPIURL, GlobalLimit: c.DiscordGlobalLimit.PerSecond, Sessions: memo, Log: b.log, Metrics: p.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	b.adapters = []chat.Adapter{b.slack, b.discord}
+	if !c.PlaygroundServed() {
+		return nil
+	}
+	o := playground.Options{
+		Bots:      b.bots,
+		Board:     board.New(board.Options{Client: p.store.Client, Prefix: c.RedisPrefix, Ring: p.ring, Log: b.log}),
+		Guard:     b.guard.Wrap,
+		Providers: b.listProviders, Discovered: b.local.offers, Using: b.using,
+		Health:  func() []chat.Health { return append(b.slack.Health(), b.discord.Health()...) },
+		Version: version(), Log: b.log,
+	}
+	if !c.AdminToken.IsZero() {
+		o.Password = c.AdminToken
+	}
+	b.playground, err = playground.New(o)
+	if err != nil {
+		return err
+	}
+	b.adapters = append(b.adapters, b.playground)
+	return nil
+}
+
+// mount puts every handler at its path.
+func (b *built) mount(mux *http.ServeMux) {
+	for _, a := range b.adapters {
+		if h := a.Handler(b.inbox, b.relay); h != nil && a != chat.Adapter(b.playground) {
+			mux.Handle("/"+a.Platform()+"/", h)
+		}
+	}
+	options := console.Options{
+		Registry: b.registry, Bots: b.bots, Token: b.config.AdminToken, ListenerLoopback: b.config.Loopback(),
+		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return nil },
+		Models: b.client.Models, Usage: report{b.ledger}, Playground: b.playground != nil, Log: b.log,
+	}
+	if b.playground != nil {
+		options.Session = b.playground.LoggedIn
+		mux.Handle("/", b.playground.Handler(b.inbox, b.relay))
+	}
+	mux.Handle("/api/", console.New(options))
+	if b.config.Loopback() {
+		mux.Handle("/demo/", http.StripPrefix("/demo", demo.New()))
+	}
+}
+
+// health is what /readyz asks.
+func (b *built) health(st *store.Store) *telemetry.Health {
+	return telemetry.NewHealth(map[string]telemetry.Check{
+		"store": func(ctx context.Context) []telemetry.State {
+			state := telemetry.State{Name: "store", OK: true}
+			if err := st.Ready(ctx); err != nil {
+				state.OK, state.Reason = false, err.Error()
+			}
+			return []telemetry.State{state}
+		},
+		"bots": func(context.Context) []telemetry.State {
+			var states []telemetry.State
+			for _, a := range b.adapters {
+				for _, h := range a.Health() {
+					states = append(states, telemetry.State{Name: h.Platform + "/" + h.Bot, OK: h.OK, Reason: h.Reason, Group: "bots"})
+				}
+			}
+			return states
+		},
+	})
+}
+
+// demoProvider is the model that is none: this server itself.
+func demoProvider(base string) provider.Provider {
+	p := provider.Provider{
+		ID: "demo", Name: "Demo", Endpoint: base + "/demo/v1/chat/completions",
+		Models: provider.Models{List: []provider.Model{{ID: "demo", Name: "Demo"}}},
+	}
+	p.Normalize()
+	return p
+}
+
+// listProviders is the registry as the page shows it.
+func (b *built) listProviders(context.Context) ([]playground.Provider, error) {
+	var out []playground.Provider
+	for _, e := range b.registry.Providers() {
+		row := playground.Provider{
+			ID: e.ID, Name: e.Name, Endpoint: e.Endpoint, Source: e.Source, Discover: e.Models.Discover,
+			KeySet: !e.APIKey.IsZero(), Usable: e.Problem == "", Hint: e.Problem,
+		}
+		for _, m := range e.Models.List {
+			row.Models = append(row.Models, m.ID)
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// using is the provider and model of a bot at a place.
+func (b *built) using(ctx context.Context, bot string, p chat.Place) (providerID, model string) {
+	ref, err := b.relay.Using(ctx, bot, p)
+	if err != nil {
+		b.log.Warn("which model is used could not be read", "bot", bot, "err", err)
+	}
+	return ref.Provider, ref.Model
+}
+
+// endpoints is the client as the relay asks it.
+type endpoints struct{ *provider.Client }
+
+func (e endpoints) Diagnose(ctx context.Context, p provider.Provider) string {
+	return "not yet"
+}
+
+// budgets keeps what was learned of rate limits.
+type budgets struct{ memo *store.Memo }
+
+// budgetAge is how long a lesson counts: platforms change their limits.
+const budgetAge = 7 * 24 * time.Hour
+
+func (b budgets) Load(ctx context.Context, key string) (stream.Learned, bool, error) {
+	data, err := b.memo.Load(ctx, "budget/"+url.PathEscape(key))
+	if err != nil || data == nil {
+		return stream.Learned{}, false, err
+	}
+	var l stream.Learned
+	err = json.Unmarshal(data, &l)
+	return l, err == nil, err
+}
+
+func (b budgets) Save(ctx context.Context, key string, l stream.Learned) error {
+	data, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return b.memo.Save(ctx, "budget/"+url.PathEscape(key), data, budgetAge)
+}
+
+// report is the ledger as the admin API shows it.
+type report struct{ ledger *usage.Ledger }
+
+func (r report) Usage(ctx context.Context, q console.UsageQuery) ([]console.UsageRow, error) {
+	rows, err := r.ledger.Report(ctx, usage.By(q.By), usage.Filter{}, q.Since, q.Until)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]console.UsageRow, 0, len(rows))
+	for _, row := range rows {
+		out = append(out, console.UsageRow(row))
+	}
+	return out, nil
+}

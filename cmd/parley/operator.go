@@ -1,0 +1,245 @@
+// The operator's verbs: they speak to a running server over its admin API.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"parley/internal/secret"
+)
+
+// The exit codes of the operator's verbs.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // the server refused, or what was asked for failed
+	exitUsage       = 2 // the command line is wrong
+	exitUnreachable = 3 // no server answers
+)
+
+// operatorEnv is what the operator's verbs may use of the outside.
+type operatorEnv struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
+// operator is one call of a verb.
+type operator struct {
+	operatorEnv
+	flags *flag.FlagSet
+	args  []string // what is left beside the flags
+	json  bool
+}
+
+// operatorVerb is one verb: what it is called, what it takes, and its work.
+type operatorVerb struct {
+	name  string
+	takes string // for the usage line
+	does  string
+	run   func(ctx context.Context, o *operator) error
+	flags func(o *operator) // declares its own
+	least int               // arguments needed
+	most  int
+}
+
+// operate runs one of the operator's verbs and returns the exit code.
+func operate(ctx context.Context, args []string, env operatorEnv) int {
+	at := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })
+	if at < 0 {
+		return env.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb in %q; parley help lists them", args)})
+	}
+	noun := args[at]
+	verbs, ok := operatorVerbs()[noun]
+	if !ok {
+		return env.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb %q; parley help lists them", noun)})
+	}
+	verb, rest, err := pickVerb(noun, verbs, slices.Concat(args[:at], args[at+1:]))
+	if err != nil {
+		return env.fail(false, err)
+	}
+	if verb.run == nil {
+		_, _ = io.WriteString(env.stdout, verbHelp(noun, verbs))
+		return exitOK
+	}
+	o := &operator{operatorEnv: env, flags: flag.NewFlagSet(verb.name, flag.ContinueOnError)}
+	o.flags.SetOutput(io.Discard)
+	o.flags.BoolVar(&o.json, "json", false, "")
+	if verb.flags != nil {
+		verb.flags(o)
+	}
+	if err := o.parse(noun, verb, rest); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			_, _ = io.WriteString(env.stdout, verbHelp(noun, []operatorVerb{verb}))
+			return exitOK
+		}
+		return env.fail(o.json, err)
+	}
+	if err := verb.run(ctx, o); err != nil {
+		return env.fail(o.json, err)
+	}
+	return exitOK
+}
+
+func operatorVerbs() map[string][]operatorVerb {
+	return map[string][]operatorVerb{
+		"provider": providerVerbs(),
+		"bot":      botVerbs(),
+		"usage":    {usageVerb()},
+		"key":      {{name: "generate", does: "prints a fresh entry for MASTER_KEYS", run: generateKey}},
+	}
+}
+
+// pickVerb finds the verb that rest begins with; flags may stand before it.
+func pickVerb(noun string, verbs []operatorVerb, rest []string) (operatorVerb, []string, error) {
+	if len(verbs) == 1 && verbs[0].name == "" {
+		return verbs[0], rest, nil
+	}
+	at := slices.IndexFunc(rest, func(a string) bool { return !strings.HasPrefix(a, "-") })
+	if at < 0 {
+		if len(rest) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, rest[0]) {
+			return operatorVerb{}, nil, nil
+		}
+		return operatorVerb{}, nil, &operatorError{code: exitUsage, text: fmt.Sprintf("%s takes %s", noun, verbNames(verbs))}
+	}
+	if rest[at] == "help" {
+		return operatorVerb{}, nil, nil
+	}
+	i := slices.IndexFunc(verbs, func(v operatorVerb) bool { return v.name == rest[at] })
+	if i < 0 {
+		return operatorVerb{}, nil, &operatorError{code: exitUsage, text: fmt.Sprintf("%s takes %s, not %q", noun, verbNames(verbs), rest[at])}
+	}
+	return verbs[i], slices.Concat(rest[:at], rest[at+1:]), nil
+}
+
+func verbNames(verbs []operatorVerb) string {
+	names := make([]string, len(verbs))
+	for i, v := range verbs {
+		names[i] = v.name
+	}
+	return strings.Join(names, ", ")
+}
+
+func verbHelp(noun string, verbs []operatorVerb) string {
+	var rows [][]string
+	for _, v := range verbs {
+		rows = append(rows, []string{strings.Join(strings.Fields("parley "+noun+" "+v.name+" "+v.takes), " "), v.does})
+	}
+	var b strings.Builder
+	writeTable(&b, rows)
+	b.WriteString("\nEvery verb takes --json. PARLEY_URL names the server (default " + defaultURL + "), ADMIN_TOKEN its token.\n")
+	return b.String()
+}
+
+// parse takes flags and arguments in any order.
+func (o *operator) parse(noun string, verb operatorVerb, rest []string) error {
+	usage := func(text string) error {
+		line := strings.Join(strings.Fields("parley "+noun+" "+verb.name+" "+verb.takes), " ")
+		return &operatorError{code: exitUsage, text: text + "; usage: " + line}
+	}
+	for len(rest) > 0 {
+		if rest[0] == "--" {
+			o.args = append(o.args, rest[1:]...)
+			break
+		}
+		if rest[0] == "-" || !strings.HasPrefix(rest[0], "-") {
+			o.args, rest = append(o.args, rest[0]), rest[1:]
+			continue
+		}
+		if err := o.flags.Parse(rest); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return err
+			}
+			return usage(err.Error())
+		}
+		rest = o.flags.Args()
+	}
+	switch {
+	case len(o.args) < verb.least:
+		return usage("something is missing")
+	case len(o.args) > verb.most:
+		return usage(fmt.Sprintf("%q is too much", o.args[verb.most]))
+	}
+	return nil
+}
+
+// operatorError is why a verb failed: one line, and further ones where several
+// things are wrong.
+type operatorError struct {
+	code   int
+	text   string
+	more   []string
+	status int             // HTTP status, 0 when no server answered
+	server json.RawMessage // what the server said, for --json
+}
+
+func (e *operatorError) Error() string {
+	return strings.Join(append([]string{e.text}, e.more...), "\n")
+}
+
+// fail prints why a verb failed, on stderr.
+func (env operatorEnv) fail(asJSON bool, err error) int {
+	e, ok := errors.AsType[*operatorError](err)
+	if !ok {
+		e = &operatorError{code: exitFailed, text: err.Error()}
+	}
+	if e.text == "" { // the reply said it all
+		return e.code
+	}
+	if asJSON {
+		if e.server == nil {
+			e.server, _ = json.Marshal(map[string]any{"detail": e.text, "errors": e.more})
+		}
+		_, _ = fmt.Fprintln(env.stderr, compact(e.server))
+		return e.code
+	}
+	for line := range strings.SplitSeq(e.Error(), "\n") {
+		_, _ = fmt.Fprintln(env.stderr, "parley: "+line)
+	}
+	return e.code
+}
+
+// show prints v as JSON, or what human writes.
+func (o *operator) show(v any, human func(w io.Writer)) error {
+	if !o.json {
+		human(o.stdout)
+		return nil
+	}
+	return printJSON(o.stdout, v)
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// read is the file of that name, or standard input for "-" or none.
+func (o *operator) read(name string) ([]byte, error) {
+	if name != "" && name != "-" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, &operatorError{code: exitUsage, text: err.Error()}
+		}
+		return data, nil
+	}
+	if f, ok := o.stdin.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			_, _ = fmt.Fprintln(o.stderr, "parley: reading standard input; end it with Ctrl-D")
+		}
+	}
+	return io.ReadAll(o.stdin)
+}
+
+func generateKey(_ context.Context, o *operator) error {
+	key := secret.GenerateKey("key-" + strings.ToLower(randomName()))
+	return o.show(map[string]string{"key": key}, func(w io.Writer) { _, _ = fmt.Fprintln(w, key) })
+}

@@ -1,0 +1,134 @@
+// The admin API's client: every failure becomes a line that says what to do.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	defaultURL  = "http://127.0.0.1:7070"
+	callTime    = 30 * time.Second
+	probeTime   = 5 * time.Minute // the server's own limit is below
+	maxResponse = 32 << 20        // bytes
+)
+
+// problemReply is an RFC 9457 problem as the server sends it.
+type problemReply struct {
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Field  string `json:"field"`
+		Detail string `json:"detail"`
+	} `json:"errors"`
+}
+
+// call sends one request and decodes the reply into out, unless out is nil.
+func (o *operator) call(ctx context.Context, method, path string, body []byte, out any) error {
+	base := strings.TrimRight(o.getenv("PARLEY_URL"), "/")
+	if base == "" {
+		base = defaultURL
+	}
+	if u, err := url.Parse(base); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return &operatorError{code: exitUsage, text: "PARLEY_URL must be the URL of a server, such as " + defaultURL}
+	}
+	limit := callTime
+	if strings.HasSuffix(path, "/test") {
+		limit = probeTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, base+"/api/v1"+path, bytes.NewReader(body))
+	if err != nil {
+		return &operatorError{code: exitUsage, text: "PARLEY_URL: " + err.Error()}
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token := o.getenv("ADMIN_TOKEN"); token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(r)
+	if err != nil {
+		return unreachable(base, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return unreachable(base, err)
+	}
+	return understand(base, resp, text, out)
+}
+
+func unreachable(base string, err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // its own text repeats the URL
+	}
+	text := fmt.Sprintf("no server answers at %s (%v): start one with `make run` or `parley serve`, or set PARLEY_URL", base, err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = fmt.Sprintf("the server at %s did not answer in time", base)
+	} else if errors.Is(err, context.Canceled) {
+		text = "interrupted"
+	}
+	return &operatorError{code: exitUnreachable, text: text}
+}
+
+func understand(base string, resp *http.Response, text []byte, out any) error {
+	kind := resp.Header.Get("Content-Type")
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		return nil
+	case strings.HasPrefix(kind, "application/problem+json"):
+		return refused(resp.StatusCode, text)
+	case resp.StatusCode/100 == 3:
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("%s redirects to %s: set PARLEY_URL to where the server itself is", base, resp.Header.Get("Location"))}
+	case resp.StatusCode/100 != 2 || !strings.HasPrefix(kind, "application/json"):
+		return &operatorError{code: exitFailed, status: resp.StatusCode,
+			text: fmt.Sprintf("%s does not answer like parley (HTTP %d): check PARLEY_URL", base, resp.StatusCode)}
+	case out == nil:
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(out); err != nil {
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("the answer of %s is not readable: %v", base, err)}
+	}
+	return nil
+}
+
+func refused(status int, text []byte) error {
+	var p problemReply
+	if json.Unmarshal(text, &p) != nil || p.Detail == "" {
+		return &operatorError{code: exitFailed, status: status, text: fmt.Sprintf("the server refused (HTTP %d)", status)}
+	}
+	e := &operatorError{code: exitFailed, status: status, text: p.Detail, server: text}
+	if len(p.Errors) > 1 { // one error is the detail already
+		for _, f := range p.Errors {
+			e.more = append(e.more, f.Field+": "+f.Detail)
+		}
+	}
+	return e
+}
+
+func compact(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return string(raw)
+	}
+	return b.String()
+}
+
+// randomName is short and new, to tell keys apart.
+func randomName() string { return rand.Text()[:6] }

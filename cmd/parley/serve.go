@@ -1,0 +1,246 @@
+// The server: what it is made of, in the order in which it starts.
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/bots"
+	"parley/internal/config"
+	"parley/internal/inbox"
+	"parley/internal/provider"
+	"parley/internal/store"
+	"parley/internal/telemetry"
+)
+
+// serve runs the server until ctx ends. It returns 0 after a graceful stop.
+func serve(ctx context.Context, args []string, p process) int {
+	freePort := slices.Contains(args, "--free-port")
+	if rest := slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--free-port" }); len(rest) > 0 {
+		return complain(p.stderr, fmt.Errorf("serve does not take %q; its settings are environment variables", rest[0]))
+	}
+	s, problems := read(p)
+	if len(problems) > 0 {
+		return complain(p.stderr, problems...)
+	}
+	s.log = telemetry.NewLogger(p.stderr, s.config.Level(), s.config.LogFormat)
+	s.freePort = freePort && !s.config.HTTPAddrGiven
+	if err := s.run(ctx); err != nil {
+		return complain(p.stderr, err)
+	}
+	s.log.Info("parley stopped")
+	return 0
+}
+
+// settings is everything read before anything is started.
+type settings struct {
+	config   config.Config
+	env      config.Environment
+	bots     []bots.Bot
+	file     map[string]provider.Provider
+	digest   string
+	networks provider.Networks
+	freePort bool
+	log      *slog.Logger
+}
+
+// read gathers the configuration and every problem with it, one line each.
+func read(p process) (settings, []error) {
+	var s settings
+	var problems []error
+	keep := func(err error) {
+		if err == nil {
+			return
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if line = strings.TrimSpace(line); line != "" {
+				problems = append(problems, errors.New(line))
+			}
+		}
+	}
+	var err error
+	s.env, err = config.ReadEnvironment(p.environ, ".env")
+	keep(err)
+	s.config, err = config.Load(s.env)
+	keep(err)
+	if s.config.BotsDir != "" {
+		s.bots, err = bots.LoadDir(s.config.BotsDir, s.env.Get)
+	} else {
+		s.bots, err = bots.Load(bots.Builtin(), s.env.Get)
+	}
+	keep(err)
+	s.networks, err = provider.ParseNetworks(s.config.ProviderNetworks, s.config.Loopback())
+	keep(err)
+	if path := s.config.ProvidersFile; path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			keep(fmt.Errorf("PROVIDERS_FILE: %w", err))
+		} else if s.file, err = provider.DecodeFile(data); err != nil {
+			keep(fmt.Errorf("PROVIDERS_FILE %s: %w", path, err))
+		}
+		sum := sha256.Sum256(data)
+		s.digest = hex.EncodeToString(sum[:])
+	}
+	return s, problems
+}
+
+// run starts the parts, serves until ctx ends, and stops them in reverse order.
+func (s settings) run(ctx context.Context) (err error) {
+	var cleanup stack
+	// Stopping takes as long as the grace says, not as ctx: that is over then.
+	defer func() { cleanup.unwind(context.WithoutCancel(ctx), s.log) }()
+
+	for _, b := range s.bots {
+		for _, skipped := range b.Skipped {
+			s.log.Info("platform skipped: its tokens are empty", "bot", b.ID, "platform", skipped.Platform, "set", strings.Join(skipped.Variables, " "))
+		}
+	}
+	headers, err := config.Headers(s.config.OTLPHeaders)
+	if err != nil {
+		return err
+	}
+	traces, err := telemetry.StartTraces(ctx, telemetry.TraceOptions{
+		Endpoint: s.config.OTLPEndpoint, Headers: headers, Service: s.config.ServiceName, Version: version(), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	cleanup.add("traces", traces.Close)
+
+	listener, err := telemetry.Listen(s.config.HTTPAddr, s.freePort)
+	if err != nil {
+		return err
+	}
+	cleanup.add("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
+	base := "http://" + listener.Addr().String()
+
+	ring, err := store.Ring(s.config.DataDir, s.config.MasterKeys.Reveal(), s.config.Embedded())
+	if err != nil {
+		return err
+	}
+	st, err := store.Open(ctx, store.Options{URL: s.config.RedisURL.Reveal(), DataDir: s.config.DataDir, Log: s.log})
+	if err != nil {
+		return err
+	}
+	cleanup.add("store", func(context.Context) error { return st.Close() })
+
+	metricsRegistry := telemetry.NewRegistry(version())
+	metrics := telemetry.NewMetrics(metricsRegistry)
+
+	built, err := s.build(ctx, parts{store: st, ring: ring, metrics: metrics, traces: traces, base: base})
+	if err != nil {
+		return err
+	}
+	cleanup.add("relay", func(context.Context) error { built.relay.Close(); return nil })
+
+	health := built.health(st)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", health.Alive)
+	mux.HandleFunc("GET /readyz", health.ServeReady)
+	mux.Handle("GET /metrics", telemetry.MetricsHandler(metricsRegistry, s.log))
+	built.mount(mux)
+	return s.live(ctx, listener, mux, health, built)
+}
+
+// live runs everything until ctx ends or a part that must not end does. The
+// platforms and the listener stop first, so that nothing new comes in, and the
+// inbox finishes or hands over what is running.
+func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, health *telemetry.Health, b *built) error {
+	server := telemetry.NewServer(mux, s.log)
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	// The registry and the catalog outlive the answers that use them.
+	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBelow()
+
+	var upper, lower sync.WaitGroup
+	start := func(wg *sync.WaitGroup, ctx context.Context, name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	start(&lower, below, "registry", b.registry.Run)
+	for _, a := range b.adapters {
+		start(&upper, running, a.Platform(), func(ctx context.Context) error { return a.Run(ctx, b.inbox, b.relay) })
+	}
+	start(&upper, running, "inbox", func(ctx context.Context) error {
+		return b.inbox.Run(ctx, b.relay.Handle, inbox.RunOptions{Grace: s.config.ShutdownGrace})
+	})
+	start(&upper, running, "http", func(context.Context) error { return ignoreClosed(server.Serve(l)) })
+	start(&lower, below, "discovery", b.local.Run)
+
+	s.log.Info("parley ready", "addr", l.Addr().String(), "store", b.kind, "bots", len(s.bots), "providers", len(b.registry.Providers()))
+	if s.config.PlaygroundServed() {
+		s.log.Info("playground", "url", "http://"+browsable(l.Addr()))
+	}
+	<-running.Done()
+	s.log.Info("stopping: running answers may finish", "grace", s.config.ShutdownGrace)
+	health.Stopping()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownGrace+5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(closing); err != nil {
+		_ = server.Close()
+	}
+	upper.Wait()
+	stopBelow()
+	lower.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(running)
+}
+
+// browsable is an address a browser on this machine can open.
+func browsable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// stack is what must be closed, last opened first.
+type stack struct{ entries []closer }
+
+type closer struct {
+	name  string
+	close func(context.Context) error
+}
+
+func (s *stack) add(name string, close func(context.Context) error) {
+	s.entries = append(s.entries, closer{name, close})
+}
+
+func (s *stack) unwind(ctx context.Context, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, e := range slices.Backward(s.entries) {
+		if err := e.close(ctx); err != nil {
+			log.Warn("did not close cleanly", "part", e.name, "err", err)
+		}
+	}
+}

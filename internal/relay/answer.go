@@ -1,0 +1,351 @@
+// A question and its answer.
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/conversation"
+	"parley/internal/inbox"
+	"parley/internal/provider"
+	"parley/internal/stream"
+)
+
+// historyWanted is how many earlier messages are asked of the platform for a
+// thread that parley has not seen.
+const historyWanted = 30
+
+// historyTime bounds that: the answer matters more.
+const historyTime = 3 * time.Second
+
+// stopTime bounds the last words of a stopped answer.
+const stopTime = time.Minute
+
+// outcome is what became of asking the models.
+type outcome struct {
+	text   string // the answer as the model wrote it
+	finish string
+	usage  *provider.Usage
+	target target
+	err    error
+}
+
+// answer runs one turn: who may, what to send, ask, show, store.
+func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
+	m := t.Message
+	plan, err := r.plan(ctx, m)
+	if err != nil {
+		return r.decline(ctx, t, pen, err, log)
+	}
+	log = log.With("bot", plan.bot.ID)
+	if t.Attempt > maxAttempts {
+		return r.decline(ctx, t, pen, fmt.Errorf("given up after %d attempts", t.Attempt-1), log)
+	}
+
+	r.metrics.Running(m.Place.Platform, 1)
+	defer r.metrics.Running(m.Place.Platform, -1)
+
+	writing, done := outlive(ctx)
+	defer done()
+	asking, stopAsking := context.WithCancelCause(ctx)
+	defer stopAsking(nil)
+	seen := think(ctx, pen)
+	defer seen()
+
+	answer := r.scheduler(m.Scope).Open(writing, r.job(t, pen, plan.bot, seen))
+	go func() { // ends with asking
+		select {
+		case <-answer.Done():
+			stopAsking(errPointless)
+		case <-asking.Done():
+		}
+	}()
+
+	o := r.ask(asking, plan, answer, log)
+	if stop := interrupted(ctx); stop != nil {
+		return stop
+	}
+	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped)
+	return r.conclude(writing, t, answer, ended{plan, o, stopped}, log)
+}
+
+// outlive is ctx, but a person's Stop does not end it: what was written must
+// still get its end. done must be called.
+func outlive(ctx context.Context) (writing context.Context, done func()) {
+	writing, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); !errors.Is(cause, chat.ErrStopped) {
+			cancel(cause)
+		}
+	})
+	return writing, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// errPointless is why a model is stopped when nobody can see the answer.
+var errPointless = errors.New("the answer can no longer be shown")
+
+// interrupted says that the turn is no longer this process's to finish: it
+// stays open for the next owner.
+func interrupted(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, chat.ErrStopped) {
+		return nil
+	}
+	return cause
+}
+
+// think shows the platform's indicator until the returned function is called:
+// when the first words stand, and at the latest when the turn ends.
+func think(ctx context.Context, pen chat.Responder) (seen func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var showing sync.WaitGroup
+	showing.Go(func() { pen.Thinking(ctx) })
+	return func() {
+		cancel()
+		showing.Wait()
+	}
+}
+
+// job is the stream editor's order for this turn.
+func (r *Relay) job(t *inbox.Turn, pen chat.Responder, b bots.Bot, seen func()) stream.Job {
+	j := stream.Job{
+		Turn:        t.ID,
+		Platform:    t.Message.Place.Platform,
+		Responder:   pen,
+		MaxMessages: b.MaxMessages,
+		Stop:        true,
+		Announce:    t.Announce,
+		Guard:       t.Guard,
+		Record: func(ctx context.Context, p stream.Posted) error {
+			seen()
+			return t.Record(ctx, inbox.Part{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending})
+		},
+	}
+	for _, p := range t.Posted {
+		j.Posted = append(j.Posted, stream.Posted{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending})
+	}
+	return j
+}
+
+// ask tries the chosen model and then the fallbacks, until one has begun to
+// answer.
+func (r *Relay) ask(ctx context.Context, pl plan, answer *stream.Answer, log *slog.Logger) outcome {
+	var o outcome
+	for i, target := range pl.targets {
+		last := i == len(pl.targets)-1
+		o = r.askOne(ctx, pl, target, last, answer, log)
+		if o.err == nil || o.text != "" || ctx.Err() != nil {
+			return o
+		}
+		if !last {
+			log.Warn("model failed before its first word; asking the fallback",
+				"provider", target.provider.ID, "model", target.model, "next", pl.targets[i+1].String(), "err", o.err)
+		}
+	}
+	return o
+}
+
+// askOne streams one model's answer into the editor.
+func (r *Relay) askOne(ctx context.Context, pl plan, target target, last bool, answer *stream.Answer, log *slog.Logger) outcome {
+	o := outcome{target: target}
+	ctx, span := r.tracer.Start(ctx, "model", trace.WithAttributes(attribute.String("provider", target.provider.ID), attribute.String("model", target.model)))
+	defer span.End()
+	request := provider.Request{
+		Model:    target.model,
+		Messages: pl.messages(target),
+		Params:   pl.bot.Params,
+		For:      pl.question.Author.ID,
+	}
+	if !last {
+		request.Retry = provider.BeforeFallback()
+	}
+	began := time.Now()
+	var text []byte
+	for delta, err := range r.completer.Stream(ctx, target.provider, request) {
+		if err != nil {
+			o.err = err
+			break
+		}
+		if delta.Text != "" {
+			if len(text) == 0 {
+				r.metrics.FirstToken(target.provider.ID, time.Since(began))
+			}
+			text = append(text, delta.Text...)
+			answer.Append(delta.Text)
+		}
+		if delta.Finish != "" {
+			o.finish = delta.Finish
+		}
+		if delta.Usage != nil {
+			o.usage = delta.Usage
+		}
+	}
+	o.text = string(text)
+	if o.err != nil && !errors.Is(o.err, context.Canceled) {
+		r.metrics.ProviderError(target.provider.ID, string(kindOf(o.err)))
+	}
+	log.Debug("model answered", "provider", target.provider.ID, "model", target.model,
+		"finish", o.finish, "took", time.Since(began).Round(time.Millisecond), "failed", o.err != nil)
+	return o
+}
+
+func kindOf(err error) provider.Kind {
+	if e, ok := errors.AsType[*provider.Error](err); ok {
+		return e.Kind
+	}
+	return provider.KindUnknown
+}
+
+// ended is a turn whose model is done.
+type ended struct {
+	plan
+	outcome
+	stopped bool // by a person
+}
+
+// conclude writes the final text and closes the turn with what is to be kept.
+func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answer, e ended, log *slog.Logger) error {
+	note, result := r.note(t.Ref, e)
+	var posted []chat.MessageID
+	if !e.stopped || e.text != "" || answer.Shown() {
+		finishing, cancel := ctx, context.CancelFunc(func() {})
+		if e.stopped {
+			finishing, cancel = context.WithTimeout(ctx, stopTime)
+		}
+		finished, err := answer.Finish(finishing, stream.End{Note: note})
+		cancel()
+		if stop := interrupted(ctx); stop != nil {
+			return stop
+		}
+		if errors.Is(err, inbox.ErrLost) {
+			return err
+		}
+		if err != nil {
+			result = "failed"
+			log.Error("the answer could not be shown", "err", err)
+		}
+		for _, p := range finished.Messages {
+			posted = append(posted, p.ID)
+		}
+	}
+	log = log.With("provider", e.target.provider.ID, "model", e.target.model)
+	if e.err != nil && !e.stopped {
+		log.Warn("turn failed", "kind", kindOf(e.err), "err", e.err)
+	} else {
+		log.Info("turn ended", "outcome", result)
+	}
+	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
+	return t.Close(ctx, r.keep(t, e, posted, log)...)
+}
+
+// note is the one line below an answer, and the metric's word for the outcome.
+func (r *Relay) note(ref string, o ended) (note, result string) {
+	switch {
+	case o.stopped:
+		return "", "stopped"
+	case errors.Is(o.err, errPointless):
+		return "", "failed"
+	case o.err != nil:
+		return sentence(o.err, ref), "failed"
+	case o.text == "" && o.finish == "content_filter":
+		return fmt.Sprintf("The content filter of %s left nothing of the answer; try other words. (%s)", o.target, ref), "failed"
+	case o.text == "":
+		return fmt.Sprintf("%s ended without writing an answer; ask again, or switch with /model. (%s)", o.target, ref), "failed"
+	case o.finish == "length":
+		return "_Cut at the model's length limit; ask it to go on._", "answered"
+	case o.finish == "content_filter":
+		return "_Cut by the provider's content filter._", "answered"
+	}
+	return "", "answered"
+}
+
+// sentence is what a person reads of an error: their own line where one was
+// written for them, else a general one; always with the reference of the log.
+func sentence(err error, ref string) string {
+	if e, ok := errors.AsType[*provider.Error](err); ok {
+		return fmt.Sprintf("%s (%s)", e.Sentence(), ref)
+	}
+	if e, ok := errors.AsType[*chat.UserError](err); ok {
+		return fmt.Sprintf("%s (%s)", e.Text, ref)
+	}
+	return fmt.Sprintf("Something went wrong here; try again, and if it stays, give %s to whoever runs parley.", ref)
+}
+
+// decline ends a turn with one sentence instead of an answer.
+func (r *Relay) decline(ctx context.Context, t *inbox.Turn, pen chat.Responder, cause error, log *slog.Logger) error {
+	if stop := interrupted(ctx); stop != nil {
+		return stop
+	}
+	text := sentence(cause, t.Ref)
+	only := ""
+	if refusal, ok := errors.AsType[*bots.Refusal](cause); ok {
+		if t.Message.Trigger == chat.Thread {
+			return t.Close(ctx) // nobody asked the bot: people talk in a thread it takes part in
+		}
+		text, only = refusal.Error(), t.Message.Author.ID
+		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "refused")
+		log.Info("refused by the bot's access rules")
+	} else if told, ok := errors.AsType[*chat.UserError](cause); ok && told.Err == nil {
+		text = told.Text
+	} else {
+		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "failed")
+		log.Error("turn failed", "err", cause)
+	}
+	return r.say(ctx, t, pen, chat.Content{Markdown: text, Only: only}, log)
+}
+
+// say posts one message of our own and closes the turn.
+func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c chat.Content, log *slog.Logger) error {
+	for _, p := range t.Posted {
+		if p.ID != "" {
+			return t.Close(ctx) // it stands already
+		}
+	}
+	writing, done := outlive(ctx)
+	defer done()
+	j := r.job(t, pen, bots.Bot{}, func() {})
+	j.Stop, j.Menu, j.Buttons, j.Only = false, c.Menu, c.Buttons, c.Only
+	if _, err := r.scheduler(t.Message.Scope).Open(writing, j).Finish(writing, stream.End{Note: c.Markdown}); err != nil {
+		if !chat.Refused(err) {
+			return err
+		}
+		log.Error("the platform took no message here", "err", err)
+	}
+	return t.Close(writing)
+}
+
+// keep is what closing a turn writes besides: the exchange and the usage.
+func (r *Relay) keep(t *inbox.Turn, e ended, posted []chat.MessageID, log *slog.Logger) []inbox.Write {
+	writes := []inbox.Write{r.usage(t, e)}
+	if e.text == "" {
+		return writes
+	}
+	w, err := r.book.Add(e.transcript, conversation.Exchange{
+		ID:       t.Message.ID,
+		ReplyTo:  t.Message.ReplyTo,
+		Author:   t.Message.Author,
+		Question: e.question.Text,
+		Answer:   e.text,
+		Posted:   posted,
+		Bot:      e.bot.ID,
+		At:       t.Message.At,
+	})
+	if err != nil {
+		log.Error("the exchange could not be kept", "err", err)
+		return writes
+	}
+	return append(writes, w)
+}

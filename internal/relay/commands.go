@@ -1,0 +1,282 @@
+// The commands: the same words as slash commands, after a mention, from menus
+// and from buttons.
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/inbox"
+)
+
+// order is one command on its way: who asks which bot for what.
+type order struct {
+	chat.Command
+	bot bots.Bot
+	who bots.Person
+}
+
+// commands are the words and who carries them out.
+func (r *Relay) commands() map[string]func(context.Context, order) (chat.Reply, error) {
+	return map[string]func(context.Context, order) (chat.Reply, error){
+		"model":    r.doModel,
+		"provider": r.doProvider,
+		"bot":      r.doBot,
+		"reset":    r.doReset,
+		"stop":     r.doStop,
+		"usage":    r.doUsage,
+		"help":     r.doHelp,
+	}
+}
+
+// commandWords are the names of commands(), for telling a command from a path.
+var commandWords = []string{"model", "provider", "bot", "reset", "stop", "usage", "help"}
+
+// inlineCommand reads a command written after a mention. Text that only looks
+// like one ("/etc/hosts is odd") is a question.
+func (r *Relay) inlineCommand(m chat.Message) (chat.Command, bool) {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(m.Text), "/")
+	if !ok {
+		return chat.Command{}, false
+	}
+	name, args, _ := strings.Cut(rest, " ")
+	name = strings.ToLower(name)
+	if !slices.Contains(commandWords, name) && (m.Trigger == chat.Thread || len(nearest(name, commandWords, 1)) == 0) {
+		return chat.Command{}, false
+	}
+	return chat.Command{
+		Name: name, Args: strings.TrimSpace(args), Scope: m.Scope, Bot: m.Bot,
+		Place: m.Place, Author: m.Author, Inline: true,
+	}, true
+}
+
+// Do runs a command. Errors are *chat.UserError wherever the person can do
+// something about them; what else goes wrong is logged under a reference that
+// the person is told.
+func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
+	reply, err := r.do(ctx, c)
+	if err == nil {
+		return reply, nil
+	}
+	if no, ok := errors.AsType[*bots.Refusal](err); ok {
+		return chat.Reply{}, &chat.UserError{Text: no.Error()}
+	}
+	if told, ok := errors.AsType[*chat.UserError](err); ok && told.Err == nil {
+		return chat.Reply{}, told
+	}
+	ref := inbox.NewRef()
+	r.log.Error("command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "err", err)
+	return chat.Reply{}, &chat.UserError{Text: sentence(err, ref)}
+}
+
+func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
+	run, ok := r.commands()[c.Name]
+	if !ok {
+		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", nearest(c.Name, commandWords, 1)))
+	}
+	o, err := r.order(ctx, c)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	return run(ctx, o)
+}
+
+// order finds the bot and asks its rules whether this person may use it.
+func (r *Relay) order(ctx context.Context, c chat.Command) (order, error) {
+	b, err := r.bot(ctx, c.Bot, c.Place)
+	if err != nil {
+		return order{}, err
+	}
+	who, err := r.person(ctx, b, c.Place, c.Author)
+	if err != nil {
+		return order{}, err
+	}
+	if err := b.May(who); err != nil {
+		return order{}, err
+	}
+	return order{Command: c, bot: b, who: who}, nil
+}
+
+// maySwitch refuses to change what others use where the bot keeps that for its
+// admins. A direct message, or a thread whose first question was one's own, may
+// always be switched.
+func (r *Relay) maySwitch(ctx context.Context, o order) error {
+	own := o.Place.Direct
+	if o.Place.InThread() && o.bot.Access.Switch == bots.SwitchAdmins {
+		transcript, err := r.book.Load(ctx, o.Scope, o.Place)
+		if err != nil {
+			return err
+		}
+		own = transcript.Starter() == o.Author.ID || transcript.Starter() == ""
+	}
+	return o.bot.MaySwitch(o.who, own)
+}
+
+// here names what a setting applies to.
+func (o order) here() string {
+	switch {
+	case o.Place.Direct:
+		return "this conversation"
+	case o.Place.InThread():
+		return "this thread"
+	}
+	return "this channel"
+}
+
+// changed is a reply that everyone in a shared place should see.
+func (o order) changed(format string, args ...any) chat.Reply {
+	return chat.Reply{Text: fmt.Sprintf(format, args...), Public: !o.Place.Direct}
+}
+
+// doReset forgets the conversation.
+func (r *Relay) doReset(ctx context.Context, o order) (chat.Reply, error) {
+	if err := r.book.Forget(ctx, o.Scope, o.Place); err != nil {
+		return chat.Reply{}, err
+	}
+	return o.changed("Forgotten: %s starts anew.", strings.Replace(o.here(), "this channel", "the conversation in this channel", 1)), nil
+}
+
+// doStop ends answers being written: the one a button names, all in this
+// thread, or the caller's in this channel (an admin's: all of them).
+func (r *Relay) doStop(ctx context.Context, o order) (chat.Reply, error) {
+	running, err := r.inbox.Running(ctx, o.Scope)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	stopped := 0
+	for _, turn := range running {
+		if !r.stops(o, turn) {
+			continue
+		}
+		if err := r.inbox.Stop(ctx, o.Scope, turn.Turn); err != nil {
+			return chat.Reply{}, err
+		}
+		stopped++
+	}
+	switch {
+	case stopped == 0 && o.Place.InThread():
+		return chat.Reply{Text: "No answer is being written in this thread."}, nil
+	case stopped == 0:
+		return chat.Reply{Text: "No answer of yours is being written here."}, nil
+	case stopped == 1:
+		return chat.Reply{Text: "Stopped."}, nil
+	}
+	return chat.Reply{Text: fmt.Sprintf("Stopped %d answers.", stopped)}, nil
+}
+
+// stops reports whether o ends the running turn.
+func (r *Relay) stops(o order, turn inbox.Running) bool {
+	p := turn.Place
+	if p.Platform != o.Place.Platform || p.Workspace != o.Place.Workspace || p.Channel != o.Place.Channel {
+		return false
+	}
+	if o.Args != "" {
+		return turn.Turn == o.Args
+	}
+	if o.Place.Direct {
+		return true
+	}
+	if o.Place.InThread() {
+		return p.Thread == o.Place.Thread
+	}
+	return turn.Author.ID == o.Author.ID || o.bot.IsAdmin(o.who)
+}
+
+// doHelp says what one can do here.
+func (r *Relay) doHelp(ctx context.Context, o order) (chat.Reply, error) {
+	ref, err := r.choice(ctx, o.bot, o.Place)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	text := fmt.Sprintf("**%s**", o.bot.Name)
+	if o.bot.Description != "" {
+		text += ": " + o.bot.Description
+	}
+	text += fmt.Sprintf(`
+It uses `+"`%s`"+` in %s. Mention it with a question, or write to it directly; in a thread it knows, no mention is needed.
+
+- `+"`/model`"+` shows the models, `+"`/model NAME`"+` switches %s, `+"`/model reset`"+` goes back
+- `+"`/provider`"+` lists providers, `+"`/provider use ID`"+` switches to one, `+"`/provider add`"+`, `+"`remove`"+` and `+"`test`"+` are for admins
+- `+"`/bot`"+` lists the bots here, `+"`/bot use ID`"+` gives %s to another
+- `+"`/stop`"+` ends the answer being written, `+"`/reset`"+` forgets the conversation
+- `+"`/usage`"+` shows what your questions used
+
+In a Slack thread write them after a mention: `+"`@%s /model`"+`.`, ref, o.here(), o.here(), o.here(), o.bot.ID)
+	return chat.Reply{Text: text}, nil
+}
+
+// doBot lists the bots of this app, or gives the place to another of them.
+func (r *Relay) doBot(ctx context.Context, o order) (chat.Reply, error) {
+	verb, id, _ := strings.Cut(o.Args, " ")
+	id = strings.TrimSpace(id)
+	family := r.family(o.Place.Platform, o.Command.Bot)
+	switch verb {
+	case "", "list":
+		return r.listBots(o, family), nil
+	case "use":
+	default:
+		return chat.Reply{}, chat.Tell("/bot takes list or use ID.")
+	}
+	if !slices.Contains(family, id) {
+		return chat.Reply{}, chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", nearest(id, family, 3)))
+	}
+	if err := r.maySwitch(ctx, o); err != nil {
+		return chat.Reply{}, err
+	}
+	b := r.bots[id]
+	if err := b.May(o.who); err != nil {
+		return chat.Reply{}, err
+	}
+	if err := r.registry.GiveTo(ctx, o.Command.Bot, o.Place, id); err != nil {
+		return chat.Reply{}, err
+	}
+	return o.changed("**%s** answers in %s now.", b.Name, o.here()), nil
+}
+
+func (r *Relay) listBots(o order, family []string) chat.Reply {
+	var text strings.Builder
+	menu := &chat.Menu{Command: "bot use", Placeholder: "Who answers here"}
+	for _, id := range family {
+		b := r.bots[id]
+		mark := ""
+		if id == o.bot.ID {
+			mark = " (answers here)"
+		}
+		fmt.Fprintf(&text, "- **%s** `%s`%s", b.Name, b.ID, mark)
+		if b.Description != "" {
+			text.WriteString(": " + b.Description)
+		}
+		text.WriteString("\n")
+		menu.Options = append(menu.Options, chat.Option{Label: b.Name, Value: b.ID, Current: id == o.bot.ID})
+	}
+	if len(family) < 2 {
+		menu = nil
+	}
+	return chat.Reply{Text: strings.TrimSpace(text.String()), Menu: menu}
+}
+
+// family is the bots that share an app with lead, sorted by id.
+func (r *Relay) family(platform, lead string) []string {
+	first := r.bots[lead]
+	var out []string
+	for _, id := range r.ids {
+		b := r.bots[id]
+		same := true
+		switch platform {
+		case "slack":
+			same = b.Slack.BotToken == first.Slack.BotToken
+		case "discord":
+			same = b.Discord.Token == first.Discord.Token
+		}
+		if same {
+			out = append(out, id)
+		}
+	}
+	return out
+}

@@ -1,0 +1,200 @@
+// What is decided before a model is asked: bot, permission, model, messages.
+
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/conversation"
+	"parley/internal/inbox"
+	"parley/internal/provider"
+)
+
+// target is one model of one provider to ask.
+type target struct {
+	provider provider.Provider
+	model    string
+}
+
+func (t target) String() string { return t.provider.ID + "/" + t.model }
+
+func (t target) ref() bots.ModelRef { return bots.ModelRef{Provider: t.provider.ID, Model: t.model} }
+
+// maxInput is the context length of the target in tokens, 0 if unknown.
+func (t target) maxInput() int {
+	for _, m := range t.provider.Models.List {
+		if m.ID == t.model && m.MaxInput > 0 {
+			return m.MaxInput
+		}
+	}
+	return t.provider.MaxInput
+}
+
+// pricing is the model's own price, else the provider's, else nil.
+func (t target) pricing() *provider.Pricing {
+	for _, m := range t.provider.Models.List {
+		if m.ID == t.model && m.Pricing != nil {
+			return m.Pricing
+		}
+	}
+	return t.provider.Pricing
+}
+
+// plan is everything one answer needs.
+type plan struct {
+	bot        bots.Bot
+	targets    []target // the chosen model, then the fallbacks this person may use
+	transcript conversation.Transcript
+	history    []conversation.Exchange
+	question   chat.Message
+}
+
+// plan resolves m or says in one sentence why it is not answered.
+func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
+	b, err := r.bot(ctx, m.Bot, m.Place)
+	if err != nil {
+		return plan{}, err
+	}
+	who, err := r.asker(ctx, b, m.Place, m.Author)
+	if err != nil {
+		return plan{}, err
+	}
+	if err := b.May(who); err != nil {
+		return plan{}, err
+	}
+	targets, err := r.targets(ctx, b, m.Place, who)
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{bot: b, targets: targets, question: m}
+	if p.transcript, err = r.book.Load(ctx, m.Scope, m.Place); err != nil {
+		return plan{}, err
+	}
+	p.history = p.transcript.About(m)
+	if len(p.transcript.Exchanges) == 0 {
+		p.history = r.platformHistory(ctx, m)
+	}
+	p.question.Text = question(m)
+	if p.question.Text == "" {
+		if len(p.history) == 0 {
+			return plan{}, &chat.UserError{Text: b.Name + " is here. Write your question after the mention; /help shows what else I can do."}
+		}
+		p.question.Text = "(I was mentioned without a question: please respond to the conversation above.)"
+	}
+	return p, nil
+}
+
+// asker is person, looked up only if the rules need it.
+func (r *Relay) asker(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (bots.Person, error) {
+	if !b.NeedsGroups() {
+		return bots.Person{ID: a.ID, Channel: p.Channel}, nil
+	}
+	return r.person(ctx, b, p, a)
+}
+
+// question is what the person wrote, with a line for each file they sent.
+func question(m chat.Message) string {
+	text := strings.TrimSpace(m.Text)
+	for _, f := range m.Files {
+		text += fmt.Sprintf("\n[attached file: %s]", f.Name)
+	}
+	return strings.TrimSpace(text)
+}
+
+// platformHistory asks the platform for what was said before parley came; it
+// is welcome, not needed.
+func (r *Relay) platformHistory(ctx context.Context, m chat.Message) []conversation.Exchange {
+	if !m.Place.InThread() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, historyTime)
+	defer cancel()
+	messages, err := r.adapters[m.Place.Platform].History(ctx, m, historyWanted)
+	if err != nil {
+		r.log.Warn("the platform did not give the thread's earlier messages", "platform", m.Place.Platform, "err", err)
+		return nil
+	}
+	return conversation.FromHistory(messages)
+}
+
+// choice is which provider and model a place uses: thread over channel over
+// the bot's default.
+func (r *Relay) choice(ctx context.Context, b bots.Bot, p chat.Place) (bots.ModelRef, error) {
+	c, ok, err := r.registry.Choice(ctx, b.ID, p)
+	if err != nil {
+		return bots.ModelRef{}, fmt.Errorf("which model is used here: %w", err)
+	}
+	if ok {
+		return bots.ModelRef{Provider: c.Provider, Model: c.Model}, nil
+	}
+	return r.fallbackChoice(b), nil
+}
+
+// Using is the provider and model a bot uses at a place now.
+func (r *Relay) Using(ctx context.Context, bot string, p chat.Place) (bots.ModelRef, error) {
+	b, ok := r.bots[bot]
+	if !ok {
+		return bots.ModelRef{}, nil
+	}
+	return r.choice(ctx, b, p)
+}
+
+// fallbackChoice is the bot's default: the operator's, else the file's.
+func (r *Relay) fallbackChoice(b bots.Bot) bots.ModelRef {
+	if c, ok := r.registry.Default(b.ID); ok {
+		return bots.ModelRef{Provider: c.Provider, Model: c.Model}
+	}
+	return bots.ModelRef{Provider: b.Provider, Model: b.Model}
+}
+
+// targets are the models to ask, in order, that exist and that who may use.
+func (r *Relay) targets(ctx context.Context, b bots.Bot, p chat.Place, who bots.Person) ([]target, error) {
+	first, err := r.choice(ctx, b, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.MayModel(first, who); err != nil {
+		return nil, err
+	}
+	var out []target
+	for _, ref := range append([]bots.ModelRef{first}, b.Fallbacks...) {
+		entry, ok := r.registry.Provider(ref.Provider)
+		if !ok || b.MayModel(ref, who) != nil {
+			continue
+		}
+		out = append(out, target{provider: entry.Provider, model: ref.Model})
+	}
+	if len(out) == 0 {
+		return nil, chat.Tell("The provider of %s is not set up: add it with /provider add, or switch with /model.", first)
+	}
+	return out, nil
+}
+
+// messages is what target is sent: as much of the history as its window takes.
+func (p plan) messages(t target) []provider.Message {
+	w := conversation.Window{MaxInput: t.maxInput()}
+	if p.bot.Params.MaxTokens != nil {
+		w.Reserve = *p.bot.Params.MaxTokens
+	} else {
+		w.Reserve = w.MaxInput / 4
+	}
+	return w.Messages(p.bot.System, p.history, p.question)
+}
+
+// answerCommand runs a command written after a mention and answers in place.
+func (r *Relay) answerCommand(ctx context.Context, t *inbox.Turn, pen chat.Responder, c chat.Command, log *slog.Logger) error {
+	reply, err := r.Do(ctx, c)
+	if err != nil {
+		return r.decline(ctx, t, pen, err, log)
+	}
+	content := chat.Content{Markdown: reply.Text, Menu: reply.Menu, Buttons: reply.Buttons}
+	if !reply.Public {
+		content.Only = c.Author.ID
+	}
+	return r.say(ctx, t, pen, content, log)
+}

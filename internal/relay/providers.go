@@ -1,0 +1,251 @@
+// Providers in chat: list, use, add, remove, test.
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/provider"
+	"parley/internal/secret"
+)
+
+// probeTime bounds a probe asked for in chat.
+const probeTime = 90 * time.Second
+
+// addForm is the id of the form of /provider add.
+const addForm = "provider-add"
+
+func (r *Relay) doProvider(ctx context.Context, o order) (chat.Reply, error) {
+	verb, id, _ := strings.Cut(o.Args, " ")
+	id = strings.TrimSpace(id)
+	switch verb {
+	case "", "list":
+		return r.listProviders(ctx, o)
+	case "use":
+		return r.useProvider(ctx, o, id)
+	case "add":
+		return r.offerForm(o)
+	case "remove":
+		return r.removeProvider(ctx, o, id)
+	case "test":
+		return r.testProvider(ctx, o, id)
+	}
+	return chat.Reply{}, chat.Tell("/provider takes list, use ID, add, remove ID or test ID.%s", didYouMean("/provider ", nearest(verb, []string{"list", "use", "add", "remove", "test"}, 1)))
+}
+
+func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) {
+	now, err := r.choice(ctx, o.bot, o.Place)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	var text strings.Builder
+	menu := &chat.Menu{Command: "provider use", Placeholder: "Use a provider"}
+	entries := r.registry.Providers()
+	lists := r.catalog.all(ctx, entries)
+	for i, e := range entries {
+		var names []string
+		for _, m := range lists[i] {
+			ref := bots.ModelRef{Provider: e.ID, Model: m.ID}
+			if o.bot.MayModel(ref, o.who) != nil {
+				continue
+			}
+			name := "`" + m.ID + "`"
+			if ref == now {
+				name = "**" + name + " (used here)**"
+			}
+			names = append(names, name)
+		}
+		if len(names) == 0 {
+			continue
+		}
+		const most = 12
+		if more := len(names) - most; more > 0 {
+			names = append(names[:most], fmt.Sprintf("%d more", more))
+		}
+		fmt.Fprintf(&text, "- **%s** `%s`: %s\n", e.Name, e.ID, strings.Join(names, ", "))
+		menu.Options = append(menu.Options, chat.Option{Label: e.ID, Value: e.ID, Current: e.ID == now.Provider})
+	}
+	reply := chat.Reply{Text: strings.TrimSpace(text.String()), Menu: menu}
+	if len(menu.Options) == 0 {
+		reply = chat.Reply{Text: "No provider is set up yet."}
+	}
+	if o.bot.IsAdmin(o.who) {
+		reply.Buttons = []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}}
+	}
+	return reply, nil
+}
+
+// entry finds a provider by id or names the nearest.
+func (r *Relay) entry(id string) (provider.Provider, string, error) {
+	e, ok := r.registry.Provider(id)
+	if ok {
+		return e.Provider, e.Source, nil
+	}
+	var ids []string
+	for _, e := range r.registry.Providers() {
+		ids = append(ids, e.ID)
+	}
+	if id == "" {
+		return provider.Provider{}, "", chat.Tell("Which provider? There is %s.", strings.Join(ids, ", "))
+	}
+	return provider.Provider{}, "", chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", nearest(id, ids, 3)))
+}
+
+// useProvider switches to the same model where the provider has it, else to
+// its first one that this person may use.
+func (r *Relay) useProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
+	p, _, err := r.entry(id)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	now, err := r.choice(ctx, o.bot, o.Place)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	models := r.catalog.models(ctx, p)
+	var first *bots.ModelRef
+	for _, m := range models {
+		ref := bots.ModelRef{Provider: p.ID, Model: m.ID}
+		if o.bot.MayModel(ref, o.who) != nil {
+			continue
+		}
+		if m.ID == now.Model {
+			return r.use(ctx, o, ref)
+		}
+		if first == nil {
+			first = &ref
+		}
+	}
+	if first == nil && len(models) > 0 {
+		return chat.Reply{}, o.bot.MayModel(bots.ModelRef{Provider: p.ID, Model: models[0].ID}, o.who)
+	}
+	if first == nil {
+		return chat.Reply{}, chat.Tell("%s has no models; /provider test %s says why.", id, id)
+	}
+	return r.use(ctx, o, *first)
+}
+
+// offerForm opens the form of /provider add, or where none can open offers a
+// button that does.
+func (r *Relay) offerForm(o order) (chat.Reply, error) {
+	if err := o.bot.MayAdminister(o.who); err != nil {
+		return chat.Reply{}, err
+	}
+	if o.Inline {
+		return chat.Reply{
+			Text:    "A form asks for the endpoint and its key.",
+			Buttons: []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}},
+		}, nil
+	}
+	return chat.Reply{Form: ProviderForm()}, nil
+}
+
+// ProviderForm is the form of /provider add.
+func ProviderForm() *chat.Form {
+	return &chat.Form{
+		ID: addForm, Title: "Add a provider", Submit: "Save and test",
+		Fields: []chat.Field{
+			{ID: "id", Label: "Provider ID", Placeholder: "corp-gateway", Hint: "Lowercase letters, digits and hyphens", MaxLength: 64},
+			{ID: "name", Label: "Display Name", Placeholder: "Corporate gateway", Optional: true, MaxLength: 80},
+			{ID: "endpoint", Label: "Endpoint URL", Placeholder: "https://llm.example.com/v1/chat/completions", Hint: "The full address of chat completions", MaxLength: 2000},
+			{ID: "apiKey", Label: "API Key", Hint: "Stored sealed and never shown again", Optional: true, MaxLength: 2000},
+			{ID: "models", Label: "Models", Placeholder: "gpt-4o, gpt-4o-mini", Hint: "Comma-separated; empty asks the endpoint", Optional: true, MaxLength: 2000},
+		},
+	}
+}
+
+// Submit takes the filled form, saves the provider and then probes it.
+func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, error) {
+	if s.Form != addForm {
+		return chat.Outcome{}, chat.Tell("This form is not known any more; run the command again.")
+	}
+	o, err := r.order(ctx, chat.Command{Name: "provider", Args: "add", Scope: s.Scope, Bot: s.Bot, Place: s.Place, Author: s.Author})
+	if err == nil {
+		err = o.bot.MayAdminister(o.who)
+	}
+	if no, ok := errors.AsType[*bots.Refusal](err); ok {
+		return chat.Outcome{}, &chat.UserError{Text: no.Error()}
+	}
+	if err != nil {
+		return chat.Outcome{}, err
+	}
+	p, faults := fromForm(s.Values)
+	if _, taken := r.registry.Provider(p.ID); taken && faults["id"] == "" {
+		faults["id"] = "This id is taken; choose another, or remove that provider first."
+	}
+	if len(faults) > 0 {
+		return chat.Outcome{Errors: faults}, nil
+	}
+	if _, err := r.registry.Put(ctx, p); err != nil {
+		return chat.Outcome{}, fmt.Errorf("save provider: %w", err)
+	}
+	r.log.Info("provider added", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
+	return chat.Outcome{Then: func(ctx context.Context) chat.Reply {
+		return chat.Reply{Text: fmt.Sprintf("Saved `%s`. %s", p.ID, r.diagnosis(ctx, p))}
+	}}, nil
+}
+
+// fromForm reads the form's values; faults are by field.
+func fromForm(values map[string]string) (provider.Provider, map[string]string) {
+	value := func(id string) string { return strings.TrimSpace(values[id]) }
+	p := provider.Provider{
+		ID: value("id"), Name: value("name"), Endpoint: value("endpoint"), APIKey: secret.New(value("apiKey")),
+	}
+	p.Models = provider.ParseModels(value("models"))
+	p.Models.Discover = len(p.Models.List) == 0
+	p.Normalize()
+	faults := map[string]string{}
+	for _, problem := range p.Validate() {
+		field, _, _ := strings.Cut(problem.Field, "[")
+		field, _, _ = strings.Cut(field, ".")
+		if _, shown := values[field]; !shown {
+			field = "endpoint"
+		}
+		if faults[field] == "" {
+			faults[field] = problem.Text
+		}
+	}
+	return p, faults
+}
+
+func (r *Relay) removeProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
+	if err := o.bot.MayAdminister(o.who); err != nil {
+		return chat.Reply{}, err
+	}
+	_, source, err := r.entry(id)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	if source == "builtin" {
+		return chat.Reply{}, chat.Tell("%s is built in; it goes away when its variable is unset where parley runs.", id)
+	}
+	if _, err := r.registry.Remove(ctx, id); err != nil {
+		return chat.Reply{}, err
+	}
+	r.log.Info("provider removed", "provider", id, "by", o.Author.ID, "platform", o.Place.Platform)
+	return o.changed("Removed the provider `%s`.", id), nil
+}
+
+func (r *Relay) testProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
+	if err := o.bot.MayAdminister(o.who); err != nil {
+		return chat.Reply{}, err
+	}
+	p, _, err := r.entry(id)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	return chat.Reply{Text: fmt.Sprintf("`%s`: %s", id, r.diagnosis(ctx, p))}, nil
+}
+
+// diagnosis probes p and says in a sentence how it is.
+func (r *Relay) diagnosis(ctx context.Context, p provider.Provider) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	return r.endpoints.Diagnose(ctx, p)
+}

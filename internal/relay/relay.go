@@ -1,0 +1,195 @@
+// Package relay is the one path of a message: which bot answers, whether this
+// person may, which model is asked, and how the answer gets back. It also
+// answers the commands. It knows no platform.
+package relay
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/conversation"
+	"parley/internal/inbox"
+	"parley/internal/provider"
+	"parley/internal/registry"
+	"parley/internal/stream"
+	"parley/internal/telemetry"
+	"parley/internal/usage"
+)
+
+// Completer asks a model. The sequence yields at most one error and it is the
+// last yield; leaving the loop frees the model server.
+type Completer interface {
+	Stream(ctx context.Context, p provider.Provider, r provider.Request) iter.Seq2[provider.Delta, error]
+}
+
+// Endpoints answers what a person asks about an endpoint: which models it
+// lists, and in a sentence how it is.
+type Endpoints interface {
+	Models(ctx context.Context, p provider.Provider) ([]provider.Model, error)
+	Diagnose(ctx context.Context, p provider.Provider) string
+}
+
+// Options are what a Relay is wired with.
+type Options struct {
+	Bots      []bots.Bot
+	Adapters  []chat.Adapter
+	Registry  *registry.Registry
+	Inbox     *inbox.Inbox
+	Book      *conversation.Book
+	Ledger    *usage.Ledger
+	Completer Completer
+	Endpoints Endpoints
+	Memory    stream.Memory
+	Log       *slog.Logger
+	Metrics   *telemetry.Metrics
+	Tracer    trace.Tracer
+}
+
+// Relay answers messages and commands.
+type Relay struct {
+	bots      map[string]bots.Bot
+	ids       []string // of the bots, sorted
+	adapters  map[string]chat.Adapter
+	registry  *registry.Registry
+	inbox     *inbox.Inbox
+	book      *conversation.Book
+	ledger    *usage.Ledger
+	completer Completer
+	endpoints Endpoints
+	catalog   *catalog
+	memory    stream.Memory
+	log       *slog.Logger
+	metrics   *telemetry.Metrics
+	tracer    trace.Tracer
+
+	mu         sync.Mutex
+	schedulers map[string]*stream.Scheduler // one per rate-limit scope
+}
+
+// New wires a Relay. Close it when no turn runs any more.
+func New(o Options) *Relay {
+	r := &Relay{
+		bots:       map[string]bots.Bot{},
+		adapters:   map[string]chat.Adapter{},
+		registry:   o.Registry,
+		inbox:      o.Inbox,
+		book:       o.Book,
+		ledger:     o.Ledger,
+		completer:  o.Completer,
+		endpoints:  o.Endpoints,
+		catalog:    newCatalog(o.Endpoints, o.Log),
+		memory:     o.Memory,
+		log:        o.Log,
+		metrics:    o.Metrics,
+		tracer:     o.Tracer,
+		schedulers: map[string]*stream.Scheduler{},
+	}
+	if r.tracer == nil {
+		r.tracer = noop.NewTracerProvider().Tracer("")
+	}
+	for _, b := range o.Bots {
+		r.bots[b.ID] = b
+		r.ids = append(r.ids, b.ID)
+	}
+	for _, a := range o.Adapters {
+		r.adapters[a.Platform()] = a
+	}
+	return r
+}
+
+// Close ends the schedulers.
+func (r *Relay) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.schedulers {
+		s.Close()
+	}
+	r.schedulers = map[string]*stream.Scheduler{}
+}
+
+// scheduler is the one that owns the budgets of a scope.
+func (r *Relay) scheduler(scope string) *stream.Scheduler {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.schedulers[scope]
+	if !ok {
+		s = stream.NewScheduler(stream.Options{Log: r.log.With("scope", scope), Metrics: r.metrics, Memory: r.memory})
+		r.schedulers[scope] = s
+	}
+	return s
+}
+
+// maxAttempts is after how many tries, restarts included, a turn is given up
+// with a word to the person: something about it brings the process down.
+const maxAttempts = 10
+
+// Handle answers one message. It is the inbox's handler: nil means the turn is
+// closed, an error leaves it for another try.
+func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
+	m := t.Message
+	ctx, span := r.tracer.Start(ctx, "turn", trace.WithAttributes(
+		attribute.String("ref", t.Ref), attribute.String("platform", m.Place.Platform), attribute.String("bot", m.Bot), attribute.Int("attempt", t.Attempt)))
+	defer span.End()
+	log := r.log.With("ref", t.Ref, "platform", m.Place.Platform, "bot", m.Bot)
+	adapter, ok := r.adapters[m.Place.Platform]
+	if !ok {
+		log.Error("no adapter for this platform; the message is dropped")
+		return t.Close(ctx)
+	}
+	responder, err := adapter.Responder(m)
+	if err != nil {
+		log.Error("this message cannot be answered any more; it is dropped", "err", err)
+		return t.Close(ctx)
+	}
+	if c, ok := r.inlineCommand(m); ok {
+		return r.answerCommand(ctx, t, responder, c, log)
+	}
+	return r.answer(ctx, t, responder, log)
+}
+
+// bot finds who answers m: the bot the place was given to, else the lead.
+func (r *Relay) bot(ctx context.Context, lead string, p chat.Place) (bots.Bot, error) {
+	if given, ok, err := r.registry.BotFor(ctx, lead, p); err != nil {
+		return bots.Bot{}, fmt.Errorf("who answers here: %w", err)
+	} else if ok {
+		if b, ok := r.bots[given]; ok {
+			return b, nil
+		}
+	}
+	b, ok := r.bots[lead]
+	if !ok {
+		return bots.Bot{}, chat.Tell("The bot %s is no longer set up here; ask whoever runs parley.", lead)
+	}
+	return b, nil
+}
+
+// lookupTime is how long a person may wait for what the platform knows of them.
+const lookupTime = 2 * time.Second
+
+// person gathers what a bot's rules need to know of an author; the platform is
+// asked only where the rules speak of groups or admins.
+func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (bots.Person, error) {
+	who := bots.Person{ID: a.ID, Channel: p.Channel}
+	adapter, ok := r.adapters[p.Platform]
+	if !ok {
+		return who, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	member, err := adapter.Member(ctx, b.ID, p, a)
+	if err != nil {
+		return who, &chat.UserError{Text: "I could not look up your groups and roles just now; try again in a moment.", Err: err}
+	}
+	who.Groups, who.Admin = member.Groups, member.Admin
+	return who, nil
+}

@@ -1,0 +1,81 @@
+// What answers cost.
+
+package relay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"parley/internal/chat"
+	"parley/internal/conversation"
+	"parley/internal/inbox"
+	"parley/internal/usage"
+)
+
+// usage counts one ended answer; where the endpoint reported no tokens they are
+// estimated from the text, and marked so.
+func (r *Relay) usage(t *inbox.Turn, o ended) inbox.Write {
+	m := t.Message
+	e := usage.Entry{
+		Scope: m.Scope, Bot: o.bot.ID, User: m.Author.ID, Channel: m.Place.Channel, At: time.Now(),
+		Provider: o.target.provider.ID, Model: o.target.model,
+	}
+	switch {
+	case o.outcome.usage != nil:
+		e.In, e.Out = o.outcome.usage.PromptTokens, o.outcome.usage.CompletionTokens
+	case o.text != "":
+		w := conversation.Window{}
+		for _, message := range o.messages(o.target) {
+			e.In += w.Tokens(message.Content)
+		}
+		e.Out, e.Estimated = w.Tokens(o.text), true
+	}
+	e.Cost = usage.Price(o.target.pricing(), e.In, e.Out)
+	r.metrics.Tokens(e.Provider, e.In, e.Out)
+	return r.ledger.Add(e)
+}
+
+// usageDays is how far back /usage looks.
+const usageDays = 30
+
+// doUsage shows one's own figures; "/usage all" shows admins everybody's.
+func (r *Relay) doUsage(ctx context.Context, o order) (chat.Reply, error) {
+	filter, by, title := usage.Filter{Scope: o.Scope, User: o.Author.ID}, usage.ByModel, "You"
+	switch o.Args {
+	case "":
+	case "all", "user", "channel", "model", "day":
+		if err := o.bot.MayAdminister(o.who); err != nil {
+			return chat.Reply{}, err
+		}
+		filter.User, title = "", "Everybody"
+		by = usage.ByUser
+		if o.Args != "all" {
+			by = usage.By(o.Args)
+		}
+	default:
+		return chat.Reply{}, chat.Tell("/usage takes nothing, or for admins: all, user, channel, model or day.")
+	}
+	now := time.Now()
+	rows, err := r.ledger.Report(ctx, by, filter, now.AddDate(0, 0, 1-usageDays), now)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	if len(rows) == 0 {
+		return chat.Reply{Text: fmt.Sprintf("Nothing was used in the last %d days.", usageDays)}, nil
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s, last %d days, by %s:\n\n", title, usageDays, by)
+	for _, row := range rows[:min(len(rows), 30)] {
+		fmt.Fprintf(&text, "- `%s`: %d answers, %d tokens in, %d out", row.Key, row.Answers, row.In, row.Out)
+		if row.Cost > 0 {
+			fmt.Fprintf(&text, ", $%.4f", row.Cost)
+		}
+		if row.Estimated > 0 {
+			fmt.Fprintf(&text, " (%d estimated)", row.Estimated)
+		}
+		text.WriteString("\n")
+	}
+	return chat.Reply{Text: strings.TrimSpace(text.String())}, nil
+}
