@@ -84,9 +84,13 @@ func inputBlock(f chat.Field) slack.Block {
 	if r := []rune(f.Value); len(r) > input.MaxLength {
 		input.InitialValue = string(r[:input.MaxLength])
 	}
+	text := f.Hint
+	if f.Secret { // Slack has no field that hides what is typed
+		text = strings.TrimSpace(text + " Slack shows this while you type; it is never shown again.")
+	}
 	var hint *slack.TextBlockObject
-	if f.Hint != "" {
-		hint = plainObject(f.Hint, 2000)
+	if text != "" {
+		hint = plainObject(text, 2000)
 	}
 	return slack.NewInputBlock(f.ID, plainObject(orElse(f.Label, f.ID), 2000), hint, input).WithOptional(f.Optional)
 }

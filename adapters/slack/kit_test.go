@@ -145,7 +145,9 @@ type inbox struct {
 	fresh chan chat.Message
 }
 
-func newInbox() *inbox { return &inbox{seen: map[string]bool{}, fresh: make(chan chat.Message, 10_000)} }
+func newInbox() *inbox {
+	return &inbox{seen: map[string]bool{}, fresh: make(chan chat.Message, 10_000)}
+}
 
 func (i *inbox) Put(_ context.Context, m chat.Message) error {
 	i.mu.Lock()
@@ -228,4 +230,19 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// eventually waits for a condition that no change in the workspace announces.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
 }

@@ -3,9 +3,6 @@
 package slack
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"parley/internal/chat"
@@ -18,29 +15,9 @@ const messageSize = 12_000
 // UpdateLimit is the budget of chat.update calls, per app and workspace. Its
 // zero value is Slack's tier 3: 50 a minute, with a burst of 10.
 type UpdateLimit struct {
-	Off       bool // no limit of any kind: a proxy or a test server sets none
 	PerMinute int
 	Burst     int
-}
-
-// ParseUpdateLimit reads SLACK_UPDATE_LIMIT: "calls per minute/burst" or "off".
-func ParseUpdateLimit(s string) (UpdateLimit, error) {
-	switch s = strings.TrimSpace(s); s {
-	case "":
-		return UpdateLimit{}, nil
-	case "off":
-		return UpdateLimit{Off: true}, nil
-	}
-	calls, burst, both := strings.Cut(s, "/")
-	l := UpdateLimit{Burst: 1}
-	var err error
-	if l.PerMinute, err = strconv.Atoi(strings.TrimSpace(calls)); err == nil && both {
-		l.Burst, err = strconv.Atoi(strings.TrimSpace(burst))
-	}
-	if err != nil || l.PerMinute < 1 || l.Burst < 1 {
-		return UpdateLimit{}, fmt.Errorf("%q is neither off nor calls per minute/burst, such as 50/10", s)
-	}
-	return l, nil
+	Off       bool // no limit of any kind: a proxy or a test server sets none
 }
 
 // Limits says what a message may measure and which budgets its calls draw on:

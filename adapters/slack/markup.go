@@ -31,13 +31,17 @@ func mentions(text, bot string) (me, others bool) {
 func toMarkdown(text, bot string) string {
 	text = withoutMention(text, bot)
 	var out strings.Builder
+	open := false // a block's last fence wants the next text on a new line
 	for _, piece := range codeAndText(text) {
-		if piece.code {
-			out.WriteString(unescape(token.ReplaceAllStringFunc(piece.text, func(t string) string { return resolve(t, true) })))
-			continue
+		block := piece.code && strings.HasPrefix(piece.text, "```")
+		if open && !strings.HasPrefix(piece.text, "\n") || block && out.Len() > 0 && !strings.HasSuffix(out.String(), "\n") {
+			out.WriteByte('\n')
 		}
-		marked := emphasis(piece.text)
-		out.WriteString(unescape(token.ReplaceAllStringFunc(marked, func(t string) string { return resolve(t, false) })))
+		open = block
+		if !piece.code {
+			piece.text = emphasis(piece.text)
+		}
+		out.WriteString(unescape(token.ReplaceAllStringFunc(piece.text, func(t string) string { return resolve(t, piece.code) })))
 	}
 	return strings.TrimSpace(out.String())
 }

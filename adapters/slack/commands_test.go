@@ -1,0 +1,339 @@
+// Slash commands, menus, buttons and forms, over HTTP and Socket Mode.
+
+package slack
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/internal/chat"
+	fake "parley/internal/fake/slack"
+)
+
+// overBoth runs a test over signed HTTP and over Socket Mode.
+func overBoth(t *testing.T, f func(t *testing.T, r *rig)) {
+	t.Run("http", func(t *testing.T) {
+		r := newRig(t, setup{})
+		eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+		f(t, r)
+	})
+	t.Run("socket", func(t *testing.T) {
+		r := newRig(t, setup{socket: true})
+		r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+		f(t, r)
+	})
+}
+
+func TestASlashCommandIsAnsweredToTheCallerOnly(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model", Text: " lab/qwen3-8b "})
+		if got.Problem != "" {
+			t.Fatalf("%+v", got)
+		}
+		c := r.desk.did()[0]
+		if c.Name != "model" || c.Args != "lab/qwen3-8b" || c.Inline || c.Scope != "slack:B0HELPER:T0TEAM" || c.Bot != "helper" ||
+			c.Place != (chat.Place{Platform: "slack", Workspace: "T0TEAM", Channel: "C1"}) || c.Author.ID != "U1" || c.Author.Name != "u1" {
+			t.Errorf("command %+v", c)
+		}
+		said := r.ws.Messages("C1")
+		if len(said) != 1 || said[0].Only != "U1" || said[0].Seen != "done: model lab/qwen3-8b" {
+			t.Errorf("said %+v", said)
+		}
+	})
+}
+
+func TestWhatChangesSomethingForAllIsSaidToAll(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+			return chat.Reply{Text: "This channel now uses `lab/qwen3-8b`. <!channel>", Public: true}, nil
+		}
+		r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model", Text: "lab/qwen3-8b"})
+		said := r.ws.Messages("C1")
+		if len(said) != 1 || said[0].Only != "" || len(r.ws.Pings()) != 0 {
+			t.Errorf("said %+v, pings %v", said, r.ws.Pings())
+		}
+	})
+}
+
+func TestASlowCommandIsAnsweredLater(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	release := make(chan struct{})
+	r.desk.onDo = func(ctx context.Context, _ chat.Command) (chat.Reply, error) {
+		select {
+		case <-release:
+			return chat.Reply{Text: "reached, streams, 12 tokens/s"}, ctx.Err()
+		case <-ctx.Done():
+			return chat.Reply{}, ctx.Err()
+		}
+	}
+	got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "test lab"})
+	if got.Problem != "" || got.Body != "" || got.Took > 2900*time.Millisecond {
+		t.Errorf("%+v", got)
+	}
+	close(release)
+	r.await("the reply", func() bool { return len(r.ws.Messages("C1")) == 1 })
+	if said := r.ws.Messages("C1")[0]; said.Only != "U1" || said.Seen != "reached, streams, 12 tokens/s" {
+		t.Errorf("%+v", said)
+	}
+}
+
+func TestAnErrorIsSaidInWordsForThePerson(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	r.desk.onDo = func(_ context.Context, c chat.Command) (chat.Reply, error) {
+		if c.Args == "known" {
+			return chat.Reply{}, chat.Tell("Only admins add providers; ask <@U9>.")
+		}
+		return chat.Reply{}, errors.New("redis: connection refused at 10.0.0.7")
+	}
+	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "known"})
+	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "unknown"})
+	said := r.ws.Messages("C1")
+	if len(said) != 2 || !strings.HasPrefix(said[0].Seen, "Only admins add providers") {
+		t.Fatalf("%+v", said)
+	}
+	if strings.Contains(said[1].Seen, "10.0.0.7") || !strings.Contains(said[1].Seen, "ref-") {
+		t.Errorf("%q", said[1].Seen)
+	}
+	ref := said[1].Seen[strings.Index(said[1].Seen, "ref-"):][:12]
+	if log := r.logged.String(); !strings.Contains(log, ref) || !strings.Contains(log, "10.0.0.7") {
+		t.Errorf("the log does not explain %s:\n%s", ref, log)
+	}
+}
+
+func TestAMenuRunsItsCommandAndGivesWayToTheAnswer(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(_ context.Context, c chat.Command) (chat.Reply, error) {
+			if c.Args == "" {
+				return chat.Reply{Text: "Now: a", Menu: &chat.Menu{Command: "model", Options: []chat.Option{{Label: "Model A", Value: "a", Current: true}, {Label: "Model B", Value: "lab/b"}}}}, nil
+			}
+			return chat.Reply{Text: "Now: " + c.Args}, nil
+		}
+		r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"})
+		menu := r.ws.Messages("C1")[0]
+		if len(menu.Controls) != 1 || menu.Controls[0].Initial != "a" {
+			t.Fatalf("%+v", menu)
+		}
+		if _, err := r.ws.Press(fake.Press{Message: menu.TS, User: "U1", Choose: "Model B"}); err != nil {
+			t.Fatal(err)
+		}
+		r.await("the answer in the menu's place", func() bool { m, _ := r.ws.Message(menu.TS); return m.Seen == "Now: lab/b" })
+		c := r.desk.did()[1]
+		if c.Name != "model" || c.Args != "lab/b" || c.Place.Channel != "C1" || c.Place.Thread != "" || c.Author.ID != "U1" {
+			t.Errorf("%+v", c)
+		}
+		if len(r.ws.Messages("C1")) != 1 {
+			t.Errorf("the menu is still there: %+v", r.ws.Messages("C1"))
+		}
+	})
+}
+
+func TestTheStopButtonRunsStopInTheThread(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(_ context.Context, c chat.Command) (chat.Reply, error) {
+			if c.Args == "turn-7" {
+				return chat.Reply{}, nil // the message itself shows that it ended
+			}
+			return chat.Reply{Text: "There is nothing to stop."}, nil
+		}
+		ts := r.ws.Mention("C1", "U1", "write a book")
+		m := r.message()
+		post, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "Once upon", Key: "turn-7-0", Stop: "turn-7"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.ws.Press(fake.Press{Message: string(post.ID), User: "U2", Button: "Stop"}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the command", func() bool { return len(r.desk.did()) == 1 })
+		c := r.desk.did()[0]
+		if c.Name != "stop" || c.Args != "turn-7" || c.Place.Thread != ts || c.Author.ID != "U2" || c.Place.Workspace != "T0TEAM" {
+			t.Errorf("%+v", c)
+		}
+		if n := len(r.ws.Thread("C1", ts)); n != 1 {
+			t.Errorf("%d messages in the thread", n)
+		}
+	})
+}
+
+func TestACommandAfterAMentionIsAnsweredToTheCallerInTheThread(t *testing.T) {
+	r := newRig(t, setup{})
+	root := r.ws.Mention("C1", "U1", "hello")
+	r.message()
+	r.ws.MentionIn("C1", root, "U2", "/model")
+	m := r.message()
+	if m.Text != "/model" || m.Place.Thread != root {
+		t.Fatalf("%+v", m)
+	}
+	_, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "Now: `a`", Only: "U2",
+		Menu: &chat.Menu{Command: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}}, Buttons: []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := r.ws.Thread("C1", root)
+	if last := said[len(said)-1]; last.Only != "U2" || len(last.Controls) != 2 {
+		t.Fatalf("%+v", last)
+	}
+	if _, err := r.ws.Press(fake.Press{Message: said[len(said)-1].TS, User: "U2", Choose: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the choice", func() bool { return len(r.desk.did()) == 1 })
+	if c := r.desk.did()[0]; c.Args != "b" || c.Place.Thread != root {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestACommandAtTheTopOfAChannelIsAboutTheChannel(t *testing.T) {
+	r := newRig(t, setup{})
+	ts := r.ws.Mention("C1", "U1", "/model lab/b")
+	m := r.message()
+	if m.Place.InThread() {
+		t.Errorf("%+v", m.Place)
+	}
+	pen := r.responder(m)
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "This channel now uses `lab/b`.", Key: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.ws.Answers("C1", ts)); n != 1 {
+		t.Errorf("%d answers in the thread", n)
+	}
+	// Slack shows an ephemeral reply only in a thread that exists already.
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "for you", Only: "U1"}); err != nil {
+		t.Fatal(err)
+	}
+	all := r.ws.Messages("C1")
+	if last := all[len(all)-1]; last.Only != "U1" || last.ThreadTS != "" {
+		t.Errorf("%+v", last)
+	}
+}
+
+func form() *chat.Form {
+	return &chat.Form{ID: "provider-add", Title: "Add a provider", Submit: "Add", Fields: []chat.Field{
+		{ID: "id", Label: "Provider ID", MaxLength: 40}, {ID: "name", Label: "Display Name", Optional: true},
+		{ID: "endpoint", Label: "Endpoint URL", Placeholder: "https://host/v1/chat/completions"},
+		{ID: "key", Label: "API Key", Optional: true, Secret: true}, {ID: "models", Label: "Models", Optional: true, Multiline: true, Value: "auto"},
+	}}
+}
+
+func TestAFormOpensIsCheckedAndItsResultIsToldToThePersonAlone(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
+		r.desk.onSubmit = func(_ context.Context, s chat.Submission) (chat.Outcome, error) {
+			if s.Values["id"] != "lab" {
+				return chat.Outcome{Errors: map[string]string{"id": "Lowercase letters, digits and hyphens only.", "apiStyle": "Only openai is supported."}}, nil
+			}
+			return chat.Outcome{Then: func(context.Context) chat.Reply { return chat.Reply{Text: "`lab` was saved: it answers."} }}, nil
+		}
+		if got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "add"}); got.Problem != "" || got.Body != "" {
+			t.Fatalf("%+v", got)
+		}
+		v, open := r.ws.View("U1")
+		if !open || v.Title != "Add a provider" || len(v.Inputs) != 5 || v.Inputs[4].Initial != "auto" || !v.Inputs[1].Optional || v.Inputs[0].Optional {
+			t.Fatalf("%+v", v)
+		}
+		fields := map[string]string{"Provider ID": "My Lab", "Endpoint URL": "http://lab.example/v1/chat/completions", "API Key": "sk-very-secret"}
+		v, got, err := r.ws.SubmitView("U1", fields)
+		if err != nil || got.Problem != "" || !v.Open || !strings.Contains(v.Errors["id"], "Lowercase letters") || !strings.Contains(v.Errors["id"], "Only openai") {
+			t.Fatalf("%v %+v %+v", err, got, v.Errors)
+		}
+		fields["Provider ID"] = " lab "
+		v, got, err = r.ws.SubmitView("U1", fields)
+		if err != nil || got.Problem != "" || v.Open {
+			t.Fatalf("%v %+v %+v", err, got, v)
+		}
+		r.await("the result", func() bool { return len(r.ws.Messages("C1")) == 1 })
+		if said := r.ws.Messages("C1")[0]; said.Only != "U1" || said.Seen != "`lab` was saved: it answers." {
+			t.Errorf("%+v", said)
+		}
+		r.desk.mu.Lock()
+		s := r.desk.forms[1]
+		r.desk.mu.Unlock()
+		if s.Form != "provider-add" || s.Values["key"] != "sk-very-secret" || s.Values["models"] != "auto" || s.Values["name"] != "" ||
+			s.Place.Channel != "C1" || s.Author.ID != "U1" || s.Scope != "slack:B0HELPER:T0TEAM" {
+			t.Errorf("%+v", s)
+		}
+		if strings.Contains(r.logged.String(), "sk-very-secret") {
+			t.Error("the log holds the key")
+		}
+		for _, c := range r.ws.Calls("") {
+			for _, v := range c.Args {
+				if strings.Contains(v, "sk-very-secret") {
+					t.Errorf("%s holds the key", c.Method)
+				}
+			}
+		}
+	})
+}
+
+func TestAFormWhoseResultHasNoPlaceIsAnsweredInTheDirectMessage(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	r.ws.AddChannel(fake.Channel{ID: "C2", Absent: []string{"A0HELPER"}}) // slash commands work where the bot is not
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
+	r.desk.onSubmit = func(context.Context, chat.Submission) (chat.Outcome, error) {
+		return chat.Outcome{Then: func(context.Context) chat.Reply { return chat.Reply{Text: "saved"} }}, nil
+	}
+	r.ws.Slash(fake.Command{Channel: "C2", User: "U1", Command: "/provider", Text: "add"})
+	if _, _, err := r.ws.SubmitView("U1", map[string]string{"id": "lab", "endpoint": "http://x"}); err != nil {
+		t.Fatal(err)
+	}
+	direct := r.ws.DirectChannel("", "U1")
+	r.await("the result", func() bool { return len(r.ws.Messages(direct)) == 1 })
+}
+
+func TestASlowFormClosesAndTellsItsErrorsAfterwards(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	release := make(chan struct{})
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
+	r.desk.onSubmit = func(context.Context, chat.Submission) (chat.Outcome, error) {
+		<-release
+		return chat.Outcome{Errors: map[string]string{"endpoint": "This address is not allowed."}}, nil
+	}
+	r.ws.Mention("C1", "U1", "hi") // the bot is in the channel
+	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "add"})
+	v, got, err := r.ws.SubmitView("U1", map[string]string{"id": "lab", "endpoint": "http://x"})
+	if err != nil || got.Problem != "" || v.Open {
+		t.Fatalf("%v %+v", err, got)
+	}
+	close(release)
+	r.await("the errors", func() bool {
+		all := r.ws.Messages("C1")
+		return strings.Contains(all[len(all)-1].Seen, "This address is not allowed.") && all[len(all)-1].Only == "U1"
+	})
+}
+
+func TestAFormThatCannotOpenIsSaidSo(t *testing.T) {
+	r := newRig(t, setup{fake: fake.Options{Pace: 100_000}}) // a trigger lives for 30 µs
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
+	got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "add"})
+	if !strings.Contains(got.Body, "Slack gave up waiting for the form. Please try again.") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRepliesGoToSlackOnly(t *testing.T) {
+	a, err := New(Options{Bots: nil, APIURL: "https://slack.example/api/"})
+	if err != nil || len(a.Health()) != 0 {
+		t.Fatal(err)
+	}
+	r := newRig(t, setup{idle: true})
+	app := r.adapter.apps[0]
+	for url, want := range map[string]bool{
+		"https://hooks.slack.com/commands/1": true, "https://hooks.slack-gov.com/x": true, r.ws.APIURL() + "x": true,
+		"http://hooks.slack.com/commands/1": false, "https://slack.com.evil.example/": false, "https://evilslack.com/": false,
+		"http://169.254.169.254/": false, "://": false, "": false,
+	} {
+		if app.trusts(url) != want {
+			t.Errorf("%q: trusted is %v", url, !want)
+		}
+	}
+	if err := app.respond(t.Context(), "https://evil.example/hook", reply{Text: "x"}); err == nil {
+		t.Error("a reply left for another host")
+	}
+}

@@ -1,0 +1,174 @@
+// Signed HTTP requests: what is let in, what is answered, and that nothing that
+// was answered with 200 is lost.
+
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/bots"
+	"parley/internal/chat"
+	fake "parley/internal/fake/slack"
+	"parley/internal/secret"
+)
+
+func TestOnlySlackIsLetIn(t *testing.T) {
+	r := newRig(t, setup{bots: []bots.Bot{helper(), {ID: "socketonly", Slack: bots.Slack{BotToken: secret.New("xoxb-2"), AppToken: secret.New("xapp-2")}}, {ID: "nowhere"}}})
+	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 1 })
+	h := r.adapter.Handler(r.inbox, r.desk)
+	body := `{"type":"url_verification","challenge":"abc"}`
+	big := `{"type":"url_verification","challenge":"` + strings.Repeat("x", 1<<20) + `"}`
+	for _, c := range []struct {
+		name, path, body string
+		sign             func(h http.Header, body []byte)
+		want             int
+	}{
+		{"right", "/slack/helper/events", body, signedBy("shhh-helper", 0), 200},
+		{"four minutes old", "/slack/helper/events", body, signedBy("shhh-helper", -4*time.Minute), 200},
+		{"six minutes old", "/slack/helper/events", body, signedBy("shhh-helper", -6*time.Minute), 401},
+		{"six minutes ahead", "/slack/helper/events", body, signedBy("shhh-helper", 6*time.Minute), 401},
+		{"wrong secret", "/slack/helper/events", body, signedBy("guess", 0), 401},
+		{"of another body", "/slack/helper/events", body, func(h http.Header, _ []byte) { fake.Sign(h, "shhh-helper", time.Now(), []byte("{}")) }, 401},
+		{"missing", "/slack/helper/events", body, func(http.Header, []byte) {}, 401},
+		{"no number", "/slack/helper/events", body, func(h http.Header, b []byte) {
+			signedBy("shhh-helper", 0)(h, b)
+			h.Set("X-Slack-Request-Timestamp", "yesterday")
+		}, 401},
+		{"commands missing", "/slack/helper/commands", "command=/model", func(http.Header, []byte) {}, 401},
+		{"interactions missing", "/slack/helper/interactions", "payload={}", func(http.Header, []byte) {}, 401},
+		{"too large", "/slack/helper/events", big, signedBy("shhh-helper", 0), 413},
+		{"too large and unsigned", "/slack/helper/events", big, func(http.Header, []byte) {}, 413},
+		{"unknown bot", "/slack/nobody/events", body, signedBy("shhh-helper", 0), 404},
+		{"bot without slack", "/slack/nowhere/events", body, signedBy("shhh-helper", 0), 404},
+		{"no signing secret", "/slack/socketonly/events", body, signedBy("", 0), 401},
+		{"not JSON", "/slack/helper/events", "hello", signedBy("shhh-helper", 0), 400},
+		{"no payload", "/slack/helper/interactions", "x=y", signedBy("shhh-helper", 0), 400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			req := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(c.body))
+			c.sign(req.Header, []byte(c.body))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, req)
+			if w.Code != c.want {
+				t.Errorf("HTTP %d, want %d: %s", w.Code, c.want, w.Body)
+			}
+		})
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/slack/helper/events", nil))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("GET: HTTP %d", w.Code)
+	}
+	if puts, _ := r.inbox.count(); puts != 0 {
+		t.Errorf("%d messages reached the inbox", puts)
+	}
+}
+
+func signedBy(secret string, shift time.Duration) func(http.Header, []byte) {
+	return func(h http.Header, body []byte) { fake.Sign(h, secret, time.Now().Add(shift), body) }
+}
+
+func TestTheChallengeIsAnswered(t *testing.T) {
+	r := newRig(t, setup{})
+	status, answer, err := r.ws.VerifyURL("")
+	if err != nil || status != 200 || answer != "chal-A0HELPER" {
+		t.Errorf("HTTP %d, %q, %v", status, answer, err)
+	}
+}
+
+func TestAMessageThatCouldNotBeStoredComesAgain(t *testing.T) {
+	r := newRig(t, setup{fake: fake.Options{Pace: 600}})
+	r.inbox.refuse(3)
+	ts := r.ws.Mention("C1", "U1", "hello")
+	if m := r.message(); string(m.ID) != ts {
+		t.Errorf("message %s", m.ID)
+	}
+	r.await("every event taken", func() bool { return r.ws.Delivered(ts) })
+	var refused, retries int
+	for _, d := range r.ws.Deliveries() {
+		if d.Status == http.StatusInternalServerError {
+			refused++
+		}
+		if d.Attempt > 0 {
+			retries++
+		}
+	}
+	if refused != 3 || retries != 3 {
+		t.Errorf("%d refused, %d retries", refused, retries)
+	}
+}
+
+func TestARetryThatIsTheOnlyDeliveryIsTaken(t *testing.T) {
+	r := newRig(t, setup{})
+	data, err := json.Marshal(golden(t, "app_mention"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(strings.Replace(string(data), `"type":""`, `"type":"event_callback"`, 1))
+	req := httptest.NewRequest(http.MethodPost, "/slack/helper/events", bytes.NewReader(body))
+	fake.Sign(req.Header, "shhh-helper", time.Now(), body)
+	req.Header.Set("X-Slack-Retry-Num", "3")
+	req.Header.Set("X-Slack-Retry-Reason", "http_timeout")
+	w := httptest.NewRecorder()
+	r.adapter.Handler(r.inbox, r.desk).ServeHTTP(w, req)
+	if w.Code != 200 {
+		t.Fatalf("HTTP %d", w.Code)
+	}
+	if m := r.message(); m.Trigger != chat.Mention {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestEventsBeforeTheFirstAuthTestAreNotLost(t *testing.T) {
+	r := newRig(t, setup{idle: true, fake: fake.Options{Pace: 600, EventTimeout: 5 * time.Second}})
+	ts := r.ws.Mention("C1", "U1", "early")
+	r.await("a refusal", func() bool { d := r.ws.Deliveries(); return len(d) > 0 && d[0].Status == 500 })
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+	defer func() { stop(); <-done }()
+	if m := r.message(); string(m.ID) != ts {
+		t.Errorf("message %s", m.ID)
+	}
+}
+
+func TestEveryEventIsStoredUnderLoad(t *testing.T) {
+	const n = 300
+	r := newRig(t, setup{fake: fake.Options{Copies: 2}})
+	for range n {
+		r.ws.Mention("C1", "U1", "hello")
+	}
+	seen := map[string]bool{}
+	for range n {
+		seen[r.message().Key] = true
+	}
+	r.await("all deliveries", func() bool { return len(r.ws.Deliveries()) >= 4*n })
+	if _, distinct := r.inbox.count(); distinct != n || len(seen) != n {
+		t.Errorf("%d messages of %d", distinct, n)
+	}
+}
+
+func TestOneAppInTwoWorkspacesIsToldApart(t *testing.T) {
+	one, two := fake.DefaultApp(), fake.DefaultApp()
+	two.Team, two.BotToken, two.BotID, two.BotUser = "T0OTHER", "xoxb-2-helper", "B0TWO", "U0TWO"
+	two.ID = "A0HELPER2" // the fake tells apps apart by id
+	b2 := helper()
+	b2.ID, b2.Slack.BotToken = "other", secret.New("xoxb-2-helper")
+	r := newRig(t, setup{fake: fake.Options{Apps: []fake.App{one, two}}, bots: []bots.Bot{helper(), b2}})
+	eventually(t, "both connected", func() bool {
+		h := r.adapter.Health()
+		return h[0].OK && h[1].OK
+	})
+	r.ws.Serve("A0HELPER2", r.ws.App("").BaseURL) // one address for all
+	r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
+	if m := r.message(); m.Bot != "other" || m.Scope != "slack:B0TWO:T0OTHER" || m.Text != "hi" {
+		t.Errorf("%+v", m)
+	}
+}
