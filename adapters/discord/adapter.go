@@ -185,6 +185,7 @@ type app struct {
 	id       string // application id
 	verify   string // public key, once known
 	register bool   // commands were registered by this process
+	drafts   drafts
 }
 
 func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {

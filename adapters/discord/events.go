@@ -84,6 +84,14 @@ func (e *messageEvent) answers(self string) bool {
 	return e.Reference != nil && e.Referenced != nil && e.Referenced.Author != nil && e.Referenced.Author.ID == self
 }
 
+// replyTo is the message this one replies to, if any.
+func (e *messageEvent) replyTo() chat.MessageID {
+	if e.Type != discordgo.MessageTypeReply || e.Reference == nil {
+		return ""
+	}
+	return chat.MessageID(e.Reference.Message)
+}
+
 // others reports whether the message mentions people or roles, the bot not
 // among them.
 func (e *messageEvent) others(self string) bool {
@@ -122,7 +130,7 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	}
 	m := chat.Message{
 		Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: whereabouts(e.Guild, e.Channel, k.place),
-		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.text(k), At: e.At,
+		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At,
 	}
 	for _, f := range e.Attachments {
 		if f != nil {

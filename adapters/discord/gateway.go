@@ -477,12 +477,21 @@ func (g *gateway) guard(event string, f func() error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			stack := make([]byte, 8<<10)
-			g.log.Error("discord event failed", slog.String("event", event), slog.String("panic", fmt.Sprintf("%T", fault)), slog.String("stack", string(stack[:runtime.Stack(stack, false)])))
+			g.log.Error("discord event failed", slog.String("event", event), slog.String("panic", describe(fault)), slog.String("stack", string(stack[:runtime.Stack(stack, false)])))
 		}
 	}()
 	if err := f(); err != nil {
 		g.log.Warn("discord event not understood", slog.String("event", event), slog.String("error", err.Error()))
 	}
+}
+
+// describe is a panic's value without the texts it may hold: faults of the
+// runtime speak for themselves, of others the type must do.
+func describe(fault any) string {
+	if err, ok := fault.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", fault)
 }
 
 // other takes every event but messages: quickly, as the next frame waits.

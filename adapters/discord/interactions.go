@@ -1,24 +1,326 @@
+// Interactions: slash commands, buttons, menus, autocomplete and forms. Each
+// must be told something within 3 s of the person's act; what takes longer is
+// deferred and filled in later, for which its token lives 15 minutes.
+
 package discord
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/bwmarrin/discordgo"
 
 	"parley/internal/chat"
 )
 
+const (
+	// deferAfter is when a slow answer is deferred: Discord's 3 s, less the way
+	// there and back.
+	deferAfter = 2 * time.Second
+	// workLimit is how long a command may take in all. It is well below the 15
+	// minutes that Discord keeps the interaction open.
+	workLimit = 5 * time.Minute
+	// completeLimit bounds autocomplete, which cannot be deferred.
+	completeLimit = 2 * time.Second
+)
+
+// Interaction and callback types of the API.
+const (
+	interactionPing         = 1
+	interactionCommand      = 2
+	interactionComponent    = 3
+	interactionAutocomplete = 4
+	interactionModal        = 5
+
+	callbackPong         = 1
+	callbackMessage      = 4
+	callbackDefer        = 5
+	callbackDeferUpdate  = 6
+	callbackUpdate       = 7
+	callbackAutocomplete = 8
+	callbackModal        = 9
+)
+
+// interaction is what matters of one. It is not discordgo's Interaction, whose
+// decoder fails on components it does not know.
+type interaction struct {
+	ID          string          `json:"id"`
+	Application string          `json:"application_id"`
+	Type        int             `json:"type"`
+	Token       string          `json:"token"`
+	Guild       string          `json:"guild_id"`
+	ChannelID   string          `json:"channel_id"`
+	Channel     channelJSON     `json:"channel"`
+	User        *discordgo.User `json:"user"`
+	Member      *struct {
+		memberPart
+		User        *discordgo.User `json:"user"`
+		Permissions string          `json:"permissions"`
+	} `json:"member"`
+	Data    json.RawMessage `json:"data"`
+	Message *struct {
+		ID    string                 `json:"id"`
+		Flags discordgo.MessageFlags `json:"flags"`
+	} `json:"message"`
+
+	received time.Time
+	user     chat.Author
+	place    chat.Place
+}
+
+// private reports whether the message that was used is one only this person
+// sees.
+func (i *interaction) private() bool {
+	return i.Message != nil && i.Message.Flags&discordgo.MessageFlagsEphemeral != 0
+}
+
+// callback is the first answer to an interaction.
+type callback struct {
+	Type int `json:"type"`
+	Data any `json:"data,omitempty"`
+}
+
+// counter is where one application's interactions are answered.
 type counter struct {
 	desk chat.Desk
 	app  *app
-	work *sync.WaitGroup
+	work *sync.WaitGroup // what goes on after a first answer
 }
 
-func (c *counter) take(ctx context.Context, d json.RawMessage, received time.Time) error { return nil }
+// say gives the first answer: over REST, or as the response to the HTTP
+// request that brought the interaction.
+type say func(ctx context.Context, c callback) error
 
-func (a *app) registerCommands(ctx context.Context) {}
+// take answers an interaction that the gateway brought.
+func (c *counter) take(ctx context.Context, d json.RawMessage, received time.Time) error {
+	i, err := c.read(d, received)
+	if err != nil {
+		return err
+	}
+	return c.answer(ctx, i, func(ctx context.Context, b callback) error {
+		path := "/interactions/" + i.ID + "/" + i.Token + "/callback"
+		_, err := c.app.rest.do(ctx, call{method: http.MethodPost, path: path, route: "POST callback", major: i.ID, name: "callback", body: b, open: true}, nil)
+		return err
+	})
+}
 
-// Handler serves signed interactions.
-func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler { return nil }
+// read decodes an interaction and notes what it tells of the person.
+func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, error) {
+	i := &interaction{received: received}
+	if err := json.Unmarshal(d, i); err != nil {
+		return nil, fmt.Errorf("interaction: %w", err)
+	}
+	if i.Type == interactionPing {
+		return i, nil
+	}
+	if !isSnowflake(i.ID) || i.Token == "" || strings.ContainsAny(i.Token, "/?#%") {
+		return nil, errors.New("interaction without id or token")
+	}
+	u := i.User
+	var part *memberPart
+	if i.Member != nil && i.Member.User != nil {
+		u, part = i.Member.User, &i.Member.memberPart
+		permissions, err := strconv.ParseInt(i.Member.Permissions, 10, 64)
+		if err != nil {
+			permissions = -1
+		}
+		c.app.world.seeMember(i.Guild, u.ID, i.Member.Roles, permissions)
+	}
+	if u == nil {
+		return nil, errors.New("interaction without a user")
+	}
+	i.user = chat.Author{ID: u.ID, Name: displayName(u, part)}
+	channel := i.ChannelID
+	if channel == "" {
+		channel = i.Channel.ID
+	}
+	if i.Channel.ID == channel && i.Guild != "" {
+		c.app.world.keepChannel(channel, i.Channel.place())
+	}
+	i.place = whereabouts(i.Guild, channel, i.Channel.place())
+	return i, nil
+}
+
+// answer does what the person asked and says so.
+func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
+	if c.desk == nil {
+		return errors.New("nobody answers commands here")
+	}
+	ctx, cancel := context.WithTimeout(ctx, workLimit)
+	defer cancel()
+	if i.Type == interactionAutocomplete {
+		return c.complete(ctx, i, say)
+	}
+	if mine, err := c.claim(ctx, i); err != nil || !mine {
+		return err
+	}
+	var err error
+	switch i.Type {
+	case interactionCommand:
+		var d commandData
+		if err = json.Unmarshal(i.Data, &d); err == nil {
+			err = c.command(ctx, i, d.Name, args(d.Options), say)
+		}
+	case interactionComponent:
+		err = c.component(ctx, i, say)
+	case interactionModal:
+		err = c.submit(ctx, i, say)
+	default:
+		return fmt.Errorf("interaction of unknown type %d", i.Type)
+	}
+	if n := code(err); n == codeAcknowledged {
+		return nil // another process was faster
+	}
+	return err
+}
+
+// claim makes sure that one process acts when several are connected, and that a
+// signed request sent again does nothing. A store that does not answer is no
+// reason to leave the person without an answer.
+func (c *counter) claim(ctx context.Context, i *interaction) (bool, error) {
+	claimer, ok := c.desk.(chat.Claimer)
+	if !ok {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	mine, err := claimer.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
+	if err != nil {
+		c.app.log.Warn("interaction not claimed", slog.String("error", err.Error()))
+		return true, nil
+	}
+	return mine, nil
+}
+
+func (c *counter) complete(ctx context.Context, i *interaction, say say) error {
+	var d commandData
+	if err := json.Unmarshal(i.Data, &d); err != nil {
+		return err
+	}
+	within, cancel := context.WithDeadline(ctx, i.received.Add(completeLimit))
+	defer cancel()
+	options, err := c.desk.Complete(within, c.order(i, d.Name, args(d.Options)))
+	if err != nil && within.Err() == nil {
+		c.app.log.Warn("autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
+	}
+	err = say(ctx, callback{callbackAutocomplete, map[string]any{"choices": choices(options)}})
+	if n := code(err); n == codeAcknowledged || n == codeUnknownInteraction {
+		return nil // the person has typed on
+	}
+	return err
+}
+
+// order is the chat.Command of an interaction.
+func (c *counter) order(i *interaction, name, args string) chat.Command {
+	return chat.Command{Name: name, Args: args, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user}
+}
+
+// component runs the command behind a button or a menu.
+func (c *counter) component(ctx context.Context, i *interaction, say say) error {
+	var d struct {
+		ID     string   `json:"custom_id"`
+		Values []string `json:"values"`
+	}
+	if err := json.Unmarshal(i.Data, &d); err != nil {
+		return err
+	}
+	switch {
+	case strings.HasPrefix(d.ID, idStop):
+		return c.stop(ctx, i, strings.TrimPrefix(d.ID, idStop), say)
+	case strings.HasPrefix(d.ID, idRun):
+		name, args := parseCommand(strings.TrimPrefix(d.ID, idRun))
+		return c.command(ctx, i, name, args, say)
+	case strings.HasPrefix(d.ID, idMenu) && len(d.Values) > 0:
+		name, args := parseCommand(strings.TrimPrefix(d.ID, idMenu) + " " + d.Values[0])
+		return c.command(ctx, i, name, args, say)
+	}
+	// A control of an earlier version, or of another program with this token.
+	return say(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
+}
+
+// stop is the Stop button: the answer itself shows that it ended, so success
+// says nothing more.
+func (c *counter) stop(ctx context.Context, i *interaction, turn string, say say) error {
+	if err := say(ctx, callback{Type: callbackDeferUpdate}); err != nil {
+		return err
+	}
+	_, err := c.desk.Do(ctx, c.order(i, "stop", turn))
+	if err == nil {
+		return nil
+	}
+	return c.follow(ctx, i, whisper(c.sorry("stop", err)))
+}
+
+// result is what the desk said to a command.
+type result struct {
+	reply chat.Reply
+	err   error
+}
+
+// command runs a command and answers: at once when it is quick, else after
+// deferring.
+func (c *counter) command(ctx context.Context, i *interaction, name, args string, say say) error {
+	done := make(chan result, 1)
+	go func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				done <- result{err: fmt.Errorf("panic in command %s: %s", name, describe(fault))}
+			}
+		}()
+		reply, err := c.desk.Do(ctx, c.order(i, name, args))
+		done <- result{reply, err}
+	}()
+	timer := time.NewTimer(time.Until(i.received.Add(deferAfter)))
+	defer timer.Stop()
+	var got result
+	select {
+	case got = <-done:
+		reply := c.settle(name, got)
+		return c.first(ctx, i, name, args, reply, say)
+	case <-timer.C:
+	}
+	update := i.Type == interactionComponent && i.private()
+	b := callback{callbackDefer, messageData{Flags: discordgo.MessageFlagsEphemeral}}
+	if update {
+		b = callback{Type: callbackDeferUpdate}
+	}
+	if err := say(ctx, b); err != nil {
+		return err
+	}
+	got = <-done
+	return c.later(ctx, i, name, args, c.settle(name, got))
+}
+
+// settle is the reply to show: an error becomes a sentence.
+func (c *counter) settle(name string, r result) chat.Reply {
+	if r.err != nil {
+		return chat.Reply{Text: c.sorry(name, r.err)}
+	}
+	if r.reply.Text == "" && r.reply.Form == nil {
+		r.reply.Text = "Done."
+	}
+	return r.reply
+}
+
+// sorry is the text for a person: what a UserError says, else a general line
+// with a reference that the log has too.
+func (c *counter) sorry(name string, err error) string {
+	if told, ok := errors.AsType[*chat.UserError](err); ok {
+		if told.Err != nil {
+			c.app.log.Warn("command refused", slog.String("command", name), slog.String("error", told.Err.Error()))
+		}
+		return told.Text
+	}
+	ref := fmt.Sprintf("ref-%08d", rand.N(100_000_000))
+	c.app.log.Error("command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
+	return "Something went wrong on our side; please try again (" + ref + ")."
+}

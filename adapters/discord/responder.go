@@ -258,7 +258,7 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Me
 		}
 		h := chat.Message{
 			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: m.Place,
-			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: e.text(k), At: e.At, FromBot: own,
+			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At, FromBot: own,
 		}
 		if h.Text != "" {
 			out = append(out, h)

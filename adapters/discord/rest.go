@@ -225,6 +225,7 @@ const (
 	codeUnknownChannel     = 10003
 	codeUnknownGuild       = 10004
 	codeUnknownMessage     = 10008
+	codeUnknownWebhook     = 10015
 	codeUnknownInteraction = 10062
 	codeOldEdits           = 30046
 	codeAcknowledged       = 40060

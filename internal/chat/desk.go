@@ -101,3 +101,11 @@ type Outcome struct {
 	Errors map[string]string
 	Then   func(ctx context.Context) Reply
 }
+
+// Claimer is a Desk that knows, over all processes, who asked first. Discord's
+// gateway delivers an interaction to every connected process; an adapter that
+// is told the same thing twice asks before it acts, and acts only when told
+// true. Keys are unique for an hour at least.
+type Claimer interface {
+	Claim(ctx context.Context, key string) (bool, error)
+}

@@ -80,15 +80,25 @@ func (s *Server) payload(r *request, schema string) (map[string]any, []Embedded,
 	} else if kind != "application/json" {
 		return nil, nil, &formError{"content_type", "CONTENT_TYPE_INVALID", `Expected "Content-Type" header to be one of {'application/json'}.`}
 	}
+	value, err := s.decode(raw, schema)
+	body, _ := value.(map[string]any)
+	return body, files, err
+}
+
+// payloadAny is payload for bodies that are no object.
+func (s *Server) payloadAny(r *request, schema string) (any, error) {
+	return s.decode(r.body, schema)
+}
+
+func (s *Server) decode(raw []byte, schema string) (any, error) {
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return nil, nil, &formError{"body", "JSON_INVALID", err.Error()}
+		return nil, &formError{"body", "JSON_INVALID", err.Error()}
 	}
 	if err := s.schemas.check(schema, value); err != nil {
-		return nil, nil, &formError{"body", "SCHEMA", err.Error()}
+		return nil, &formError{"body", "SCHEMA", err.Error()}
 	}
-	body, _ := value.(map[string]any)
-	return body, files, nil
+	return value, nil
 }
 
 func (s *Server) parts(body []byte, boundary string) ([]byte, []Embedded, error) {

@@ -312,6 +312,10 @@ func (s *Server) remove(m *message) {
 	}
 	m.deleted = true
 	m.seen(time.Now(), nil)
+	defer s.change()
+	if m.flags&flagEphemeral != 0 {
+		return
+	}
 	body := map[string]any{"id": m.id, "channel_id": m.channel.ID}
 	if m.channel.GuildID != "" {
 		body["guild_id"] = m.channel.GuildID
@@ -325,5 +329,4 @@ func (s *Server) remove(m *message) {
 			one.dispatch(intent, "MESSAGE_DELETE", body)
 		}
 	}
-	s.change()
 }

@@ -1,0 +1,169 @@
+// The application commands of the contract, and how what a person typed becomes
+// a chat.Command.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+// commandDef is an application command as Discord stores it. discordgo's type
+// would send null for lists that a string option does not have.
+type commandDef struct {
+	Name        string                                 `json:"name"`
+	Type        discordgo.ApplicationCommandType       `json:"type"`
+	Description string                                 `json:"description"`
+	Options     []optionDef                            `json:"options,omitempty"`
+	Contexts    []discordgo.InteractionContextType     `json:"contexts"`
+	Installs    []discordgo.ApplicationIntegrationType `json:"integration_types"`
+}
+
+type optionDef struct {
+	Type         discordgo.ApplicationCommandOptionType `json:"type"`
+	Name         string                                 `json:"name"`
+	Description  string                                 `json:"description"`
+	Required     bool                                   `json:"required,omitempty"`
+	Autocomplete bool                                   `json:"autocomplete,omitempty"`
+	MaxLength    int                                    `json:"max_length,omitempty"`
+	Options      []optionDef                            `json:"options,omitempty"`
+}
+
+// argumentLimit is how long a typed model name or id may be.
+const argumentLimit = 200
+
+// commandDefs are the commands every application registers: usable in servers
+// and in direct messages with the bot.
+func commandDefs() []commandDef {
+	argument := func(name, description string, required bool) optionDef {
+		return optionDef{
+			Type: discordgo.ApplicationCommandOptionString, Name: name, Description: description, Required: required, Autocomplete: true, MaxLength: argumentLimit,
+		}
+	}
+	sub := func(name, description string, options ...optionDef) optionDef {
+		return optionDef{Type: discordgo.ApplicationCommandOptionSubCommand, Name: name, Description: description, Options: options}
+	}
+	command := func(name, description string, options ...optionDef) commandDef {
+		return commandDef{
+			Name: name, Type: discordgo.ChatApplicationCommand, Description: description, Options: options,
+			Contexts: []discordgo.InteractionContextType{discordgo.InteractionContextGuild, discordgo.InteractionContextBotDM},
+			Installs: []discordgo.ApplicationIntegrationType{discordgo.ApplicationIntegrationGuildInstall},
+		}
+	}
+	return []commandDef{
+		command("model", "Show or switch the model used here", argument("name", "A model, provider/model, or reset", false)),
+		command("provider", "Model providers",
+			sub("list", "List providers and their models"),
+			sub("use", "Switch to a provider", argument("id", "The provider", true)),
+			sub("add", "Add a provider"),
+			sub("remove", "Remove a provider", argument("id", "The provider", true)),
+			sub("test", "Test a provider", argument("id", "The provider", true))),
+		command("bot", "The bots of this app",
+			sub("list", "List the bots"),
+			sub("use", "Give this channel, thread or conversation to a bot", argument("id", "The bot", true))),
+		command("reset", "Forget this conversation"),
+		command("stop", "Stop your answers being written here"),
+		command("help", "What one can do here"),
+	}
+}
+
+// registerCommands makes Discord's list of commands ours, if it is not already:
+// Discord limits how many commands may be made in a day.
+func (a *app) registerCommands(ctx context.Context) {
+	_, id := a.known()
+	path := endpoint(discordgo.EndpointApplicationGlobalCommands(id))
+	want := commandDefs()
+	var have []commandDef
+	_, err := a.rest.do(ctx, call{method: http.MethodGet, path: path, route: "GET commands", name: "commands", wait: true}, &have)
+	if err == nil && sameCommands(have, want) {
+		return
+	}
+	if err == nil {
+		_, err = a.rest.do(ctx, call{method: http.MethodPut, path: path, route: "PUT commands", name: "commands", body: want, wait: true}, nil)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			a.log.Error("slash commands not registered", slog.String("error", err.Error()))
+			a.mu.Lock()
+			a.register = false // with the next session again
+			a.mu.Unlock()
+		}
+		return
+	}
+	a.log.Info("slash commands registered", slog.Int("count", len(want)))
+}
+
+// sameCommands compares without regard to the order of commands, which is
+// Discord's own.
+func sameCommands(have, want []commandDef) bool {
+	canonical := func(list []commandDef) string {
+		sorted := slices.Clone(list)
+		slices.SortFunc(sorted, func(a, b commandDef) int { return strings.Compare(a.Name, b.Name) })
+		data, _ := json.Marshal(sorted)
+		return string(data)
+	}
+	return canonical(have) == canonical(want)
+}
+
+// commandData is the data of a slash command or its autocomplete.
+type commandData struct {
+	Name    string       `json:"name"`
+	Options []optionData `json:"options"`
+}
+
+type optionData struct {
+	Name    string                                 `json:"name"`
+	Type    discordgo.ApplicationCommandOptionType `json:"type"`
+	Value   any                                    `json:"value"`
+	Options []optionData                           `json:"options"`
+}
+
+// args joins subcommand and values as they would be typed after a mention:
+// "use lab".
+func args(options []optionData) string {
+	var words []string
+	for _, o := range options {
+		switch o.Type {
+		case discordgo.ApplicationCommandOptionSubCommand, discordgo.ApplicationCommandOptionSubCommandGroup:
+			words = append(words, o.Name, args(o.Options))
+		default:
+			if text, ok := o.Value.(string); ok {
+				words = append(words, strings.TrimSpace(text))
+			}
+		}
+	}
+	return strings.TrimSpace(strings.Join(words, " "))
+}
+
+// parseCommand reads "provider add" as it stands in a custom id.
+func parseCommand(line string) (name, args string) {
+	name, args, _ = strings.Cut(strings.TrimSpace(line), " ")
+	return name, strings.TrimSpace(args)
+}
+
+// choices are the options of an autocomplete answer.
+func choices(options []chat.Option) []map[string]string {
+	out := []map[string]string{}
+	for _, o := range options {
+		if len(out) == mostOptions {
+			break
+		}
+		if o.Value == "" || len([]rune(o.Value)) > optionLimit {
+			continue
+		}
+		label := o.Label
+		if label == "" {
+			label = o.Value
+		}
+		out = append(out, map[string]string{"name": clip(label, optionLimit), "value": o.Value})
+	}
+	return out
+}

@@ -1,0 +1,271 @@
+// Forms as modals. A modal closes when it is sent, so errors are shown in the
+// answer, with a button that opens the form again as it was filled in.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+// Discord's limits for modals.
+const (
+	titleLimit       = 45
+	labelLimit       = 45
+	descriptionLimit = 100
+	inputPlaceholder = 100
+	inputLimit       = 4000
+	mostFields       = 5
+)
+
+// Modals of today put a Label (type 18) around each input; discordgo has no
+// type for it.
+type modalData struct {
+	ID         string  `json:"custom_id"`
+	Title      string  `json:"title"`
+	Components []label `json:"components"`
+}
+
+type label struct {
+	Type        int    `json:"type"` // 18
+	Label       string `json:"label"`
+	Description string `json:"description,omitempty"`
+	Component   input  `json:"component"`
+}
+
+type input struct {
+	Type        discordgo.ComponentType  `json:"type"` // 4
+	ID          string                   `json:"custom_id"`
+	Style       discordgo.TextInputStyle `json:"style"`
+	Placeholder string                   `json:"placeholder,omitempty"`
+	Value       string                   `json:"value,omitempty"`
+	Required    bool                     `json:"required"`
+	MaxLength   int                      `json:"max_length,omitempty"`
+}
+
+const labelComponent = 18
+
+// form is a chat.Form as a modal. Its id carries the command that opens it, for
+// the button that opens it again.
+func (c *counter) form(i *interaction, f *chat.Form, name, args string) modalData {
+	id := idForm + f.ID + "|" + strings.TrimSpace(name+" "+args)
+	if utf8.RuneCountInString(id) > customIDLimit {
+		id = idForm + f.ID
+	}
+	kept := c.app.drafts.get(i.user.ID, f.ID)
+	m := modalData{ID: id, Title: clip(f.Title, titleLimit)}
+	labels := map[string]string{}
+	for _, field := range f.Fields {
+		if len(m.Components) == mostFields {
+			break
+		}
+		in := input{Type: discordgo.TextInputComponent, ID: field.ID, Style: discordgo.TextInputShort, Placeholder: clip(field.Placeholder, inputPlaceholder), Value: field.Value, Required: !field.Optional, MaxLength: inputLimit}
+		if field.Multiline {
+			in.Style = discordgo.TextInputParagraph
+		}
+		if field.MaxLength > 0 {
+			in.MaxLength = min(field.MaxLength, inputLimit)
+		}
+		if value, ok := kept.values[field.ID]; ok && !field.Secret {
+			in.Value = value
+		}
+		in.Value = clip(in.Value, in.MaxLength)
+		labels[field.ID] = field.Label
+		m.Components = append(m.Components, label{Type: labelComponent, Label: clip(field.Label, labelLimit), Description: clip(field.Hint, descriptionLimit), Component: in})
+	}
+	c.app.drafts.opened(i.user.ID, f, labels)
+	return m
+}
+
+// formValues reads the inputs of a submitted modal, inside labels or, as in
+// older modals, inside rows.
+func formValues(data json.RawMessage) (id string, values map[string]string, err error) {
+	type node struct {
+		ID        string `json:"custom_id"`
+		Value     string `json:"value"`
+		Component *struct {
+			ID    string `json:"custom_id"`
+			Value string `json:"value"`
+		} `json:"component"`
+		Components []struct {
+			ID    string `json:"custom_id"`
+			Value string `json:"value"`
+		} `json:"components"`
+	}
+	var d struct {
+		ID         string `json:"custom_id"`
+		Components []node `json:"components"`
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		return "", nil, err
+	}
+	values = map[string]string{}
+	for _, n := range d.Components {
+		if n.Component != nil && n.Component.ID != "" {
+			values[n.Component.ID] = n.Component.Value
+		}
+		for _, inner := range n.Components {
+			values[inner.ID] = inner.Value
+		}
+	}
+	return d.ID, values, nil
+}
+
+// submit takes a filled form.
+func (c *counter) submit(ctx context.Context, i *interaction, say say) error {
+	id, values, err := formValues(i.Data)
+	if err != nil {
+		return err
+	}
+	formID, opener, _ := strings.Cut(strings.TrimPrefix(id, idForm), "|")
+	// Checking and saving may take as long as the store does; the answer is this
+	// person's in any case, so it is deferred at once.
+	if err := say(ctx, callback{callbackDefer, messageData{Flags: discordgo.MessageFlagsEphemeral}}); err != nil {
+		return err
+	}
+	out, err := c.desk.Submit(ctx, chat.Submission{
+		Form: formID, Values: values, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user,
+	})
+	var reply chat.Reply
+	switch {
+	case err != nil:
+		reply = chat.Reply{Text: c.sorry("form "+formID, err)}
+		c.app.drafts.filled(i.user.ID, formID, values)
+		reply.Buttons = again(opener)
+	case len(out.Errors) > 0:
+		reply = c.errorReply(i, formID, opener, values, out.Errors)
+	default:
+		c.app.drafts.drop(i.user.ID, formID)
+		reply = chat.Reply{Text: "Saved."}
+		if out.Then != nil {
+			reply = out.Then(ctx)
+		}
+	}
+	name, args := parseCommand(opener)
+	return c.later(ctx, i, name, args, reply)
+}
+
+func again(opener string) []chat.Button {
+	if opener == "" {
+		return nil
+	}
+	name, args := parseCommand(opener)
+	return []chat.Button{{Label: "Open the form again", Command: name, Args: args}}
+}
+
+// errorReply lists what is wrong at which field.
+func (c *counter) errorReply(i *interaction, formID, opener string, values, errs map[string]string) chat.Reply {
+	kept := c.app.drafts.filled(i.user.ID, formID, values)
+	var b strings.Builder
+	b.WriteString("Nothing was saved yet:\n")
+	for _, id := range kept.order(errs) {
+		name := kept.labels[id]
+		if name == "" {
+			name = id
+		}
+		b.WriteString("- **" + name + "**: " + errs[id] + "\n")
+	}
+	return chat.Reply{Text: b.String(), Buttons: again(opener)}
+}
+
+// draft is a form a person has open, or filled in wrongly.
+type draft struct {
+	fields []string          // ids in order
+	labels map[string]string // by field
+	secret map[string]bool
+	values map[string]string
+	until  time.Time
+}
+
+// order is the ids of errs in the form's order.
+func (d draft) order(errs map[string]string) []string {
+	var out []string
+	for _, id := range d.fields {
+		if _, ok := errs[id]; ok {
+			out = append(out, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(errs)) {
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+const (
+	draftAge   = 15 * time.Minute
+	mostDrafts = 1000
+)
+
+// drafts remembers forms in this process, for minutes. Secret fields are never
+// kept. In another process the form opens empty.
+type drafts struct {
+	mu   sync.Mutex
+	kept map[string]draft
+}
+
+func draftKey(user, form string) string { return user + " " + form }
+
+func (d *drafts) get(user, form string) draft {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := d.kept[draftKey(user, form)]
+	if time.Now().After(kept.until) {
+		return draft{}
+	}
+	return kept
+}
+
+func (d *drafts) opened(user string, f *chat.Form, labels map[string]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if len(d.kept) >= mostDrafts {
+		maps.DeleteFunc(d.kept, func(_ string, one draft) bool { return now.After(one.until) })
+	}
+	if d.kept == nil || len(d.kept) >= mostDrafts {
+		d.kept = map[string]draft{}
+	}
+	one := draft{labels: labels, secret: map[string]bool{}, values: d.kept[draftKey(user, f.ID)].values, until: now.Add(draftAge)}
+	for _, field := range f.Fields {
+		one.fields = append(one.fields, field.ID)
+		one.secret[field.ID] = field.Secret
+	}
+	d.kept[draftKey(user, f.ID)] = one
+}
+
+// filled keeps what was filled in, secrets left out.
+func (d *drafts) filled(user, form string, values map[string]string) draft {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	one, ok := d.kept[draftKey(user, form)]
+	if !ok {
+		return draft{} // opened elsewhere: which fields are secret is not known
+	}
+	one.values = map[string]string{}
+	for id, value := range values {
+		if !one.secret[id] {
+			one.values[id] = value
+		}
+	}
+	one.until = time.Now().Add(draftAge)
+	d.kept[draftKey(user, form)] = one
+	return one
+}
+
+func (d *drafts) drop(user, form string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.kept, draftKey(user, form))
+}

@@ -1,0 +1,100 @@
+// What an operator must set up at Discord for a bot.
+
+package discord
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/bots"
+)
+
+// Setup says how a bot is invited and what must be switched on for it.
+type Setup struct {
+	Bot         string   `json:"bot"`
+	Application string   `json:"application_id,omitempty"` // empty: not known without a token
+	Invite      string   `json:"invite"`
+	Scopes      []string `json:"scopes"`
+	Permissions []string `json:"permissions"`
+	Bits        int64    `json:"permission_bits"`
+	Intents     []string `json:"intents"` // to switch on in the Developer Portal
+	Endpoint    string   `json:"interactions_endpoint,omitempty"`
+	Steps       []string `json:"steps"`
+}
+
+// permissions are exactly what the adapter uses. A reply needs Read Message
+// History.
+func permissions() (names []string, bits int64) {
+	for _, p := range []struct {
+		name string
+		bit  int64
+	}{
+		{"View Channels", discordgo.PermissionViewChannel},
+		{"Send Messages", discordgo.PermissionSendMessages},
+		{"Send Messages in Threads", discordgo.PermissionSendMessagesInThreads},
+		{"Attach Files", discordgo.PermissionAttachFiles},
+		{"Read Message History", discordgo.PermissionReadMessageHistory},
+	} {
+		names = append(names, p.name)
+		bits |= p.bit
+	}
+	return names, bits
+}
+
+// Manifest is the setup of one bot. publicURL is the server's address as
+// Discord reaches it; empty leaves HTTP interactions out, which the gateway
+// replaces. The application's id is read from the bot's token: for
+// applications made before 2016 it differs and must be put into the link by
+// hand.
+func Manifest(b bots.Bot, publicURL string) (Setup, error) {
+	names, bits := permissions()
+	s := Setup{
+		Bot: b.ID, Application: userOf(strings.TrimPrefix(b.Discord.Token.Reveal(), "Bot ")), Scopes: []string{"bot", "applications.commands"},
+		Permissions: names, Bits: bits, Intents: []string{"Message Content Intent"},
+	}
+	id := s.Application
+	if id == "" {
+		id = "YOUR_APPLICATION_ID"
+	}
+	q := url.Values{"client_id": {id}, "scope": {strings.Join(s.Scopes, " ")}, "permissions": {strconv.FormatInt(bits, 10)}}
+	s.Invite = "https://discord.com/oauth2/authorize?" + q.Encode()
+	portal := "https://discord.com/developers/applications"
+	if s.Application != "" {
+		portal += "/" + s.Application
+	}
+	s.Steps = []string{
+		"Open " + portal + " (Bot) and switch on Privileged Gateway Intents → Message Content Intent: without it Discord refuses the connection.",
+	}
+	if s.Application == "" {
+		s.Steps = append(s.Steps, "There: Bot → Reset Token, and put the token into the bot's definition (discord.token).")
+	}
+	s.Steps = append(s.Steps, "Invite the bot: "+s.Invite)
+	if publicURL != "" {
+		u, err := url.Parse(publicURL)
+		if err != nil || u.Scheme != "https" || u.Host == "" {
+			return Setup{}, fmt.Errorf("%q is not an https URL: Discord sends interactions to such only", publicURL)
+		}
+		s.Endpoint = u.JoinPath("discord", b.ID, "interactions").String()
+		s.Steps = append(s.Steps, "Only if interactions shall come over HTTP instead of the gateway: General Information → Interactions Endpoint URL: "+s.Endpoint)
+	}
+	return s, nil
+}
+
+// JSON is the setup for machines.
+func (s Setup) JSON() ([]byte, error) { return json.MarshalIndent(s, "", "  ") }
+
+// String is the setup for people.
+func (s Setup) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Discord setup of bot %s\n\n", s.Bot)
+	for n, step := range s.Steps {
+		fmt.Fprintf(&b, "%d. %s\n", n+1, step)
+	}
+	fmt.Fprintf(&b, "\nScopes: %s\nPermissions: %s (%d)\nIntents to switch on: %s\n", strings.Join(s.Scopes, ", "), strings.Join(s.Permissions, ", "), s.Bits, strings.Join(s.Intents, ", "))
+	return b.String()
+}

@@ -1,0 +1,179 @@
+// Interactions as signed HTTP requests, for teams that prefer them to the
+// gateway: POST /discord/{bot}/interactions.
+
+package discord
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"parley/internal/chat"
+)
+
+const (
+	webhookBody = 1 << 20         // bytes
+	freshness   = 5 * time.Minute // how far a signature's time may be off
+	replyWithin = 2500 * time.Millisecond
+)
+
+// Handler serves interactions sent as signed HTTP requests. It answers 401 to a
+// signature that is missing, wrong or more than five minutes off, 413 to a body
+// over 1 MiB, 404 for a bot without a Discord application.
+func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /discord/{bot}/interactions", func(w http.ResponseWriter, r *http.Request) {
+		one, err := a.of(r.PathValue("bot"))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		(&counter{desk: desk, app: one, work: &a.work}).serve(w, r)
+	})
+	return mux
+}
+
+// publicKey is the key requests are signed with: from the definition, else
+// asked from Discord once.
+func (a *app) publicKey(ctx context.Context) (ed25519.PublicKey, error) {
+	text := a.key
+	if text == "" {
+		a.mu.Lock()
+		text = a.verify
+		a.mu.Unlock()
+	}
+	if text == "" {
+		var out struct {
+			Verify string `json:"verify_key"`
+		}
+		if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application"}, &out); err != nil {
+			return nil, err
+		}
+		text = out.Verify
+		a.mu.Lock()
+		a.verify = text
+		a.mu.Unlock()
+	}
+	key, err := hex.DecodeString(text)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, errors.New("the application's public key is not 32 bytes in hex")
+	}
+	return key, nil
+}
+
+// signed reports whether the body is Discord's, and from now.
+func signed(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) bool {
+	timestamp := h.Get("X-Signature-Timestamp")
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > freshness {
+		return false
+	}
+	signature, err := hex.DecodeString(h.Get("X-Signature-Ed25519"))
+	if err != nil || len(signature) != ed25519.SignatureSize {
+		return false
+	}
+	return ed25519.Verify(key, append([]byte(timestamp), body...), signature)
+}
+
+func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
+	received := time.Now()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhookBody))
+	if err != nil {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			http.Error(w, "the body is over 1 MiB", http.StatusRequestEntityTooLarge)
+			return
+		}
+		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		return
+	}
+	key, err := c.app.publicKey(r.Context())
+	if err != nil {
+		c.app.log.Error("interaction cannot be verified", slog.String("error", err.Error()))
+		http.Error(w, "the signature cannot be checked now", http.StatusServiceUnavailable)
+		return
+	}
+	if !signed(key, r.Header, body, received) {
+		http.Error(w, "the signature is missing, wrong or too old", http.StatusUnauthorized)
+		return
+	}
+	i, err := c.read(bytes.TrimSpace(body), received)
+	if err != nil {
+		http.Error(w, "not an interaction", http.StatusBadRequest)
+		return
+	}
+	if i.Type == interactionPing {
+		writeJSON(w, callback{Type: callbackPong})
+		return
+	}
+	c.inline(w, r, i)
+}
+
+// inline answers in the response to the request; what is left to do goes on
+// after it.
+func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction) {
+	first := make(chan callback, 1)
+	var once sync.Once
+	finished := make(chan struct{})
+	ctx := context.WithoutCancel(r.Context())
+	taken := make(chan struct{}) // the response was written
+	c.work.Go(func() {
+		defer close(finished)
+		defer func() {
+			if fault := recover(); fault != nil {
+				c.app.log.Error("interaction failed", slog.String("panic", describe(fault)))
+			}
+		}()
+		err := c.answer(ctx, i, func(ctx context.Context, b callback) error {
+			once.Do(func() { first <- b })
+			select {
+			case <-taken: // what follows must not overtake the response
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		if err != nil {
+			c.app.log.Warn("interaction not answered", slog.String("error", err.Error()))
+		}
+	})
+	timer := time.NewTimer(replyWithin)
+	defer timer.Stop()
+	select {
+	case b := <-first:
+		writeJSON(w, b)
+		_ = http.NewResponseController(w).Flush()
+		close(taken)
+		return
+	case <-finished:
+	case <-timer.C:
+	}
+	select {
+	case b := <-first:
+		writeJSON(w, b)
+		_ = http.NewResponseController(w).Flush()
+	default:
+		// Another process answers, or nothing could be said.
+		w.WriteHeader(http.StatusAccepted)
+	}
+	close(taken)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	_, _ = w.Write(data)
+}
