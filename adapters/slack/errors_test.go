@@ -1,0 +1,155 @@
+// What Slack's refusals become, and that no secret is in them.
+
+package slack
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/internal/chat"
+	fake "parley/internal/fake/slack"
+)
+
+func TestEveryRefusalIsKnownForWhatItIs(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hi")
+	pen := r.responder(r.message())
+	for _, c := range []struct {
+		fault fake.Fault
+		after time.Duration // of a *chat.RateLimited
+		why   chat.Reason   // of a *chat.Refusal
+	}{
+		{fault: fake.Fault{Status: 429, Error: "ratelimited", RetryAfter: 7}, after: 7 * time.Second},
+		{fault: fake.Fault{Error: "ratelimited", RetryAfter: 9}, after: 9 * time.Second},
+		{fault: fake.Fault{Error: "ratelimited"}, after: time.Second},
+		{fault: fake.Fault{Error: "rate_limited"}, after: time.Second},
+		{fault: fake.Fault{Status: 429}, after: time.Second},
+		{fault: fake.Fault{Error: "message_limit_exceeded"}, after: 30 * time.Second},
+		{fault: fake.Fault{Error: "msg_too_long"}, why: chat.TooLong},
+		{fault: fake.Fault{Error: "msg_blocks_too_long"}, why: chat.TooLong},
+		{fault: fake.Fault{Error: "message_not_found"}, why: chat.Gone},
+		{fault: fake.Fault{Error: "cant_update_message"}, why: chat.Gone},
+		{fault: fake.Fault{Error: "edit_window_closed"}, why: chat.EditClosed},
+		{fault: fake.Fault{Error: "is_archived"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "is_inactive"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "channel_not_found"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "not_in_channel"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "account_inactive"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "token_revoked"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "missing_scope"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "restricted_action_read_only_channel"}, why: chat.NoAccess},
+		{fault: fake.Fault{Error: "invalid_blocks"}, why: chat.Invalid},
+		{fault: fake.Fault{Error: "no_text"}, why: chat.Invalid},
+		{fault: fake.Fault{Error: "fatal_error"}},
+		{fault: fake.Fault{Error: "never_heard_of"}},
+		{fault: fake.Fault{Status: 503}},
+		{fault: fake.Fault{}}, // the connection is cut
+	} {
+		t.Run(fmt.Sprintf("%d %s", c.fault.Status, c.fault.Error), func(t *testing.T) {
+			for _, method := range []string{"chat.postMessage", "chat.update"} {
+				c.fault.Method = method
+				r.ws.Inject(c.fault)
+				var err error
+				if method == "chat.update" {
+					_, err = pen.Edit(t.Context(), "1.2", chat.Content{Markdown: "x"})
+				} else {
+					_, err = pen.Post(t.Context(), chat.Content{Markdown: "x"})
+				}
+				if err == nil {
+					t.Fatalf("%s: no error", method)
+				}
+				limited, isLimited := errors.AsType[*chat.RateLimited](err)
+				switch {
+				case isLimited != (c.after > 0), isLimited && limited.After != c.after:
+					t.Errorf("%s: %v", method, err)
+				case chat.Refused(err) != (c.why != ""), c.why != "" && !chat.Refused(err, c.why):
+					t.Errorf("%s: %v", method, err)
+				case strings.Contains(err.Error(), "xoxb"):
+					t.Errorf("%s: the error holds the token: %v", method, err)
+				}
+			}
+		})
+	}
+}
+
+func TestNoErrorHoldsASecret(t *testing.T) {
+	r := newRig(t, setup{idle: true})
+	app := r.adapter.apps[0]
+	for _, err := range []error{
+		fmt.Errorf("Post \"https://x/?token=%s\": EOF", app.token),
+		fmt.Errorf("wrapped: %w", errors.New(app.secret)),
+	} {
+		if got := app.classify(err); strings.Contains(got.Error(), app.token) || strings.Contains(got.Error(), app.secret) {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
+func TestTheMessageOfADeletedOrArchivedPlace(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hi")
+	m := r.message()
+	pen := r.responder(m)
+	got, err := pen.Post(t.Context(), chat.Content{Markdown: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ws.Delete(string(got.ID))
+	if _, err := pen.Edit(t.Context(), got.ID, chat.Content{Markdown: "y"}); !chat.Refused(err, chat.Gone) {
+		t.Errorf("deleted: %v", err)
+	}
+	r.ws.AddChannel(fake.Channel{ID: "C1", Archived: true})
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "y"}); !chat.Refused(err, chat.NoAccess) {
+		t.Errorf("archived: %v", err)
+	}
+	long := strings.Repeat("x", messageSize+1)
+	r.ws.AddChannel(fake.Channel{ID: "C1"})
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: long}); !chat.Refused(err, chat.TooLong) {
+		t.Errorf("long: %v", err)
+	}
+	if v := r.ws.Violations(); len(v) != 1 || !strings.Contains(v[0], "12,000") {
+		t.Errorf("%v", v)
+	}
+	r.forgive()
+	whole := long[:messageSize]
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: whole}); err != nil {
+		t.Errorf("a whole message: %v", err)
+	}
+	if pen.Limits().Measure(whole) != pen.Limits().Size {
+		t.Errorf("measures %d", pen.Limits().Measure(whole))
+	}
+	pinging := strings.Repeat("<@U1> ", 1700) // fits only before it is neutralised
+	if n := pen.Limits().Measure(pinging); n != 1700*7 {
+		t.Errorf("measures %d", n)
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	for _, c := range []struct {
+		limit UpdateLimit
+		want  chat.Budget
+	}{
+		{UpdateLimit{}, chat.Budget{Key: "slack:B1:T1:chat.update", Calls: 50, Window: time.Minute, Burst: 10}},
+		{UpdateLimit{PerMinute: 90, Burst: 3}, chat.Budget{Key: "slack:B1:T1:chat.update", Calls: 90, Window: time.Minute, Burst: 3}},
+		{UpdateLimit{Off: true}, chat.Budget{}},
+	} {
+		a, err := New(Options{Bots: helpers(), UpdateLimit: c.limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pen, err := a.Responder(chat.Message{Bot: "helper", Scope: "slack:B1:T1", Place: chat.Place{Channel: "C1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := pen.Limits()
+		if l.Edits != c.want || (l.Posts.Calls == 0) != c.limit.Off || l.Size != 12_000 || l.Native {
+			t.Errorf("%+v", l)
+		}
+	}
+	if _, err := (&Adapter{}).Responder(chat.Message{Bot: "nobody"}); err == nil {
+		t.Error("a pen for no bot")
+	}
+}
