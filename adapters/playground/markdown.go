@@ -131,15 +131,16 @@ func (safeHTML) code(w util.BufWriter, source []byte, node ast.Node, entering bo
 
 // safeURL gives the address a link may have: absolute, to the web or to mail.
 func safeURL(raw string) (string, bool) {
-	u, err := url.Parse(strings.TrimSpace(raw))
+	escaped := string(util.URLEscape([]byte(strings.TrimSpace(raw)), true))
+	u, err := url.Parse(escaped)
 	if err != nil {
 		return "", false
 	}
 	switch strings.ToLower(u.Scheme) {
 	case "http", "https":
-		return string(util.URLEscape([]byte(raw), true)), u.Host != ""
+		return escaped, u.Host != ""
 	case "mailto":
-		return string(util.URLEscape([]byte(raw), true)), true
+		return escaped, true
 	}
 	return "", false
 }

@@ -200,7 +200,7 @@ func (a *Adapter) before(ctx context.Context, m chat.Message, n int) ([]post, er
 		}
 	}
 	if root != string(m.ID) {
-		posts, err := a.list(ctx, roomOf(m.Place.Channel, root), m.At, n)
+		posts, err := a.list(ctx, roomOf(m.Place.Channel, root), m.At, 2*n+10) // some are left out below
 		if err != nil {
 			return nil, err
 		}
