@@ -49,7 +49,7 @@ func (r *Registry) Learn(ctx context.Context, id, model string, q provider.Quirk
 		if known.Record != fingerprint(e.Provider) {
 			known = lesson{}
 		}
-		next := lesson{Quirks: joined(known.Quirks, q), Record: fingerprint(e.Provider)}
+		next := lesson{Quirks: known.With(q), Record: fingerprint(e.Provider)}
 		if reflect.DeepEqual(next, known) {
 			return nil
 		}
@@ -60,35 +60,6 @@ func (r *Registry) Learn(ctx context.Context, id, model string, q provider.Quirk
 		c.set(r.keys.learned, lessonField(id, model), string(text))
 		return nil
 	})
-}
-
-// joined is what was known and what was learned on top; neither is changed. A
-// field that is now dropped is no longer renamed.
-func joined(known, more provider.Quirks) provider.Quirks {
-	out := provider.Quirks{
-		Drop:   slices.Concat(known.Drop, more.Drop),
-		Rename: over(known.Rename, more.Rename),
-		Min:    over(known.Min, more.Min),
-		Max:    over(known.Max, more.Max),
-	}
-	slices.Sort(out.Drop)
-	out.Drop = slices.Compact(out.Drop)
-	for _, name := range more.Drop {
-		delete(out.Rename, name)
-	}
-	return out
-}
-
-func over[V any](below, above map[string]V) map[string]V {
-	if len(below)+len(above) == 0 {
-		return nil
-	}
-	out := maps.Clone(below)
-	if out == nil {
-		out = map[string]V{}
-	}
-	maps.Copy(out, above)
-	return out
 }
 
 // Lessons lists what is known of each model of a provider, for showing.

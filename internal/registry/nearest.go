@@ -30,7 +30,7 @@ func Nearest(written string, names []string, n int) []string {
 			found = append(found, candidate{name, -1})
 		case strings.Contains(lower, word), len(lower) > 2 && strings.Contains(word, lower):
 			found = append(found, candidate{name, 0})
-		case distance <= max(2, len(word)/3):
+		case distance <= max(2, min(len(word), len(lower))/3):
 			found = append(found, candidate{name, distance})
 		}
 	}

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"parley/internal/chat"
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/secret"
+	"parley/internal/store"
+	"parley/internal/store/storetest"
 )
 
 const (
@@ -22,12 +23,13 @@ const (
 	headerKey = "corp-header-secret"
 )
 
-func newClient(t *testing.T) redis.UniversalClient {
+// each runs a test against the embedded store and a real Redis.
+func each(t *testing.T, test func(t *testing.T, c redis.UniversalClient)) {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	storetest.Each(t, func(t *testing.T, s *store.Store) { test(t, s.Client) })
 }
+
+func newKey() string { return secret.GenerateKey("a") }
 
 func ring(t *testing.T, entries ...string) *secret.Ring {
 	t.Helper()
@@ -114,219 +116,233 @@ func contents(t *testing.T, c redis.UniversalClient) string {
 }
 
 func TestARecordKeepsEveryFieldOverARestart(t *testing.T) {
-	c, key := newClient(t), secret.GenerateKey("a")
-	created, err := open(t, options(t, c, key)).Put(t.Context(), corp())
-	if err != nil || !created {
-		t.Fatalf("Put = %v, %v", created, err)
-	}
-	got, ok := open(t, options(t, c, key)).Provider("corp-gateway")
-	if !ok || got.Source != registry.Custom || got.Problem != "" {
-		t.Fatalf("after a restart: %+v, %v", got, ok)
-	}
-	if want := corp(); !equal(got.Provider, want) {
-		t.Errorf("after a restart:\n got %+v\nwant %+v", got.Provider, want)
-	}
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		key := newKey()
+		created, err := open(t, options(t, c, key)).Put(t.Context(), corp())
+		if err != nil || !created {
+			t.Fatalf("Put = %v, %v", created, err)
+		}
+		got, ok := open(t, options(t, c, key)).Provider("corp-gateway")
+		if !ok || got.Source != registry.Custom || got.Problem != "" {
+			t.Fatalf("after a restart: %+v, %v", got, ok)
+		}
+		if want := corp(); !equal(got.Provider, want) {
+			t.Errorf("after a restart:\n got %+v\nwant %+v", got.Provider, want)
+		}
+	})
 }
 
 func TestSecretsAreSealedInRedis(t *testing.T) {
-	c := newClient(t)
-	r := open(t, options(t, c, secret.GenerateKey("a")))
-	if _, err := r.Put(t.Context(), corp()); err != nil {
-		t.Fatal(err)
-	}
-	all := contents(t, c)
-	if !strings.Contains(all, "llm.corp.example") {
-		t.Fatal("the record is not there at all")
-	}
-	for _, s := range []string{apiKey, headerKey, "proxy-secret"} {
-		if strings.Contains(all, s) {
-			t.Errorf("Redis holds the secret %q", s)
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		r := open(t, options(t, c, newKey()))
+		if _, err := r.Put(t.Context(), corp()); err != nil {
+			t.Fatal(err)
 		}
-	}
+		all := contents(t, c)
+		if !strings.Contains(all, "llm.corp.example") {
+			t.Fatal("the record is not there at all")
+		}
+		for _, s := range []string{apiKey, headerKey, "proxy-secret"} {
+			if strings.Contains(all, s) {
+				t.Errorf("Redis holds the secret %q", s)
+			}
+		}
+	})
 }
 
 func TestTwoReplicasSeeEachOthersChanges(t *testing.T) {
-	c, key := newClient(t), secret.GenerateKey("a")
-	a, b := open(t, options(t, c, key)), open(t, options(t, c, key))
-	follow(t, a)
-	follow(t, b)
-	if _, err := a.Put(t.Context(), corp()); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "b sees a's provider", func() bool { _, ok := b.Provider("corp-gateway"); return ok })
-	if err := b.SetDefault(t.Context(), "helper", &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "a sees b's default", func() bool { d, ok := a.Default("helper"); return ok && d.Model == "gpt-4o" })
-	if removed, err := b.Remove(t.Context(), "corp-gateway"); err != nil || !removed {
-		t.Fatal(removed, err)
-	}
-	until(t, "a sees b's removal", func() bool { _, ok := a.Provider("corp-gateway"); return !ok })
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		key := newKey()
+		a, b := open(t, options(t, c, key)), open(t, options(t, c, key))
+		follow(t, a)
+		follow(t, b)
+		if _, err := a.Put(t.Context(), corp()); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "b sees a's provider", func() bool { _, ok := b.Provider("corp-gateway"); return ok })
+		if err := b.SetDefault(t.Context(), "helper", &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "a sees b's default", func() bool { d, ok := a.Default("helper"); return ok && d.Model == "gpt-4o" })
+		if removed, err := b.Remove(t.Context(), "corp-gateway"); err != nil || !removed {
+			t.Fatal(removed, err)
+		}
+		until(t, "a sees b's removal", func() bool { _, ok := a.Provider("corp-gateway"); return !ok })
+	})
 }
 
 func TestCustomStandsInFrontOfBuiltin(t *testing.T) {
-	c := newClient(t)
-	o := options(t, c, secret.GenerateKey("a"))
-	o.Builtins = []provider.Provider{{ID: "openai", Name: "OpenAI", Endpoint: "https://api.openai.com/v1/chat/completions", APIKey: secret.New("sk-env")}}
-	r := open(t, o)
-	if e, ok := r.Provider("openai"); !ok || e.Source != registry.Builtin {
-		t.Fatal(e, ok)
-	}
-	if _, err := r.Remove(t.Context(), "openai"); err == nil {
-		t.Error("a built-in provider was removed")
-	}
-	mine := corp()
-	mine.ID = "openai"
-	if created, err := r.Put(t.Context(), mine); err != nil || !created {
-		t.Fatal(created, err)
-	}
-	if e, _ := r.Provider("openai"); e.Source != registry.Custom || e.Name != "Corp" {
-		t.Errorf("custom record is not in front: %v", e)
-	}
-	if len(r.Providers()) != 1 {
-		t.Errorf("listed twice: %v", r.Providers())
-	}
-	if ok, err := r.Remove(t.Context(), "openai"); err != nil || !ok {
-		t.Fatal(ok, err)
-	}
-	if e, ok := r.Provider("openai"); !ok || e.Source != registry.Builtin || e.APIKey.Reveal() != "sk-env" {
-		t.Errorf("the built-in provider is not back: %v %v", e, ok)
-	}
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		o := options(t, c, newKey())
+		o.Builtins = []provider.Provider{{ID: "openai", Name: "OpenAI", Endpoint: "https://api.openai.com/v1/chat/completions", APIKey: secret.New("sk-env")}}
+		r := open(t, o)
+		if e, ok := r.Provider("openai"); !ok || e.Source != registry.Builtin {
+			t.Fatal(e, ok)
+		}
+		if _, err := r.Remove(t.Context(), "openai"); err == nil {
+			t.Error("a built-in provider was removed")
+		}
+		mine := corp()
+		mine.ID = "openai"
+		if created, err := r.Put(t.Context(), mine); err != nil || !created {
+			t.Fatal(created, err)
+		}
+		if e, _ := r.Provider("openai"); e.Source != registry.Custom || e.Name != "Corp" {
+			t.Errorf("custom record is not in front: %v", e)
+		}
+		if len(r.Providers()) != 1 {
+			t.Errorf("listed twice: %v", r.Providers())
+		}
+		if ok, err := r.Remove(t.Context(), "openai"); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if e, ok := r.Provider("openai"); !ok || e.Source != registry.Builtin || e.APIKey.Reveal() != "sk-env" {
+			t.Errorf("the built-in provider is not back: %v %v", e, ok)
+		}
+	})
 }
 
 func TestTheFileUndoesNothingDoneSince(t *testing.T) {
-	c, key := newClient(t), secret.GenerateKey("a")
-	o := options(t, c, key)
-	lab := provider.Provider{ID: "lab", Name: "Lab", Endpoint: "http://lab:8000/v1/chat/completions"}
-	o.File, o.FileDigest = map[string]provider.Provider{"corp-gateway": corp(), "lab": lab}, "one"
-	r := open(t, o)
-	if e, ok := r.Provider("lab"); !ok || e.Source != registry.File {
-		t.Fatal(e, ok)
-	}
-	changed := corp()
-	changed.Name = "By hand"
-	if created, err := r.Put(t.Context(), changed); err != nil || created {
-		t.Fatal(created, err)
-	}
-	if _, err := r.Remove(t.Context(), "lab"); err != nil {
-		t.Fatal(err)
-	}
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		key := newKey()
+		o := options(t, c, key)
+		lab := provider.Provider{ID: "lab", Name: "Lab", Endpoint: "http://lab:8000/v1/chat/completions"}
+		o.File, o.FileDigest = map[string]provider.Provider{"corp-gateway": corp(), "lab": lab}, "one"
+		r := open(t, o)
+		if e, ok := r.Provider("lab"); !ok || e.Source != registry.File {
+			t.Fatal(e, ok)
+		}
+		changed := corp()
+		changed.Name = "By hand"
+		if created, err := r.Put(t.Context(), changed); err != nil || created {
+			t.Fatal(created, err)
+		}
+		if _, err := r.Remove(t.Context(), "lab"); err != nil {
+			t.Fatal(err)
+		}
 
-	r = open(t, o)
-	if e, _ := r.Provider("corp-gateway"); e.Name != "By hand" || e.Source != registry.Custom {
-		t.Errorf("the same file undid a change: %v", e)
-	}
-	if _, ok := r.Provider("lab"); ok {
-		t.Error("the same file brought a removed provider back")
-	}
+		r = open(t, o)
+		if e, _ := r.Provider("corp-gateway"); e.Name != "By hand" || e.Source != registry.Custom {
+			t.Errorf("the same file undid a change: %v", e)
+		}
+		if _, ok := r.Provider("lab"); ok {
+			t.Error("the same file brought a removed provider back")
+		}
 
-	o.File, o.FileDigest = map[string]provider.Provider{"lab": lab}, "two"
-	r = open(t, o)
-	if e, ok := r.Provider("lab"); !ok || e.Source != registry.File {
-		t.Error("a changed file was not applied")
-	}
-	if _, ok := r.Provider("corp-gateway"); !ok {
-		t.Error("a changed file removed what was put by hand")
-	}
-	o.File, o.FileDigest = map[string]provider.Provider{}, "three"
-	if _, ok := open(t, o).Provider("lab"); ok {
-		t.Error("a record that left the file is still there")
-	}
+		o.File, o.FileDigest = map[string]provider.Provider{"lab": lab}, "two"
+		r = open(t, o)
+		if e, ok := r.Provider("lab"); !ok || e.Source != registry.File {
+			t.Error("a changed file was not applied")
+		}
+		if _, ok := r.Provider("corp-gateway"); !ok {
+			t.Error("a changed file removed what was put by hand")
+		}
+		o.File, o.FileDigest = map[string]provider.Provider{}, "three"
+		if _, ok := open(t, o).Provider("lab"); ok {
+			t.Error("a record that left the file is still there")
+		}
+	})
 }
 
 func TestAThreadsChoiceComesBeforeItsChannels(t *testing.T) {
-	r := open(t, options(t, newClient(t), secret.GenerateKey("a")))
-	channel := chat.Place{Platform: "slack", Workspace: "T1", Channel: "C1"}
-	thread := channel
-	thread.Thread = "17.1"
-	check := func(p chat.Place, want string) {
-		t.Helper()
-		got, ok, err := r.Choice(t.Context(), "helper", p)
-		if err != nil || ok != (want != "") || got.Model != want {
-			t.Errorf("at %s: %v %v %v, want %q", p.Conversation(), got, ok, err, want)
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		r := open(t, options(t, c, newKey()))
+		channel := chat.Place{Platform: "slack", Workspace: "T1", Channel: "C1"}
+		thread := channel
+		thread.Thread = "17.1"
+		check := func(p chat.Place, want string) {
+			t.Helper()
+			got, ok, err := r.Choice(t.Context(), "helper", p)
+			if err != nil || ok != (want != "") || got.Model != want {
+				t.Errorf("at %s: %v %v %v, want %q", p.Conversation(), got, ok, err, want)
+			}
 		}
-	}
-	choose := func(p chat.Place, model string) {
-		t.Helper()
-		var c *registry.Choice
-		if model != "" {
-			c = &registry.Choice{Provider: "lab", Model: model}
+		choose := func(p chat.Place, model string) {
+			t.Helper()
+			var c *registry.Choice
+			if model != "" {
+				c = &registry.Choice{Provider: "lab", Model: model}
+			}
+			if err := r.Choose(t.Context(), "helper", p, c); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := r.Choose(t.Context(), "helper", p, c); err != nil {
-			t.Fatal(err)
+		check(thread, "")
+		choose(channel, "a")
+		check(thread, "a")
+		choose(thread, "b")
+		check(thread, "b")
+		check(channel, "a")
+		choose(thread, "") // "back to the bot's default", not to the channel's choice
+		check(thread, "")
+		check(channel, "a")
+		if _, ok, _ := r.Choice(t.Context(), "other", channel); ok {
+			t.Error("one bot's choice holds for another")
 		}
-	}
-	check(thread, "")
-	choose(channel, "a")
-	check(thread, "a")
-	choose(thread, "b")
-	check(thread, "b")
-	check(channel, "a")
-	choose(thread, "") // "back to the bot's default", not to the channel's choice
-	check(thread, "")
-	check(channel, "a")
-	if _, ok, _ := r.Choice(t.Context(), "other", channel); ok {
-		t.Error("one bot's choice holds for another")
-	}
-	choose(channel, "")
-	check(channel, "")
+		choose(channel, "")
+		check(channel, "")
 
-	direct := chat.Place{Platform: "slack", Workspace: "T1", Channel: "D1", Direct: true}
-	choose(direct, "c")
-	direct.Thread = "18.1"
-	check(direct, "c")
+		direct := chat.Place{Platform: "slack", Workspace: "T1", Channel: "D1", Direct: true}
+		choose(direct, "c")
+		direct.Thread = "18.1"
+		check(direct, "c")
+	})
 }
 
 func TestAPlaceIsGivenToAnotherBot(t *testing.T) {
-	r := open(t, options(t, newClient(t), secret.GenerateKey("a")))
-	channel := chat.Place{Platform: "slack", Workspace: "T1", Channel: "C1"}
-	thread := channel
-	thread.Thread = "17.1"
-	give := func(p chat.Place, bot string) {
-		t.Helper()
-		if err := r.GiveTo(t.Context(), "helper", p, bot); err != nil {
-			t.Fatal(err)
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		r := open(t, options(t, c, newKey()))
+		channel := chat.Place{Platform: "slack", Workspace: "T1", Channel: "C1"}
+		thread := channel
+		thread.Thread = "17.1"
+		give := func(p chat.Place, bot string) {
+			t.Helper()
+			if err := r.GiveTo(t.Context(), "helper", p, bot); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	check := func(p chat.Place, want string) {
-		t.Helper()
-		if got, _, err := r.BotFor(t.Context(), "helper", p); err != nil || got != want {
-			t.Errorf("at %s: %q %v, want %q", p.Conversation(), got, err, want)
+		check := func(p chat.Place, want string) {
+			t.Helper()
+			if got, _, err := r.BotFor(t.Context(), "helper", p); err != nil || got != want {
+				t.Errorf("at %s: %q %v, want %q", p.Conversation(), got, err, want)
+			}
 		}
-	}
-	give(channel, "coder")
-	check(thread, "coder")
-	give(thread, "helper")
-	check(thread, "helper")
-	give(channel, "helper")
-	check(channel, "")
+		give(channel, "coder")
+		check(thread, "coder")
+		give(thread, "helper")
+		check(thread, "helper")
+		give(channel, "helper")
+		check(channel, "")
+	})
 }
 
 func TestWhatWasLearnedIsForgottenWhenTheRecordChanges(t *testing.T) {
-	c, key := newClient(t), secret.GenerateKey("a")
-	r := open(t, options(t, c, key))
-	if _, err := r.Put(t.Context(), corp()); err != nil {
-		t.Fatal(err)
-	}
-	learn := func(q provider.Quirks) {
-		t.Helper()
-		if err := r.Learn(t.Context(), "corp-gateway", "org/gpt-4o", q); err != nil {
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		key := newKey()
+		r := open(t, options(t, c, key))
+		if _, err := r.Put(t.Context(), corp()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	learn(provider.Quirks{Drop: []string{"stop"}})
-	learn(provider.Quirks{Rename: map[string]string{"max_tokens": "max_completion_tokens"}})
-	got := open(t, options(t, c, key)).Learned("corp-gateway", "org/gpt-4o")
-	if len(got.Drop) != 1 || got.Rename["max_tokens"] != "max_completion_tokens" {
-		t.Errorf("after a restart: %+v", got)
-	}
-	if l := r.Lessons("corp-gateway"); len(l) != 1 || l["org/gpt-4o"].IsZero() {
-		t.Errorf("Lessons = %v", l)
-	}
-	if _, err := r.Put(t.Context(), corp()); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.Learned("corp-gateway", "org/gpt-4o"); !got.IsZero() {
-		t.Errorf("after a change: %+v", got)
-	}
+		learn := func(q provider.Quirks) {
+			t.Helper()
+			if err := r.Learn(t.Context(), "corp-gateway", "org/gpt-4o", q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		learn(provider.Quirks{Drop: []string{"stop"}})
+		learn(provider.Quirks{Rename: map[string]string{"max_tokens": "max_completion_tokens"}})
+		got := open(t, options(t, c, key)).Learned("corp-gateway", "org/gpt-4o")
+		if len(got.Drop) != 1 || got.Rename["max_tokens"] != "max_completion_tokens" {
+			t.Errorf("after a restart: %+v", got)
+		}
+		if l := r.Lessons("corp-gateway"); len(l) != 1 || l["org/gpt-4o"].IsZero() {
+			t.Errorf("Lessons = %v", l)
+		}
+		if _, err := r.Put(t.Context(), corp()); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Learned("corp-gateway", "org/gpt-4o"); !got.IsZero() {
+			t.Errorf("after a change: %+v", got)
+		}
+	})
 }
