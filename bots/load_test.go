@@ -462,3 +462,30 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestTheExampleInREADMEIsAValidDefinition(t *testing.T) {
+	data, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(data), "```yaml\nid: helper ")
+	example, _, _ = strings.Cut(example, "\n```")
+	if !found {
+		t.Fatal("no example")
+	}
+	got, err := bots.Load(files("helper.yaml", "id: helper "+example), env("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "DISCORD_TOKEN", "d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got[0].Skipped = []bots.Skipped{{}} // not a field of the file
+	// The example shows every field there is.
+	for name, v := range map[string]reflect.Value{
+		"params": reflect.ValueOf(got[0].Params), "access": reflect.ValueOf(got[0].Access), "bot": reflect.ValueOf(got[0]),
+	} {
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s: %s is not in the example", name, v.Type().Field(i).Name)
+			}
+		}
+	}
+}

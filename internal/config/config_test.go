@@ -340,3 +340,31 @@ func TestEnvExampleNamesEveryVariableWithItsDefaultAndNoOther(t *testing.T) {
 		t.Errorf("a copy of .env.example changes something: %v\n%+v\n%+v", err, copied, empty)
 	}
 }
+
+func TestREADMENamesEveryVariableWithItsDefaultAndNoOther(t *testing.T) {
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, settings, found := strings.Cut(string(data), "\n## Settings\n")
+	settings, _, _ = strings.Cut(settings, "\n## ")
+	if !found {
+		t.Fatal("no section Settings")
+	}
+	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| (.*?) ?\\| .* ?\\|$")
+	computed := map[string]bool{"PROVIDER_NETWORKS": true, "OLLAMA_HOST": true} // the default depends
+	want := variables(t)
+	for _, m := range row.FindAllStringSubmatch(settings, -1) {
+		name, shown := m[1], strings.Trim(strings.TrimSpace(m[2]), "`")
+		value, ok := want[name]
+		if !ok {
+			t.Errorf("%s is in the table, but nothing reads it (or it stands there twice)", name)
+		} else if shown != value && !computed[name] {
+			t.Errorf("%s has the default %q in the table and %q in the code", name, shown, value)
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("%s is not in README's table", name)
+	}
+}
