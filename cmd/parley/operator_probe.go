@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
+
+	"parley/internal/provider"
 )
 
 // testProvider exits with exitFailed when the endpoint does not work, also
@@ -28,16 +31,56 @@ func testProvider(ctx context.Context, o *operator) error {
 	if err := o.call(ctx, http.MethodPost, providerPath(o.args[0])+"/test", body, &raw); err != nil {
 		return err
 	}
-	var report struct {
-		OK        bool
-		Diagnosis string
-	}
+	var report provider.Report
 	if err := json.Unmarshal(raw, &report); err != nil {
 		return err
 	}
-	err := o.show(raw, func(w io.Writer) { _, _ = fmt.Fprintln(w, printable(report.Diagnosis)) })
+	err := o.show(raw, func(w io.Writer) { printReport(w, report) })
 	if err == nil && !report.OK {
 		return &operatorError{code: exitFailed}
 	}
 	return err
+}
+
+// printReport gives the diagnosis first, then what it rests on.
+func printReport(w io.Writer, r provider.Report) {
+	verdict := "works"
+	if !r.OK {
+		verdict = "does not work"
+	}
+	_, _ = fmt.Fprintf(w, "%s/%s %s. %s\n\n", printable(r.Provider), printable(r.Model), verdict, printable(r.Diagnosis))
+	var rows [][]string
+	for _, s := range r.Steps {
+		took := ""
+		if s.Took > 0 {
+			took = fmt.Sprintf("%.2f s", s.Took)
+		}
+		rows = append(rows, []string{s.Name, string(s.Status), took, clip(s.Detail, 100)})
+	}
+	writeTable(w, rows)
+	rows = nil
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []string{name, value})
+		}
+	}
+	if r.FirstToken > 0 {
+		add("first token", fmt.Sprintf("%.2f s", r.FirstToken))
+	}
+	if r.TokensPerSecond > 0 {
+		add("speed", fmt.Sprintf("%.0f tokens per second", r.TokensPerSecond))
+	}
+	add("service", r.Preset)
+	add("learned", r.Learned)
+	if n := len(r.Models); n > 0 {
+		list := strings.Join(r.Models[:min(n, 8)], ", ")
+		if n > 8 {
+			list += fmt.Sprintf(" and %d more", n-8)
+		}
+		add("it lists", list)
+	}
+	if len(rows) > 0 {
+		_, _ = fmt.Fprintln(w)
+		writeTable(w, rows)
+	}
 }

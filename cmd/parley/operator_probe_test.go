@@ -7,9 +7,11 @@ import (
 )
 
 // probe stands for an endpoint that works with every model but "broken".
-func probe(_ context.Context, _ provider.Provider, model string) any {
-	if model == "broken" {
-		return map[string]any{"ok": false, "diagnosis": "the model broken does not exist"}
+func probe(_ context.Context, p provider.Provider, model string) any {
+	r := provider.Report{Provider: p.ID, Model: model, OK: model != "broken", Diagnosis: "It answers in pieces.", FirstToken: 0.25, TokensPerSecond: 40,
+		Steps: []provider.Step{{Name: "connection", Status: provider.StatusOK, Took: 0.01}, {Name: "answer", Status: provider.StatusOK, Detail: "5 tokens"}}}
+	if !r.OK {
+		r.Diagnosis, r.Steps[1] = "The model broken does not exist.", provider.Step{Name: "answer", Status: provider.StatusFailed, Detail: "404"}
 	}
-	return map[string]any{"ok": true, "diagnosis": "it works: " + model}
+	return r
 }

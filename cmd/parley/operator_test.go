@@ -325,11 +325,12 @@ func TestKeyGenerateMakesAFreshRingEntry(t *testing.T) {
 func TestProbeVerb(t *testing.T) {
 	d := newDesk(t)
 	d.ok(corpRecord, "provider", "put", "corp-gateway")
-	holds(t, d.ok("", "provider", "test", "corp-gateway", "mini"), "works: mini")
+	holds(t, d.ok("", "provider", "test", "corp-gateway", "mini"),
+		"corp-gateway/mini works. It answers in pieces.\n", "connection  ok  0.01 s\n", "answer      ok          5 tokens\n", "first token  0.25 s", "40 tokens per second")
 	if s := d.run("", "provider", "test", "corp-gateway", "--model", "broken"); s.code != exitFailed || s.err != "" {
 		t.Errorf("%+v", s)
 	} else {
-		holds(t, s.out, "broken")
+		holds(t, s.out, "corp-gateway/broken does not work. The model broken does not exist.", "answer      failed")
 	}
 	if s := d.run("", "provider", "test", "corp-gateway", "broken", "--json"); s.code != exitFailed || !json.Valid([]byte(s.out)) {
 		t.Errorf("%+v", s)
