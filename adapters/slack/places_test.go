@@ -188,6 +188,29 @@ func TestThinkingShowsAStatusUntilTheAnswerBegins(t *testing.T) {
 	}
 }
 
+func TestTheAnswerItselfTakesTheStatusAway(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hi")
+	pen := r.responder(r.message())
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { pen.Thinking(ctx); close(done) }()
+	r.await("a status", func() bool { return len(r.ws.Statuses()) == 1 })
+	eventually(t, "noticed", func() bool { return r.adapter.apps[0].indicators.standing(pen.(*responder).where()) })
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-done
+	r.adapter.apps[0].background.Wait()
+	if s := r.ws.Statuses(); len(s) != 2 || s[1].Text != "" {
+		t.Errorf("%+v", s)
+	}
+	if n := len(r.ws.Calls("assistant.threads.setStatus")); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
 func TestWithoutAStatusThinkingShowsAReaction(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "hi")
@@ -322,9 +345,11 @@ func life(t *testing.T, scopes []string) string {
 		_, _ = r.responder(m).Upload(t.Context(), "a", []byte("b"), "")
 		_, _ = r.responder(m).Post(t.Context(), chat.Content{Markdown: "x", Only: "U1"})
 		_, _ = r.adapter.Member(t.Context(), "helper", m.Place, m.Author)
-		ctx, stop := context.WithTimeout(t.Context(), thinkingAfter+200*time.Millisecond)
-		r.responder(m).Thinking(ctx)
-		stop()
+		if channel == "C1" {
+			ctx, stop := context.WithTimeout(t.Context(), thinkingAfter+200*time.Millisecond)
+			r.responder(m).Thinking(ctx)
+			stop()
+		}
 		r.ws.Say(fake.Said{Channel: channel, Thread: root, User: "U1", Text: "<@U0HELPER> two"})
 		_, _ = r.adapter.History(t.Context(), r.message(), 3)
 	}

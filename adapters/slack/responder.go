@@ -54,7 +54,11 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 	if c.Key != "" {
 		options = append(options, slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": c.Key}}))
 	}
+	status := r.app.indicators.standing(r.where())
 	_, ts, err := r.app.api.PostMessageContext(ctx, r.to.Place.Channel, options...)
+	if err == nil && status {
+		r.app.indicators.stand(r.where(), false) // a reply takes the status away
+	}
 	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
 }
 

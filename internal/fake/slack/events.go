@@ -176,6 +176,12 @@ func Sign(h http.Header, secret string, at time.Time, body []byte) {
 
 // send posts a signed request and waits as long as Slack does.
 func (s *Server) send(url, secret string, header http.Header, body []byte) (int, []byte, error) {
+	select {
+	case s.lines <- struct{}{}:
+		defer func() { <-s.lines }()
+	case <-s.ctx.Done():
+		return 0, nil, context.Cause(s.ctx)
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.o.EventTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))

@@ -87,6 +87,7 @@ type Server struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup
 	client *http.Client
+	lines  chan struct{} // requests to apps under way at once
 	base   string
 
 	mu         sync.Mutex
@@ -155,6 +156,7 @@ func Start(o Options) (*Server, error) {
 		o: o, log: o.Log, specs: specs, lis: lis, ctx: ctx, cancel: cancel,
 		base:    "http://" + lis.Addr().String(),
 		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		lines:   make(chan struct{}, 64),
 		changed: make(chan struct{}),
 		users:   map[string]*User{}, groups: map[string]*Group{}, channels: map[string]*channel{},
 		messages: map[string]*Message{}, timelines: map[string][]Seen{},
