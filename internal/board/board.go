@@ -44,6 +44,7 @@ type Board struct {
 	base   string
 	ring   *secret.Ring
 	log    *slog.Logger
+	keep   int64
 }
 
 // New makes a board. It does not call Redis.
@@ -51,7 +52,7 @@ func New(o Options) *Board {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Board{client: o.Client, base: o.Prefix + ":{playground}:board:", ring: o.Ring, log: o.Log}
+	return &Board{client: o.Client, base: o.Prefix + ":{playground}:board:", ring: o.Ring, log: o.Log, keep: keepRecords}
 }
 
 func (b *Board) record(id string) string { return b.base + "rec:" + id }
@@ -79,7 +80,7 @@ func (b *Board) Add(ctx context.Context, room, id string, at time.Time, data []b
 
 // trim lets the oldest records go. What fails here is tried at the next Add.
 func (b *Board) trim(ctx context.Context, room string) {
-	old, err := b.client.ZRange(ctx, b.room(room), 0, -keepRecords-1).Result()
+	old, err := b.client.ZRange(ctx, b.room(room), 0, -b.keep-1).Result()
 	if err != nil || len(old) == 0 {
 		return
 	}
@@ -139,7 +140,7 @@ func (b *Board) List(ctx context.Context, room string, before time.Time, n int) 
 		end = "(" + strconv.FormatInt(before.UnixMicro(), 10)
 	}
 	names, err := b.client.ZRangeArgs(ctx, redis.ZRangeArgs{
-		Key: b.room(room), Start: "-inf", Stop: end, ByScore: true, Rev: true, Count: int64(n),
+		Key: b.room(room), Start: end, Stop: "-inf", ByScore: true, Rev: true, Count: int64(n), // Rev: from the high end
 	}).Result()
 	if err != nil {
 		return nil, nil, fmt.Errorf("list board: %w", err)
@@ -220,7 +221,12 @@ const alive = 15 * time.Second
 // It returns when ctx ends or the feed breaks.
 func (b *Board) Watch(ctx context.Context, changed func(room, id, note string)) error {
 	sub := b.client.Subscribe(ctx, b.changes())
-	defer func() { _ = sub.Close() }()
+	closed := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a receive does not see ctx
+	defer func() {
+		if closed() {
+			_ = sub.Close()
+		}
+	}()
 	for pinged := false; ; {
 		message, err := sub.ReceiveTimeout(ctx, alive)
 		if ctx.Err() != nil {
