@@ -290,17 +290,9 @@ func (a *app) scope() string {
 	return platform + ":" + user
 }
 
-// run keeps the application connected until ctx ends or Discord refuses it for
-// good.
+// run keeps the application connected until ctx ends.
 func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
-	g := newGateway(a, in, desk)
-	err := g.run(ctx)
-	if refused, ok := errors.AsType[*fatal](err); ok {
-		a.setState(false, refused.Error())
-		a.log.Error("discord refused the bot for good", slog.String("reason", refused.Error()))
-		<-ctx.Done()
-		return
-	}
+	newGateway(a, in, desk).run(ctx)
 	a.setState(false, "stopped")
 }
 

@@ -124,8 +124,9 @@ type frame struct {
 	T  string          `json:"t"`
 }
 
-// run connects again and again until ctx ends or Discord refuses for good.
-func (g *gateway) run(ctx context.Context) error {
+// run keeps the application connected until ctx ends. Once Discord has refused
+// it for good it stays away, and the state says why.
+func (g *gateway) run(ctx context.Context) {
 	g.restore(ctx)
 	defer g.keep(context.WithoutCancel(ctx)) // after the lanes have stopped
 	g.lanes = newLanes(g)
@@ -133,23 +134,24 @@ func (g *gateway) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := g.once(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
-		g.app.world.stale()
-		if _, ok := errors.AsType[*fatal](err); ok {
-			return err
+		if refused, ok := errors.AsType[*fatal](err); ok {
+			g.app.setState(false, refused.Error())
+			g.log.Error("discord refused the bot for good", slog.String("reason", refused.Error()))
+			<-ctx.Done() // what came before is still being stored
+			return
 		}
 		g.app.setState(false, "reconnecting to Discord: "+short(err))
 		pause := g.after(err)
 		g.log.Warn("discord connection ended", slog.String("reason", short(err)), slog.Bool("resume", g.session != ""), slog.Duration("pause", pause))
 		if !sleep(ctx, pause) {
-			return nil
+			return
 		}
 		if errors.Is(err, errBacklog) && !g.lanes.drained(ctx) {
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // short is an error for a person: without addresses and without the lines a
@@ -192,8 +194,10 @@ func (g *gateway) after(err error) time.Duration {
 	return pause/2 + rand.N(pause/2+1)
 }
 
+// forget gives the session up; what its events kept current no longer is.
 func (g *gateway) forget() {
 	g.session, g.resumeURL = "", ""
+	g.app.world.stale()
 }
 
 // jitter adds up to a quarter to d.

@@ -434,8 +434,9 @@ func TestTheStopButtonStops(t *testing.T) {
 	}}
 	ways(t, d, func(t *testing.T, s *stage) {
 		for turn, want := range map[string]string{"turn-17": "", "other": "Only who asked may stop this answer."} {
+			n := s.inbox.count()
 			s.Mention("general", "ann", "go on")
-			messages := s.inbox.wait(t, s.inbox.count()+1)
+			messages := s.inbox.wait(t, n+1)
 			posted, err := s.pen(messages[len(messages)-1]).Post(t.Context(), chat.Content{Markdown: "growing", Key: turn, Stop: turn})
 			if err != nil {
 				t.Fatal(err)

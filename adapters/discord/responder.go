@@ -55,7 +55,7 @@ type reference struct {
 }
 
 type attachmentPart struct {
-	ID   int    `json:"id"`
+	ID   string `json:"id"` // of files[0] it is "0"
 	Name string `json:"filename"`
 }
 
@@ -153,7 +153,7 @@ func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content)
 func (r *responder) Upload(ctx context.Context, name string, data []byte, comment string) (chat.Receipt, error) {
 	body := messageBody{
 		Content: render(comment), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
-		Nonce: r.nonce("file " + name), Enforce: true, Files: []attachmentPart{{ID: 0, Name: name}},
+		Nonce: r.nonce("file " + name), Enforce: true, Files: []attachmentPart{{ID: "0", Name: name}},
 	}
 	if r.question != "" {
 		body.Reference = &reference{Message: r.question}
