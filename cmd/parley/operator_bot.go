@@ -162,6 +162,10 @@ func showUsage(ctx context.Context, o *operator) error {
 		return err
 	}
 	return o.show(raw, func(w io.Writer) {
+		if len(report.Usage) == 0 {
+			_, _ = fmt.Fprintln(w, "No answers in these days.")
+			return
+		}
 		rows := [][]string{{strings.ToUpper(report.By), "ANSWERS", "TOKENS IN", "TOKENS OUT", "COST", ""}}
 		for _, u := range report.Usage {
 			estimated := ""

@@ -9,9 +9,22 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"parley/internal/provider"
 )
+
+// shownReport is a probe's report as the API shows it.
+type shownReport struct {
+	Provider, Model, Diagnosis  string
+	OK                          bool
+	Steps                       []shownStep
+	FirstToken, TokensPerSecond float64
+	Models                      []string
+	Preset, Learned             string
+}
+
+type shownStep struct {
+	Name, Status, Detail string
+	Took                 float64
+}
 
 // testProvider exits with exitFailed when the endpoint does not work, also
 // with --json.
@@ -31,7 +44,7 @@ func testProvider(ctx context.Context, o *operator) error {
 	if err := o.call(ctx, http.MethodPost, providerPath(o.args[0])+"/test", body, &raw); err != nil {
 		return err
 	}
-	var report provider.Report
+	var report shownReport
 	if err := json.Unmarshal(raw, &report); err != nil {
 		return err
 	}
@@ -43,7 +56,7 @@ func testProvider(ctx context.Context, o *operator) error {
 }
 
 // printReport gives the diagnosis first, then what it rests on.
-func printReport(w io.Writer, r provider.Report) {
+func printReport(w io.Writer, r shownReport) {
 	verdict := "works"
 	if !r.OK {
 		verdict = "does not work"
@@ -55,7 +68,7 @@ func printReport(w io.Writer, r provider.Report) {
 		if s.Took > 0 {
 			took = fmt.Sprintf("%.2f s", s.Took)
 		}
-		rows = append(rows, []string{s.Name, string(s.Status), took, clip(s.Detail, 100)})
+		rows = append(rows, []string{s.Name, s.Status, took, clip(s.Detail, 100)})
 	}
 	writeTable(w, rows)
 	rows = nil

@@ -8,10 +8,10 @@ import (
 
 // probe stands for an endpoint that works with every model but "broken".
 func probe(_ context.Context, p provider.Provider, model string) any {
-	r := provider.Report{Provider: p.ID, Model: model, OK: model != "broken", Diagnosis: "It answers in pieces.", FirstToken: 0.25, TokensPerSecond: 40,
-		Steps: []provider.Step{{Name: "connection", Status: provider.StatusOK, Took: 0.01}, {Name: "answer", Status: provider.StatusOK, Detail: "5 tokens"}}}
+	r := shownReport{Provider: p.ID, Model: model, OK: model != "broken", Diagnosis: "It answers in pieces.", FirstToken: 0.25, TokensPerSecond: 40,
+		Steps: []shownStep{{Name: "connection", Status: "ok", Took: 0.01}, {Name: "answer", Status: "ok", Detail: "5 tokens"}}}
 	if !r.OK {
-		r.Diagnosis, r.Steps[1] = "The model broken does not exist.", provider.Step{Name: "answer", Status: provider.StatusFailed, Detail: "404"}
+		r.Diagnosis, r.Steps[1] = "The model broken does not exist.", shownStep{Name: "answer", Status: "failed", Detail: "404"}
 	}
 	return r
 }

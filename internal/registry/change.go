@@ -26,7 +26,7 @@ var ErrBusy = errors.New("the registry is being changed by others; try again")
 type BuiltinError struct{ ID string }
 
 func (e *BuiltinError) Error() string {
-	return fmt.Sprintf("provider %q is built in: it goes away when its environment variable is unset", e.ID)
+	return fmt.Sprintf("provider %q is built in and cannot be removed; one that has an environment variable goes when that is unset", e.ID)
 }
 
 // commit writes a list of (operation, key number, field, value) if the version
