@@ -24,9 +24,12 @@ type Message struct {
 	Controls []Control // buttons and menus below it
 	Metadata json.RawMessage
 	Only     string // an ephemeral message: the one person who sees it
-	Deleted  bool
-	Edited   bool // shows "(edited)"
-	Files    []File
+	// Unseen is an ephemeral reply in a thread that had no replies: Slack shows
+	// such a message to nobody.
+	Unseen  bool
+	Deleted bool
+	Edited  bool // shows "(edited)"
+	Files   []File
 	// Reactions by name, with who reacted.
 	Reactions map[string][]string
 	Subtype   string
@@ -371,7 +374,9 @@ func (s *Server) place(c call) (*channel, error) {
 }
 
 func (s *Server) hasReplies(root *Message) bool {
-	return slices.ContainsFunc(s.channels[root.Channel].messages, func(m *Message) bool { return m.ThreadTS == root.TS && m != root })
+	return slices.ContainsFunc(s.channels[root.Channel].messages, func(m *Message) bool {
+		return m.ThreadTS == root.TS && m != root && m.Only == "" && !m.Deleted
+	})
 }
 
 func (s *Server) postMessage(c call) (map[string]any, error) {
@@ -388,7 +393,9 @@ func (s *Server) postMessage(c call) (map[string]any, error) {
 	}
 	s.add(m)
 	s.clearStatus(m)
-	s.spread(m)
+	if !s.o.NoEcho {
+		s.spread(m, nil)
+	}
 	return map[string]any{"channel": ch.ID, "ts": m.TS, "message": s.wire(m, true)}, nil
 }
 
@@ -416,8 +423,12 @@ func (s *Server) updateMessage(c call) (map[string]any, error) {
 		return nil, err
 	}
 	draft.Edited = draft.Edited || len(draft.fixed) == 0
+	before := s.wire(m, false)
 	*m = draft
 	s.show(m)
+	if !s.o.NoEcho {
+		s.spreadChange(m, before)
+	}
 	return map[string]any{"channel": ch.ID, "ts": m.TS, "text": m.Text, "message": s.wire(m, true)}, nil
 }
 
@@ -459,6 +470,9 @@ func (s *Server) postEphemeral(c call) (map[string]any, error) {
 	m := &Message{Channel: ch.ID, ThreadTS: c.args["thread_ts"], User: c.app.BotUser, App: c.app.ID, Only: user}
 	if err := s.content(c, m); err != nil {
 		return nil, err
+	}
+	if root := s.messages[m.ThreadTS]; root != nil && ch.Direct == "" {
+		m.Unseen = !s.hasReplies(root)
 	}
 	s.add(m)
 	return map[string]any{"message_ts": m.TS}, nil

@@ -254,7 +254,7 @@ func writeLimited(w http.ResponseWriter, form Form, wait time.Duration) {
 // run checks and does a call; the caller holds s.mu.
 func (s *Server) run(c call, token string) (map[string]any, error) {
 	spec, known := s.specs[c.method]
-	do, served := handlers()[c.method]
+	do, served := s.serve[c.method]
 	if !known || !served {
 		s.violate("%s: unknown method", c.method)
 		return nil, fail("unknown_method")

@@ -18,7 +18,7 @@ type Said struct {
 	App     string // for a direct message: the app talked to; empty: the first
 	// Extra fields of the event, for what this struct does not know.
 	Extra map[string]any
-	// NotBefore, when set, is the ts to use instead of a fresh one.
+	// TS, when set, is used instead of a fresh one.
 	TS string
 }
 
@@ -34,7 +34,7 @@ func (s *Server) Say(w Said) string {
 		m.Subtype = "file_share"
 	}
 	s.add(m)
-	s.spreadWith(m, w.Extra)
+	s.spread(m, w.Extra)
 	return m.TS
 }
 
@@ -78,15 +78,11 @@ func (s *Server) Edit(ts, text string) {
 	before := s.wire(m, false)
 	m.Text, m.Edited = text, true
 	s.show(m)
+	s.spreadChange(m, before)
 	for _, a := range s.apps {
-		c := s.channels[m.Channel]
-		if !c.has(a) {
+		if !s.channels[m.Channel].has(a) {
 			continue
 		}
-		s.deliver(a, "message."+plural(c.kind()), map[string]any{
-			"type": "message", "subtype": "message_changed", "hidden": true, "channel": m.Channel, "channel_type": c.kind(),
-			"ts": s.newTS(), "message": s.wire(m, false), "previous_message": before,
-		})
 		if strings.Contains(text, "<@"+a.BotUser+">") {
 			event := s.wire(m, false)
 			event["type"], event["channel"] = "app_mention", m.Channel
@@ -95,10 +91,23 @@ func (s *Server) Edit(ts, text string) {
 	}
 }
 
-// spread delivers the events of a new message; the caller holds s.mu.
-func (s *Server) spread(m *Message) { s.spreadWith(m, nil) }
+// spreadChange delivers that a message's text was changed; the caller holds
+// s.mu.
+func (s *Server) spreadChange(m *Message, before map[string]any) {
+	c := s.channels[m.Channel]
+	for _, a := range s.apps {
+		if c.has(a) {
+			s.deliver(a, "message."+plural(c.kind()), map[string]any{
+				"type": "message", "subtype": "message_changed", "hidden": true, "channel": m.Channel, "channel_type": c.kind(),
+				"ts": s.newTS(), "message": s.wire(m, false), "previous_message": before,
+			})
+		}
+	}
+}
 
-func (s *Server) spreadWith(m *Message, extra map[string]any) {
+// spread delivers the events of a new message, with extra fields in them; the
+// caller holds s.mu.
+func (s *Server) spread(m *Message, extra map[string]any) {
 	c := s.channels[m.Channel]
 	for _, a := range s.apps {
 		if !c.has(a) {

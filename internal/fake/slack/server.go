@@ -62,6 +62,9 @@ type Options struct {
 	// Copies is how often every event is delivered, whatever was answered;
 	// default once.
 	Copies int
+	// NoEcho leaves out the events about what apps themselves post and edit,
+	// which Slack sends to every app in the channel, theirs included.
+	NoEcho bool
 	// PingEvery is the interval of WebSocket pings; default 5 s.
 	PingEvery time.Duration
 	// Log receives what the server notices; default none.
@@ -81,6 +84,7 @@ type Server struct {
 	o      Options
 	log    *slog.Logger
 	specs  map[string]methodSpec
+	serve  map[string]handler
 	http   *http.Server
 	lis    net.Listener
 	ctx    context.Context
@@ -153,7 +157,7 @@ func Start(o Options) (*Server, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &Server{
-		o: o, log: o.Log, specs: specs, lis: lis, ctx: ctx, cancel: cancel,
+		o: o, log: o.Log, specs: specs, serve: handlers(), lis: lis, ctx: ctx, cancel: cancel,
 		base:    "http://" + lis.Addr().String(),
 		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		lines:   make(chan struct{}, 64),
