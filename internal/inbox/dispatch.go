@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -294,8 +295,12 @@ func (n *tenure) handle(it *item) error {
 
 func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		switch p := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = fmt.Errorf("panic: %w\n%s", p, debug.Stack())
+		default: // its text may be someone's message: not for the log
+			err = fmt.Errorf("panic of type %T\n%s", p, debug.Stack())
 		}
 	}()
 	return h(ctx, t)

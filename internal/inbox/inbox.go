@@ -67,6 +67,11 @@ var ErrHandedOver = errors.New("handed over to another process")
 // renewed four times as often.
 const DefaultLease = 3500 * time.Millisecond
 
+// putsAtOnce bounds the calls of Put that use the store at a time. In a burst
+// the others wait here, not for a connection or the journal, so that leases
+// are renewed and answers recorded meanwhile.
+const putsAtOnce = 32
+
 // Options are what an Inbox needs. Client, Prefix and Ring are required.
 type Options struct {
 	Client  redis.UniversalClient
@@ -85,6 +90,7 @@ type Options struct {
 type Inbox struct {
 	o       Options
 	scripts scripts
+	door    chan struct{} // holds one token per Put under way
 
 	mu     sync.Mutex
 	known  map[string]time.Time // scopes this process has announced, and when
@@ -102,7 +108,7 @@ func New(o Options) *Inbox {
 	if o.Lease == 0 {
 		o.Lease = DefaultLease
 	}
-	return &Inbox{o: o, scripts: newScripts(), known: map[string]time.Time{}, owned: map[string]*tenure{}}
+	return &Inbox{o: o, door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, owned: map[string]*tenure{}}
 }
 
 // ScopeKey is the Redis key of parts within scope. Keys of one scope share a

@@ -48,6 +48,12 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	}
 	turn := newTurnID()
 	sealed := i.o.Ring.Seal(plain, i.eventPlace(m.Scope, turn))
+	select {
+	case i.door <- struct{}{}:
+		defer func() { <-i.door }()
+	case <-ctx.Done():
+		return fmt.Errorf("store a message: %w", context.Cause(ctx))
+	}
 	if err := i.announceScope(ctx, m.Scope); err != nil {
 		return fmt.Errorf("store a message: %w", err)
 	}
