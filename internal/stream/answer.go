@@ -8,7 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"parley/internal/chat"
 	"parley/internal/stream/markdown"
 )
 
@@ -46,28 +45,34 @@ type Answer struct {
 	file     bool
 	final    bool // all of the text stands; what is left is surplus
 
-	busy     bool
-	visible  bool      // some message stands there
-	shown    bool      // something of this attempt stands there
-	covered  int       // bytes of text that were there when last shown
-	floor    int       // no growth before the text is longer than this
-	wrote    time.Time // when the last write began
-	retryAt  time.Time
-	failures int
-	mute     bool // no growth any more: the platform calls it invalid
-	owed     *Posted
+	busy      bool
+	growing   bool      // a message stands there that must be edited at the end
+	visible   bool      // some message stands there
+	shown     bool      // something of this attempt stands there
+	visibleAt time.Time // since when
+	covered   int       // bytes of text that stand there
+	floor     int       // no growth before the text is longer than this
+	alarm     int       // text of this length may be worth a call
+	wrote     time.Time // when the last write began
+	recorded  time.Time // when it was last written down what stands
+	retryAt   time.Time
+	failures  int
+	chunks    int  // pieces posted early
+	mute      bool // no growth: the platform calls the text invalid
+	invalid   bool // the final text too
+	upload    bool // the rest is being uploaded
+	owed      *Posted
 }
 
 // message is one message of the answer.
 type message struct {
 	Posted
-	old       bool   // of an earlier process
-	announced bool   // a post of it may have happened
-	known     bool   // text is what stands there
-	text      string // Markdown that stands there, when known
-	stop      bool   // a Stop button stands there
-	final     bool   // it was written as final
-	stuck     bool   // it can be edited no more
+	old   bool   // of an earlier process, and not yet written by this one
+	tried bool   // a post of it may have happened
+	known bool   // text is what stands there
+	text  string // Markdown that stands there, when known
+	final bool   // it was written as final
+	stuck bool   // it can be edited no more
 }
 
 // Append adds text to the answer. It never blocks on a platform and never fails.
@@ -82,22 +87,22 @@ func (a *Answer) Append(text string) {
 		return
 	}
 	now := time.Now()
-	was := a.text.Len()
 	a.text.WriteString(text)
 	a.arrivals.add(a.text.Len(), now)
 	a.lastToken = now
-	begun := a.words >= FirstWords
-	if !begun {
-		if a.words == 0 {
+	before := a.words
+	if before < FirstWords {
+		if before == 0 {
 			text = strings.TrimLeft(text, " \t\r\n")
 		}
 		a.words += utf8.RuneCountInString(text)
-		if a.words > 0 && a.firstToken.IsZero() {
+		if before == 0 && a.words > 0 {
 			a.firstToken = now
 		}
 	}
 	// Only what changes when something falls due needs a look at the schedule.
-	if !a.busy && (a.words >= FirstWords != begun || was <= max(a.covered, a.floor) || s.wake.IsZero()) {
+	due := before < FirstWords && (before == 0 || a.words >= FirstWords)
+	if !a.busy && (due || a.text.Len() >= a.alarm) {
 		s.schedule(now)
 	}
 }
@@ -189,6 +194,7 @@ func (a *Answer) end(err error) {
 		a.detach()
 	}
 	a.cancel(err)
+	a.sched.release(a)
 	open := a.sched.open
 	for i, other := range open {
 		if other == a {
@@ -201,10 +207,6 @@ func (a *Answer) end(err error) {
 		close(a.ended) // else the call in flight does when it is back
 	}
 }
-
-// pointless reports whether err says that the whole answer has become
-// pointless.
-func pointless(err error) bool { return chat.Refused(err, chat.Gone, chat.NoAccess) }
 
 // arrivals remembers when text came, coarsely, to tell how old unseen text is.
 type arrivals struct {

@@ -9,15 +9,16 @@ import (
 	"parley/internal/chat"
 )
 
-// budget is one rate limit. Its level is never above the platform's own: a
-// call counts against it from when it begins, and refills from when it ended,
-// whenever in between the platform counted it.
+// budget is one rate limit. What it allows is never more than what the
+// platform does, as long as the limit is known: a call counts against it from
+// when it begins, and is given back counting from when it ended, whenever in
+// between the platform counted it.
 type budget struct {
 	key     string
 	limited bool
 	sliding bool
 	rate    float64 // calls per second
-	burst   float64 // calls at once
+	burst   float64 // calls at once; sliding: in any window
 	window  time.Duration
 
 	flying int
@@ -25,11 +26,21 @@ type budget struct {
 	at     time.Time   // steady
 	ends   []time.Time // sliding: when the calls of the last window ended
 	paused time.Time   // the platform said to wait until then
-	told   told        // sliding: what its headers said last
+	told   told        // what it said last
+
+	fullRate, fullBurst float64   // as configured
+	proven              float64   // steady: calls at once that went well
+	learnedAt           time.Time // when less was believed, or a little more again
+	used, saved         time.Time // for the memory
+	unsaved             bool
+	users               int // open answers that draw on it
+	unused              time.Time
+
+	// For the schedule, counted afresh each time.
+	open int // answers that draw on it
+	owed int // of those, how many will need a call for their end
 
 	grown time.Time // when the last growth began
-	debts int       // answers that stand there unfinished; counted afresh each time
-	open  int       // answers that draw on it; likewise
 }
 
 // told is the platform's own count.
@@ -39,7 +50,7 @@ type told struct {
 }
 
 func newBudget(key string, b chat.Budget, now time.Time) *budget {
-	out := &budget{key: key, at: now}
+	out := &budget{key: key, at: now, proven: 1}
 	if b.Calls <= 0 || b.Window <= 0 {
 		return out
 	}
@@ -50,6 +61,7 @@ func newBudget(key string, b chat.Budget, now time.Time) *budget {
 		out.burst = float64(b.Calls)
 	}
 	out.level = out.burst
+	out.fullRate, out.fullBurst = out.rate, out.burst
 	return out
 }
 
@@ -61,6 +73,14 @@ func (b *budget) refill(now time.Time) {
 	}
 }
 
+// refillTime is how long a used-up limit takes to be whole again.
+func (b *budget) refillTime() time.Duration {
+	if !b.limited {
+		return 0
+	}
+	return time.Duration(b.burst / b.rate * float64(time.Second))
+}
+
 // left is how many calls may begin now.
 func (b *budget) left(now time.Time) float64 {
 	switch {
@@ -68,41 +88,54 @@ func (b *budget) left(now time.Time) float64 {
 		return 0
 	case !b.limited:
 		return math.Inf(1)
-	case b.sliding:
-		b.forget(now)
-		n := b.burst - float64(len(b.ends)) - float64(b.flying)
-		if b.told.reset.After(now) {
-			n = min(n, float64(b.told.left-b.flying))
-		}
-		return n
 	}
-	b.refill(now)
-	return b.level - float64(b.flying)
+	n := b.level
+	if b.sliding {
+		b.forget(now)
+		n = b.burst - float64(len(b.ends))
+	} else {
+		b.refill(now)
+		n = b.level
+	}
+	if b.told.reset.After(now) {
+		n = min(n, float64(b.told.left))
+	}
+	return n - float64(b.flying)
 }
 
-// when is the earliest moment at which n calls could begin; ok is false when
-// that hangs on a call in flight, whose end is looked at anyway.
+// when is the earliest moment at which a call could begin that leaves n-1 more;
+// ok is false when that hangs on a call in flight, whose end is noticed anyway.
 func (b *budget) when(n float64, now time.Time) (at time.Time, ok bool) {
-	at = now
-	if b.paused.After(at) {
-		at = b.paused
+	at = later(now, b.paused)
+	if !b.limited {
+		return at, true
 	}
-	if !b.limited || b.left(at) >= n {
+	if n > b.burst {
+		return at, false
+	}
+	left := b.left(now)
+	// How many calls at once the platform takes is tried one call at a time.
+	if !b.sliding && b.flying > 0 && b.burst-left+1 > b.proven {
+		return at, false
+	}
+	if left >= n {
 		return at, true
 	}
 	if n > b.burst-float64(b.flying) {
-		return time.Time{}, false
+		return at, false
+	}
+	if b.told.reset.After(at) && float64(b.told.left-b.flying) < n {
+		at = later(at, b.told.reset)
 	}
 	if !b.sliding {
-		wait := (n + float64(b.flying) - b.level) / b.rate
-		return later(at, now.Add(time.Duration(wait*float64(time.Second))+time.Microsecond)), true
-	}
-	if b.told.reset.After(now) && float64(b.told.left-b.flying) < n {
-		at = later(at, b.told.reset)
+		if missing := n + float64(b.flying) - b.level; missing > 0 {
+			at = later(at, now.Add(time.Duration(missing/b.rate*float64(time.Second))+time.Microsecond))
+		}
+		return at, true
 	}
 	if k := len(b.ends) + b.flying + int(math.Ceil(n)) - int(b.burst); k > 0 {
 		if k > len(b.ends) {
-			return time.Time{}, false
+			return at, false
 		}
 		at = later(at, b.ends[k-1].Add(b.window))
 	}
@@ -120,12 +153,12 @@ func (b *budget) end(now time.Time) {
 	if !b.limited {
 		return
 	}
+	if b.told.reset.After(now) {
+		b.told.left--
+	}
 	if b.sliding {
 		b.forget(now)
 		b.ends = append(b.ends, now)
-		if b.told.reset.After(now) {
-			b.told.left--
-		}
 		return
 	}
 	b.refill(now)

@@ -1,11 +1,11 @@
-// Carrying out one call: rendering, the platform, and what follows from its
-// answer.
+// Carrying out one call, and what follows from the platform's answer.
 
 package stream
 
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -21,109 +21,175 @@ const (
 	// The back-off after errors that may pass.
 	shortestRetry = 250 * time.Millisecond
 	longestRetry  = 10 * time.Second
+	// smallest is the size below which a message is not cut further after the
+	// platform found it too long.
+	smallest = 100
 )
 
-// Remainders of an earlier attempt that was longer are deleted where the
-// Responder is a chat.Remover, and say this elsewhere.
-const surplusText = "_(continued above)_"
+// The words of the scheduler itself, for people.
+const (
+	// surplusText is what the messages of an earlier, longer attempt say when
+	// they cannot be taken back.
+	surplusText = "_(The answer ends above.)_"
+	fileName    = "answer.md"
+	fileComment = "The rest of the answer is in this file."
+)
 
-// call is one call in flight.
+// call is one call in flight. Only its goroutine touches the answer's messages
+// and cuts while it runs.
 type call struct {
-	a       *Answer
-	purpose purpose
-	post    bool
-	own     *budget
-	made    bool // the platform was called
+	candidate
+	s    *Scheduler
+	post bool
+	own  *budget // nil when only a record is owed
+	left float64 // what the limit seemed to allow, this call included
+	made bool    // the platform was called
+	rate chat.Rate
+	size int // what the message sent measures
 }
 
-// start begins the answer's next call. The lock is held.
-func (s *Scheduler) start(a *Answer, p purpose, now time.Time) {
+// start begins a call. The lock is held.
+func (s *Scheduler) start(best candidate, now time.Time) {
+	a := best.a
+	c := &call{candidate: best, s: s}
 	a.busy = true
-	c := &call{a: a, purpose: p}
 	if a.owed == nil {
-		c.post, c.own = a.posting(), a.budgetOf()
+		c.post, c.own = a.posting(), a.budget()
+		c.left = c.own.left(now)
 		c.own.begin()
 		a.global.begin()
-		if p == growth {
+		if best.purpose == growth {
 			c.own.grown = now
 		}
 		a.wrote = now
+		if c.post && !best.chunk && !a.finished && !a.growing {
+			a.growing = true
+			a.edits.owed++
+		}
 	}
-	go c.run(s)
+	s.calls.Go(func() {
+		err := c.do()
+		c.done(err)
+		s.remember(context.WithoutCancel(a.ctx))
+	})
 }
 
-// run makes the call and hands the answer back to the schedule.
-func (c *call) run(s *Scheduler) {
-	rate, err := c.do(s)
+// done hands the answer back to the schedule.
+func (c *call) done(err error) {
+	s, a := c.s, c.a
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := c.a
-	a.busy = false
-	if a.over {
-		close(a.ended)
-	}
 	if c.own != nil {
-		for _, b := range []*budget{c.own, a.global} {
-			if c.made {
-				b.end(now)
-			} else {
-				b.cancel()
-			}
-		}
-		c.own.hear(rate, now)
+		c.account(err, now)
 	}
-	if err != nil && !a.over {
-		c.failed(s, err, now)
-	} else if err == nil {
+	a.busy = false
+	a.growing = !a.posting()
+	switch {
+	case a.over:
+		close(a.ended)
+	case err != nil:
+		c.failed(err, now)
+	default:
 		a.failures, a.retryAt = 0, time.Time{}
-	}
-	if a.final && a.owed == nil && !a.over && err == nil && !a.hasSurplus() {
-		s.metrics.Final(a.job.Platform, now.Sub(a.lastTokenOr(now)))
-		a.end(nil)
+		if a.final && a.owed == nil && a.message >= len(a.messages) {
+			if !a.lastToken.IsZero() {
+				s.metrics.Final(a.job.Platform, now.Sub(a.lastToken))
+			}
+			a.end(nil)
+		}
 	}
 	s.schedule(now)
 }
 
-func (a *Answer) lastTokenOr(now time.Time) time.Time {
-	if a.lastToken.IsZero() {
-		return now
+// account settles the limits. The lock is held.
+func (c *call) account(err error, now time.Time) {
+	for _, b := range []*budget{c.own, c.a.global} {
+		if c.made {
+			b.end(now)
+		} else {
+			b.cancel()
+		}
 	}
-	return a.lastToken
+	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+		c.s.metrics.Limited(c.a.job.Platform, c.kind())
+		c.s.limited(c, limited, now)
+		return
+	}
+	if c.made && err == nil {
+		c.own.passed(c.left, now)
+	}
+	if c.rate.Known && c.made {
+		c.s.told(c.own, c.rate, now)
+	}
 }
 
 // failed decides what an error means for the answer. The lock is held.
-func (c *call) failed(s *Scheduler, err error, now time.Time) {
+func (c *call) failed(err error, now time.Time) {
 	a := c.a
-	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
-		s.metrics.Limited(a.job.Platform, c.kind())
-		s.limitedBy(a, c.own, limited, now)
-		return
+	if _, ok := errors.AsType[*chat.RateLimited](err); ok {
+		return // the limit waits, and the answer with it
 	}
 	if lost, ok := errors.AsType[*lostError](err); ok {
 		a.fail(lost.err)
 		return
 	}
-	if pointless(err) {
-		a.fail(err)
-		return
-	}
-	if _, ok := errors.AsType[*chat.Refusal](err); ok {
-		a.fail(err)
+	if refusal, ok := errors.AsType[*chat.Refusal](err); ok {
+		c.refused(refusal)
 		return
 	}
 	a.failures++
 	wait := min(longestRetry, shortestRetry<<min(a.failures-1, 10))
 	a.retryAt = now.Add(wait/2 + rand.N(wait/2+1))
-	s.log.Warn("a platform call failed and will be tried again",
+	c.s.log.Warn("a platform call failed and will be tried again",
 		"turn", a.job.Turn, "call", c.kind(), "attempt", a.failures, "wait", wait, "err", err)
 }
 
+// refused turns a platform's permanent no into another way, where there is
+// one. The lock is held.
+func (c *call) refused(r *chat.Refusal) {
+	a, m := c.a, c.a.current()
+	log := c.s.log.With("turn", a.job.Turn, "call", c.kind(), "reason", r.Reason)
+	switch {
+	case a.upload && r.Reason != chat.Gone && !a.invalid:
+		log.Warn("no file could be uploaded; the rest is posted", "err", r.Err)
+		a.upload, a.max = false, math.MaxInt
+	case r.Reason == chat.TooLong && c.size > smallest:
+		log.Info("a message was too long; it is cut smaller", "size", c.size)
+		a.cut.Shrink(a.part, c.size*3/4)
+		a.floor = 0
+	case r.Reason == chat.EditClosed && m != nil && !c.post:
+		log.Info("a message can be edited no more; the text is posted anew")
+		m.stuck = true
+		a.covered, a.floor = a.cut.From(a.part), 0
+		a.growing = !a.posting()
+	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.invalid:
+		a.fail(r)
+	case !a.finished:
+		log.Error("the platform calls the text invalid; it is tried again when it is whole", "err", r.Err)
+		a.mute = true
+	default:
+		log.Error("the platform calls the text invalid; it becomes a file", "err", r.Err)
+		a.invalid, a.max = true, a.part
+	}
+}
+
 func (c *call) kind() string {
-	if c.post {
+	switch {
+	case c.a.upload:
+		return "upload"
+	case c.post:
 		return "post"
 	}
 	return "edit"
+}
+
+// label is what the call is for, in the words of the metrics.
+func (c *call) label() string {
+	if c.post && c.a.shown {
+		return "continuation"
+	}
+	return c.purpose.String()
 }
 
 // lostError says that the answer belongs to someone else now.
@@ -131,46 +197,52 @@ type lostError struct{ err error }
 
 func (e *lostError) Error() string { return "the answer is written elsewhere: " + e.err.Error() }
 
-// draft is the content of one call.
-type draft struct {
-	text    string
-	final   bool // no edit of this message is planned after it
-	full    bool // a part with another behind it
-	whole   bool // it ends the answer
-	covered int  // bytes of the answer's text that it was made of
-}
-
-// do carries out the call. Only this goroutine touches the answer's messages
-// and cuts while it runs.
-func (c *call) do(s *Scheduler) (chat.Rate, error) {
+// do carries out the call.
+func (c *call) do() error {
 	a := c.a
 	if a.owed != nil {
-		return chat.Rate{}, a.record(*a.owed)
+		return a.record(a.ctx, *a.owed)
 	}
-	if a.final {
-		return c.tidy(s)
+	ctx, cancel := context.WithTimeout(a.ctx, callTimeout)
+	defer cancel()
+	if a.job.Guard != nil {
+		guarded, release, err := a.job.Guard(ctx)
+		if err != nil {
+			return &lostError{err}
+		}
+		defer release()
+		ctx = guarded
 	}
-	if a.part >= a.max {
-		return c.upload(s)
-	}
-	if c.post {
-		if err := a.announce(); err != nil {
-			return chat.Rate{}, err
+	switch {
+	case a.final:
+		return c.tidy(ctx)
+	case a.part >= a.max:
+		return c.file(ctx)
+	case c.post:
+		if err := a.announce(ctx); err != nil {
+			return err
 		}
 	}
-	d, ok := a.draft(s)
+	d, ok := c.draft()
 	if !ok {
-		return chat.Rate{}, nil
+		return nil
 	}
-	return c.write(s, d)
+	return c.write(ctx, d)
 }
 
-// announce makes sure that a message stands for the next post and that the
+// platform makes one call.
+func (c *call) platform(ctx context.Context, f func(ctx context.Context) (chat.Receipt, error)) (chat.Receipt, error) {
+	c.s.metrics.Call(c.a.job.Platform, c.kind(), c.label())
+	c.made = true
+	receipt, err := f(ctx)
+	c.rate = receipt.Rate
+	return receipt, err
+}
+
+// announce makes sure that there is a message for the next post, and that the
 // post is announced.
-func (a *Answer) announce() error {
-	for a.message < len(a.messages) && a.messages[a.message].stuck {
-		a.message++
-	}
+func (a *Answer) announce(ctx context.Context) error {
+	a.skipStuck()
 	if a.message == len(a.messages) {
 		key := a.job.Turn + "-" + strconv.Itoa(a.message)
 		a.messages = append(a.messages, message{Posted: Posted{Key: key}})
@@ -179,223 +251,88 @@ func (a *Answer) announce() error {
 	if m.Pending || a.job.Announce == nil {
 		return nil
 	}
-	if err := a.job.Announce(a.ctx, m.Key); err != nil {
+	if err := a.job.Announce(ctx, m.Key); err != nil {
 		return err
 	}
 	m.Pending = true
 	return nil
 }
 
-// draft renders what the current message is to say now; ok is false when
-// there is nothing new to be said.
-func (a *Answer) draft(s *Scheduler) (d draft, ok bool) {
-	s.mu.Lock()
-	text, finished := a.text.String(), a.finished
-	if finished {
-		text = a.whole
+func (a *Answer) skipStuck() {
+	for a.message < len(a.messages) && a.messages[a.message].stuck {
+		a.message++
 	}
-	s.mu.Unlock()
-	d.covered = len(text)
-	a.cut.Advance(text, finished)
-	switch {
-	case a.part < a.cut.Full():
-		d.text, d.final, d.full = a.cut.Part(text, a.part).Text(), true, true
-		d.covered = a.cut.To(a.part)
-	case finished:
-		d.text, d.final = a.cut.Rest(text).Text(), true
-	default:
-		d.text = a.cut.Growing(text)
-		if !a.cut.Fits(d.text) {
-			d.text = ""
-		}
-	}
-	d.whole = finished && !d.full
-	blank := strings.TrimSpace(d.text) == ""
-	m := a.current()
-	switch {
-	case blank && d.full:
-		s.mu.Lock()
-		a.part++
-		s.mu.Unlock()
-		return d, false
-	case blank && d.whole:
-		s.mu.Lock()
-		a.final = true
-		s.mu.Unlock()
-		return d, false
-	case blank:
-		s.mu.Lock()
-		a.floor = d.covered
-		s.mu.Unlock()
-		return d, false
-	case m != nil && m.ID != "" && a.stands(m, d):
-		s.mu.Lock()
-		a.floor = d.covered
-		if m.known {
-			a.saw(d.covered)
-		}
-		if d.final {
-			a.settle(d)
-		}
-		s.mu.Unlock()
-		return d, false
-	}
-	return d, true
-}
-
-// current is the message the current part is written into, if there is one.
-func (a *Answer) current() *message {
-	if a.message < len(a.messages) {
-		return &a.messages[a.message]
-	}
-	return nil
-}
-
-// stands reports whether message m needs no change for draft d.
-func (a *Answer) stands(m *message, d draft) bool {
-	if d.final {
-		return m.known && m.final && m.text == d.text
-	}
-	if m.known && m.text == d.text {
-		return true
-	}
-	return m.old && utf8.RuneCountInString(d.text) <= m.Length
 }
 
 // write posts or edits the current message.
-func (c *call) write(s *Scheduler, d draft) (chat.Rate, error) {
+func (c *call) write(ctx context.Context, d draft) error {
 	a := c.a
-	for !c.post && a.messages[a.message].stuck {
-		a.message++
-	}
+	a.skipStuck()
 	m := &a.messages[a.message]
 	content := chat.Content{
-		Markdown: d.text, Key: m.Key, Final: d.final,
+		Markdown: d.text, Key: m.Key, Final: d.final, Again: c.post && m.tried,
 		Menu: a.job.Menu, Buttons: a.job.Buttons, Only: a.job.Only,
 	}
 	if a.job.Stop && !d.final {
 		content.Stop = a.job.Turn
 	}
-	again := m.announced
-	content.Again = c.post && again
-	receipt, err := c.platform(func(ctx context.Context) (chat.Receipt, error) {
-		s.metrics.Call(a.job.Platform, c.kind(), c.label(a))
+	if c.post {
+		content.After = a.previous()
+	}
+	c.size = a.cut.Measure(d.text)
+	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
 		if c.post {
-			m.announced = true
 			return a.job.Responder.Post(ctx, content)
 		}
 		return a.job.Responder.Edit(ctx, m.ID, content)
 	})
 	if err != nil {
-		if _, limited := errors.AsType[*chat.RateLimited](err); limited && c.post && !again {
-			m.announced = false // it was not posted, for certain
-		}
-		return receipt.Rate, err
+		// Unless the platform said no, a post may have happened.
+		_, limited := errors.AsType[*chat.RateLimited](err)
+		m.tried = m.tried || c.post && !limited && !chat.Refused(err)
+		return err
 	}
-	now := time.Now()
+	// A post that may have been made before need not say what was sent now.
+	m.known = !content.Again
+	m.text, m.final = d.text, d.final
+	m.old = m.old && !m.known
 	if c.post {
 		m.ID = receipt.ID
 	}
-	// A post that may have been made before need not say what was sent now.
-	m.known = !c.post || !again
-	m.text, m.stop, m.final, m.old = d.text, content.Stop != "", d.final, m.old && !m.known
-	m.Length, m.Pending = utf8.RuneCountInString(d.text), false
+	m.Length, m.Pending, m.tried = utf8.RuneCountInString(d.text), false, false
+	c.stands(d, m.known)
+	return a.note(*m, c.post)
+}
+
+// previous is the last message before the current one that stands.
+func (a *Answer) previous() chat.MessageID {
+	for k := a.message - 1; k >= 0; k-- {
+		if id := a.messages[k].ID; id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// stands notes that a draft has become visible.
+func (c *call) stands(d draft, known bool) {
+	s, a := c.s, c.a
+	now := time.Now()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !a.shown && !a.firstToken.IsZero() {
 		s.metrics.FirstVisible(a.job.Platform, now.Sub(a.firstToken))
 	}
+	if !a.visible {
+		a.visibleAt = now
+	}
 	a.visible, a.shown = true, true
-	if m.known {
-		a.saw(d.covered)
-		if d.final {
-			a.settle(d)
-		}
-	}
-	s.mu.Unlock()
-	return receipt.Rate, a.record(m.Posted)
-}
-
-func (c *call) label(a *Answer) string {
-	if c.purpose == growth && c.post {
-		return "continuation"
-	}
-	return c.purpose.String()
-}
-
-// settle notes that the current part stands as it will stay. The lock is held.
-func (a *Answer) settle(d draft) {
-	if d.full {
-		a.part++
-		a.message++
+	if !known {
 		return
 	}
-	if d.whole {
-		a.message++
-		a.final = true
-	}
+	a.saw(d.covered)
+	a.settle(d)
 }
-
-// record writes down what stands; what could not be written is owed.
-func (a *Answer) record(p Posted) error {
-	a.owed = nil
-	if a.job.Record == nil {
-		return nil
-	}
-	if err := a.job.Record(a.ctx, p); err != nil {
-		a.owed = &p
-		return err
-	}
-	return nil
-}
-
-// platform makes one call under the answer's context and guard.
-func (c *call) platform(f func(ctx context.Context) (chat.Receipt, error)) (chat.Receipt, error) {
-	ctx, cancel := context.WithTimeout(c.a.ctx, callTimeout)
-	defer cancel()
-	if c.a.job.Guard != nil {
-		guarded, release, err := c.a.job.Guard(ctx)
-		if err != nil {
-			return chat.Receipt{}, &lostError{err}
-		}
-		defer release()
-		ctx = guarded
-	}
-	c.made = true
-	return f(ctx)
-}
-
-// upload sends what does not fit into the messages as a file.
-func (c *call) upload(s *Scheduler) (chat.Rate, error) {
-	a := c.a
-	s.mu.Lock()
-	text := a.whole
-	s.mu.Unlock()
-	a.cut.Advance(text, true)
-	from := a.cut.Rest(text)
-	if a.part < a.cut.Full() {
-		from = a.cut.From(text, a.part)
-	}
-	if strings.TrimSpace(from.Body) == "" {
-		s.mu.Lock()
-		a.final = true
-		s.mu.Unlock()
-		return chat.Rate{}, nil
-	}
-	receipt, err := c.platform(func(ctx context.Context) (chat.Receipt, error) {
-		s.metrics.Call(a.job.Platform, "upload", "final")
-		return a.job.Responder.Upload(ctx, "answer.md", []byte(from.Text()), "The rest of the answer is in this file.")
-	})
-	if err != nil {
-		return receipt.Rate, err
-	}
-	s.mu.Lock()
-	a.final, a.file = true, true
-	s.mu.Unlock()
-	return receipt.Rate, nil
-}
-
-// hasSurplus reports whether messages of an earlier, longer attempt are left.
-func (a *Answer) hasSurplus() bool { return a.message < len(a.messages) }
 
 // saw notes that the first covered bytes of the text stand there. The lock is held.
 func (a *Answer) saw(covered int) {
@@ -403,35 +340,100 @@ func (a *Answer) saw(covered int) {
 	a.arrivals.seen(covered)
 }
 
-// tidy deals with one message that an earlier, longer attempt left.
-func (c *call) tidy(s *Scheduler) (chat.Rate, error) {
+// settle notes that the current part stands as it will stay, if it does. The
+// lock is held.
+func (a *Answer) settle(d draft) {
+	switch {
+	case d.full:
+		a.part++
+		a.message++
+		if d.chunk {
+			a.chunks++
+		}
+	case d.whole:
+		a.message++
+		a.final = true
+	}
+}
+
+// note records what stands in m: always after a post; after an edit, at once
+// where edits are rationed, and about once a second where they are not.
+func (a *Answer) note(m message, posted bool) error {
+	now := time.Now()
+	if !posted && !m.final && !a.edits.limited && now.Sub(a.recorded) < time.Second {
+		return nil
+	}
+	a.recorded = now
+	return a.record(a.ctx, m.Posted)
+}
+
+// record writes down what stands; what could not be written is owed.
+func (a *Answer) record(ctx context.Context, p Posted) error {
+	var err error
+	if a.job.Record != nil {
+		err = a.job.Record(ctx, p)
+	}
+	a.sched.mu.Lock()
+	defer a.sched.mu.Unlock()
+	a.owed = nil
+	if err != nil {
+		a.owed = &p
+	}
+	return err
+}
+
+// file uploads what does not fit into the messages.
+func (c *call) file(ctx context.Context) error {
+	s, a := c.s, c.a
+	s.mu.Lock()
+	text := a.whole
+	a.upload = true
+	s.mu.Unlock()
+	a.cut.Advance(text, true)
+	rest := a.cut.Tail(text, a.part)
+	if strings.TrimSpace(rest) != "" {
+		_, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
+			return a.job.Responder.Upload(ctx, fileName, []byte(rest), fileComment)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.final, a.file = true, strings.TrimSpace(rest) != ""
+	return nil
+}
+
+// tidy deals with one message that an earlier, longer attempt left: it is
+// taken back where that is possible, and otherwise says that nothing follows.
+func (c *call) tidy(ctx context.Context) error {
 	a := c.a
-	if !a.hasSurplus() {
-		return chat.Rate{}, nil
+	a.skipStuck()
+	if a.message == len(a.messages) {
+		return nil
 	}
 	m := &a.messages[a.message]
-	if m.stuck {
-		a.message++
-		return chat.Rate{}, nil
-	}
-	receipt, err := c.platform(func(ctx context.Context) (chat.Receipt, error) {
-		content := chat.Content{Markdown: surplusText, Key: m.Key, Final: true, Again: true}
-		if m.ID == "" {
+	remover, canRemove := a.job.Responder.(chat.Remover)
+	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
+		content := chat.Content{Markdown: surplusText, Key: m.Key, Final: true}
+		switch {
+		case m.ID == "": // perhaps posted: find it, and take it back next time
+			content.Again = true
 			return a.job.Responder.Post(ctx, content)
+		case canRemove:
+			return remover.Remove(ctx, m.ID)
 		}
 		return a.job.Responder.Edit(ctx, m.ID, content)
 	})
-	if err == nil || chat.Refused(err) {
-		a.message++
-		err = nil
+	if err != nil && !chat.Refused(err) {
+		return err
 	}
-	return receipt.Rate, err
-}
-
-// hear takes in what the platform said of a limit.
-func (b *budget) hear(r chat.Rate, now time.Time) {
-	if !r.Known || !b.limited || !b.sliding {
-		return
+	if err == nil && m.ID == "" {
+		m.ID = receipt.ID
+		return nil
 	}
-	b.told = told{left: r.Remaining, reset: now.Add(r.Reset)}
+	m.ID, m.stuck = "", true // no part of the answer any more
+	a.skipStuck()
+	return nil
 }

@@ -1,18 +1,35 @@
-// What a platform's answers teach about its limits.
+// What a platform's answers teach about its limits, and what is kept of it.
 
 package stream
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"parley/internal/chat"
 )
 
-// Learned is what is kept of a budget over restarts.
+const (
+	// saveEvery is how often the use of a limit is noted in the memory.
+	saveEvery = 10 * time.Second
+	// saveTimeout ends a visit to the memory: limits can be learned again.
+	saveTimeout = 2 * time.Second
+	// unlearnAfter is how long a limit found smaller than believed stays so
+	// before a little more is tried.
+	unlearnAfter = 15 * time.Minute
+	// keepUnused is how long a limit nobody draws on is kept.
+	keepUnused = 10 * time.Minute
+	// shortestPause is waited at least when a platform says to slow down.
+	shortestPause = 100 * time.Millisecond
+)
+
+// Learned is what is kept of a limit over restarts.
 type Learned struct {
-	Rate  float64 `json:"rate"`  // calls per second
-	Burst float64 `json:"burst"` // calls at once
+	Rate   float64   `json:"rate"`             // calls per second
+	Burst  float64   `json:"burst"`            // calls at once
+	Proven float64   `json:"proven,omitempty"` // calls at once that went well
+	At     time.Time `json:"at"`               // when it was used last, give or take saveEvery
 }
 
 // recall asks the memory for what is known of limits not met before.
@@ -20,17 +37,19 @@ func (s *Scheduler) recall(ctx context.Context, l chat.Limits) map[string]Learne
 	if s.memory == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
 	out := make(map[string]Learned)
 	for _, b := range []chat.Budget{l.Edits, l.Posts, l.Global} {
 		s.mu.Lock()
 		_, met := s.budgets[b.Key]
 		s.mu.Unlock()
-		if met || b.Key == "" || b.Calls == 0 {
+		if met || b.Key == "" || b.Calls <= 0 {
 			continue
 		}
 		learned, ok, err := s.memory.Load(ctx, b.Key)
 		if err != nil {
-			s.log.WarnContext(ctx, "what was learned of a rate limit could not be read", "budget", b.Key, "err", err)
+			s.log.Warn("what was learned of a rate limit could not be read", "budget", b.Key, "err", err)
 		}
 		if ok {
 			out[b.Key] = learned
@@ -39,38 +58,206 @@ func (s *Scheduler) recall(ctx context.Context, l chat.Limits) map[string]Learne
 	return out
 }
 
-// budget is the budget of that description; kind names it where it has no key.
+// limit is the budget of that description; kind names it where it has no key.
 // The lock is held.
-func (s *Scheduler) budget(kind string, want chat.Budget, learned map[string]Learned) *budget {
+func (s *Scheduler) limit(kind string, want chat.Budget, learned map[string]Learned) *budget {
 	key := want.Key
 	if key == "" {
 		key = kind
 	}
+	now := time.Now()
 	b, ok := s.budgets[key]
 	if !ok {
-		b = newBudget(key, want, time.Now())
-		if l, ok := learned[key]; ok && b.limited && l.Rate > 0 && l.Burst >= 1 {
-			b.rate, b.burst = min(b.rate, l.Rate), min(b.burst, l.Burst)
-			b.level = b.burst
+		b = newBudget(key, want, now)
+		if l, ok := learned[key]; ok && b.limited {
+			b.recall(l, now)
 		}
 		s.budgets[key] = b
-		if b.limited {
-			s.metrics.Budget(key, b.rate*60)
-		}
+		s.show(b)
 	}
+	b.users++
 	return b
 }
 
-// limitedBy takes a platform's "slow down" to heart. The lock is held.
-func (s *Scheduler) limitedBy(a *Answer, own *budget, err *chat.RateLimited, now time.Time) {
-	b := own
+// release says that an answer draws on its limits no more, and forgets limits
+// long unused. The lock is held.
+func (s *Scheduler) release(a *Answer) {
+	now := time.Now()
+	for _, b := range []*budget{a.edits, a.posts, a.global} {
+		b.users--
+		b.unused = now
+	}
+	if len(s.budgets) < s.sweepAt {
+		return
+	}
+	for key, b := range s.budgets {
+		if b.users == 0 && now.Sub(b.unused) > max(keepUnused, b.refillTime()) && !b.paused.After(now) {
+			delete(s.budgets, key)
+		}
+	}
+	s.sweepAt = 2*len(s.budgets) + 64
+}
+
+func (s *Scheduler) show(b *budget) {
+	if b.limited {
+		s.metrics.Budget(b.key, b.rate*60)
+	}
+}
+
+// recall takes over what was learned in an earlier life, and that the calls
+// made there may not have been given back yet.
+func (b *budget) recall(l Learned, now time.Time) {
+	if l.Rate > 0 && l.Burst >= 1 {
+		b.rate, b.burst = min(b.rate, l.Rate), min(b.burst, l.Burst)
+		b.learnedAt = now
+	}
+	b.proven = max(b.proven, min(l.Proven, b.burst))
+	since := max(0, now.Sub(l.At)-saveEvery)
+	if !b.sliding {
+		b.level = min(b.burst, b.rate*since.Seconds())
+		return
+	}
+	if since < b.window {
+		for range int(b.burst) {
+			b.ends = append(b.ends, now.Add(-since))
+		}
+	}
+}
+
+// remember writes what was learned, and that limits are in use.
+func (s *Scheduler) remember(ctx context.Context) {
+	if s.memory == nil {
+		return
+	}
+	now := time.Now()
+	var due map[string]Learned
+	s.mu.Lock()
+	for key, b := range s.budgets {
+		if b.unsaved || b.used.Sub(b.saved) > saveEvery {
+			if due == nil {
+				due = make(map[string]Learned)
+			}
+			due[key] = Learned{Rate: b.rate, Burst: b.burst, Proven: b.proven, At: now}
+			b.unsaved, b.saved = false, now
+		}
+	}
+	s.mu.Unlock()
+	if due == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	for key, l := range due {
+		if err := s.memory.Save(ctx, key, l); err != nil {
+			s.log.Warn("what was learned of a rate limit could not be kept", "budget", key, "err", err)
+		}
+	}
+}
+
+// limited takes a platform's "slow down" to heart: the right limit waits, and
+// unless others caused it, less is believed from now on. The lock is held.
+func (s *Scheduler) limited(c *call, err *chat.RateLimited, now time.Time) {
+	b := c.own
 	switch {
 	case err.Global:
-		b = a.global
+		b = c.a.global
 	case err.Budget != "" && s.budgets[err.Budget] != nil:
 		b = s.budgets[err.Budget]
 	}
-	b.paused = later(b.paused, now.Add(max(err.After, 50*time.Millisecond)))
-	b.refill(now)
-	b.level = min(b.level, 1)
+	b.paused = later(b.paused, now.Add(max(err.After, shortestPause)))
+	if !b.limited || err.Shared {
+		return
+	}
+	if b == c.own {
+		b.learn(c.left, now)
+	}
+	if !b.sliding {
+		// One call will be allowed when the wait is over.
+		b.level = min(b.level, max(0, 1-b.rate*max(err.After, shortestPause).Seconds()))
+	}
+	s.show(b)
+	s.log.Info("a platform's limit is smaller than believed", "budget", b.key,
+		"per_minute", math.Round(b.rate*60), "burst", b.burst, "wait", err.After)
+}
+
+// learn lowers what is believed after a refusal, when left calls had seemed to
+// be allowed.
+func (b *budget) learn(left float64, now time.Time) {
+	b.learnedAt, b.unsaved = now, true
+	if b.sliding {
+		b.forget(now)
+		if n := float64(len(b.ends)) - 1; n >= 1 && n < b.burst { // the refused call is among them
+			b.setBurst(n)
+			return
+		}
+		b.slower()
+		return
+	}
+	// Believed and real level fall and rise together. The call found the real
+	// one below 1, so the burst is too large by what was left above it; unless
+	// so many calls at once went well before: then the rate is.
+	burst := math.Ceil(b.burst - left)
+	if b.burst-left+1 <= b.proven || burst < 1 {
+		b.slower()
+		return
+	}
+	b.setBurst(burst)
+}
+
+func (b *budget) setBurst(n float64) {
+	if b.sliding {
+		b.rate *= n / b.burst
+	}
+	b.burst = n
+	b.level, b.proven = min(b.level, n), min(b.proven, n)
+}
+
+// slower believes in a rate an eighth lower.
+func (b *budget) slower() {
+	b.rate *= 0.875
+	if b.sliding {
+		b.window = time.Duration(b.burst / b.rate * float64(time.Second))
+	}
+}
+
+// passed notes that a call went well when left calls had seemed to be allowed,
+// and after a long time without refusals believes in a little more.
+func (b *budget) passed(left float64, now time.Time) {
+	b.used = now
+	if !b.limited || b.sliding {
+		return
+	}
+	if depth := b.burst - left + 1; depth > b.proven {
+		b.proven = depth
+	}
+	if !b.learnedAt.IsZero() && now.Sub(b.learnedAt) > unlearnAfter {
+		b.learnedAt, b.unsaved = now, true
+		b.rate, b.burst = min(b.fullRate, b.rate*1.05), min(b.fullBurst, b.burst+1)
+	}
+}
+
+// told takes over what a platform's answer says of the limit. The lock is held.
+func (s *Scheduler) told(b *budget, r chat.Rate, now time.Time) {
+	b.told = told{left: r.Remaining, reset: now.Add(r.Reset)}
+	if r.Limit <= 0 {
+		return
+	}
+	if !b.limited {
+		if r.Reset <= 0 {
+			return
+		}
+		b.limited, b.sliding, b.window = true, true, r.Reset
+		b.burst = float64(r.Limit)
+		b.rate = b.burst / b.window.Seconds()
+		b.ends = nil
+	}
+	// The first call of a window shows its length.
+	if b.sliding && r.Remaining == r.Limit-1 && r.Reset > shortestPause {
+		b.window = r.Reset
+	}
+	if b.sliding && (b.burst != float64(r.Limit) || b.rate != float64(r.Limit)/b.window.Seconds()) {
+		b.burst, b.rate = float64(r.Limit), float64(r.Limit)/b.window.Seconds()
+		b.unsaved = true
+		s.show(b)
+	}
 }

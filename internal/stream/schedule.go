@@ -2,10 +2,7 @@
 
 package stream
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // purpose is what a call is for, most urgent first.
 type purpose int
@@ -21,19 +18,6 @@ func (p purpose) String() string {
 	return [...]string{"", "final", "first", "growth"}[p]
 }
 
-const (
-	// freeGap is the least time between two growths of an answer where the
-	// platform sets no limit, and limitedGap where it does.
-	freeGap    = 80 * time.Millisecond
-	limitedGap = 200 * time.Millisecond
-	// horizon is how long the calls saved up are meant to last: an answer
-	// usually ends about then, and evenly spaced growth shows text soonest.
-	horizon = 10 * time.Second
-	// reserveShare is how many calls are kept for each answer that will need
-	// one for its end.
-	reserveShare = 0.6
-)
-
 // schedule starts every call that is due and can be afforded, and sets the
 // timer for the next. The lock is held.
 func (s *Scheduler) schedule(now time.Time) {
@@ -41,38 +25,37 @@ func (s *Scheduler) schedule(now time.Time) {
 		return
 	}
 	s.count()
-	var wake time.Time
 	for {
-		wake = time.Time{}
-		var best *Answer
-		var top score
-		for _, a := range s.open {
-			p, at, ok := a.wants(now)
-			if !ok {
-				continue
-			}
-			if !at.After(now) {
-				at, ok = s.affordable(a, p, now)
-			}
-			if !ok {
-				continue
-			}
-			if at.After(now) {
-				if wake.IsZero() || at.Before(wake) {
-					wake = at
-				}
-				continue
-			}
-			if sc := a.score(p, now); best == nil || sc.before(top) {
-				best, top = a, sc
-			}
+		best, next := s.pick(now)
+		if best.a == nil {
+			s.arm(next, now)
+			return
 		}
-		if best == nil {
-			break
-		}
-		s.start(best, top.purpose, now)
+		s.start(best, now)
 	}
-	s.arm(wake, now)
+}
+
+// pick finds the most urgent call that can be made now, or when to look again.
+func (s *Scheduler) pick(now time.Time) (best candidate, next time.Time) {
+	for _, a := range s.open {
+		c, ok := a.wants(now)
+		if ok && !c.at.After(now) {
+			ok = s.afford(&c, now)
+		}
+		switch {
+		case !ok:
+		case c.at.After(now):
+			if next.IsZero() || c.at.Before(next) {
+				next = c.at
+			}
+		default:
+			c.weigh(now)
+			if best.a == nil || c.before(best) {
+				best = c
+			}
+		}
+	}
+	return best, next
 }
 
 // arm sets the timer.
@@ -97,46 +80,82 @@ func (s *Scheduler) tick() {
 	s.schedule(time.Now())
 }
 
-// count notes how many answers each budget of edits has to serve.
+// count notes what each budget has to serve.
 func (s *Scheduler) count() {
 	for _, a := range s.open {
-		a.edits.open, a.edits.debts = 0, 0
+		a.edits.open, a.edits.owed, a.posts.owed = 0, 0, 0
 	}
 	for _, a := range s.open {
 		a.edits.open++
-		if a.visible && !a.final {
-			a.edits.debts++
+		if a.growing {
+			a.edits.owed++
+		} else if a.words > 0 && !a.final {
+			a.posts.owed++
 		}
 	}
 }
 
-// wants says what the answer needs next and when at the earliest.
-func (a *Answer) wants(now time.Time) (p purpose, at time.Time, ok bool) {
+// candidate is a call an answer could use.
+type candidate struct {
+	a       *Answer
+	purpose purpose
+	at      time.Time // not before
+	chunk   bool      // a whole piece of the answer that will not be edited
+	stale   bool      // text has been unseen for longer than it should
+	since   time.Time // how long it has waited
+	weight  float64   // growth: unseen text times its age
+}
+
+// wants says what the answer needs next, if anything, leaving aside what the
+// limits allow.
+func (a *Answer) wants(now time.Time) (c candidate, ok bool) {
+	c = candidate{a: a, at: a.retryAt}
+	a.alarm = never
 	switch {
 	case a.busy || a.over:
-		return nothing, now, false
+		return c, false
 	case a.owed != nil || a.finished:
-		return finish, a.retryAt, true
-	case a.mute || a.part >= a.max:
-		return nothing, now, false
-	case !a.shown && !a.visible:
-		if a.words == 0 || a.text.Len() <= a.floor {
-			return nothing, now, false
-		}
-		at = a.firstToken.Add(FirstWait)
-		if a.words >= FirstWords {
-			at = a.firstToken
-		}
-		return first, later(at, a.retryAt), true
+		c.purpose, c.since = finish, a.finishedAt
+		return c, true
+	case a.mute || a.part >= a.max || a.words == 0:
+		return c, false
 	case a.text.Len() <= max(a.covered, a.floor):
-		return nothing, now, false
+		a.alarm = max(a.covered, a.floor) + 1
+		return c, false
+	case a.posting() && (a.chunks > 0 || !a.mayOwe(now)):
+		return a.wantsChunk(c)
+	case !a.visible:
+		c.purpose, c.since = first, a.firstToken
+		if a.words < FirstWords {
+			c.at = later(c.at, a.firstToken.Add(FirstWait))
+		}
+		return c, true
 	}
-	gap := freeGap
-	if a.edits.limited {
-		gap = limitedGap
-	}
-	return growth, later(a.wrote.Add(gap), a.retryAt), true
+	c.purpose = growth
+	a.space(&c, now)
+	return c, true
 }
+
+// wantsChunk is what an answer wants that may not post a message it would have
+// to edit later: nothing while there are few, so that its first post is its
+// last; in overload, pieces that stand for themselves.
+func (a *Answer) wantsChunk(c candidate) (candidate, bool) {
+	if a.chunks == 0 && a.edits.open <= overload {
+		return c, false
+	}
+	from := max(a.covered, a.floor)
+	if a.text.Len() < from+a.chunkSize() {
+		a.alarm = from + a.chunkSize()
+		return c, false
+	}
+	c.purpose, c.chunk = growth, true
+	c.at = later(c.at, a.wrote.Add(limitedGap))
+	return c, true
+}
+
+// chunkSize is how much text the next piece must hold: each holds twice the
+// one before, so that there are few.
+func (a *Answer) chunkSize() int { return firstChunk << min(a.chunks, 8) }
 
 // posting reports whether the answer's next call is a post.
 func (a *Answer) posting() bool {
@@ -148,79 +167,70 @@ func (a *Answer) posting() bool {
 	return true
 }
 
-// budgetsOf are the limits the answer's next call draws on.
-func (a *Answer) budgetOf() *budget {
+// budget is the limit the answer's next call draws on.
+func (a *Answer) budget() *budget {
 	if a.posting() {
 		return a.posts
 	}
 	return a.edits
 }
 
-// affordable says when the limits allow the answer's next call.
-func (s *Scheduler) affordable(a *Answer, p purpose, now time.Time) (at time.Time, ok bool) {
+// afford moves c to when the limits allow it; false when that hangs on
+// something else that will be noticed.
+func (s *Scheduler) afford(c *candidate, now time.Time) bool {
+	a := c.a
 	if a.owed != nil {
-		return now, true
+		return true
 	}
-	own := a.budgetOf()
-	at, ok = a.global.when(1, now)
+	own := a.budget()
+	spare, keep := 1.0, 1.0
+	if c.purpose == growth {
+		spare += a.global.keepBack()
+		keep += own.reserve(own == a.edits && own.open > overload)
+	}
+	at, ok := a.global.when(spare, now)
 	if !ok {
-		return at, false
+		return false
 	}
-	need := 1.0
-	if p == growth && own == a.edits {
-		need += own.reserve()
+	c.at = later(c.at, at)
+	if at, ok = own.when(keep, now); !ok {
+		return false
 	}
-	t, ok := own.when(need, now)
-	if !ok {
-		return at, false
+	c.at = later(c.at, at)
+	if c.purpose == growth && own.limited {
+		c.at = later(c.at, own.grown.Add(own.pace(now)))
 	}
-	at = later(at, t)
-	if p == growth && own == a.edits && own.limited {
-		at = later(at, own.grown.Add(own.pace(now)))
-	}
-	return at, true
+	return true
 }
 
-// reserve is how many calls are kept for the ends of the answers that stand
-// there unfinished.
-func (b *budget) reserve() float64 {
-	if !b.limited {
-		return 0
+// weigh prepares c for comparison.
+func (c *candidate) weigh(now time.Time) {
+	if c.purpose != growth {
+		return
 	}
-	return min(b.burst, math.Ceil(reserveShare*float64(b.debts)))
+	a := c.a
+	c.since = a.arrivals.oldest()
+	age := now.Sub(c.since)
+	c.weight = float64(a.text.Len()-a.covered) * age.Seconds()
+	if a.edits.scarce() {
+		c.weight /= 1 + a.ahead(now).Seconds()
+	}
+	c.stale = a.edits.limited && age > a.edits.patience()
 }
 
-// pace is the time between two growths that uses up what is to spare within
-// the horizon.
-func (b *budget) pace(now time.Time) time.Duration {
-	spare := max(0, b.left(now)-b.reserve())
-	return time.Duration(float64(time.Second) / (b.rate + spare/horizon.Seconds()))
-}
-
-// score orders the calls that could be made now.
-type score struct {
-	purpose purpose
-	since   time.Time // finals and first words: who has waited longest
-	weight  float64   // growth: unseen text times its age
-}
-
-func (s score) before(t score) bool {
-	if s.purpose != t.purpose {
-		return s.purpose < t.purpose
+// before is the order of the schedule: finals, then first words, in the order
+// in which they came; then text that has been unseen too long, oldest first;
+// then the growth that shows most text times its age.
+func (c candidate) before(d candidate) bool {
+	switch {
+	case c.purpose != d.purpose:
+		return c.purpose < d.purpose
+	case c.purpose != growth:
+		return c.since.Before(d.since)
+	case c.stale != d.stale:
+		return c.stale
+	case c.stale:
+		return c.since.Before(d.since)
 	}
-	if s.purpose == growth {
-		return s.weight > t.weight
-	}
-	return s.since.Before(t.since)
-}
-
-func (a *Answer) score(p purpose, now time.Time) score {
-	switch p {
-	case growth:
-		age := now.Sub(a.arrivals.oldest()).Seconds()
-		return score{purpose: p, weight: float64(a.text.Len()-a.covered) * age}
-	case first:
-		return score{purpose: p, since: a.firstToken}
-	}
-	return score{purpose: p, since: a.finishedAt}
+	return c.weight > d.weight
 }

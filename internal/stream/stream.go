@@ -106,9 +106,11 @@ type Scheduler struct {
 	mu      sync.Mutex
 	open    []*Answer
 	budgets map[string]*budget
+	sweepAt int // forget unused budgets when there are so many
 	timer   *time.Timer
 	wake    time.Time // when the timer fires; zero when it does not
 	closed  bool
+	calls   sync.WaitGroup
 }
 
 // NewScheduler makes the Scheduler of one scope.
@@ -116,14 +118,13 @@ func NewScheduler(o Options) *Scheduler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Scheduler{log: o.Log, metrics: o.Metrics, memory: o.Memory, budgets: make(map[string]*budget)}
+	return &Scheduler{log: o.Log, metrics: o.Metrics, memory: o.Memory, budgets: make(map[string]*budget), sweepAt: 64}
 }
 
-// Close ends every open answer with ErrClosed and cancels its call. Answers
-// that must still be finished are to be finished before.
+// Close ends every open answer with ErrClosed, cancels its call and waits until
+// it is back. Answers that must still be finished are to be finished before.
 func (s *Scheduler) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
 	for len(s.open) > 0 {
 		s.open[len(s.open)-1].fail(ErrClosed)
@@ -131,6 +132,8 @@ func (s *Scheduler) Close() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	s.mu.Unlock()
+	s.calls.Wait()
 }
 
 // Open begins an answer. Every call to the platform is made under ctx; when it
@@ -151,14 +154,17 @@ func (s *Scheduler) Open(ctx context.Context, j Job) *Answer {
 	}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	for _, p := range j.Posted {
-		a.messages = append(a.messages, message{Posted: p, announced: p.Pending, old: true})
-		a.visible = a.visible || p.ID != ""
+		a.messages = append(a.messages, message{Posted: p, tried: p.Pending, old: true})
+		if p.ID != "" {
+			a.visible, a.visibleAt = true, time.Now()
+		}
 	}
+	a.growing = !a.posting()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.edits = s.budget("edits", limits.Edits, learned)
-	a.posts = s.budget("posts", limits.Posts, learned)
-	a.global = s.budget("global", limits.Global, learned)
+	a.edits = s.limit("edits", limits.Edits, learned)
+	a.posts = s.limit("posts", limits.Posts, learned)
+	a.global = s.limit("global", limits.Global, learned)
 	if s.closed {
 		a.end(ErrClosed)
 		return a

@@ -11,8 +11,22 @@ import (
 // Growing is the open part of text as it may be shown before it is finished:
 // half a link, half a fence or a lone list marker at the end is held back, and
 // open emphasis and fences are closed. It is empty when nothing can be shown
-// yet.
-func (s *Splitter) Growing(text string) string {
+// yet. What is too long for one message ends where the part probably will;
+// covered is how much of text is shown but for what is held back.
+func (s *Splitter) Growing(text string) (show string, covered int) {
+	show = s.growing(text)
+	if s.Fits(show) {
+		return show, len(text)
+	}
+	at, ok := s.end(text, true)
+	if !ok {
+		return "", len(text)
+	}
+	suffix, _ := s.seam(text, at)
+	return Part{s.prefix, text[s.start:at], suffix}.Text(), at
+}
+
+func (s *Splitter) growing(text string) string {
 	s.scan(text)
 	text = trimPartial(text)
 	last := text[min(s.scanned, len(text)):] // the incomplete line

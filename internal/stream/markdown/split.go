@@ -521,10 +521,24 @@ func Closing(text string) string {
 	return "\n" + now.fence.close()
 }
 
-// From is everything from full part i on, as one text.
-func (s *Splitter) From(text string, i int) Part {
-	return Part{Prefix: s.full[i].prefix, Body: text[s.full[i].from:]}
+// Measure is the size of markdown in the platform's unit.
+func (s *Splitter) Measure(markdown string) int { return s.measure(markdown) }
+
+// From is where in the text part i begins: a full one, or the open one.
+func (s *Splitter) From(i int) int {
+	if i < len(s.full) {
+		return s.full[i].from
+	}
+	return s.start
 }
 
 // To is where in the text full part i ends.
 func (s *Splitter) To(i int) int { return s.full[i].to }
+
+// Tail is everything from part i on, as one text.
+func (s *Splitter) Tail(text string, i int) string {
+	if i < len(s.full) {
+		return s.full[i].prefix + text[s.full[i].from:]
+	}
+	return s.prefix + text[s.start:]
+}

@@ -1,0 +1,99 @@
+// What a message is to say when its turn has come.
+
+package stream
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// draft is the content of one call.
+type draft struct {
+	text    string
+	final   bool // no edit of this message is planned after it
+	full    bool // another part comes behind it
+	chunk   bool // it was made a part of its own early
+	whole   bool // it ends the answer
+	covered int  // bytes of the answer's text that stand when it does
+}
+
+// draft renders what the current message is to say now; ok is false when there
+// is nothing new to be said.
+func (c *call) draft() (d draft, ok bool) {
+	s, a := c.s, c.a
+	s.mu.Lock()
+	text, finished := a.text.String(), a.finished
+	if finished {
+		text = a.whole
+	}
+	s.mu.Unlock()
+	a.cut.Advance(text, finished)
+	if c.chunk && !finished && a.part == a.cut.Full() {
+		d.chunk = a.cut.Break(text, a.chunkSize())
+	}
+	switch {
+	case a.part < a.cut.Full():
+		d.text, d.final, d.full = a.cut.Part(text, a.part).Text(), true, true
+		d.covered = a.cut.To(a.part)
+	case finished:
+		d.text, d.final, d.whole = a.cut.Rest(text).Text(), true, true
+		d.covered = len(text)
+	case c.chunk:
+		d.covered = len(text) // no place to break yet
+	default:
+		d.text, d.covered = a.cut.Growing(text)
+	}
+	if c.ready(d) {
+		return d, true
+	}
+	// Nothing is sent. Growth waits for more text, a part that is settled
+	// already is left behind.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !d.final {
+		a.floor = len(text)
+		if m := a.current(); m != nil && m.known && m.text == d.text {
+			a.saw(d.covered)
+		}
+		return d, false
+	}
+	switch blank := strings.TrimSpace(d.text) == ""; {
+	case blank && d.full: // space alone makes no message
+		a.part++
+		a.saw(d.covered)
+	case blank:
+		a.final = true
+	default:
+		a.saw(d.covered)
+		a.settle(d)
+	}
+	return d, false
+}
+
+// ready reports whether d says something that does not stand already.
+func (c *call) ready(d draft) bool {
+	if strings.TrimSpace(d.text) == "" {
+		return false
+	}
+	m := c.a.current()
+	switch {
+	case m == nil || m.ID == "":
+		return true
+	case d.final:
+		return !m.known || !m.final || m.text != d.text
+	case m.known && m.text == d.text:
+		return false
+	}
+	// What an earlier process wrote stays until there is more to say.
+	return !m.old || utf8.RuneCountInString(d.text) > m.Length
+}
+
+// current is the message the current part is written into, if there is one.
+func (a *Answer) current() *message {
+	for k := a.message; k < len(a.messages); k++ {
+		if !a.messages[k].stuck {
+			return &a.messages[k]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+// How often, and what is kept back: the few numbers the schedule rests on.
+// They are measured by the benchmark in the package simulate.
+
+package stream
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// horizon is how long calls saved up are meant to last while one answer is
+	// open; with n answers it is horizon/√n.
+	horizon = 4 * time.Second
+	// patient is the share of the time a fair turn takes, which an answer's
+	// unseen text waits at least before it draws on a shared limit: early
+	// edits show little.
+	patient = 0.4
+	// reserveShare is how many calls are kept for each answer that will need
+	// one for its end.
+	reserveShare = 0.6
+	// affordIn is the time within which the ends of all answers that stand
+	// there unfinished should be affordable, should they all end now.
+	affordIn = 2500 * time.Millisecond
+	// overload is the number of open answers on one limit above which growth
+	// stops but for calls that would go to waste, and answers are posted in
+	// pieces instead; firstChunk is how many bytes the first piece has at least.
+	overload   = 20
+	firstChunk = 300
+	// scarceTurn is the time of a fair turn from which calls count as scarce:
+	// then text that nobody can have read yet is not hurried.
+	scarceTurn = 5 * time.Second
+	// reading is how many bytes of text a person reads in a second.
+	reading = 25
+	// patience is how many fair turns text may stay unseen before it goes
+	// first, whatever its weight.
+	patience = 2
+
+	// limitedGap is the least time between two growths of an answer where the
+	// platform sets a limit. Where it sets none, it grows from freeGap to
+	// slowGap: a reader needs no more, and each edit costs work.
+	limitedGap = 200 * time.Millisecond
+	freeGap    = 100 * time.Millisecond
+	slowGap    = 250 * time.Millisecond
+
+	never = math.MaxInt
+)
+
+// mayOwe reports whether the answer may post a message that it will have to
+// edit again: only while the ends of all such messages can be afforded.
+func (a *Answer) mayOwe(now time.Time) bool {
+	b := a.edits
+	if !b.limited || b.owed == 0 {
+		return true
+	}
+	calls := b.burst
+	if b.open > overload {
+		calls = b.left(now)
+	}
+	return float64(b.owed+1) <= calls+b.rate*affordIn.Seconds()
+}
+
+// space moves a growth to when it is worth a call.
+func (a *Answer) space(c *candidate, now time.Time) {
+	b := a.edits
+	if !b.limited {
+		age := now.Sub(a.visibleAt)
+		c.at = later(c.at, a.wrote.Add(min(max(age/8, freeGap), slowGap)))
+		return
+	}
+	c.at = later(c.at, a.wrote.Add(limitedGap))
+	oldest := a.arrivals.oldest()
+	wait := time.Duration(patient * float64(b.turn()))
+	if b.scarce() && a.ahead(now) > b.turn() {
+		// Exponential spacing: half as much again as what is there to be read.
+		if a.text.Len()-a.covered < a.covered/2 {
+			wait = b.patience()
+			a.alarm = a.covered + a.covered/2
+		}
+	}
+	c.at = later(c.at, oldest.Add(wait))
+}
+
+// ahead is how long a person has to read what stands there already.
+func (a *Answer) ahead(now time.Time) time.Duration {
+	if a.visibleAt.IsZero() {
+		return 0
+	}
+	read := now.Sub(a.visibleAt).Seconds() * reading
+	return time.Duration(max(0, float64(a.covered)-read) / reading * float64(time.Second))
+}
+
+// turn is the time in which every answer on this limit gets one call at the
+// steady rate.
+func (b *budget) turn() time.Duration {
+	return time.Duration(float64(max(1, b.owed)) / b.rate * float64(time.Second))
+}
+
+// scarce reports whether the limit is too small for everyone to follow along.
+func (b *budget) scarce() bool { return b.limited && b.turn() > scarceTurn }
+
+// patience is how long text may stay unseen before it goes first.
+func (b *budget) patience() time.Duration { return patience * b.turn() }
+
+// reserve is how many calls are kept for the ends of the answers that need one.
+func (b *budget) reserve(overloaded bool) float64 {
+	if !b.limited {
+		return 0
+	}
+	if overloaded {
+		return b.burst - 1 // growth only with what would go to waste
+	}
+	return max(0, min(b.burst-1, math.Ceil(reserveShare*float64(b.owed))))
+}
+
+// keepBack is how much of a limit for all calls is kept for what is urgent.
+func (b *budget) keepBack() float64 {
+	if !b.limited {
+		return 0
+	}
+	return math.Floor(b.burst / 10)
+}
+
+// pace is the time between two growths that uses up what is to spare within
+// the horizon.
+func (b *budget) pace(now time.Time) time.Duration {
+	spare := max(0, b.left(now)-b.reserve(false))
+	rate := b.rate + spare*math.Sqrt(float64(max(1, b.owed)))/horizon.Seconds()
+	return time.Duration(float64(time.Second) / rate)
+}
