@@ -45,15 +45,16 @@ type app struct {
 
 	self  atomic.Pointer[identity]
 	known chan struct{} // closed once self is set
-	desk  atomic.Pointer[chat.Desk]
 
-	mu      sync.Mutex
-	problem string  // why it is not connected
-	lines   [2]bool // Socket Mode connections that stand
+	mu          sync.Mutex
+	problem     string  // why no call to Slack can work
+	lines       [2]bool // Socket Mode connections that stand
+	lineProblem string  // why the last one to fail did
+	lost        bool    // problem came from a refused call
 
 	members    members
 	indicators indicators
-	background sync.WaitGroup // work that outlives the request that began it
+	errands    errands
 }
 
 func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
@@ -121,7 +122,7 @@ func (a *app) identify(ctx context.Context) bool {
 		}
 		err = a.classify(err)
 		if chat.Refused(err) {
-			a.fail(fmt.Sprintf("Slack refuses the bot token (%s): check slack.bot_token of bot %s", cause(err), a.lead.ID))
+			a.fail(a.refusedToken(cause(err)))
 			wait = time.Minute
 		} else {
 			a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
@@ -156,26 +157,63 @@ func (a *app) whoami(ctx context.Context) (identity, bool) {
 func (a *app) fail(problem string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.problem = problem
+	a.problem, a.lost = problem, false
 }
 
+// failLine records why a Socket Mode connection does not stand.
+func (a *app) failLine(problem string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lineProblem = problem
+}
+
+// notice keeps the app's health true while it works: a call that is refused
+// for the token's sake makes it ill, one that succeeds makes it well.
+func (a *app) notice(word string) {
+	switch word {
+	case "":
+	case "invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_authed":
+	default:
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case word == "" && a.lost:
+		a.problem, a.lost = "", false
+	case word != "" && a.problem == "":
+		a.problem, a.lost = a.refusedToken(word), true
+		a.log.Error("Slack no longer takes the bot token", "reason", word)
+	}
+}
+
+func (a *app) refusedToken(why string) string {
+	return fmt.Sprintf("Slack refuses the bot token (%s): check slack.bot_token of bot %s", why, a.lead.ID)
+}
+
+// health is whether events reach the app and answers leave it. One Socket Mode
+// connection of the two is enough.
 func (a *app) health() chat.Health {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.problem == "" && a.appToken != "" && !a.lines[0] && !a.lines[1] {
-		return chat.Health{Reason: "no Socket Mode connection stands"}
+	switch {
+	case a.problem != "":
+		return chat.Health{Reason: a.problem}
+	case a.appToken != "" && !a.lines[0] && !a.lines[1]:
+		return chat.Health{Reason: orElse(a.lineProblem, "no Socket Mode connection stands yet")}
 	}
-	return chat.Health{OK: a.problem == "", Reason: a.problem}
+	return chat.Health{OK: true}
 }
 
 // later runs work that outlives its request, and survives a defect in it.
 func (a *app) later(ctx context.Context, limit time.Duration, work func(ctx context.Context)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	a.background.Go(func() {
-		defer cancel()
+	done := a.errands.begin(cancel)
+	go func() {
+		defer done()
 		defer a.survive()
 		work(ctx)
-	})
+	}()
 }
 
 // survive turns a panic into a log line: one bad event must not end the server.
@@ -185,7 +223,7 @@ func (a *app) survive() {
 	}
 }
 
-// hosts reports whether a URL that Slack gave may be called: Slack's own hosts
+// trusts reports whether a URL that Slack gave may be called: Slack's own hosts
 // over https, or the host of SLACK_API_URL.
 func (a *app) trusts(raw string) bool {
 	u, err := url.Parse(raw)

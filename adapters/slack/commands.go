@@ -231,7 +231,7 @@ func (a *app) tell(ctx context.Context, o occasion, said reply) {
 		}
 		a.log.Warn("a response_url did not take the reply", "error", err)
 	}
-	options := []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...), slack.MsgOptionTS(o.place.Thread)}
+	options := []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...), inThread(o.place.Thread)}
 	var err error
 	if public {
 		options = append(options, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())

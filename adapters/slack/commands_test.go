@@ -337,3 +337,18 @@ func TestRepliesGoToSlackOnly(t *testing.T) {
 		t.Error("a reply left for another host")
 	}
 }
+
+func TestWorkUnderWayMayFinishAndIsThenEnded(t *testing.T) {
+	var e errands
+	ended := make(chan string, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := e.begin(cancel)
+	go func() { defer done(); <-ctx.Done(); ended <- "cancelled" }()
+	quick := e.begin(func() {})
+	go func() { defer quick(); ended <- "done" }()
+	e.finish(10 * time.Millisecond)
+	if a, b := <-ended, <-ended; a != "done" || b != "cancelled" {
+		t.Errorf("%s, %s", a, b)
+	}
+	e.finish(time.Hour) // nothing is open
+}

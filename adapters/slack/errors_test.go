@@ -153,3 +153,34 @@ func TestBudgets(t *testing.T) {
 		t.Error("a pen for no bot")
 	}
 }
+
+func TestARevokedTokenShowsInHealthUntilACallSucceeds(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hi")
+	pen := r.responder(r.message())
+	r.ws.Inject(fake.Fault{Method: "chat.postMessage", Error: "token_revoked"})
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x"}); !chat.Refused(err, chat.NoAccess) {
+		t.Errorf("%v", err)
+	}
+	if h := r.adapter.Health()[0]; h.OK || !strings.Contains(h.Reason, "token_revoked") {
+		t.Errorf("%+v", h)
+	}
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x"}); err != nil {
+		t.Error(err)
+	}
+	if h := r.adapter.Health()[0]; !h.OK {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestWhatIsForOnePersonIsPostedPlainlyInADirectMessage(t *testing.T) {
+	r := newRig(t, setup{})
+	channel, ts := r.ws.DM("U1", " /model")
+	pen := r.responder(r.message())
+	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Only: "U1"}); err != nil {
+		t.Fatal(err)
+	}
+	if said := r.ws.Answers(channel, ts); len(said) != 1 {
+		t.Errorf("%+v", r.ws.Messages(channel))
+	}
+}

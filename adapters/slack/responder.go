@@ -4,6 +4,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 
 	"github.com/slack-go/slack"
 
@@ -37,7 +38,7 @@ func (r *responder) thread() string {
 // Post writes the next message into the thread of the question, or, for one
 // person only, as an ephemeral message.
 func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
-	if c.Only != "" {
+	if c.Only != "" && !r.to.Place.Direct { // a direct message is between two anyway
 		return r.whisper(ctx, c)
 	}
 	if c.Again && c.Key != "" {
@@ -46,11 +47,7 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 			return chat.Receipt{ID: id}, err
 		}
 	}
-	options := append(r.content(c),
-		slack.MsgOptionTS(r.thread()),
-		slack.MsgOptionDisableLinkUnfurl(),
-		slack.MsgOptionDisableMediaUnfurl(),
-	)
+	options := append(r.content(c), inThread(r.thread()), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 	if c.Key != "" {
 		options = append(options, slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": c.Key}}))
 	}
@@ -69,6 +66,14 @@ func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content)
 	return chat.Receipt{ID: id}, r.app.failed("edit", err)
 }
 
+// inThread posts as a reply; at the top where there is no thread.
+func inThread(ts string) slack.MsgOption {
+	if ts == "" {
+		return slack.MsgOptionCompose()
+	}
+	return slack.MsgOptionTS(ts)
+}
+
 func (r *responder) content(c chat.Content) []slack.MsgOption {
 	return []slack.MsgOption{
 		slack.MsgOptionBlocks(blocks(c)...),
@@ -82,8 +87,8 @@ func (r *responder) content(c chat.Content) []slack.MsgOption {
 // goes beside it.
 func (r *responder) whisper(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	options := r.content(c)
-	if t := r.to.Place.Thread; t != "" && t != string(r.to.ID) {
-		options = append(options, slack.MsgOptionTS(t))
+	if t := r.to.Place.Thread; t != string(r.to.ID) {
+		options = append(options, inThread(t))
 	}
 	ts, err := r.app.api.PostEphemeralContext(ctx, r.to.Place.Channel, c.Only, options...)
 	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
@@ -118,8 +123,16 @@ func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error
 	}
 }
 
-// failed classifies a call's error and counts the limited ones.
+// failed classifies a call's error, counts the limited ones, and keeps the
+// app's health true.
 func (a *app) failed(call string, err error) error {
+	if err == nil {
+		a.notice("")
+		return nil
+	}
+	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
+		a.notice(e.Err)
+	}
 	err = a.classify(err)
 	if _, ok := err.(*chat.RateLimited); ok {
 		a.metrics.Limited(platform, call)

@@ -29,6 +29,9 @@ const DefaultAPIURL = "https://slack.com/api/"
 // platform is the word in chat.Place.Platform.
 const platform = "slack"
 
+// errandGrace is how long commands under way may finish when the server stops.
+const errandGrace = 5 * time.Second
+
 // Options say which bots to connect and to what.
 type Options struct {
 	// Bots are all bots of the server; those without a Slack section are left
@@ -145,7 +148,7 @@ func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error 
 	<-ctx.Done()
 	all.Wait()
 	for _, app := range a.apps {
-		app.background.Wait()
+		app.errands.finish(errandGrace)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ import (
 const (
 	// flushWithin is how long acknowledgements may still be sent at the end.
 	flushWithin = 3 * time.Second
+	// longestWait is the most between two attempts to connect.
+	longestWait = 30 * time.Second
 	// maxEnvelope bounds one message of the connection.
 	maxEnvelope = 4 << 20
 )
@@ -32,7 +34,7 @@ type socketEnvelope struct {
 
 // holdLine keeps connection n standing until ctx ends.
 func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) {
-	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, longestWait) {
 		begun := time.Now()
 		err := a.line(ctx, n, in, desk)
 		if ctx.Err() != nil {
@@ -40,8 +42,8 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 		}
 		err = a.classify(err)
 		if chat.Refused(err) {
-			a.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
-			wait = time.Minute
+			a.failLine(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
+			wait = longestWait
 		}
 		if time.Since(begun) > time.Minute && !chat.Refused(err) {
 			wait = time.Second
@@ -68,7 +70,11 @@ func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) er
 	for {
 		select {
 		case e := <-client.Events:
-			a.onLine(ctx, client, n, e, &busy, in, desk)
+			if err := a.onLine(ctx, client, n, e, &busy, in, desk); err != nil {
+				hangUp()
+				_ = drain(client, ended)
+				return err
+			}
 		case err := <-ended:
 			busy.Wait()
 			return err
@@ -114,24 +120,26 @@ func drain(client *socketmode.Client, ended chan error) error {
 }
 
 // onLine takes one event of a connection and returns at once: a slow consumer
-// would keep pongs from being sent.
-func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) {
+// would keep pongs from being sent. An error says to begin anew.
+func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) error {
 	switch e.Type {
 	case socketmode.EventTypeConnecting:
 		a.setLine(n, false)
 	case socketmode.EventTypeHello:
 		a.setLine(n, true)
-		a.fail("")
 		a.log.Info("Socket Mode connection stands", "connection", n)
 	case socketmode.EventTypeConnectionError:
 		if ce, ok := e.Data.(*slack.ConnectionErrorEvent); ok {
 			err := a.classify(ce.ErrorObj)
-			a.fail("Slack cannot be reached by Socket Mode: " + cause(err))
+			a.failLine("Slack cannot be reached by Socket Mode: " + cause(err))
 			a.log.Warn("a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
+			if _, told := err.(*chat.RateLimited); !told && ce.Backoff > longestWait {
+				return err // the library would wait for up to five minutes
+			}
 		}
 	case socketmode.EventTypeEventsAPI, socketmode.EventTypeInteractive, socketmode.EventTypeSlashCommand:
 		if e.Request == nil {
-			return
+			return nil
 		}
 		a.take(ctx, client, socketEnvelope{Type: e.Request.Type, EnvelopeID: e.Request.EnvelopeID, Payload: e.Request.Payload}, busy, in, desk)
 	case socketmode.EventTypeErrorBadMessage:
@@ -140,10 +148,11 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 		bad, ok := e.Data.(*socketmode.ErrorBadMessage)
 		var s socketEnvelope
 		if !ok || json.Unmarshal(bad.Message, &s) != nil || s.EnvelopeID == "" {
-			return
+			return nil
 		}
 		a.take(ctx, client, s, busy, in, desk)
 	}
+	return nil
 }
 
 // take handles an envelope on its own goroutine and acknowledges it once it is
