@@ -37,9 +37,18 @@ type messageEvent struct {
 	Reference   *struct {
 		Message string `json:"message_id"`
 	} `json:"message_reference"`
-	Referenced *struct {
-		Author *discordgo.User `json:"author"`
-	} `json:"referenced_message"`
+	Referenced *referenced `json:"referenced_message"`
+	Snapshots  []struct {
+		Message referenced `json:"message"`
+	} `json:"message_snapshots"` // of a forwarded message
+}
+
+// referenced is a message inside another: replied to, or forwarded.
+type referenced struct {
+	Author      *discordgo.User                `json:"author"`
+	Content     string                         `json:"content"`
+	Mentions    []mention                      `json:"mentions"`
+	Attachments []*discordgo.MessageAttachment `json:"attachments"`
 }
 
 type memberPart struct {
@@ -116,7 +125,7 @@ func (e *messageEvent) trigger(k knowledge) chat.Trigger {
 		return ""
 	case e.answers(k.self):
 		return chat.Answer
-	case k.place.thread() && (e.Content != "" || len(e.Attachments) > 0):
+	case k.place.thread() && (e.Content != "" || len(e.Attachments)+len(e.Snapshots) > 0):
 		return chat.Thread
 	}
 	return ""
@@ -132,12 +141,47 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 		Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: whereabouts(e.Guild, e.Channel, k.place),
 		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At,
 	}
-	for _, f := range e.Attachments {
+	m.Files = files(e.Attachments)
+	if strings.HasPrefix(m.Text, "/") {
+		return m, true
+	}
+	// "@bot explain this" in reply to someone, or a forwarded message: what is
+	// meant stands in the other message, which nothing else brings along.
+	if e.Referenced != nil && why == chat.Mention && !e.answers(k.self) {
+		name := "Someone"
+		if e.Referenced.Author != nil {
+			name = displayName(e.Referenced.Author, nil)
+		}
+		m.Text = e.Referenced.quote(name+" wrote:", k) + m.Text
+		m.Files = append(m.Files, files(e.Referenced.Attachments)...)
+	}
+	for _, s := range e.Snapshots {
+		m.Text = s.Message.quote("Forwarded:", k) + m.Text
+		m.Files = append(m.Files, files(s.Message.Attachments)...)
+	}
+	m.Text = strings.TrimSpace(m.Text)
+	return m, true
+}
+
+func files(list []*discordgo.MessageAttachment) []chat.File {
+	var out []chat.File
+	for _, f := range list {
 		if f != nil {
-			m.Files = append(m.Files, chat.File{Name: f.Filename, Type: f.ContentType, Size: int64(f.Size), URL: f.URL})
+			out = append(out, chat.File{Name: f.Filename, Type: f.ContentType, Size: int64(f.Size), URL: f.URL})
 		}
 	}
-	return m, true
+	return out
+}
+
+// quote is the message as a Markdown quotation below a line that introduces it,
+// empty when it has no text.
+func (r *referenced) quote(intro string, k knowledge) string {
+	inner := messageEvent{Content: r.Content, Mentions: r.Mentions}
+	text := inner.text(k)
+	if text == "" {
+		return ""
+	}
+	return intro + "\n> " + strings.ReplaceAll(text, "\n", "\n> ") + "\n\n"
 }
 
 // whereabouts is the place of a channel: a thread stands below its parent.
@@ -183,9 +227,8 @@ func (e *messageEvent) text(k knowledge) string {
 		users[m.ID] = displayName(&m.User, m.Member)
 	}
 	out := e.Content
-	// The mention that addresses the bot disappears with the space beside it.
 	for _, own := range e.own(k) {
-		out = strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(out, own+" ", ""), own, ""))
+		out = without(out, own)
 	}
 	out = markup.ReplaceAllStringFunc(out, func(found string) string {
 		g := markup.FindStringSubmatch(found)
@@ -212,6 +255,21 @@ func (e *messageEvent) text(k knowledge) string {
 		return found
 	})
 	return strings.TrimSpace(out)
+}
+
+// without takes a mention away, at the front with what follows it, elsewhere
+// with the space before it.
+func without(text, mention string) string {
+	for {
+		before, after, ok := strings.Cut(text, mention)
+		if !ok {
+			return text
+		}
+		if before = strings.TrimRight(before, " "); before == "" {
+			after = strings.TrimLeft(after, " ,:\n\t")
+		}
+		text = before + after
+	}
 }
 
 // own are the ways the event's text names the bot.

@@ -5,6 +5,7 @@ package discord
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,9 +16,13 @@ import (
 // points.
 func measure(markdown string) int { return utf8.RuneCountInString(render(markdown)) }
 
+// foreign are the marks without which nothing needs translating: most texts
+// have none, and render is called for every edit.
+var foreign = []string{"|", "![", "####", "~~~", "````"}
+
 // render translates Markdown. What Discord renders itself it leaves as it is.
 func render(markdown string) string {
-	if !strings.ContainsAny(markdown, "|!#~[") {
+	if !slices.ContainsFunc(foreign, func(mark string) bool { return strings.Contains(markdown, mark) }) {
 		return trim(markdown)
 	}
 	var b strings.Builder
@@ -34,8 +39,12 @@ func render(markdown string) string {
 			case closes(line, fence):
 				line = ticks(line, mark)
 				fence = ""
+			default:
+				line = inner(line, fence)
 			}
-		} else if fence == "" {
+		} else if fence != "" {
+			line = inner(line, fence)
+		} else {
 			if rows, aligns := table(lines[i:]); rows > 0 {
 				writeTable(&b, lines[i:i+rows], aligns)
 				i += rows - 1
@@ -72,6 +81,15 @@ func closes(line, fence string) bool {
 	return strings.HasPrefix(mark, fence) && strings.Trim(mark, fence[:1]) == ""
 }
 
+// inner keeps a ``` inside a block that was fenced otherwise from ending the
+// block: Discord knows no other fence.
+func inner(line, fence string) string {
+	if fence == "```" || !strings.Contains(line, "```") {
+		return line
+	}
+	return strings.ReplaceAll(line, "```", "``\u200b`")
+}
+
 // ticks writes a fence the only way Discord knows.
 func ticks(line, mark string) string {
 	if mark == "```" {
@@ -87,7 +105,9 @@ var (
 
 // prose renders one line outside code blocks.
 func prose(line string) string {
-	if found := heading.FindStringSubmatch(line); found != nil {
+	if !strings.Contains(line, "####") {
+		// no heading that Discord does not know
+	} else if found := heading.FindStringSubmatch(line); found != nil {
 		if text := strings.ReplaceAll(found[2], "**", ""); text != "" {
 			line = found[1] + "**" + text + "**"
 		}
@@ -198,6 +218,9 @@ var (
 
 // bare is a cell as it reads in a code block, where markup shows as written.
 func bare(cell string) string {
+	if !strings.ContainsAny(cell, "[<*_~`") {
+		return cell
+	}
 	cell = linked.ReplaceAllStringFunc(cell, func(found string) string {
 		g := linked.FindStringSubmatch(found)
 		if g[1] == "" || g[1] == g[2] {
@@ -206,7 +229,20 @@ func bare(cell string) string {
 		return g[1] + " (" + g[2] + ")"
 	})
 	cell = breaks.ReplaceAllString(cell, " ")
-	return strings.NewReplacer("**", "", "__", "", "~~", "", "`", "").Replace(cell)
+	for _, mark := range []string{"**", "__", "~~", "`"} {
+		cell = strings.ReplaceAll(cell, mark, "")
+	}
+	return cell
+}
+
+// columns is how wide s is on a screen.
+func columns(width *runewidth.Condition, s string) int {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf || s[i] < ' ' {
+			return width.StringWidth(s)
+		}
+	}
+	return len(s)
 }
 
 // writeTable writes a table as an aligned code block. Columns are as wide as
@@ -223,7 +259,7 @@ func writeTable(b *strings.Builder, lines []string, aligns []align) {
 		for i, cell := range cells(line) {
 			if i < len(row) {
 				row[i] = bare(cell)
-				widths[i] = max(widths[i], width.StringWidth(row[i]))
+				widths[i] = max(widths[i], columns(width, row[i]))
 			}
 		}
 		rows = append(rows, row)
@@ -235,7 +271,7 @@ func writeTable(b *strings.Builder, lines []string, aligns []align) {
 			if i > 0 {
 				out.WriteString(" | ")
 			}
-			space := widths[i] - width.StringWidth(cell)
+			space := widths[i] - columns(width, cell)
 			before := 0
 			switch aligns[i] {
 			case right:

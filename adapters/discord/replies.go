@@ -98,7 +98,9 @@ func split(text string, n int) []string {
 		size += utf8.RuneCountInString(line) + 1
 		if mark := strings.TrimSpace(line); strings.HasPrefix(mark, fence) {
 			if open == "" {
-				open = mark
+				if open = mark; utf8.RuneCountInString(mark) > 20 {
+					open = fence // words after a fence that long are no language
+				}
 			} else {
 				open = ""
 			}
