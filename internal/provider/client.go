@@ -57,6 +57,7 @@ type Client struct {
 	endpoints  endpoints
 	queues     queues
 	lessons    lessons
+	container  func() bool // whether parley runs in a container
 }
 
 // NewClient makes a Client. It opens no connection and starts no goroutine.
@@ -64,7 +65,7 @@ func NewClient(o Options) *Client {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{o: o, transports: transports{networks: o.Networks}}
+	c := &Client{o: o, transports: transports{networks: o.Networks}, container: inContainer}
 	if o.Learned == nil {
 		c.o.Learned = c.lessons.get
 	}
@@ -98,6 +99,7 @@ type call struct {
 	yield   func(Delta, error) bool
 	started bool   // a delta was yielded: no further attempt
 	left    bool   // the caller stopped ranging
+	force   bool   // ask although the breaker is open
 	fresh   Quirks // learned in this call, stored once the endpoint agrees
 	sent    map[string]any
 }
@@ -222,7 +224,7 @@ func (c *call) attempt(parent context.Context, endpoint string) error {
 			cancel(nil)
 		}
 	}()
-	ticket, err := c.c.endpoints.enter(endpoint)
+	ticket, err := c.c.endpoints.enter(endpoint, c.force)
 	if err != nil {
 		return err
 	}

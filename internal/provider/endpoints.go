@@ -101,13 +101,16 @@ type ticket struct {
 	done func(error)
 }
 
-// enter counts a request, or refuses it while the breaker is open.
-func (es *endpoints) enter(url string) (*ticket, error) {
+// enter counts a request, or refuses it while the breaker is open; a forced one
+// is let through and does not count for the breaker.
+func (es *endpoints) enter(url string, force bool) (*ticket, error) {
 	es.mu.Lock()
 	e := es.get(url)
 	es.mu.Unlock()
 	done, err := e.breaker.Allow()
-	if err != nil {
+	if force && err != nil {
+		done = nil
+	} else if err != nil {
 		return nil, &Error{Kind: KindOverloaded, RetryAfter: time.Second, Err: fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)}
 	}
 	es.mu.Lock()

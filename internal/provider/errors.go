@@ -194,7 +194,7 @@ func (b *errorBody) collect(v any, depth int) {
 			b.collect(one, depth+1)
 		}
 	case map[string]any:
-		for _, key := range []string{"code", "type", "status", "error_type", "http_status_code", "object", "reason"} {
+		for _, key := range []string{"code", "type", "status", "error_type", "http_status_code", "status_code", "statusCode", "object", "reason"} {
 			switch c := v[key].(type) {
 			case string:
 				b.codes = append(b.codes, strings.ToLower(c))
@@ -215,6 +215,11 @@ func (b *errorBody) collect(v any, depth int) {
 		}
 		for _, key := range []string{"error", "message", "detail", "errors", "innererror"} {
 			b.collect(v[key], depth+1)
+		}
+	case string: // a JSON error passed on as a string
+		var inner map[string]any
+		if strings.HasPrefix(v, "{") && json.Unmarshal([]byte(v), &inner) == nil {
+			b.collect(inner, depth+1)
 		}
 	}
 }

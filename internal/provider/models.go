@@ -67,32 +67,37 @@ func modelsURL(endpoint string) string {
 
 // get fetches a small document beside the endpoint with its key and headers.
 func (c *Client) get(ctx context.Context, p Provider, target string) ([]byte, error) {
+	raw, _, err := c.getWithHeader(ctx, p, target)
+	return raw, err
+}
+
+func (c *Client) getWithHeader(ctx context.Context, p Provider, target string) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, &Error{Kind: KindConnect, Err: errors.New("the endpoint is no valid URL")}
+		return nil, nil, &Error{Kind: KindConnect, Err: errors.New("the endpoint is no valid URL")}
 	}
 	req.Header.Set("Accept", "application/json")
 	setHeaders(req, p)
 	client, err := c.transports.client(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, timedOut(ctx, connectError(ctx, err))
+		return nil, nil, timedOut(ctx, connectError(ctx, err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, errorFromResponse(resp, resp.Body)
+		return nil, nil, errorFromResponse(resp, resp.Body)
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxModelsBody))
 	if err != nil {
-		return nil, timedOut(ctx, becauseOf(ctx, &Error{Kind: KindTruncated, Err: err}))
+		return nil, nil, timedOut(ctx, becauseOf(ctx, &Error{Kind: KindTruncated, Err: err}))
 	}
 	if page := strings.TrimSpace(string(raw[:min(len(raw), 200)])); strings.HasPrefix(page, "<") {
-		return nil, &Error{Kind: KindProtocol, Text: pageText(raw), page: true, Err: errors.New("the answer is a web page")}
+		return nil, nil, &Error{Kind: KindProtocol, Text: pageText(raw), page: true, Err: errors.New("the answer is a web page")}
 	}
-	return raw, nil
+	return raw, resp.Header, nil
 }
 
 // timedOut tells a time limit of parley's own from a caller who left.

@@ -108,9 +108,9 @@ type Delta struct {
 
 // Usage is the endpoint's own count of tokens.
 type Usage struct {
-	PromptTokens     int
-	CompletionTokens int
-	CachedTokens     int
+	PromptTokens     int `json:"promptTokens"`
+	CompletionTokens int `json:"completionTokens"`
+	CachedTokens     int `json:"cachedTokens,omitempty"`
 }
 
 // Kind is the closed set of what can go wrong; it is also the metric's label.

@@ -255,7 +255,7 @@ func asNumber(v any) (float64, bool) {
 const numberPattern = `(-?[0-9]+(?:\.[0-9]+)?)`
 
 var (
-	between = regexp.MustCompile(`(?i)(?:between|range(?: of)?|within|in|from)\s*[\[(]?\s*` + numberPattern + `\s*(?:and|to|,|-|\.\.)\s*` + numberPattern)
+	between = regexp.MustCompile(`(?i)(?:between|range(?: of)?|within|from)[:\s]*[\[(]?\s*` + numberPattern + `\s*(?:and|to|,|-|\.\.)\s*` + numberPattern)
 	atMost  = regexp.MustCompile(`(?i)(?:<=|≤|less than or equal to|at most|maximum(?: value)?(?: is| of)?|no more than|must not exceed|cannot exceed|up to)\s*` + numberPattern)
 	atLeast = regexp.MustCompile(`(?i)(?:>=|≥|greater than or equal to|at least|minimum(?: value)?(?: is| of)?|no less than)\s*` + numberPattern)
 	below   = regexp.MustCompile(`(?i)(?:<|less than|below|smaller than|lower than)\s*` + numberPattern)

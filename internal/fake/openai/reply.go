@@ -5,12 +5,16 @@ package openai
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Fault is a way an answer goes wrong after its start.
@@ -65,12 +69,12 @@ type Reply struct {
 	ContentType string // of Body; empty: by its first byte
 
 	Fault     Fault
-	After     int  // deltas before the fault
-	Refuse    bool // the connection is reset before any byte
-	NoStream  bool // answer a streaming request with one JSON document
-	NoDone    bool // leave out [DONE]
-	NoFinish  bool // leave out the finish reason
-	KeepAlive time.Duration
+	After     int           // deltas before the fault
+	Refuse    bool          // the connection is reset before any byte
+	NoStream  bool          // answer a streaming request with one JSON document
+	NoDone    bool          // leave out [DONE]
+	NoFinish  bool          // leave out the finish reason
+	KeepAlive time.Duration // between comments while one waits, where the service sends any
 }
 
 // answer writes reply to w.
@@ -154,6 +158,8 @@ func (s *Server) whole(w http.ResponseWriter, r *http.Request, reply Reply) {
 	if reply.Reasoning != "" {
 		message[s.profile.reasoningField()] = reply.Reasoning
 	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte(s.profile.Lead))
 	writeJSON(w, http.StatusOK, map[string]any{
 		"id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000, "model": "m",
 		"choices": []any{map[string]any{"index": 0, "message": message, "finish_reason": reply.finish()}},
@@ -173,6 +179,22 @@ func (s *Server) hold(ctx context.Context, reply Reply) bool {
 		}
 	}
 	return s.wait(ctx, reply.FirstToken)
+}
+
+// keepAlive spends the time before the first token with comments, where the
+// service sends them.
+func (s *Server) keepAlive(ctx context.Context, out *frames, reply *Reply) bool {
+	for s.profile.Waiting != "" && reply.KeepAlive > 0 && reply.FirstToken > 0 {
+		out.start()
+		out.raw(s.profile.Waiting)
+		out.send()
+		pause := min(reply.KeepAlive, reply.FirstToken)
+		if !s.wait(ctx, pause) {
+			return false
+		}
+		reply.FirstToken -= pause
+	}
+	return true
 }
 
 func (s *Server) wait(ctx context.Context, d time.Duration) bool {
@@ -197,7 +219,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, req Request, rep
 	if !s.profile.LateHeaders {
 		out.start()
 	}
-	if !s.hold(r.Context(), reply) {
+	if !s.keepAlive(r.Context(), out, &reply) || !s.hold(r.Context(), reply) {
 		return
 	}
 	out.start()
@@ -338,7 +360,7 @@ func (f *frames) opening() {
 func (f *frames) delta(field, text string) {
 	quoted, _ := json.Marshal(text)
 	if f.p.ASCII {
-		quoted = []byte(strconv.QuoteToASCII(text))
+		quoted = quoteASCII(text)
 	}
 	index := `"index":0,`
 	if f.p.NoIndex {
@@ -393,6 +415,28 @@ func (f *frames) fail(message string) {
 		return
 	}
 	f.raw(strings.ReplaceAll(f.p.StreamError, "MESSAGE", string(quoted)))
+}
+
+// quoteASCII is a JSON string in which everything beyond ASCII is escaped, as
+// Python's json writes it.
+func quoteASCII(text string) []byte {
+	quoted, _ := json.Marshal(text)
+	if !slices.ContainsFunc(quoted, func(c byte) bool { return c >= utf8.RuneSelf }) {
+		return quoted
+	}
+	var out []byte
+	for _, r := range string(quoted) {
+		switch {
+		case r < utf8.RuneSelf:
+			out = append(out, byte(r))
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 // Words cuts text into deltas of n words each, every word with the white space

@@ -5,12 +5,14 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -182,7 +184,8 @@ func (s *Server) Pace(d time.Duration) {
 }
 
 // Next scripts the coming requests, one reply each, in order; after them the
-// server is as before.
+// server is as before. A request that is refused for its key, its model or a
+// field uses none up.
 func (s *Server) Next(replies ...Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -258,8 +261,11 @@ func (s *Server) Connections() int {
 }
 
 // Wait blocks until what holds, looking again whenever a request came or
-// ended. It returns ctx's error when that ends first.
+// ended. It returns ctx's error when that ends first, and gives up after 30
+// seconds.
 func (s *Server) Wait(ctx context.Context, what func(*Server) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	for {
 		s.mu.Lock()
 		changed := s.changed
@@ -321,12 +327,10 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := parseRequest(r, body)
-	var reply Reply
 	s.record(func() {
 		s.requests = append(s.requests, req)
 		s.open++
 		s.most = max(s.most, s.open)
-		reply = s.pick(req)
 	})
 	defer func() {
 		gone := r.Context().Err() != nil
@@ -344,22 +348,17 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 	if s.refuse(w, req) {
 		return
 	}
-	s.answer(w, r, req, reply)
+	s.answer(w, r, req, s.pick(req))
 }
 
-// pick chooses the reply to req; the lock is held.
+// pick chooses the reply to a request that nothing is wrong with.
 func (s *Server) pick(req Request) Reply {
-	var reply Reply
-	switch {
-	case len(s.queue) > 0:
-		reply = s.queue[0]
-		s.queue = s.queue[1:]
-	case s.choose != nil:
-		choose := s.choose
-		s.mu.Unlock()
+	reply, choose := s.scripted()
+	if choose != nil {
 		reply = choose(req)
-		s.mu.Lock()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if reply.Text == "" && len(reply.Chunks) == 0 && !reply.Empty {
 		reply.Text = s.opts.Answer
 		if reply.Text == "" {
@@ -373,6 +372,18 @@ func (s *Server) pick(req Request) Reply {
 		reply.Words = max(1, s.opts.Words)
 	}
 	return reply
+}
+
+// scripted is the next reply in the queue, or else the function that makes one.
+func (s *Server) scripted() (Reply, func(Request) Reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return Reply{}, s.choose
+	}
+	next := s.queue[0]
+	s.queue = s.queue[1:]
+	return next, nil
 }
 
 // refuse answers a request for a model that does not exist or with a field the
@@ -392,9 +403,10 @@ func (s *Server) refuse(w http.ResponseWriter, req Request) bool {
 		s.profile.Errors.model(w, req.Model)
 		return true
 	}
-	for field, value := range req.Fields {
+	for _, field := range slices.Sorted(maps.Keys(req.Fields)) {
+		value := req.Fields[field]
 		if instead, no := refused[field]; no {
-			s.profile.Errors.param(w, field, instead, value)
+			s.profile.Errors.param(w, field, instead, s.profile.RefuseText[field])
 			return true
 		}
 		if why := s.profile.check(field, value); why != "" {
@@ -418,7 +430,7 @@ func (s *Server) listModels(w http.ResponseWriter) {
 	}
 	data := []map[string]any{}
 	for _, id := range ids {
-		m := map[string]any{"id": id, "object": "model", "created": 1700000000, "owned_by": s.profile.Name}
+		m := map[string]any{"id": id, "object": "model", "created": 1700000000, "owned_by": cmp.Or(s.profile.OwnedBy, s.profile.Name)}
 		for k, v := range s.profile.ModelFields {
 			m[k] = v
 		}

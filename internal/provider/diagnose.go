@@ -1,0 +1,306 @@
+// From what a probe saw to the sentence that names the cause and the remedy.
+
+package provider
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+
+	"parley/internal/secret"
+)
+
+// works is the sentence for a provider that answers.
+func (r *probe) works(s seen) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s answers: first token after %.2f s", r.name(), r.report.FirstToken)
+	if r.report.TokensPerSecond > 0 {
+		fmt.Fprintf(&b, ", %.0f tokens per second", r.report.TokensPerSecond)
+	}
+	switch {
+	case s.deltas == 0:
+		return r.name() + " can be reached and accepts the request, but its answer was empty; check the model, or raise max_tokens for one that reasons first."
+	case !r.report.Streams:
+		b.WriteString("; it does not stream, so answers appear all at once: check that nothing between here and it buffers")
+	}
+	if r.report.Usage == nil {
+		b.WriteString("; it reports no usage, so tokens are estimated")
+	}
+	if r.report.Learned != "" {
+		b.WriteString("; it is asked " + r.report.Learned)
+	}
+	return b.String() + "."
+}
+
+func (r *probe) name() string {
+	return (&Error{Provider: r.p.ID, Model: r.model}).name()
+}
+
+func (r *probe) isLoopback() bool {
+	host := r.url.Hostname()
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+func (r *probe) noSuchName(err error) string {
+	host := r.url.Hostname()
+	if host == "host.docker.internal" {
+		return "The name host.docker.internal is not known here; start the container with --add-host=host.docker.internal:host-gateway, or use the host's address."
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && (dns.IsTimeout || dns.IsTemporary) && !dns.IsNotFound {
+		return fmt.Sprintf("The name %s could not be looked up because the name server does not answer; check this machine's DNS.", host)
+	}
+	if !strings.Contains(host, ".") {
+		return fmt.Sprintf("There is no host named %s; check its spelling, and if it is a container, that it shares a network with parley.", host)
+	}
+	return fmt.Sprintf("There is no host named %s; check the spelling of the endpoint.", host)
+}
+
+func (r *probe) noConnection(err error) string {
+	at := r.hostPort()
+	if r.isLoopback() && r.c.container() {
+		return fmt.Sprintf("Nothing listens on %s: parley runs in a container, where localhost is the container itself; use host.docker.internal or the name of the server's own container, and let the server listen on 0.0.0.0.", at)
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("Nothing listens on %s; check that the model server runs and that the port is right%s.", at, usualPort(r.url))
+	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
+		return fmt.Sprintf("There is no route to %s; check the address, and the network or VPN between here and it.", at)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return fmt.Sprintf("%s does not answer at all; check the address, and whether a firewall lets this machine through.", at)
+	}
+	return fmt.Sprintf("%s could not be reached; check the address and that the server runs.", at)
+}
+
+// usualPort reminds of the ports of common servers when the endpoint is on
+// another one.
+func usualPort(u *url.URL) string {
+	var usual []string
+	for _, p := range presets {
+		for _, local := range p.Local {
+			_, port, _ := strings.Cut(local, ":")
+			if port == u.Port() {
+				return ""
+			}
+			usual = append(usual, p.Title+" "+port)
+		}
+	}
+	return " (usual ones: " + strings.Join(usual, ", ") + ")"
+}
+
+func (r *probe) noTLS(err error) string {
+	host := r.url.Hostname()
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return fmt.Sprintf("%s speaks plain HTTP, not TLS; write http:// instead of https://, or use its TLS port.", r.hostPort())
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Sprintf("The certificate of %s is signed by an authority this machine does not know; name its CA file in the provider's tls.caFile.", host)
+	}
+	if e, ok := errors.AsType[x509.HostnameError](err); ok {
+		return fmt.Sprintf("The certificate of %s is for other names (%s); use one of them in the endpoint, or renew the certificate.", host, clip(strings.Join(e.Certificate.DNSNames, ", "), 80))
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return fmt.Sprintf("The certificate of %s is expired or not yet valid; renew it, and check this machine's clock.", host)
+	}
+	if alert, ok := errors.AsType[tls.AlertError](err); ok && (alert == 116 || alert == 42) { // certificate_required, bad_certificate
+		return fmt.Sprintf("%s asks for a client certificate; name it in the provider's tls.certFile and tls.keyFile.", host)
+	}
+	return fmt.Sprintf("The TLS handshake with %s failed; check its certificate and that the port is the TLS one.", host)
+}
+
+// diagnose says why the short answer failed. It may ask the endpoint a few more
+// harmless questions to find the remedy.
+func (r *probe) diagnose(ctx context.Context, e *Error) string {
+	switch {
+	case e.Kind == KindTLS:
+		return r.noTLS(e.Err)
+	case e.Kind == KindConnect && r.p.Proxy != "":
+		return fmt.Sprintf("%s could not be reached through its proxy; check the proxy setting and that the proxy allows %s.", r.name(), r.url.Hostname())
+	case e.Kind == KindConnect:
+		return fmt.Sprintf("%s accepted the connection and closed it without an answer; check that this port speaks %s and is the model server's.", r.hostPort(), strings.ToUpper(r.url.Scheme))
+	case e.Status >= 300 && e.Status < 400:
+		return fmt.Sprintf("%s redirects instead of answering (%s); use the address it points to as the endpoint.", shownURL(r.p.Endpoint), e.Text)
+	case strings.Contains(strings.ToLower(e.raw), "http request to an https server"), strings.Contains(strings.ToLower(e.raw), "plain http request was sent to https port"):
+		return fmt.Sprintf("%s speaks TLS; write https:// instead of http://.", r.hostPort())
+	case e.Kind == KindAuth:
+		return r.badKey(ctx, e)
+	case e.Kind == KindModel:
+		return r.badModel(e)
+	case e.Kind == KindNotFound:
+		return r.badPath(ctx, e)
+	case e.Kind == KindProtocol:
+		return r.noModelServer(ctx, e)
+	case e.Kind == KindOverloaded:
+		return fmt.Sprintf("%s is reachable, but still loading the model or overloaded%s; try again in a minute.", r.name(), e.said())
+	case e.Kind == KindSilence:
+		return fmt.Sprintf("%s accepts requests but sent nothing for %d s; it may still be loading the model or be busy with others: try again, or raise silenceTimeout.", r.name(), int(probeSilence.Seconds()))
+	case e.Kind == KindRateLimit:
+		return fmt.Sprintf("%s is reachable and the key is accepted, but its rate limit is used up%s.", r.name(), strings.TrimSuffix(e.wait(), ", or switch with /model"))
+	case e.Kind == KindTruncated:
+		return fmt.Sprintf("%s began an answer and broke off without its end; look into the server's log, and check that no proxy cuts long answers.", r.name())
+	case e.Kind == KindServer:
+		return fmt.Sprintf("%s can be reached but fails with an error of its own%s%s; look into the server's log.", r.name(), e.status(), e.said())
+	}
+	return strings.ToUpper(e.Sentence()[:1]) + e.Sentence()[1:]
+}
+
+// badKey tells a missing key from a wrong one, and from one in the wrong header.
+func (r *probe) badKey(ctx context.Context, e *Error) string {
+	if e.page {
+		return r.pageBetween(e)
+	}
+	if r.p.APIKey.IsZero() && len(r.p.ExtraHeaders) == 0 {
+		return fmt.Sprintf("%s wants an API key and this provider has none; set apiKey.", r.name())
+	}
+	for _, header := range []string{"api-key", "x-api-key"} {
+		if r.p.APIKey.IsZero() || r.p.ExtraHeaders[header].Reveal() != "" {
+			continue
+		}
+		if r.acceptsKeyIn(ctx, header) {
+			return fmt.Sprintf("%s takes its key in the header %s, not as a bearer token; move it from apiKey to extraHeaders as %s%s.", r.name(), header, header, azureHint(header))
+		}
+	}
+	if e.Status == 403 {
+		return fmt.Sprintf("%s knows the key but does not allow this%s; check what the key may do, and that this machine's address is allowed.", r.name(), e.said())
+	}
+	return fmt.Sprintf("%s refuses the API key%s; check that it is whole, belongs to this service and has not been revoked.", r.name(), e.status())
+}
+
+func azureHint(header string) string {
+	if header == "api-key" {
+		return ", or set preset to azure"
+	}
+	return ""
+}
+
+// acceptsKeyIn asks the same endpoint with the key in another header.
+func (r *probe) acceptsKeyIn(ctx context.Context, header string) bool {
+	p := r.p
+	p.ExtraHeaders = merged(p.ExtraHeaders, map[string]secret.Text{header: p.APIKey})
+	p.APIKey = secret.Text{}
+	p.Preset = ""
+	_, err := r.ask(ctx, p, Request{Model: r.model, Messages: []Message{{Role: "user", Content: "Say OK."}}, Retry: Retry{Max: -1}})
+	return err == nil || err.Kind != KindAuth && err.Status != 0
+}
+
+func (r *probe) badModel(e *Error) string {
+	if len(r.list) == 0 {
+		return fmt.Sprintf("%s is reachable, but it does not know the model %s%s; put the names it has into models.", r.p.ID, r.model, e.said())
+	}
+	names := quotedIDs(Nearest(r.model, r.list, 3))
+	if r.model == "default" && len(r.p.Models.List) == 1 {
+		return fmt.Sprintf("%s is reachable, but the provider names no model and the server has none called default; put one of its %d into models, such as %s.", r.p.ID, len(r.list), names)
+	}
+	return fmt.Sprintf("%s is reachable, but has no model %s; the nearest of its %d: %s.", r.p.ID, r.model, len(r.list), names)
+}
+
+func quotedIDs(models []Model) string {
+	ids := make([]string, len(models))
+	for i, m := range models {
+		ids[i] = m.ID
+	}
+	return strings.Join(ids, ", ")
+}
+
+// badPath looks for the path where the server does answer.
+func (r *probe) badPath(ctx context.Context, e *Error) string {
+	if right := r.rightPath(ctx); right != "" {
+		return fmt.Sprintf("There is no chat completions at %s%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.status(), right)
+	}
+	if e.page {
+		return fmt.Sprintf("At %s a web page answers%s, not a model server; the endpoint's path usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
+	}
+	return fmt.Sprintf("There is no chat completions at %s%s; check the path, which usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
+}
+
+// noModelServer is for answers of another kind: pages, texts, other APIs.
+func (r *probe) noModelServer(ctx context.Context, e *Error) string {
+	if right := r.rightPath(ctx); right != "" {
+		return fmt.Sprintf("What answers at %s is no chat completion%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.said(), right)
+	}
+	if e.page {
+		return r.pageBetween(e)
+	}
+	return fmt.Sprintf("What answers at %s is no chat completion%s; check that the endpoint is that of an OpenAI-compatible server.", shownURL(r.p.Endpoint), e.said())
+}
+
+func (r *probe) pageBetween(e *Error) string {
+	return fmt.Sprintf("A web page answers at %s%s instead of a model server; it is a login page, a proxy's notice or a web interface: check the address, and whether a proxy stands in between.", shownURL(r.p.Endpoint), e.said())
+}
+
+// rightPath tries the usual paths on the same server and returns the endpoint
+// whose list of models answers, or "".
+func (r *probe) rightPath(ctx context.Context) string {
+	path := strings.TrimSuffix(r.url.Path, "/")
+	for cut := range strings.SplitSeq("/chat/completions /completions /chat /models /v1/responses /responses /v1/messages /api/chat /api/generate", " ") {
+		path = strings.TrimSuffix(path, cut)
+	}
+	var tried []string
+	for _, base := range []string{path, path + "/v1", "/v1", "/api/v1", "/openai/v1", "/api", ""} {
+		u := *r.url
+		u.Path, u.RawPath = base+"/chat/completions", ""
+		target := u.String()
+		if target == r.p.Endpoint || slices.Contains(tried, target) {
+			continue
+		}
+		tried = append(tried, target)
+		p := r.p
+		p.Endpoint = target
+		if list, err := r.c.models(ctx, p); err == nil && len(list) > 0 {
+			return target
+		}
+	}
+	return ""
+}
+
+// Nearest returns the n models whose ids are most like name, best first.
+func Nearest(name string, models []Model, n int) []Model {
+	sorted := slices.Clone(models)
+	slices.SortStableFunc(sorted, func(a, b Model) int { return distance(name, a.ID) - distance(name, b.ID) })
+	return sorted[:min(n, len(sorted))]
+}
+
+// distance is how unlike two model names are: edits, with a common part or
+// beginning counting as near.
+func distance(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	a, b = a[:prefix(a, 100)], b[:prefix(b, 100)]
+	d := 10 * edits(a, b)
+	if strings.Contains(b, a) || strings.Contains(a, b) {
+		d /= 4
+	}
+	if i := strings.LastIndexByte(b, '/'); i >= 0 {
+		d = min(d, 10*edits(a, b[i+1:])+1)
+	}
+	return d
+}
+
+// edits is the Levenshtein distance in bytes.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(row[j]+1, row[j+1]+1, change)
+		}
+	}
+	return row[len(b)]
+}
