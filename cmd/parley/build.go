@@ -146,7 +146,7 @@ func (b *built) mount(mux *http.ServeMux) {
 	}
 	options := console.Options{
 		Registry: b.registry, Bots: b.bots, Token: b.config.AdminToken, ListenerLoopback: b.config.Loopback(),
-		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return nil },
+		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return b.client.Probe(ctx, p, model) },
 		Models: b.client.Models, Usage: report{b.ledger}, Playground: b.playground != nil, Log: b.log,
 	}
 	if b.playground != nil {
@@ -220,7 +220,7 @@ func (b *built) using(ctx context.Context, bot string, p chat.Place) (providerID
 type endpoints struct{ *provider.Client }
 
 func (e endpoints) Diagnose(ctx context.Context, p provider.Provider) string {
-	return "not yet"
+	return e.Probe(ctx, p, "").Diagnosis
 }
 
 // budgets keeps what was learned of rate limits.

@@ -313,6 +313,9 @@ func (s *server) do(method, path string, body any, want int) string {
 	return text
 }
 
+// pause lets a little time pass between two looks.
+func (w *world) pause() { <-time.After(50 * time.Millisecond) }
+
 // until waits for a condition that holds sooner or later.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()

@@ -12,6 +12,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/provider"
+	"parley/internal/registry"
 	"parley/internal/secret"
 )
 
@@ -176,19 +177,54 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 		return chat.Outcome{}, err
 	}
 	p, faults := fromForm(s.Values)
-	if _, taken := r.registry.Provider(p.ID); taken && faults["id"] == "" {
-		faults["id"] = "This id is taken; choose another, or remove that provider first."
-	}
 	if len(faults) > 0 {
 		return chat.Outcome{Errors: faults}, nil
 	}
-	if _, err := r.registry.Put(ctx, p); err != nil {
+	saved := p
+	_, err = r.registry.Update(ctx, p.ID, func(old registry.Entry, found bool) (provider.Provider, error) {
+		if !found || old.Source == registry.Builtin {
+			saved = p
+			return p, nil
+		}
+		var fault *fieldError
+		if saved, fault = changed(old.Provider, p); fault != nil {
+			return p, fault
+		}
+		return saved, nil
+	})
+	if fault, ok := errors.AsType[*fieldError](err); ok {
+		return chat.Outcome{Errors: map[string]string{fault.field: fault.text}}, nil
+	}
+	if err != nil {
 		return chat.Outcome{}, fmt.Errorf("save provider: %w", err)
 	}
-	r.log.Info("provider added", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
+	r.log.Info("provider saved", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
 	return chat.Outcome{Then: func(ctx context.Context) chat.Reply {
-		return chat.Reply{Text: fmt.Sprintf("Saved `%s`. %s", p.ID, r.diagnosis(ctx, p))}
+		return chat.Reply{Text: fmt.Sprintf("Saved `%s`. %s", saved.ID, r.diagnosis(ctx, saved))}
 	}}, nil
+}
+
+// fieldError is a fault of one field that only the stored record could show.
+type fieldError struct{ field, text string }
+
+func (e *fieldError) Error() string { return e.field + ": " + e.text }
+
+// changed is the stored record with what the form says. A key left out stays as
+// long as the endpoint stays on its server; secrets never move to another one.
+func changed(old, form provider.Provider) (provider.Provider, *fieldError) {
+	moved := !registry.SameServer(old.Endpoint, form.Endpoint)
+	switch {
+	case moved && len(old.ExtraHeaders) > 0:
+		return form, &fieldError{"endpoint", "This provider sends secret headers, which may not go to another server; change it with parley provider put, or use another id."}
+	case moved && form.APIKey.IsZero() && !old.APIKey.IsZero():
+		return form, &fieldError{"apiKey", "The endpoint is on another server now: type the key again."}
+	}
+	next := old
+	next.Name, next.Endpoint, next.Models = form.Name, form.Endpoint, form.Models
+	if !form.APIKey.IsZero() {
+		next.APIKey = form.APIKey
+	}
+	return next, nil
 }
 
 // fromForm reads the form's values; faults are by field.

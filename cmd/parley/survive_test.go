@@ -1,0 +1,112 @@
+// Nothing accepted is lost, whatever happens to the process.
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/internal/fake/discord"
+	"parley/internal/fake/openai"
+	"parley/internal/fake/slack"
+)
+
+// A process that is killed while it writes leaves half an answer; the next one
+// finishes it in the same message.
+func TestKilledWhileWriting(t *testing.T) {
+	storeKinds(t, func(t *testing.T, w *world) {
+		ws := w.useSlack(slack.Options{}, false)
+		// A killed process cannot tell the next one when it last identified.
+		d := w.useDiscord(discord.Options{Identify: discord.IdentifyLimits{Window: time.Millisecond}})
+		s := w.start()
+		text := strings.TrimSpace(strings.Repeat("This is a sentence of the answer. ", 30))
+		w.model.Func(func(openai.Request) openai.Reply {
+			return openai.Reply{Text: text, Fault: openai.FaultSilence, After: 60}
+		})
+		ts := ws.Mention("C1", "U1", "write")
+		id := d.Mention("general", "ann", "write")
+		w.until("both answers have begun", func() bool {
+			return len(ws.Answers("C1", ts)) == 1 && len(d.Replies(id)) == 1
+		})
+		first, reply := ws.Answers("C1", ts)[0], d.Replies(id)[0]
+		s.kill()
+
+		w.model.Func(nil)
+		w.model.Answer(text)
+		w.start()
+		answer := w.onSlack("C1", ts, text)
+		if got := ws.Answers("C1", ts); len(got) != 1 || answer.TS != first.TS {
+			t.Errorf("the answer should stand once, in the message where it began: %d messages", len(got))
+		}
+		again := w.onDiscord(id, text)
+		if got := d.Replies(id); len(got) != 1 || again.ID != reply.ID {
+			t.Errorf("the reply should stand once, in the message where it began: %d messages", len(got))
+		}
+		w.clean()
+	})
+}
+
+// The platform has taken the post, but the process dies before it knows.
+func TestKilledBetweenPostAndRecord(t *testing.T) {
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	s := w.start()
+	w.model.Answer("Only once.")
+	ws.Inject(slack.Fault{Method: "chat.postMessage", After: true, Times: 100})
+	ts := ws.Mention("C1", "U1", "write")
+	w.until("the post was made", func() bool { return len(ws.Answers("C1", ts)) >= 1 })
+	s.kill()
+	w.start()
+	w.onSlack("C1", ts, "Only once.")
+	if got := ws.Answers("C1", ts); len(got) != 1 {
+		t.Errorf("the answer stands %d times", len(got))
+	}
+}
+
+// A thousand messages, each delivered twice, and three kill -9s: a thousand
+// answers.
+func TestAThousandMessagesAndThreeKills(t *testing.T) {
+	storeKinds(t, func(t *testing.T, w *world) {
+		const n = 1000
+		w.env["SLACK_UPDATE_LIMIT"] = "off"
+		w.env["LOG_LEVEL"] = "warn"
+		ws := w.useSlack(slack.Options{Copies: 2, Limits: slack.Limits{Off: true}, Pace: 60}, false)
+		s := w.start()
+		w.model.Func(func(r openai.Request) openai.Reply {
+			return openai.Reply{Text: "Answer to " + r.Prompt() + "."}
+		})
+		channel := func(i int) string { return fmt.Sprintf("C%d", i%50) }
+		stamps := make([]string, n)
+		for i := range n {
+			stamps[i] = ws.Mention(channel(i), fmt.Sprintf("U%d", i%20), fmt.Sprintf("question %d", i))
+			if i%300 == 299 {
+				w.until("some are answered", func() bool { return len(ws.Answers(channel(i-250), stamps[i-250])) > 0 })
+				s.kill()
+				s = w.start()
+			}
+		}
+		answered := func() int {
+			done := 0
+			for i, ts := range stamps {
+				want := fmt.Sprintf("Answer to question %d.", i)
+				if a := ws.Answers(channel(i), ts); len(a) == 1 && a[0].Seen == want && len(a[0].Controls) == 0 {
+					done++
+				}
+			}
+			return done
+		}
+		deadline := time.Now().Add(4 * time.Minute)
+		for answered() < n && time.Now().Before(deadline) {
+			w.pause()
+		}
+		for i, ts := range stamps {
+			a := ws.Answers(channel(i), ts)
+			if len(a) != 1 || a[0].Seen != fmt.Sprintf("Answer to question %d.", i) {
+				t.Errorf("question %d: %d answers, delivered %v: %+v", i, len(a), ws.Delivered(ts), a)
+			}
+		}
+		w.clean()
+	})
+}
