@@ -114,7 +114,8 @@ func (c *console) patchBot(w http.ResponseWriter, r *http.Request) (int, any, er
 		if err := c.Registry.SetDefault(r.Context(), b.ID, chosen); err != nil {
 			return 0, nil, err
 		}
-		c.Log.Info("default of a bot changed", "bot", b.ID, "choice", chosen)
+		now := c.inUse(b)
+		c.Log.Info("default of a bot changed", "bot", b.ID, "provider", now.Provider, "model", now.Model)
 	}
 	return http.StatusOK, c.botView(b), nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"parley/bots"
 	"parley/internal/provider"
@@ -56,7 +57,11 @@ func New(o Options) http.Handler {
 		"/api/v1/bots/{id}":           {"GET": c.getBot, "PATCH": c.patchBot},
 		"/api/v1/usage":               {"GET": c.getUsage},
 	} {
-		mux.Handle(path, c.serve(methods))
+		limit := callTime
+		if strings.HasSuffix(path, "/test") {
+			limit = probeTime
+		}
+		mux.Handle(path, c.serve(methods, limit))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots and /api/v1/usage.").Write(w)
@@ -65,8 +70,13 @@ func New(o Options) http.Handler {
 	return c.recovered(guard.Wrap(mux))
 }
 
-// serve answers one path.
-func (c *console) serve(methods map[string]operation) http.Handler {
+const (
+	callTime  = 20 * time.Second // a store that hangs must not hang the operator
+	probeTime = 3 * time.Minute  // a model may have to be loaded first
+)
+
+// serve answers one path, each request within limit.
+func (c *console) serve(methods map[string]operation, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
 		if method == http.MethodHead {
@@ -79,7 +89,10 @@ func (c *console) serve(methods map[string]operation) http.Handler {
 				Detail: "This path takes " + allowed(methods) + "."}).Write(w)
 			return
 		}
-		status, body, err := op(w, r)
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit + time.Minute))
+		status, body, err := op(w, r.WithContext(ctx))
 		switch {
 		case err != nil:
 			c.problem(r, err).Write(w)

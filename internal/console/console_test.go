@@ -332,6 +332,7 @@ func TestBadInputIsExplainedAndLosesNothing(t *testing.T) {
 		{"negative price", "a", `{` + endpoint + `,"pricing":{"input":-1,"output":1}}`, 422, "pricing"},
 		{"header name", "a", `{` + endpoint + `,"extraHeaders":{"X Y":"v"}}`, 422, "X Y"},
 		{"header value", "a", `{` + endpoint + `,"extraHeaders":{"X-Y":"a\r\nHost: evil"}}`, 422, "X-Y"},
+		{"header twice", "a", `{` + endpoint + `,"extraHeaders":{"api-key":"a","Api-Key":"b"}}`, 422, "twice"},
 		{"header a number", "a", `{` + endpoint + `,"extraHeaders":{"X-Y":1}}`, 422, "extraHeaders"},
 		{"key with a line break", "a", `{` + endpoint + `,"apiKey":"a\nb"}`, 422, "apiKey"},
 		{"key a number", "a", `{` + endpoint + `,"apiKey":5}`, 422, "apiKey"},
@@ -417,6 +418,54 @@ func TestProbe(t *testing.T) {
 	b.want(b.do("POST", "/api/v1/providers/corp/test", `{"modell":"x"}`), 422)
 	b.want(b.do("POST", "/api/v1/providers/corp/test", `{"model":5}`), 422)
 	b.want(b.do("POST", "/api/v1/providers/none/test", ""), 404)
+}
+
+func TestARecordThatCannotBeUsedSaysSo(t *testing.T) {
+	b := newBench(t)
+	read := b.want(b.do("GET", "/api/v1/providers/openai", ""), 200)
+	b.want(b.do("PUT", "/api/v1/providers/openai", read.Body), 201)
+	b.registry.SetBuiltins(nil) // as when OPENAI_API_KEY is gone after a restart
+	got := decode[map[string]any](t, b.want(b.do("GET", "/api/v1/providers/openai", ""), 200))
+	if problem, _ := got["problem"].(string); !strings.Contains(problem, "variable") {
+		t.Errorf("%v", got)
+	}
+	b.want(b.do("POST", "/api/v1/providers/openai/test", ""), 409)
+	b.want(b.do("PUT", "/api/v1/providers/openai", read.Body), 422) // "set", and nothing there
+	if bot := decode[botReply](t, b.do("GET", "/api/v1/bots/helper", "")); !strings.Contains(bot.Problem, "openai") {
+		t.Errorf("%+v", bot)
+	}
+	b.want(b.do("PUT", "/api/v1/providers/openai", strings.Replace(read.Body, `"set"`, `"sk-new"`, 1)), 200)
+	b.want(b.do("POST", "/api/v1/providers/openai/test", ""), 200)
+}
+
+// Whatever is sent, the answer is never an internal error and nothing changes
+// unless it succeeds.
+func FuzzPut(f *testing.F) {
+	for _, seed := range []string{full, `{}`, `null`, `[]`, `{"endpoint":"http://h/v1","apiKey":"set","proxy":"set"}`,
+		`{"endpoint":"http://h/v1","models":{"discover":true,"list":["a"]},"tls":{"caFile":"x"}}`, `{"models":"a,b","extraHeaders":{"A":"set"}}`} {
+		f.Add("corp", seed)
+	}
+	f.Fuzz(func(t *testing.T, id, body string) {
+		b := newBench(t)
+		before := b.do("GET", "/api/v1/providers", "").Body
+		r := httptest.NewRequestWithContext(t.Context(), "PUT", "/api/v1/providers/x", strings.NewReader(body))
+		r.URL.Path = "/api/v1/providers/" + strings.ReplaceAll(id, "/", "-")
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		switch w.Code {
+		case 200, 201:
+			if again := b.do("PUT", r.URL.EscapedPath(), w.Body.String()); again.StatusCode != 200 {
+				t.Errorf("what was stored cannot be put back: %d %s", again.StatusCode, again.Body)
+			}
+		case 307, 400, 404, 405, 413, 422:
+			if after := b.do("GET", "/api/v1/providers", "").Body; after != before {
+				t.Errorf("status %d, and yet something changed", w.Code)
+			}
+		default:
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+	})
 }
 
 func TestAStoreThatIsGoneIsNoInternalError(t *testing.T) {

@@ -4,7 +4,6 @@ package console
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"parley/internal/provider"
 	"parley/internal/registry"
@@ -114,11 +112,31 @@ func decodePut(id string, fields map[string]json.RawMessage) (putRequest, error)
 	if err != nil {
 		return put, err
 	}
+	if field, ok := repeatedHeader(fields["extraHeaders"]); ok {
+		return put, invalid("", FieldError{"extraHeaders." + shorten(field), "is there twice, in other letters"})
+	}
 	put.provider, err = provider.Decode(id, bytes.NewReader(body))
 	if e, ok := errors.AsType[*provider.InvalidError](err); ok {
 		return put, wrongRecord(e.Problems)
 	}
 	return put, err
+}
+
+// repeatedHeader finds a header that is given twice: names that differ in case
+// are one header, and which value is sent would be chance.
+func repeatedHeader(raw json.RawMessage) (string, bool) {
+	var headers map[string]json.RawMessage
+	if json.Unmarshal(raw, &headers) != nil {
+		return "", false // absent, or told by provider.Decode
+	}
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		if seen[http.CanonicalHeaderKey(name)] {
+			return name, true
+		}
+		seen[http.CanonicalHeaderKey(name)] = true
+	}
+	return "", false
 }
 
 func wrongRecord(problems []provider.Problem) *Problem {
@@ -210,9 +228,6 @@ func (c *console) removeProvider(_ http.ResponseWriter, r *http.Request) (int, a
 	return http.StatusNoContent, nil, nil
 }
 
-// probeTime bounds one probe: a model may have to be loaded first.
-const probeTime = 3 * time.Minute
-
 // testProvider answers POST /api/v1/providers/{id}/test, with the model to ask
 // as "model" in the body or the query; absent: the first.
 func (c *console) testProvider(w http.ResponseWriter, r *http.Request) (int, any, error) {
@@ -228,10 +243,7 @@ func (c *console) testProvider(w http.ResponseWriter, r *http.Request) (int, any
 		return 0, nil, &Problem{Type: kindConflict, Title: "Conflict", Status: http.StatusConflict,
 			Detail: fmt.Sprintf("Provider %q cannot be used: %s.", e.ID, e.Problem)}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), probeTime)
-	defer cancel()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(probeTime + time.Minute))
-	return http.StatusOK, c.Probe(ctx, e.Provider, model), nil
+	return http.StatusOK, c.Probe(r.Context(), e.Provider, model), nil
 }
 
 func testedModel(w http.ResponseWriter, r *http.Request) (string, error) {

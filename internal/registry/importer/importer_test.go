@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/internal/provider"
 	"parley/internal/registry/importer"
 )
 
@@ -130,4 +131,40 @@ func TestOddEntriesNeverPanic(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever a file holds, every record taken is one the registry takes too.
+func FuzzParse(f *testing.F) {
+	for _, file := range []string{"council-map.json", "council-list.json", "litellm.yaml", "librechat.yaml", "parley.json"} {
+		data, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, "")
+		f.Add(data, importer.AISCouncil)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, format string) {
+		r, err := importer.Parse(data, format, getenv)
+		if err != nil {
+			return
+		}
+		ids := map[string]bool{}
+		for _, record := range r.Records {
+			body, err := record.Body()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := provider.Decode(record.ID, bytes.NewReader(text)); err != nil {
+				t.Errorf("%s is refused: %v", text, err)
+			}
+			if ids[record.ID] {
+				t.Errorf("%q is there twice", record.ID)
+			}
+			ids[record.ID] = true
+		}
+	})
 }
