@@ -111,7 +111,7 @@ func (r *probe) noTLS(err error) string {
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
 		return fmt.Sprintf("The certificate of %s is expired or not yet valid; renew it, and check this machine's clock.", host)
 	}
-	if alert, ok := errors.AsType[tls.AlertError](err); ok && (alert == 116 || alert == 42) { // certificate_required, bad_certificate
+	if text := err.Error(); strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") {
 		return fmt.Sprintf("%s asks for a client certificate; name it in the provider's tls.certFile and tls.keyFile.", host)
 	}
 	return fmt.Sprintf("The TLS handshake with %s failed; check its certificate and that the port is the TLS one.", host)
@@ -128,7 +128,7 @@ func (r *probe) diagnose(ctx context.Context, e *Error) string {
 	case e.Kind == KindConnect:
 		return fmt.Sprintf("%s accepted the connection and closed it without an answer; check that this port speaks %s and is the model server's.", r.hostPort(), strings.ToUpper(r.url.Scheme))
 	case e.Status >= 300 && e.Status < 400:
-		return fmt.Sprintf("%s redirects instead of answering (%s); use the address it points to as the endpoint.", shownURL(r.p.Endpoint), e.Text)
+		return fmt.Sprintf("%s %s instead of answering; use the address it points to as the endpoint.", shownURL(r.p.Endpoint), strings.TrimPrefix(e.Text, "it "))
 	case strings.Contains(strings.ToLower(e.raw), "http request to an https server"), strings.Contains(strings.ToLower(e.raw), "plain http request was sent to https port"):
 		return fmt.Sprintf("%s speaks TLS; write https:// instead of http://.", r.hostPort())
 	case e.Kind == KindAuth:
@@ -142,15 +142,15 @@ func (r *probe) diagnose(ctx context.Context, e *Error) string {
 	case e.Kind == KindOverloaded:
 		return fmt.Sprintf("%s is reachable, but still loading the model or overloaded%s; try again in a minute.", r.name(), e.said())
 	case e.Kind == KindSilence:
-		return fmt.Sprintf("%s accepts requests but sent nothing for %d s; it may still be loading the model or be busy with others: try again, or raise silenceTimeout.", r.name(), int(probeSilence.Seconds()))
+		return fmt.Sprintf("%s accepts requests but sent nothing for %d s; it may still be loading the model or be busy with others: try again, or raise silenceTimeout.", r.name(), int(r.silence.Seconds()))
 	case e.Kind == KindRateLimit:
 		return fmt.Sprintf("%s is reachable and the key is accepted, but its rate limit is used up%s.", r.name(), strings.TrimSuffix(e.wait(), ", or switch with /model"))
 	case e.Kind == KindTruncated:
 		return fmt.Sprintf("%s began an answer and broke off without its end; look into the server's log, and check that no proxy cuts long answers.", r.name())
 	case e.Kind == KindServer:
-		return fmt.Sprintf("%s can be reached but fails with an error of its own%s%s; look into the server's log.", r.name(), e.status(), e.said())
+		return fmt.Sprintf("%s can be reached but fails with an error of its own%s; look into the server's log.", r.name(), e.detail())
 	}
-	return strings.ToUpper(e.Sentence()[:1]) + e.Sentence()[1:]
+	return e.Sentence()
 }
 
 // badKey tells a missing key from a wrong one, and from one in the wrong header.
@@ -198,7 +198,7 @@ func (r *probe) badModel(e *Error) string {
 	}
 	names := quotedIDs(Nearest(r.model, r.list, 3))
 	if r.model == "default" && len(r.p.Models.List) == 1 {
-		return fmt.Sprintf("%s is reachable, but the provider names no model and the server has none called default; put one of its %d into models, such as %s.", r.p.ID, len(r.list), names)
+		return fmt.Sprintf("%s is reachable, but the provider names no model and the server has none called default; put one that it has into models, such as %s.", r.p.ID, names)
 	}
 	return fmt.Sprintf("%s is reachable, but has no model %s; the nearest of its %d: %s.", r.p.ID, r.model, len(r.list), names)
 }
@@ -214,12 +214,12 @@ func quotedIDs(models []Model) string {
 // badPath looks for the path where the server does answer.
 func (r *probe) badPath(ctx context.Context, e *Error) string {
 	if right := r.rightPath(ctx); right != "" {
-		return fmt.Sprintf("There is no chat completions at %s%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.status(), right)
+		return fmt.Sprintf("There are no chat completions at %s%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.status(), right)
 	}
 	if e.page {
 		return fmt.Sprintf("At %s a web page answers%s, not a model server; the endpoint's path usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
 	}
-	return fmt.Sprintf("There is no chat completions at %s%s; check the path, which usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
+	return fmt.Sprintf("There are no chat completions at %s%s; check the path, which usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
 }
 
 // noModelServer is for answers of another kind: pages, texts, other APIs.
@@ -234,7 +234,11 @@ func (r *probe) noModelServer(ctx context.Context, e *Error) string {
 }
 
 func (r *probe) pageBetween(e *Error) string {
-	return fmt.Sprintf("A web page answers at %s%s instead of a model server; it is a login page, a proxy's notice or a web interface: check the address, and whether a proxy stands in between.", shownURL(r.p.Endpoint), e.said())
+	title := ""
+	if e.Text != "" {
+		title = fmt.Sprintf(" (“%s”)", clip(e.Text, 100))
+	}
+	return fmt.Sprintf("A web page%s answers at %s instead of a model server; it is a login page, a proxy's notice or a web interface: check the address, and whether a proxy stands in between.", title, shownURL(r.p.Endpoint))
 }
 
 // rightPath tries the usual paths on the same server and returns the endpoint

@@ -93,6 +93,8 @@ type probe struct {
 	report Report
 	list   []Model
 	listed *Error // why the models could not be listed
+
+	silence time.Duration // how long the short answer may keep silent
 }
 
 func (c *Client) probeOne(ctx context.Context, p Provider, model string) Report {
@@ -258,6 +260,7 @@ func (r *probe) answer(ctx context.Context) {
 	if p.SilenceTimeout == 0 || p.SilenceTimeout > int(probeSilence.Seconds()) {
 		p.SilenceTimeout = int(probeSilence.Seconds())
 	}
+	r.silence = time.Duration(p.SilenceTimeout) * time.Second
 	start := time.Now()
 	seen, err := r.ask(ctx, p, request)
 	if err != nil {

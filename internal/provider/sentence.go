@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -45,7 +46,7 @@ func (e *Error) Sentence() string {
 	case KindOverloaded:
 		return name + " is overloaded or still loading the model" + e.wait() + "."
 	case KindServer:
-		return name + " failed with an error of its own" + e.status() + said + "; try again, or switch with /model."
+		return name + " failed with an error of its own" + e.detail() + "; try again, or switch with /model."
 	case KindSilence:
 		return name + " stopped sending anything; try again, or switch with /model."
 	case KindTruncated:
@@ -75,6 +76,17 @@ func (e *Error) status() string {
 		return ""
 	}
 	return fmt.Sprintf(" (HTTP %d)", e.Status)
+}
+
+// detail is status and text in one pair of brackets.
+func (e *Error) detail() string {
+	switch {
+	case e.Status == 0:
+		return e.said()
+	case e.said() == "" || strings.EqualFold(e.Text, http.StatusText(e.Status)):
+		return e.status()
+	}
+	return fmt.Sprintf(" (HTTP %d: %s", e.Status, strings.TrimPrefix(e.said(), " ("))
 }
 
 func (e *Error) wait() string {

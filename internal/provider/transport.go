@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -168,7 +169,7 @@ func isTLS(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
+	if strings.Contains(err.Error(), "remote error: tls:") { // an alert; its type is not exported
 		return true
 	}
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
