@@ -40,6 +40,7 @@ type app struct {
 	api      *slack.Client
 	http     *http.Client
 	limit    UpdateLimit
+	stagger  time.Duration // between the starts of the two Socket Mode connections
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
 
@@ -60,7 +61,7 @@ type app struct {
 func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	lead := group[0]
 	a := &app{
-		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit,
+		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, stagger: lineStagger,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
 		log: o.Log.With("platform", platform, "bot", lead.ID),
 	}
@@ -96,7 +97,11 @@ func (a *app) run(ctx context.Context, in chat.Inbox, desk chat.Desk) {
 	}
 	var lines sync.WaitGroup
 	for i := range a.lines {
-		lines.Go(func() { a.holdLine(ctx, i, in, desk) })
+		lines.Go(func() {
+			if pause(ctx, time.Duration(i)*a.stagger) {
+				a.holdLine(ctx, i, in, desk)
+			}
+		})
 	}
 	lines.Wait()
 }
@@ -121,10 +126,14 @@ func (a *app) identify(ctx context.Context) bool {
 			return false
 		}
 		err = a.classify(err)
-		if chat.Refused(err) {
+		switch {
+		case chat.Refused(err, chat.NoAccess):
 			a.fail(a.refusedToken(cause(err)))
 			wait = time.Minute
-		} else {
+		case chat.Refused(err):
+			a.fail(fmt.Sprintf("What answers at SLACK_API_URL is not Slack (%s)", cause(err)))
+			wait = time.Minute
+		default:
 			a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
 		}
 		a.log.Warn("slack app not connected", "error", err, "again_in", wait)

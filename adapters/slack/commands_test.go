@@ -352,3 +352,83 @@ func TestWorkUnderWayMayFinishAndIsThenEnded(t *testing.T) {
 	}
 	e.finish(time.Hour) // nothing is open
 }
+
+func TestAVeryLongReplyIsCutToOneMessage(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+		return chat.Reply{Text: strings.Repeat("- lab/model <@U1>\n", 2000)}, nil
+	}
+	got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider"})
+	if said := r.ws.Messages("C1"); got.Problem != "" || len(said) != 1 || !strings.HasSuffix(said[0].Seen, "\n…") {
+		t.Errorf("%s %d", got.Problem, len(said))
+	}
+}
+
+func TestAReplyFindsAnotherWayWhenTheFirstIsClosed(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hi")
+	m := r.message()
+	app := r.adapter.apps[0]
+	place := func() occasion { return occasion{place: m.Place, user: m.Author} }
+	said := app.reply(chat.Reply{Text: "done"}, place())
+
+	used := place()
+	used.responseURL, used.slash = r.ws.APIURL()+"../commands/gone", true
+	app.tell(t.Context(), used, *said)
+	if all := r.ws.Thread("C1", string(m.ID)); len(all) != 1 || all[0].Only != "U1" {
+		t.Errorf("the Web API takes over: %+v", all)
+	}
+	public := app.reply(chat.Reply{Text: "changed", Public: true}, place())
+	app.tell(t.Context(), place(), *public)
+	if all := r.ws.Answers("C1", string(m.ID)); len(all) != 1 || all[0].Seen != "changed" {
+		t.Errorf("%+v", all)
+	}
+	r.ws.Inject(fake.Fault{Method: "chat.postEphemeral", Error: "user_not_in_channel"})
+	app.tell(t.Context(), place(), *said)
+	if direct := r.ws.Messages(r.ws.DirectChannel("", "U1")); len(direct) != 1 {
+		t.Errorf("the direct message takes over: %+v", direct)
+	}
+	r.ws.Inject(fake.Fault{Method: "chat.postEphemeral", Error: "fatal_error"})
+	r.ws.Inject(fake.Fault{Method: "chat.postMessage", Error: "fatal_error"})
+	app.tell(t.Context(), place(), *said)
+	if !strings.Contains(r.logged.String(), "a reply could not be delivered") {
+		t.Error("a lost reply is logged")
+	}
+}
+
+func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	app := r.adapter.apps[0]
+	for _, i := range []interaction{
+		{Type: "block_actions"}, {Type: "shortcut"}, {Type: "view_submission"}, {Type: "view_closed"},
+	} {
+		if got := app.interact(t.Context(), i, r.desk); got != nil {
+			t.Errorf("%s: %v", i.Type, got)
+		}
+	}
+	other := interaction{Type: "block_actions", Actions: []action{{ActionID: "somebody-elses", Value: "stop all"}}}
+	app.interact(t.Context(), other, r.desk)
+	app.errands.finish(time.Second)
+	if len(r.desk.did()) != 0 {
+		t.Errorf("%+v", r.desk.did())
+	}
+}
+
+func TestADefectInOneRequestEndsNothing(t *testing.T) {
+	r := newRig(t, setup{fake: fake.Options{EventTimeout: time.Second}})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+		panic("xoxb-1-helper: a value that must not be logged")
+	}
+	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"})
+	r.adapter.apps[0].errands.finish(time.Second)
+	if !strings.Contains(r.logged.String(), "defect while handling") {
+		t.Error("not logged")
+	}
+	r.desk.onDo = nil
+	if got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"}); got.Problem != "" || got.Body == "" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -31,10 +31,14 @@ func (a *app) classify(err error) error {
 		return &chat.RateLimited{After: max(e.RetryAfter, restBetween)}
 	}
 	if e, ok := errors.AsType[slack.StatusCodeError](err); ok {
-		if e.Code == http.StatusTooManyRequests {
+		said := fmt.Errorf("HTTP %d", e.Code)
+		switch e.Code {
+		case http.StatusTooManyRequests:
 			return &chat.RateLimited{After: restBetween}
+		case http.StatusNotFound: // no method of Slack's is ever missing: something else answers there
+			return &chat.Refusal{Reason: chat.Invalid, Err: said}
 		}
-		return fmt.Errorf("slack answered HTTP %d", e.Code)
+		return said
 	}
 	e, ok := errors.AsType[slack.SlackErrorResponse](err)
 	if !ok {

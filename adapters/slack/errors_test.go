@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,6 +47,7 @@ func TestEveryRefusalIsKnownForWhatItIs(t *testing.T) {
 		{fault: fake.Fault{Error: "fatal_error"}},
 		{fault: fake.Fault{Error: "never_heard_of"}},
 		{fault: fake.Fault{Status: 503}},
+		{fault: fake.Fault{Status: 404}, why: chat.Invalid},
 		{fault: fake.Fault{}}, // the connection is cut
 	} {
 		t.Run(fmt.Sprintf("%d %s", c.fault.Status, c.fault.Error), func(t *testing.T) {
@@ -183,4 +185,16 @@ func TestWhatIsForOnePersonIsPostedPlainlyInADirectMessage(t *testing.T) {
 	if said := r.ws.Answers(channel, ts); len(said) != 1 {
 		t.Errorf("%+v", r.ws.Messages(channel))
 	}
+}
+
+func TestAnAddressThatIsNotSlacksIsSaidSo(t *testing.T) {
+	r := newRig(t, setup{idle: true})
+	r.ws.Inject(fake.Fault{Method: "auth.test", Status: 404})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+	defer func() { stop(); <-done }()
+	eventually(t, "health", func() bool {
+		return r.adapter.Health()[0].Reason == "What answers at SLACK_API_URL is not Slack (HTTP 404)"
+	})
 }

@@ -55,17 +55,19 @@ type interaction struct {
 		TS       string `json:"ts"`
 		ThreadTS string `json:"thread_ts"`
 	} `json:"message"`
-	Actions []struct {
-		Type           string `json:"type"`
-		ActionID       string `json:"action_id"`
-		Value          string `json:"value"`
-		SelectedOption struct {
-			Value string `json:"value"`
-		} `json:"selected_option"`
-	} `json:"actions"`
-	ResponseURL string `json:"response_url"`
-	TriggerID   string `json:"trigger_id"`
-	View        view   `json:"view"`
+	Actions     []action `json:"actions"`
+	ResponseURL string   `json:"response_url"`
+	TriggerID   string   `json:"trigger_id"`
+	View        view     `json:"view"`
+}
+
+// action is one pressed control.
+type action struct {
+	ActionID       string `json:"action_id"`
+	Value          string `json:"value"`
+	SelectedOption struct {
+		Value string `json:"value"`
+	} `json:"selected_option"`
 }
 
 // interact answers a button, a menu or a submitted modal. Its result, if any,

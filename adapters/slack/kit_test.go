@@ -73,6 +73,9 @@ func newRig(t *testing.T, s setup) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, app := range r.adapter.apps {
+		app.stagger = 0
+	}
 	if !s.socket {
 		web := httptest.NewServer(r.adapter.Handler(r.inbox, r.desk))
 		t.Cleanup(web.Close)

@@ -59,54 +59,106 @@ func blocks(c chat.Content) []slack.Block {
 	return out
 }
 
+// maxNotification bounds the text beside blocks, in bytes: Slack takes at most
+// 4,000 characters of it.
+const maxNotification = 3_500
+
 // notification is the plain text that goes with blocks: what a phone shows, and
-// what a screen reader reads. Slack takes at most 4,000 characters of it.
+// what a screen reader reads. It is Markdown without its most common signs,
+// escaped, in one pass: it is made for every edit.
 func notification(markdown string) string {
-	const most = 3_500
-	text := plain(cutRunes(markdown, 2*most))
-	text = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
-	if len(text) > most {
-		text = cutEntity(cutRunes(text, most-1)) + "…"
+	markdown = strings.TrimSpace(markdown)
+	var out strings.Builder
+	out.Grow(min(len(markdown)+16, maxNotification+16))
+	skip, to := -1, -1 // the address of a link, behind its text
+	for at := 0; at < len(markdown); {
+		if at == skip {
+			at = to
+			continue
+		}
+		if at == 0 || markdown[at-1] == '\n' {
+			if at = lineStart(markdown, at); at == len(markdown) {
+				break
+			}
+		}
+		if out.Len() >= maxNotification-8 {
+			return out.String() + "…"
+		}
+		c := markdown[at]
+		switch c {
+		case '`':
+			at++
+			continue
+		case '*', '_':
+			if at+1 < len(markdown) && markdown[at+1] == c {
+				at += 2
+				continue
+			}
+		case '!', '[':
+			if from, end, after := linkAt(markdown, at); after > 0 {
+				at, skip, to = from, end, after
+				continue
+			}
+		}
+		switch c {
+		case '&':
+			out.WriteString("&amp;")
+		case '<':
+			out.WriteString("&lt;")
+		case '>':
+			out.WriteString("&gt;")
+		default:
+			_, n := utf8.DecodeRuneInString(markdown[at:])
+			out.WriteString(markdown[at : at+n])
+			at += n
+			continue
+		}
+		at++
 	}
-	if strings.TrimSpace(text) == "" {
-		return "…"
+	if text := strings.TrimSpace(out.String()); text != "" {
+		return text
 	}
-	return text
+	return "…"
 }
 
-// cutEntity drops an escape that a cut left unfinished.
-func cutEntity(s string) string {
-	if i := strings.LastIndexByte(s, '&'); i >= 0 && len(s)-i < 5 && !strings.Contains(s[i:], ";") {
-		return s[:i]
+// lineStart skips what only Markdown needs at the start of a line: a heading's
+// signs, and a whole line that opens or closes a code block.
+func lineStart(s string, at int) int {
+	rest := strings.TrimLeft(s[at:], " \t")
+	if strings.HasPrefix(rest, "```") || strings.HasPrefix(rest, "~~~") {
+		end := strings.IndexByte(rest, '\n')
+		if end < 0 {
+			return len(s)
+		}
+		return lineStart(s, len(s)-len(rest)+end+1)
 	}
-	return s
+	if title := strings.TrimLeft(rest, "#"); len(rest)-len(title) > 0 && len(rest)-len(title) <= 6 && strings.HasPrefix(title, " ") {
+		return len(s) - len(title) + 1
+	}
+	return at
 }
 
-var (
-	fenceLine = regexp.MustCompile("(?m)^[ \t]*(```|~~~)[^\n]*\n?")
-	heading   = regexp.MustCompile(`(?m)^#{1,6}[ \t]+`)
-	link      = regexp.MustCompile(`!?\[([^\[\]]*)\]\([^()\s]*\)`)
-	strong    = strings.NewReplacer("**", "", "__", "", "`", "")
-)
-
-// plain is Markdown without its most common signs.
-func plain(markdown string) string {
-	text := fenceLine.ReplaceAllString(markdown, "")
-	text = heading.ReplaceAllString(text, "")
-	text = link.ReplaceAllString(text, "$1")
-	return strings.TrimSpace(strong.Replace(text))
-}
-
-// cutRunes is the longest start of s with at most n bytes that ends on a
-// character's border.
-func cutRunes(s string, n int) string {
-	if len(s) <= n {
-		return s
+// linkAt reads "[text](address)", or an image, at s[at:]: where its text is, and
+// where it ends; 0 for no link.
+func linkAt(s string, at int) (from, end, after int) {
+	from = at + 1
+	if s[at] == '!' {
+		if !strings.HasPrefix(s[from:], "[") {
+			return 0, 0, 0
+		}
+		from++
 	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
+	n := strings.IndexAny(s[from:], "[]\n")
+	if n < 0 || !strings.HasPrefix(s[from+n:], "](") {
+		return 0, 0, 0
 	}
-	return s[:n]
+	end = from + n
+	address := end + 2
+	n = strings.IndexAny(s[address:], "() \t\n")
+	if n < 0 || s[address+n] != ')' {
+		return 0, 0, 0
+	}
+	return from, end, address + n + 1
 }
 
 // plainObject is a plain_text object of at most n characters.

@@ -169,3 +169,17 @@ func TestACommandIsKnownUnderEveryNameItHas(t *testing.T) {
 		}
 	}
 }
+
+func FuzzNotification(f *testing.F) {
+	f.Add("# a\n```go\nx\n```\n[b](c) ![d](e) **f** <!here> & ~~~")
+	f.Add("[](x)[a](b c)[[d](e)")
+	f.Fuzz(func(t *testing.T, in string) {
+		out := notification(in)
+		if len(out) == 0 || len(out) > 4000 || strings.ContainsAny(out, "<>") {
+			t.Fatalf("%q becomes %q", in, out)
+		}
+		if utf8.ValidString(in) && !utf8.ValidString(out) {
+			t.Fatalf("%q is cut inside a character", in)
+		}
+	})
+}

@@ -134,7 +134,7 @@ func (a *app) failed(call string, err error) error {
 		a.notice(e.Err)
 	}
 	err = a.classify(err)
-	if _, ok := err.(*chat.RateLimited); ok {
+	if _, ok := errors.AsType[*chat.RateLimited](err); ok {
 		a.metrics.Limited(platform, call)
 	}
 	return err

@@ -6,6 +6,7 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,6 +20,12 @@ import (
 const (
 	// flushWithin is how long acknowledgements may still be sent at the end.
 	flushWithin = 3 * time.Second
+	// lineStagger keeps the two connections apart: Slack asks each to come again
+	// after the same time, and one must stand while the other does.
+	lineStagger = 3 * time.Second
+	// pingWithin is how long Slack may be silent, longer for the second
+	// connection for the same reason.
+	pingWithin = 30 * time.Second
 	// longestWait is the most between two attempts to connect.
 	longestWait = 30 * time.Second
 	// maxEnvelope bounds one message of the connection.
@@ -58,7 +65,8 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 // line runs one managed connection. It ends with ctx, or when Slack refuses the
 // app token.
 func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) error {
-	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope))
+	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope),
+		socketmode.OptionPingInterval(pingWithin+time.Duration(n)*pingWithin/3))
 	// The connection outlives ctx by a moment: what was taken is acknowledged.
 	conn, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
@@ -125,7 +133,7 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 	switch e.Type {
 	case socketmode.EventTypeConnecting:
 		a.setLine(n, false)
-	case socketmode.EventTypeHello:
+	case socketmode.EventTypeConnected:
 		a.setLine(n, true)
 		a.log.Info("Socket Mode connection stands", "connection", n)
 	case socketmode.EventTypeConnectionError:
@@ -133,7 +141,7 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 			err := a.classify(ce.ErrorObj)
 			a.failLine("Slack cannot be reached by Socket Mode: " + cause(err))
 			a.log.Warn("a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
-			if _, told := err.(*chat.RateLimited); !told && ce.Backoff > longestWait {
+			if _, told := errors.AsType[*chat.RateLimited](err); !told && ce.Backoff > longestWait {
 				return err // the library would wait for up to five minutes
 			}
 		}

@@ -155,9 +155,8 @@ func (r *responder) showStatus(ctx context.Context) (undo, bool) {
 		signs.noStatus.Store(time.Now().Unix())
 		signs.spend(-2, false) // given back for a reaction
 		r.app.log.Info("Slack takes no status from this app; a reaction shows that it thinks", "reason", cause(err))
-		return nil, false
 	}
-	return nil, true
+	return nil, false
 }
 
 // showReaction adds a reaction to the question; its results are showStatus's.

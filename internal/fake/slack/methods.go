@@ -6,6 +6,7 @@ package slack
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -232,7 +233,7 @@ func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request) {
 
 func errorBody(err error) map[string]any {
 	out := map[string]any{"ok": false, "error": err.Error()}
-	if e, ok := err.(*apiError); ok {
+	if e, ok := errors.AsType[*apiError](err); ok {
 		if len(e.messages) > 0 {
 			out["response_metadata"] = map[string]any{"messages": e.messages}
 		}
@@ -284,7 +285,7 @@ func (s *Server) run(c call, token string) (map[string]any, error) {
 		return nil, fail("invalid_arguments", wrong...)
 	}
 	result, err := do(s, c)
-	if e, ok := err.(*apiError); ok && !slices.Contains(spec.Errors, e.word) && !slices.Contains(shared(), e.word) {
+	if e, ok := errors.AsType[*apiError](err); ok && !slices.Contains(spec.Errors, e.word) && !slices.Contains(shared(), e.word) {
 		s.violate("%s: the fake itself answered %q, which the reference does not list", c.method, e.word)
 	}
 	return result, err

@@ -1,0 +1,26 @@
+package slack
+
+import (
+	"strings"
+	"testing"
+
+	"parley/internal/chat"
+)
+
+// BenchmarkContent is what one edit of a whole message costs before it is sent.
+func BenchmarkContent(b *testing.B) {
+	text := strings.Repeat("Some **bold** words, a [link](https://go.dev) and `code`.\n", 200)
+	r := &responder{}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = r.content(chat.Content{Markdown: text, Stop: "turn"})
+	}
+}
+
+func BenchmarkMeasure(b *testing.B) {
+	text := strings.Repeat("Some **bold** words, a [link](https://go.dev) and `code`.\n", 200)
+	b.ReportAllocs()
+	for b.Loop() {
+		Measure(text)
+	}
+}
