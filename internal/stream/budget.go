@@ -28,10 +28,15 @@ type budget struct {
 	paused time.Time   // the platform said to wait until then
 	told   told        // what it said last
 
-	fullRate, fullBurst float64   // as configured
-	proven              float64   // steady: calls at once that went well
-	learnedAt           time.Time // when less was believed, or a little more again
-	used, saved         time.Time // for the memory
+	fullRate, fullBurst float64     // as configured
+	proven              float64     // steady: calls at once that went well
+	learnedAt           time.Time   // when less was believed, or a little more again
+	refusedAt           time.Time   // the last refusal
+	careful             time.Time   // until when to be careful after it
+	passes              int         // calls that went well since
+	brimAt              time.Time   // steady: when it was whole last
+	recent              []time.Time // sliding: when the last calls ended, those that have left the window too
+	used, saved         time.Time   // for the memory
 	unsaved             bool
 	users               int // open answers that draw on it
 	unused              time.Time
@@ -68,9 +73,21 @@ func newBudget(key string, b chat.Budget, now time.Time) *budget {
 // refill brings the level up to now.
 func (b *budget) refill(now time.Time) {
 	if d := now.Sub(b.at); d > 0 {
-		b.level = min(b.burst, b.level+b.rate*d.Seconds())
+		b.level = min(b.burst, b.level+b.speed(b.at)*d.Seconds())
 		b.at = now
+		if b.level == b.burst {
+			b.brimAt = now
+		}
 	}
+}
+
+// speed is how fast calls are taken to come back: less than half of what is believed for
+// a while after a refusal that may have had another reason.
+func (b *budget) speed(now time.Time) float64 {
+	if now.Before(b.careful) {
+		return 0.4 * b.rate
+	}
+	return b.rate
 }
 
 // refillTime is how long a used-up limit takes to be whole again.
@@ -129,7 +146,7 @@ func (b *budget) when(n float64, now time.Time) (at time.Time, ok bool) {
 	}
 	if !b.sliding {
 		if missing := n + float64(b.flying) - b.level; missing > 0 {
-			at = later(at, now.Add(time.Duration(missing/b.rate*float64(time.Second))+time.Microsecond))
+			at = later(at, now.Add(time.Duration(missing/b.speed(now)*float64(time.Second))+time.Microsecond))
 		}
 		return at, true
 	}
@@ -159,6 +176,10 @@ func (b *budget) end(now time.Time) {
 	if b.sliding {
 		b.forget(now)
 		b.ends = append(b.ends, now)
+		b.recent = append(b.recent, now)
+		if len(b.recent) > int(b.burst) {
+			b.recent = append(b.recent[:0], b.recent[1:]...)
+		}
 		return
 	}
 	b.refill(now)

@@ -102,25 +102,27 @@ func (c *call) done(err error) {
 	s.schedule(now)
 }
 
-// account settles the limits. The lock is held.
+// account settles the limits. A refused call counts against none. The lock is
+// held.
 func (c *call) account(err error, now time.Time) {
+	limited, refused := errors.AsType[*chat.RateLimited](err)
 	for _, b := range []*budget{c.own, c.a.global} {
-		if c.made {
+		if c.made && !refused {
 			b.end(now)
 		} else {
 			b.cancel()
 		}
 	}
-	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+	switch {
+	case !c.made:
+	case refused:
 		c.s.metrics.Limited(c.a.job.Platform, c.kind())
 		c.s.limited(c, limited, now)
-		return
-	}
-	if c.made && err == nil {
+	default:
 		c.own.passed(c.left, now)
-	}
-	if c.rate.Known && c.made {
-		c.s.told(c.own, c.rate, now)
+		if c.rate.Known {
+			c.s.told(c.own, c.rate, now)
+		}
 	}
 }
 
@@ -218,14 +220,15 @@ func (c *call) do() error {
 		return c.tidy(ctx)
 	case a.part >= a.max:
 		return c.file(ctx)
-	case c.post:
-		if err := a.announce(ctx); err != nil {
-			return err
-		}
 	}
 	d, ok := c.draft()
 	if !ok {
 		return nil
+	}
+	if c.post {
+		if err := a.announce(ctx); err != nil {
+			return err
+		}
 	}
 	return c.write(ctx, d)
 }

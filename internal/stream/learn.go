@@ -20,6 +20,9 @@ const (
 	unlearnAfter = 15 * time.Minute
 	// keepUnused is how long a limit nobody draws on is kept.
 	keepUnused = 10 * time.Minute
+	// carefulFor is how long calls come back slower after a refusal whose reason
+	// is not clear.
+	carefulFor = time.Minute
 	// shortestPause is waited at least when a platform says to slow down.
 	shortestPause = 100 * time.Millisecond
 )
@@ -164,67 +167,80 @@ func (s *Scheduler) limited(c *call, err *chat.RateLimited, now time.Time) {
 	case err.Budget != "" && s.budgets[err.Budget] != nil:
 		b = s.budgets[err.Budget]
 	}
-	b.paused = later(b.paused, now.Add(max(err.After, shortestPause)))
+	after := max(err.After, shortestPause)
+	b.paused = later(b.paused, now.Add(after))
 	if !b.limited || err.Shared {
 		return
 	}
 	if b == c.own {
-		b.learn(c.left, now)
+		b.learn(c.left, after, now)
 	}
 	if !b.sliding {
 		// One call will be allowed when the wait is over.
-		b.level = min(b.level, max(0, 1-b.rate*max(err.After, shortestPause).Seconds()))
+		b.level = min(b.level, 1-b.speed(now)*after.Seconds())
 	}
 	s.show(b)
 	s.log.Info("a platform's limit is smaller than believed", "budget", b.key,
-		"per_minute", math.Round(b.rate*60), "burst", b.burst, "wait", err.After)
+		"per_minute", math.Round(b.rate*60), "burst", math.Round(b.burst), "wait", err.After)
 }
 
 // learn lowers what is believed after a refusal, when left calls had seemed to
-// be allowed.
-func (b *budget) learn(left float64, now time.Time) {
-	b.learnedAt, b.unsaved = now, true
+// be allowed and the platform asks to wait for after.
+func (b *budget) learn(left float64, after time.Duration, now time.Time) {
+	since, passed := now.Sub(b.refusedAt), float64(b.passes)
+	again := !b.refusedAt.IsZero() && b.brimAt.Before(b.refusedAt)
+	b.learnedAt, b.refusedAt, b.passes, b.unsaved = now, now, 0, true
 	if b.sliding {
-		b.forget(now)
-		if n := float64(len(b.ends)) - 1; n >= 1 && n < b.burst { // the refused call is among them
-			b.setBurst(n)
-			return
-		}
-		b.slower()
+		b.learnWindow(after, now)
+		return
+	}
+	// Between two refusals, both with the real level below one call, the calls
+	// that passed are what came back: a direct view of the rate.
+	if rate := (passed + 0.5) / since.Seconds(); again && passed >= 1 && rate < 0.95*b.rate {
+		b.rate, b.careful = max(0.95*rate, 0.2*b.rate), now
 		return
 	}
 	// Believed and real level fall and rise together. The call found the real
-	// one below 1, so the burst is too large by what was left above it; unless
-	// so many calls at once went well before: then the rate is.
+	// one below 1, so the burst is too large by what was left above that;
+	// unless so many calls at once went well before: then the rate is.
+	b.careful = now.Add(carefulFor)
 	burst := math.Ceil(b.burst - left)
 	if b.burst-left+1 <= b.proven || burst < 1 {
-		b.slower()
+		b.rate *= 0.875
 		return
 	}
-	b.setBurst(burst)
+	b.burst = burst
+	b.level, b.proven = min(b.level, burst), min(b.proven, burst)
 }
 
-func (b *budget) setBurst(n float64) {
-	if b.sliding {
-		b.rate *= n / b.burst
+// learnWindow finds out whether a sliding window takes fewer calls than
+// believed or is longer: when it opens again tells which call leaves it then.
+func (b *budget) learnWindow(after time.Duration, now time.Time) {
+	b.forget(now)
+	opens := now.Add(after)
+	n := len(b.ends)
+	if n > 0 && n < int(b.burst) && opens.Before(b.ends[0].Add(b.window+time.Second)) {
+		b.rate *= float64(n) / b.burst
+		b.burst = float64(n)
+		return
 	}
-	b.burst = n
-	b.level, b.proven = min(b.level, n), min(b.proven, n)
-}
-
-// slower believes in a rate an eighth lower.
-func (b *budget) slower() {
+	if k := len(b.recent) - int(b.burst); k >= 0 {
+		if length := opens.Sub(b.recent[k]); length > b.window && length < 10*b.window {
+			b.window = length
+			b.rate = b.burst / b.window.Seconds()
+			return
+		}
+	}
 	b.rate *= 0.875
-	if b.sliding {
-		b.window = time.Duration(b.burst / b.rate * float64(time.Second))
-	}
+	b.window = time.Duration(b.burst / b.rate * float64(time.Second))
 }
 
 // passed notes that a call went well when left calls had seemed to be allowed,
 // and after a long time without refusals believes in a little more.
 func (b *budget) passed(left float64, now time.Time) {
 	b.used = now
-	if !b.limited || b.sliding {
+	b.passes++
+	if !b.limited {
 		return
 	}
 	if depth := b.burst - left + 1; depth > b.proven {
@@ -232,7 +248,12 @@ func (b *budget) passed(left float64, now time.Time) {
 	}
 	if !b.learnedAt.IsZero() && now.Sub(b.learnedAt) > unlearnAfter {
 		b.learnedAt, b.unsaved = now, true
-		b.rate, b.burst = min(b.fullRate, b.rate*1.05), min(b.fullBurst, b.burst+1)
+		b.rate = min(b.fullRate, b.rate*1.05)
+		if b.sliding {
+			b.window = time.Duration(b.burst / b.rate * float64(time.Second))
+		} else {
+			b.burst = min(b.fullBurst, b.burst+1)
+		}
 	}
 }
 

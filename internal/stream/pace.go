@@ -21,7 +21,9 @@ const (
 	reserveShare = 0.6
 	// affordIn is the time within which the ends of all answers that stand
 	// there unfinished should be affordable, should they all end now.
-	affordIn = 2500 * time.Millisecond
+	// likelyEnd is the time within which they are likely to end.
+	affordIn  = 2500 * time.Millisecond
+	likelyEnd = 8 * time.Second
 	// overload is the number of open answers on one limit above which growth
 	// stops but for calls that would go to waste, and answers are posted in
 	// pieces instead; firstChunk is how many bytes the first piece has at least.
@@ -47,17 +49,19 @@ const (
 )
 
 // mayOwe reports whether the answer may post a message that it will have to
-// edit again: only while the ends of all such messages can be afforded.
+// edit again: only while the ends of all such messages can be afforded, with
+// what the limit holds when it is whole, and with what it holds now and gets
+// back until they are likely to end.
 func (a *Answer) mayOwe(now time.Time) bool {
 	b := a.edits
 	if !b.limited || b.owed == 0 {
 		return true
 	}
-	calls := b.burst
+	need, soon := float64(b.owed+1), b.rate*affordIn.Seconds()
 	if b.open > overload {
-		calls = b.left(now)
+		return need <= b.left(now)+soon
 	}
-	return float64(b.owed+1) <= calls+b.rate*affordIn.Seconds()
+	return need <= b.burst+soon && need <= b.left(now)+b.rate*likelyEnd.Seconds()
 }
 
 // space moves a growth to when it is worth a call.

@@ -2,141 +2,330 @@ package stream
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"parley/internal/chat"
 )
 
-// platform is a chat platform in memory: it keeps what stands in each message
-// and can be told to fail.
-type platform struct {
-	limits  chat.Limits
-	latency time.Duration
-	fault   func(n int, call string, c chat.Content) error // before call n takes effect
-
-	mu       sync.Mutex
-	order    []chat.MessageID
-	messages map[chat.MessageID]chat.Content
-	keys     map[string]chat.MessageID
-	files    []string
-	calls    []string
-	seen     []sight
-	flying   int
+// open begins an answer on its own scheduler, which is closed with the test.
+func open(t *testing.T, r chat.Responder, j Job) *Answer {
+	s := NewScheduler(Options{})
+	t.Cleanup(s.Close)
+	return openOn(t, s, r, j)
 }
 
-// sight is what stood there from a moment on.
-type sight struct {
-	at   time.Time
-	text string
-}
-
-func newPlatform(l chat.Limits) *platform {
-	if l.Size == 0 {
-		l.Size = 2000
+func openOn(t *testing.T, s *Scheduler, r chat.Responder, j Job) *Answer {
+	j.Responder, j.Stop = r, true
+	if j.Turn == "" {
+		j.Turn = "t"
 	}
-	return &platform{limits: l, latency: 80 * time.Millisecond, messages: map[chat.MessageID]chat.Content{}, keys: map[string]chat.MessageID{}}
+	return s.Open(t.Context(), j)
 }
 
-func (p *platform) call(ctx context.Context, kind string, c chat.Content, do func() chat.MessageID) (chat.Receipt, error) {
-	p.mu.Lock()
-	n := len(p.calls)
-	p.calls = append(p.calls, kind)
-	p.mu.Unlock()
-	select {
-	case <-time.After(p.latency / 2):
-	case <-ctx.Done():
-		return chat.Receipt{}, ctx.Err()
+func end(t *testing.T, a *Answer) Result {
+	t.Helper()
+	r, err := a.Finish(t.Context(), End{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if p.fault != nil {
-		if err := p.fault(n, kind, c); err != nil {
-			return chat.Receipt{}, err
+	return r
+}
+
+func TestAnAnswerGrowsAndEndsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		a := open(t, p, Job{})
+		want := say(a, 20*time.Millisecond, many(200)...)
+		r := end(t, a)
+		if got := p.shown(); got != want {
+			t.Errorf("the final text is %q", got)
 		}
-	}
-	p.mu.Lock()
-	id := do()
-	p.seen = append(p.seen, sight{time.Now(), p.shown()})
-	p.mu.Unlock()
-	select {
-	case <-time.After(p.latency / 2):
-	case <-ctx.Done():
-		return chat.Receipt{}, ctx.Err()
-	}
-	return chat.Receipt{ID: id}, nil
-}
-
-func (p *platform) shown() string {
-	var b strings.Builder
-	for _, id := range p.order {
-		b.WriteString(p.messages[id].Markdown)
-	}
-	return b.String()
-}
-
-func (p *platform) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
-	return p.call(ctx, "post", c, func() chat.MessageID {
-		if id, ok := p.keys[c.Key]; ok && c.Again {
-			return id
+		if len(r.Messages) != 1 || r.Messages[0].Length != utf8.RuneCountInString(want) {
+			t.Errorf("result %+v", r)
 		}
-		id := chat.MessageID(fmt.Sprint(len(p.order)))
-		p.order = append(p.order, id)
-		p.messages[id], p.keys[c.Key] = c, id
-		return id
+		if len(p.sights) < 10 {
+			t.Errorf("it grew %d times in 4 s", len(p.sights))
+		}
+		for i := 1; i < len(p.sights); i++ {
+			if len(p.sights[i].text) < len(p.sights[i-1].text) {
+				t.Errorf("it shrank from %q to %q", p.sights[i-1].text, p.sights[i].text)
+			}
+		}
+		p.settled(t)
 	})
 }
 
-func (p *platform) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	return p.call(ctx, "edit", c, func() chat.MessageID {
-		p.messages[id] = c
-		return id
-	})
+func TestFirstWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		every time.Duration
+		words []string
+		after time.Duration
+		text  string
+	}{
+		"24 characters at once":       {0, []string{"four and twenty characters"}, 0, "four and twenty characters"},
+		"24 characters, a bit later":  {50 * time.Millisecond, []string{"four and", " twenty cha", "racters in all"}, 100 * time.Millisecond, "four and twenty characters in all"},
+		"what there is after 150 ms":  {100 * time.Millisecond, []string{"one", " two", " three", " four", " five"}, 150 * time.Millisecond, "one two"},
+		"space does not start it":     {100 * time.Millisecond, []string{"\n\n", " ", "one", " two", " three", " four"}, 350 * time.Millisecond, "\n\n one two"},
+		"half a mark waits for words": {100 * time.Millisecond, []string{"**", "bold", " and", "** more"}, 150 * time.Millisecond, "**bold**"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlatform(chat.Limits{})
+				a := open(t, p, Job{})
+				begin := time.Now()
+				want := say(a, c.every, c.words...)
+				end(t, a)
+				first := p.calls[0]
+				if got := first.at.Sub(begin) - p.latency/2; got != c.after || first.Markdown != c.text {
+					t.Errorf("after %v stood %q; want after %v %q", got, first.Markdown, c.after, c.text)
+				}
+				if p.shown() != want {
+					t.Errorf("in the end stands %q", p.shown())
+				}
+			})
+		})
+	}
 }
 
-func (p *platform) Upload(ctx context.Context, _ string, data []byte, _ string) (chat.Receipt, error) {
-	return p.call(ctx, "upload", chat.Content{}, func() chat.MessageID {
-		p.files = append(p.files, string(data))
-		return "file"
-	})
-}
-
-func (p *platform) Thinking(context.Context) {}
-
-func (p *platform) Limits() chat.Limits { return p.limits }
-
-func TestAnswerGrowsAndEndsWhole(t *testing.T) {
+func TestFirstWordsOfAHundredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{})
 		s := NewScheduler(Options{})
-		a := s.Open(t.Context(), Job{Turn: "t", Responder: p, Stop: true})
-		var want strings.Builder
-		begin := time.Now()
-		for i := range 300 {
-			word := fmt.Sprintf("word%d ", i)
-			want.WriteString(word)
-			a.Append(word)
-			<-time.After(20 * time.Millisecond)
+		defer s.Close()
+		var all sync.WaitGroup
+		waits := make([]time.Duration, 100)
+		for k := range waits {
+			all.Go(func() {
+				own := newPlatform(p.limits)
+				a := openOn(t, s, own, Job{})
+				begin := time.Now()
+				say(a, 20*time.Millisecond, strings.SplitAfter("a b c d e f g h i j k l m n o p q r s t u v w x y z", " ")...)
+				end(t, a)
+				waits[k] = own.sights[0].at.Add(own.latency / 2).Sub(begin)
+			})
 		}
-		r, err := a.Finish(t.Context(), End{})
-		if err != nil {
-			t.Fatal(err)
+		all.Wait()
+		slices.Sort(waits)
+		if waits[50] > 250*time.Millisecond || waits[99] > 300*time.Millisecond {
+			t.Errorf("p50 %v, p99 %v", waits[50], waits[99])
 		}
-		if got := p.shown(); got != want.String() {
-			t.Errorf("the final text is %q", got)
+	})
+}
+
+func TestUnchangedTextIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		a := open(t, p, Job{})
+		a.Append("These words stand, and nothing comes for long")
+		<-time.After(time.Minute)
+		if len(p.calls) != 1 {
+			t.Errorf("%d calls while nothing changed", len(p.calls))
 		}
-		if first := p.seen[0].at.Sub(begin); first > 250*time.Millisecond {
-			t.Errorf("first words after %v", first)
+		a.Append(" [") // held back: nothing to be seen of it
+		<-time.After(time.Minute)
+		if len(p.calls) != 1 {
+			t.Errorf("%d calls while nothing visible changed", len(p.calls))
 		}
-		if len(p.seen) < 20 {
-			t.Errorf("grew %d times", len(p.seen))
+		end(t, a)
+		if len(p.calls) != 2 || p.shown() != "These words stand, and nothing comes for long [" {
+			t.Errorf("%d calls, in the end %q", len(p.calls), p.shown())
 		}
-		for _, m := range r.Messages {
-			if c := p.messages[m.ID]; c.Stop != "" || !c.Final {
-				t.Errorf("message %s ends with Stop %q, final %v", m.ID, c.Stop, c.Final)
+		p.settled(t)
+	})
+}
+
+func TestTheLatestTextWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		p.latency = time.Second
+		a := open(t, p, Job{})
+		say(a, 10*time.Millisecond, many(100)...) // all within the first post
+		<-time.After(1500 * time.Millisecond)
+		if got, want := p.shown(), strings.TrimSpace(strings.Join(many(100), "")); got != want {
+			t.Errorf("the second call carried %q", got)
+		}
+		end(t, a)
+	})
+}
+
+func TestNoteBelowTheText(t *testing.T) {
+	for text, want := range map[string]string{
+		"An answer":            "An answer\n\n_Cut._",
+		"```go\nfmt.Println()": "```go\nfmt.Println()\n```\n\n_Cut._",
+		"":                     "_Cut._",
+		"  \n":                 "_Cut._",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{})
+			a := open(t, p, Job{})
+			a.Append(text)
+			<-time.After(time.Second)
+			if _, err := a.Finish(t.Context(), End{Note: "_Cut._"}); err != nil {
+				t.Fatal(err)
 			}
+			if p.shown() != want {
+				t.Errorf("%q with a note is %q", text, p.shown())
+			}
+			p.settled(t)
+		})
+	}
+}
+
+func TestNothingToSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		a := open(t, p, Job{})
+		a.Append(" \n")
+		if r := end(t, a); len(r.Messages) != 0 || len(p.calls) != 0 {
+			t.Errorf("result %+v after %d calls", r, len(p.calls))
+		}
+	})
+}
+
+func TestALongAnswerContinuesInTheNextMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{Size: 300})
+		a := open(t, p, Job{})
+		want := say(a, 20*time.Millisecond, many(150)...)
+		r := end(t, a)
+		if got := p.shown(); got != want {
+			t.Errorf("in the end stands %q", got)
+		}
+		if len(r.Messages) < 4 {
+			t.Errorf("%d messages", len(r.Messages))
+		}
+		for i, k := range p.calls {
+			if k.kind == "post" && i > 0 && k.After == "" {
+				t.Errorf("post %q does not say what it continues", k.Key)
+			}
+			if n := utf8.RuneCountInString(k.Markdown); n > 300 {
+				t.Errorf("a message of %d characters", n)
+			}
+		}
+		p.settled(t)
+	})
+}
+
+func TestTheRestBecomesAFile(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{Size: 300})
+			if refused {
+				p.before = func(_ int, k call1) error {
+					if k.kind == "upload" {
+						return &chat.Refusal{Reason: chat.NoAccess, Err: errors.New("missing_scope")}
+					}
+					return nil
+				}
+			}
+			a := open(t, p, Job{MaxMessages: 2})
+			want := say(a, 20*time.Millisecond, many(200)...)
+			r := end(t, a)
+			if got := p.shown() + strings.Join(p.files, ""); got != want {
+				t.Errorf("messages and file hold %q", got)
+			}
+			if refused && (len(r.Messages) < 4 || r.File) || !refused && (len(r.Messages) != 2 || !r.File) {
+				t.Errorf("%d messages, file %v", len(r.Messages), r.File)
+			}
+			p.settled(t)
+		})
+	}
+}
+
+// Whatever pieces a text arrives in and however slow the platform is, the same
+// messages stand in the end.
+func TestTheEndDoesNotDependOnThePieces(t *testing.T) {
+	text := "# A plan\n\nSome **bold words** first, then [a link](https://example.com/x).\n\n" +
+		"```go\nfunc main() {\n" + strings.Repeat("\tprintln(\"hello\")\n", 30) + "}\n```\n\n" +
+		"| a | b |\n|---|---|\n" + strings.Repeat("| one | two |\n", 30) + "\n" +
+		strings.Repeat("- an item of a list, 日本語 👩‍👩‍👧‍👦\n", 20) + "\nAnd that was it."
+	var want []string
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{Size: 400})
+			p.latency = time.Duration(r.IntN(3000)) * time.Millisecond
+			a := open(t, p, Job{})
+			for at := 0; at < len(text); {
+				next := min(len(text), at+1+r.IntN(1+r.IntN(200)))
+				for next < len(text) && !utf8.RuneStart(text[next]) {
+					next++
+				}
+				a.Append(text[at:next])
+				at = next
+				<-time.After(time.Duration(r.IntN(200)) * time.Millisecond)
+			}
+			end(t, a)
+			p.settled(t)
+			if want == nil {
+				want = p.texts()
+			}
+			if got := p.texts(); !slices.Equal(got, want) {
+				t.Fatalf("other messages stand:\n%q\n%q", got, want)
+			}
+		})
+	}
+}
+
+func TestAnEndedContextReleasesEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		p.latency = time.Hour
+		s := NewScheduler(Options{})
+		cause := errors.New("handed over")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		a := s.Open(ctx, Job{Turn: "t", Responder: p})
+		a.Append("These words are on their way for an hour")
+		<-time.After(time.Second)
+		cancel(cause)
+		<-a.Done()
+		if _, err := a.Finish(t.Context(), End{}); !errors.Is(err, cause) {
+			t.Errorf("finished with %v", err)
+		}
+		if len(s.open) != 0 {
+			t.Error("the answer is still scheduled")
+		}
+		s.Close() // a goroutine left behind fails the bubble
+	})
+}
+
+func TestFinishGivesUpWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		p.before = func(int, call1) error { return errWeather }
+		a := open(t, p, Job{})
+		a.Append("These words never get there, sadly")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := a.Finish(ctx, End{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("finished with %v", err)
+		}
+		if n := len(p.calls); n < 8 || n > 20 {
+			t.Errorf("tried %d times in a minute", n)
+		}
+	})
+}
+
+func TestCloseEndsAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewScheduler(Options{})
+		a := openOn(t, s, newPlatform(chat.Limits{}), Job{})
+		a.Append("Some words that are about to be posted")
+		s.Close()
+		if _, err := a.Finish(t.Context(), End{}); !errors.Is(err, ErrClosed) {
+			t.Errorf("finished with %v", err)
+		}
+		b := openOn(t, s, newPlatform(chat.Limits{}), Job{})
+		if _, err := b.Finish(t.Context(), End{}); !errors.Is(err, ErrClosed) {
+			t.Errorf("opened after the end and finished with %v", err)
 		}
 	})
 }

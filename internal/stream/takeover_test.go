@@ -1,0 +1,101 @@
+package stream
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"parley/internal/chat"
+)
+
+// After a takeover the answer goes into the messages that are there already,
+// and a person never sees one shrink before the end.
+func TestTakeoverWritesIntoTheSameMessages(t *testing.T) {
+	for _, length := range []int{20, 60, 150} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{Size: 300})
+			old := strings.Repeat("old ", 50)
+			a := open(t, p, Job{Posted: []Posted{p.stand("t-0", old)}})
+			if !a.Shown() {
+				t.Error("nothing is shown, it says")
+			}
+			want := say(a, 20*time.Millisecond, many(length)...)
+			end(t, a)
+			if p.shown() != want {
+				t.Errorf("in the end stands %q", p.shown())
+			}
+			for i, k := range p.calls {
+				if k.id == "m0" && len(k.Markdown) <= len(old) && !k.Final {
+					t.Errorf("call %d of %d shrank the message to %q", i, len(p.calls), k.Markdown)
+				}
+			}
+			p.settled(t)
+		})
+	}
+}
+
+// A post that was announced and never confirmed is looked for, and ends with
+// the right text whether it had happened or not.
+func TestTakeoverOfAnAnnouncedPost(t *testing.T) {
+	for _, happened := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{})
+			if happened {
+				p.stand("t-0", "old words")
+			}
+			a := open(t, p, Job{Posted: []Posted{{Key: "t-0", Pending: true}}})
+			want := say(a, 20*time.Millisecond, many(3)...)
+			end(t, a)
+			if p.shown() != want || len(p.order) != 1 {
+				t.Errorf("happened=%v: in the end stands %q", happened, p.texts())
+			}
+			if !p.calls[0].Again {
+				t.Error("it was not looked for")
+			}
+			p.settled(t)
+		})
+	}
+}
+
+// Messages that the new answer does not need are taken back, or say that
+// nothing follows.
+func TestTakeoverOfALongerAnswer(t *testing.T) {
+	for _, canRemove := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{Size: 300})
+			job := Job{Posted: []Posted{
+				p.stand("t-0", strings.Repeat("old ", 70)), p.stand("t-1", "older"), {Key: "t-2", Pending: true},
+			}}
+			var r chat.Responder = p
+			if canRemove {
+				r = remover{p}
+			}
+			a := open(t, r, job)
+			a.Append("A short answer this time.")
+			<-time.After(5 * time.Second)
+			result := end(t, a)
+			got := p.texts()
+			if got[0] != "A short answer this time." || len(result.Messages) != 1 {
+				t.Errorf("in the end stand %q, result %+v", got, result)
+			}
+			for _, rest := range got[1:] {
+				if canRemove || rest != surplusText {
+					t.Errorf("left over: %q", rest)
+				}
+			}
+			p.settled(t)
+		})
+	}
+}
+
+func TestTakeoverThatEndsInNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		a := open(t, remover{p}, Job{Posted: []Posted{p.stand("t-0", "old words")}})
+		end(t, a)
+		if len(p.order) != 0 {
+			t.Errorf("left over: %q", p.texts())
+		}
+	})
+}
