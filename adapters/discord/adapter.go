@@ -58,6 +58,8 @@ type Adapter struct {
 	byBot map[string]*app
 	log   *slog.Logger
 	work  sync.WaitGroup // answers to interactions under way
+	quit  chan struct{}  // closed when those must end
+	end   sync.Once
 }
 
 var _ chat.Adapter = (*Adapter)(nil)
@@ -83,7 +85,7 @@ func New(o Options) (*Adapter, error) {
 		transport.MaxIdleConnsPerHost = 64
 		o.HTTP = &http.Client{Transport: transport}
 	}
-	a := &Adapter{byBot: map[string]*app{}, log: o.Log}
+	a := &Adapter{byBot: map[string]*app{}, log: o.Log, quit: make(chan struct{})}
 	refused := &refusals{}
 	for _, group := range byToken(o.Bots) {
 		one, err := newApp(o, group, refused)
@@ -138,11 +140,25 @@ func (a *Adapter) Platform() string { return platform }
 func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
 	var running sync.WaitGroup
 	for _, one := range a.apps {
-		running.Go(func() { one.run(ctx, in, &counter{desk: desk, app: one, work: &a.work}) })
+		running.Go(func() { one.run(ctx, in, a.counter(one, desk)) })
 	}
 	running.Wait()
-	a.work.Wait()
+	a.finish()
 	return nil
+}
+
+// lastAnswers is how long answers to commands may take once the server stops.
+const lastAnswers = 10 * time.Second
+
+// finish waits for answers to commands, and ends those that take too long.
+func (a *Adapter) finish() {
+	timer := time.AfterFunc(lastAnswers, func() { a.end.Do(func() { close(a.quit) }) })
+	defer timer.Stop()
+	a.work.Wait()
+}
+
+func (a *Adapter) counter(one *app, desk chat.Desk) *counter {
+	return &counter{desk: desk, app: one, work: &a.work, quit: a.quit}
 }
 
 // Health is the state of every bot that has a Discord token.
@@ -175,6 +191,7 @@ type app struct {
 	rest     *rest
 	world    *world
 	sessions Sessions
+	rhythm   rhythm
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
 
@@ -196,7 +213,7 @@ func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
 	}
 	one := &app{
-		lead: lead, bots: group, token: token, sessions: o.Sessions, log: log, metrics: o.Metrics, reason: "not connected yet",
+		lead: lead, bots: group, token: token, sessions: o.Sessions, rhythm: usualRhythm, log: log, metrics: o.Metrics, reason: "not connected yet",
 		rest: &rest{
 			base: strings.TrimSuffix(o.APIURL, "/"), token: token, http: o.HTTP, log: log, metrics: o.Metrics,
 			pace: newPace(o.GlobalLimit), refused: refused,

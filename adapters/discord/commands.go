@@ -34,7 +34,13 @@ type optionDef struct {
 	Required     bool                                   `json:"required,omitempty"`
 	Autocomplete bool                                   `json:"autocomplete,omitempty"`
 	MaxLength    int                                    `json:"max_length,omitempty"`
+	Choices      []choiceDef                            `json:"choices,omitempty"`
 	Options      []optionDef                            `json:"options,omitempty"`
+}
+
+type choiceDef struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // argumentLimit is how long a typed model name or id may be.
@@ -69,6 +75,10 @@ func commandDefs() []commandDef {
 		command("bot", "The bots of this app",
 			sub("list", "List the bots"),
 			sub("use", "Give this channel, thread or conversation to a bot", argument("id", "The bot", true))),
+		command("usage", "What your answers cost", optionDef{
+			Type: discordgo.ApplicationCommandOptionString, Name: "of", Description: "For admins: everybody's figures",
+			Choices: []choiceDef{{"everybody", "all"}, {"by person", "user"}, {"by channel", "channel"}, {"by model", "model"}, {"by day", "day"}},
+		}),
 		command("reset", "Forget this conversation"),
 		command("stop", "Stop your answers being written here"),
 		command("help", "What one can do here"),

@@ -27,6 +27,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -109,6 +110,8 @@ type gateway struct {
 	lanes     *lanes
 	starts    []time.Time // IDENTIFYs of the last ten minutes
 	failures  int         // connections in a row that did not become ready
+	aside     bool        // only fetches what a session of another process holds; see catchUp
+	current   atomic.Pointer[savedSession]
 }
 
 func newGateway(a *app, in chat.Inbox, desk *counter) *gateway {
@@ -127,10 +130,13 @@ type frame struct {
 // run keeps the application connected until ctx ends. Once Discord has refused
 // it for good it stays away, and the state says why.
 func (g *gateway) run(ctx context.Context) {
-	g.restore(ctx)
-	defer g.keep(context.WithoutCancel(ctx)) // after the lanes have stopped
+	other := g.restore(ctx)
+	defer g.keep(context.WithoutCancel(ctx), true) // after the lanes have stopped
 	g.lanes = newLanes(g)
 	defer g.lanes.start(ctx)()
+	var memory sync.WaitGroup
+	defer memory.Wait()
+	memory.Go(func() { g.remember(ctx, other) })
 	for ctx.Err() == nil {
 		err := g.once(ctx)
 		if ctx.Err() != nil {
@@ -197,6 +203,7 @@ func (g *gateway) after(err error) time.Duration {
 // forget gives the session up; what its events kept current no longer is.
 func (g *gateway) forget() {
 	g.session, g.resumeURL = "", ""
+	g.share()
 	g.app.world.stale()
 }
 
@@ -301,8 +308,8 @@ func (c *link) hold(ctx context.Context) error {
 	parts.Go(func() {
 		<-ctx.Done()
 		code := closeResumable
-		if parent.Err() != nil && c.g.app.sessions == nil {
-			code = websocket.CloseNormalClosure // nobody will resume: go offline now
+		if c.g.aside || parent.Err() != nil && c.g.app.sessions == nil {
+			code = websocket.CloseNormalClosure // nobody will resume: the session may end now
 		}
 		c.close(code)
 	})
@@ -470,9 +477,15 @@ func (g *gateway) dispatch(ctx context.Context, f frame) error {
 		}
 		return nil
 	}
-	g.guard(f.T, func() error { return g.other(ctx, f) })
 	g.seq.take(*f.S)
 	g.seq.done(*f.S)
+	if g.aside {
+		if f.T == "RESUMED" {
+			return errCaughtUp
+		}
+		return nil // too late to answer, and our own session tells the rest
+	}
+	g.guard(f.T, func() error { return g.other(ctx, f) })
 	return nil
 }
 
@@ -536,6 +549,7 @@ func (g *gateway) ready(ctx context.Context, d json.RawMessage) error {
 	first := !g.app.register
 	g.app.register = true
 	g.app.mu.Unlock()
+	g.share()
 	if first {
 		g.desk.work.Go(func() { g.app.registerCommands(ctx) })
 	}

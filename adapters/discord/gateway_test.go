@@ -261,16 +261,22 @@ func TestManyMessagesOverManyBreaks(t *testing.T) {
 	}
 }
 
-// shelf keeps sessions as a store would.
+// shelf keeps sessions as a store would; dead, it no longer hears of them, as
+// from a process that was killed.
 type shelf struct {
 	mu    sync.Mutex
 	state []byte
+	saves int
+	dead  bool
 }
 
 func (s *shelf) Save(_ context.Context, _ string, state []byte, _ time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state = bytes.Clone(state)
+	if !s.dead {
+		s.state = bytes.Clone(state)
+		s.saves++
+	}
 	return nil
 }
 
@@ -294,17 +300,89 @@ func TestARestartHearsWhatWasSaidMeanwhile(t *testing.T) {
 	s.closed(1)
 	s.Mention("general", "ann", "meanwhile")
 	s.Say("general", "ann", "<@&"+s.RoleID("Helper")+"> by its role")
-	var err error
-	if s.adapter, err = New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Sessions: kept, Log: logger(t)}); err != nil {
-		t.Fatal(err)
-	}
-	s.run(nil)
+	s.restarted(kept, func(*app) {})
 	got := s.inbox.wait(t, 3)
 	if got[1].Text != "meanwhile" || got[2].Text != "by its role" {
 		t.Errorf("came: %+v", got)
 	}
 	if c := s.resumes(2); c.Identify != nil {
 		t.Error("the restart began a new session")
+	}
+}
+
+// restarted is a new process with the same bots.
+func (s *stage) restarted(kept Sessions, change func(*app)) {
+	s.t.Helper()
+	next, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Sessions: kept, Log: logger(s.t)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.adapter = next
+	change(next.apps[0])
+	s.run(nil)
+}
+
+func TestAfterAKillNothingIsMissed(t *testing.T) {
+	t.Parallel()
+	kept := &shelf{}
+	quick := func(a *app) { a.rhythm = rhythm{save: 20 * time.Millisecond, dead: 400 * time.Millisecond} }
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Sessions = kept })
+	quick(s.adapter.apps[0])
+	stop := s.run(nil)
+	s.connected()
+	s.Mention("general", "ann", "before")
+	s.inbox.wait(t, 1)
+	s.eventually("the session is saved", func() bool { kept.mu.Lock(); defer kept.mu.Unlock(); return kept.saves > 0 })
+	kept.mu.Lock()
+	kept.dead = true
+	kept.mu.Unlock()
+	stop()
+	s.closed(1)
+	s.Mention("general", "ann", "meanwhile")
+	kept.mu.Lock()
+	kept.dead = false
+	kept.mu.Unlock()
+	s.restarted(kept, quick)
+	s.connected()
+	s.Mention("general", "ann", "after")
+	texts := map[string]int{}
+	for _, m := range s.inbox.wait(t, 3) {
+		texts[m.Text]++
+	}
+	if texts["before"] != 1 || texts["meanwhile"] != 1 || texts["after"] != 1 {
+		t.Errorf("came: %v", texts)
+	}
+	c := s.resumes(3)
+	if c.Identify != nil {
+		t.Errorf("the third connection was to fetch the old session, was %+v", c)
+	}
+	if code := s.closed(3).CloseCode; code != 1000 {
+		t.Errorf("the old session was left with %d, want 1000: it is of no use any more", code)
+	}
+	s.clean()
+}
+
+func TestASessionThatLivesIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	kept := &shelf{}
+	quick := func(a *app) { a.rhythm = rhythm{save: 20 * time.Millisecond, dead: 200 * time.Millisecond} }
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Sessions = kept })
+	quick(s.adapter.apps[0])
+	s.run(nil)
+	s.connected()
+	s.eventually("the session is saved", func() bool { kept.mu.Lock(); defer kept.mu.Unlock(); return kept.saves > 0 })
+	first := s.adapter
+	s.restarted(kept, quick)
+	s.connected()
+	kept.mu.Lock()
+	saves := kept.saves
+	kept.mu.Unlock()
+	s.eventually("both have saved for a while", func() bool { kept.mu.Lock(); defer kept.mu.Unlock(); return kept.saves > saves+40 })
+	if c := s.Connections(); len(c) != 2 || c[0].CloseCode != 0 || c[1].Resumed != nil {
+		t.Errorf("connections: %+v", c)
+	}
+	if h := first.Health()[0]; !h.OK {
+		t.Errorf("the first process: %+v", h)
 	}
 }
 

@@ -29,6 +29,8 @@ const (
 	// workLimit is how long a command may take in all. It is well below the 15
 	// minutes that Discord keeps the interaction open.
 	workLimit = 5 * time.Minute
+	// lastWord is the time to say that a command was given up.
+	lastWord = 5 * time.Second
 	// completeLimit bounds autocomplete, which cannot be deferred.
 	completeLimit = 2 * time.Second
 )
@@ -94,6 +96,7 @@ type counter struct {
 	desk chat.Desk
 	app  *app
 	work *sync.WaitGroup // what goes on after a first answer
+	quit chan struct{}   // closed when that must end
 }
 
 // say gives the first answer: over REST, or as the response to the HTTP
@@ -157,6 +160,13 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, workLimit)
 	defer cancel()
+	c.work.Go(func() {
+		select {
+		case <-c.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	if i.Type == interactionAutocomplete {
 		return c.complete(ctx, i, say)
 	}
@@ -296,7 +306,15 @@ func (c *counter) command(ctx context.Context, i *interaction, name, args string
 	if err := say(ctx, b); err != nil {
 		return err
 	}
-	got = <-done
+	select {
+	case got = <-done:
+	case <-ctx.Done():
+		// Nobody is left before an answer that never comes.
+		got.err = context.Cause(ctx)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+		defer cancel()
+	}
 	return c.later(ctx, i, name, args, c.settle(name, got))
 }
 

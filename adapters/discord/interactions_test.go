@@ -132,7 +132,7 @@ func TestTheContractsCommandsAreRegistered(t *testing.T) {
 	s := withCommands(t, &desk{}, nil)
 	want := []string{
 		"model [name]", "provider list", "provider use <id>", "provider add", "provider remove <id>", "provider test <id>",
-		"bot list", "bot use <id>", "reset", "stop", "help",
+		"bot list", "bot use <id>", "usage [of]", "reset", "stop", "help",
 	}
 	if got := s.Commands(""); !slices.Equal(got, want) {
 		t.Errorf("registered %q, want %q", got, want)
@@ -170,6 +170,7 @@ func TestASlashCommandIsAnsweredToItsCallerAlone(t *testing.T) {
 			{"/provider use id:lab", "provider", "use lab"},
 			{"/bot use id:poet", "bot", "use poet"},
 			{"/reset", "reset", ""},
+			{"/usage of:all", "usage", "all"},
 		} {
 			before := len(d.asked())
 			i := s.slash(thread, "ann", one.text)
@@ -251,6 +252,25 @@ func TestASlowCommandIsDeferredInTime(t *testing.T) {
 			})
 			s.clean()
 		})
+	}
+}
+
+func TestACommandThatNeverEndsIsGivenUpAtTheStop(t *testing.T) {
+	t.Parallel()
+	forever := make(chan struct{})
+	t.Cleanup(func() { close(forever) })
+	d := &desk{do: func(context.Context, chat.Command) (chat.Reply, error) { <-forever; return chat.Reply{}, nil }}
+	s := prepare(t, fake.Options{}, nil)
+	stop := s.run(d)
+	s.until("commands are registered", func() bool { return len(s.Commands("")) > 0 })
+	i := s.slash("general", "ann", "/reset")
+	if err := i.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.adapter.end.Do(func() { close(s.adapter.quit) }) // as after lastAnswers
+	stop()
+	if got := s.answer(i); !strings.Contains(got[0].Content, "ref-") {
+		t.Errorf("the person reads %q", got[0].Content)
 	}
 }
 

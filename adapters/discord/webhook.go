@@ -37,7 +37,7 @@ func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		(&counter{desk: desk, app: one, work: &a.work}).serve(w, r)
+		a.counter(one, desk).serve(w, r)
 	})
 	return mux
 }
