@@ -29,8 +29,8 @@ const (
 	// workLimit is how long a command may take in all. It is well below the 15
 	// minutes that Discord keeps the interaction open.
 	workLimit = 5 * time.Minute
-	// lastWord is the time to say that a command was given up.
-	lastWord = 5 * time.Second
+	// lastWord is the time to say how a slow command ended.
+	lastWord = 15 * time.Second
 	// completeLimit bounds autocomplete, which cannot be deferred.
 	completeLimit = 2 * time.Second
 )
@@ -110,6 +110,10 @@ func (c *counter) take(ctx context.Context, d json.RawMessage, received time.Tim
 		return err
 	}
 	return c.answer(ctx, i, func(ctx context.Context, b callback) error {
+		// The first answer is given whatever else ends; later than this Discord
+		// takes none.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
 		path := "/interactions/" + i.ID + "/" + i.Token + "/callback"
 		_, err := c.app.rest.do(ctx, call{method: http.MethodPost, path: path, route: "POST callback", major: i.ID, name: "callback", body: b, open: true}, nil)
 		return err
@@ -309,13 +313,11 @@ func (c *counter) command(ctx context.Context, i *interaction, name, args string
 	select {
 	case got = <-done:
 	case <-ctx.Done():
-		// Nobody is left before an answer that never comes.
-		got.err = context.Cause(ctx)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWord)
-		defer cancel()
+		got.err = context.Cause(ctx) // nobody is left waiting for an answer that never comes
 	}
-	return c.later(ctx, i, name, args, c.settle(name, got))
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	defer cancel()
+	return c.later(last, i, name, args, c.settle(name, got))
 }
 
 // settle is the reply to show: an error becomes a sentence.
