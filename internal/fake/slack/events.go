@@ -42,8 +42,10 @@ func (s *Server) Deliveries() []Delivery {
 
 // Delivered reports whether every event about the message was taken.
 func (s *Server) Delivered(ts string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	taken := map[string]bool{}
-	for _, d := range s.Deliveries() {
+	for _, d := range s.deliveries {
 		if d.TS == ts {
 			taken[d.EventID] = taken[d.EventID] || d.Accepted
 		}

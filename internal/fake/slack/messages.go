@@ -82,27 +82,31 @@ func (s *Server) Timeline(ts string) []Seen {
 // Messages are the messages of a channel as they stand, oldest first, thread
 // replies and ephemeral messages included, deleted ones not.
 func (s *Server) Messages(channel string) []Message {
+	return s.pick(channel, func(*Message) bool { return true })
+}
+
+// Thread are the replies of a thread, its root not included.
+func (s *Server) Thread(channel, ts string) []Message {
+	return s.pick(channel, func(m *Message) bool { return m.ThreadTS == ts && m.TS != ts })
+}
+
+// Answers are what apps said in a thread for all to see.
+func (s *Server) Answers(channel, ts string) []Message {
+	return s.pick(channel, func(m *Message) bool { return m.ThreadTS == ts && m.TS != ts && m.App != "" && m.Only == "" })
+}
+
+func (s *Server) pick(channel string, want func(*Message) bool) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Message
 	if c := s.channels[channel]; c != nil {
 		for _, m := range c.messages {
-			if !m.Deleted {
+			if !m.Deleted && want(m) {
 				out = append(out, m.copy())
 			}
 		}
 	}
 	return out
-}
-
-// Thread are the replies of a thread, its root not included.
-func (s *Server) Thread(channel, ts string) []Message {
-	return slices.DeleteFunc(s.Messages(channel), func(m Message) bool { return m.ThreadTS != ts || m.TS == ts })
-}
-
-// Answers are what apps said in a thread for all to see.
-func (s *Server) Answers(channel, ts string) []Message {
-	return slices.DeleteFunc(s.Thread(channel, ts), func(m Message) bool { return m.App == "" || m.Only != "" })
 }
 
 // Message finds a message by its id.
@@ -135,8 +139,8 @@ func (s *Server) Pings() []string {
 func (m *Message) copy() Message {
 	c := *m
 	c.Controls, c.Files = slices.Clone(m.Controls), slices.Clone(m.Files)
-	c.Reactions = map[string][]string{}
-	for name, users := range m.Reactions {
+	c.Reactions = maps.Clone(m.Reactions)
+	for name, users := range c.Reactions {
 		c.Reactions[name] = slices.Clone(users)
 	}
 	return c
@@ -156,9 +160,6 @@ func pings(text string) []string {
 func (s *Server) add(m *Message) {
 	if m.TS == "" {
 		m.TS = s.newTS()
-	}
-	if m.Reactions == nil {
-		m.Reactions = map[string][]string{}
 	}
 	c := s.channelFor(m.Channel)
 	c.messages = append(c.messages, m)

@@ -15,6 +15,9 @@ func (s *Server) addReaction(c call) (map[string]any, error) {
 	if slices.Contains(m.Reactions[c.args["name"]], c.app.BotUser) {
 		return nil, fail("already_reacted")
 	}
+	if m.Reactions == nil {
+		m.Reactions = map[string][]string{}
+	}
 	m.Reactions[c.args["name"]] = append(m.Reactions[c.args["name"]], c.app.BotUser)
 	return nil, nil
 }
