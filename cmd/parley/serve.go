@@ -36,6 +36,7 @@ func serve(ctx context.Context, args []string, p process) int {
 		return complain(p.stderr, problems...)
 	}
 	s.log = telemetry.NewLogger(p.stderr, s.config.Level(), s.config.LogFormat)
+	s.ready = telemetry.NewLogger(p.stderr, min(s.config.Level(), slog.LevelInfo), s.config.LogFormat)
 	s.freePort = freePort && !s.config.HTTPAddrGiven
 	if err := s.run(ctx); err != nil {
 		return complain(p.stderr, err)
@@ -54,6 +55,7 @@ type settings struct {
 	networks provider.Networks
 	freePort bool
 	log      *slog.Logger
+	ready    *slog.Logger // says "parley ready" at any LOG_LEVEL: others wait for that line
 }
 
 // read gathers the configuration and every problem with it, one line each.
@@ -183,7 +185,7 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	start(&upper, running, "http", func(context.Context) error { return ignoreClosed(server.Serve(l)) })
 	start(&lower, below, "discovery", b.local.Run)
 
-	s.log.Info("parley ready", "addr", l.Addr().String(), "store", b.kind, "bots", len(s.bots), "providers", len(b.registry.Providers()))
+	s.ready.Info("parley ready", "addr", l.Addr().String(), "store", b.kind, "bots", len(s.bots), "providers", len(b.registry.Providers()))
 	if s.config.PlaygroundServed() {
 		s.log.Info("playground", "url", "http://"+browsable(l.Addr()))
 	}

@@ -72,7 +72,7 @@ func TestAThousandMessagesAndThreeKills(t *testing.T) {
 		const n = 1000
 		w.env["SLACK_UPDATE_LIMIT"] = "off"
 		w.env["LOG_LEVEL"] = "warn"
-		ws := w.useSlack(slack.Options{Copies: 2, Limits: slack.Limits{Off: true}, Pace: 60}, false)
+		ws := w.useSlack(slack.Options{Copies: 2, Limits: slack.Limits{Off: true}, Pace: 6}, false)
 		s := w.start()
 		w.model.Func(func(r openai.Request) openai.Reply {
 			return openai.Reply{Text: "Answer to " + r.Prompt() + "."}
