@@ -126,6 +126,21 @@ func TestAPostIsNeverMadeTwice(t *testing.T) {
 	if posts := s.posts("D-helper"); posts[0].Text != "Hello." || posts[0].growing() {
 		t.Errorf("%+v", posts)
 	}
+	taker, can := other.(chat.Remover)
+	if !can {
+		t.Fatal("an answer's message cannot be taken back")
+	}
+	for range 2 {
+		if _, err := taker.Remove(ctx, first.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if posts := s.posts("D-helper"); len(posts) != 0 {
+		t.Errorf("%+v stands after it was taken back", posts)
+	}
+	if _, err := other.Edit(ctx, first.ID, chat.Content{}); !chat.Refused(err, chat.Gone) {
+		t.Errorf("editing what was taken back: %v", err)
+	}
 	if _, err := other.Edit(ctx, "gone", chat.Content{}); !chat.Refused(err, chat.Gone) {
 		t.Errorf("editing what is not there: %v", err)
 	}

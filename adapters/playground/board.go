@@ -16,6 +16,8 @@ type Board interface {
 	Add(ctx context.Context, room, id string, at time.Time, data []byte) (added bool, err error)
 	// Set replaces a record; found is false when there is none to replace.
 	Set(ctx context.Context, room, id string, data []byte) (found bool, err error)
+	// Remove takes a record away; one that is not there is no error.
+	Remove(ctx context.Context, room, id string) error
 	// Get reads one record.
 	Get(ctx context.Context, id string) (data []byte, found bool, err error)
 	// List reads the last n records of a room that were added before a time
@@ -25,7 +27,7 @@ type Board interface {
 	Sizes(ctx context.Context, rooms []string) (counts []int, last []time.Time, err error)
 	// Signal tells every watcher something that is not worth keeping.
 	Signal(ctx context.Context, room, note string) error
-	// Watch calls changed for each record added or replaced anywhere (id set)
+	// Watch calls changed for each record added, replaced or removed anywhere (id set)
 	// and each signal (note set), and with an empty room whenever changes may
 	// have been missed. It returns when ctx ends or the feed breaks.
 	Watch(ctx context.Context, changed func(room, id, note string)) error

@@ -1,4 +1,4 @@
-// The page in a real Chromium.
+// A real Chromium for the page tests.
 
 package playground
 
@@ -17,7 +17,6 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 )
 
 // browser is one tab of a Chromium of its own.
@@ -26,6 +25,8 @@ type browser struct {
 	s     *stage
 	ctx   context.Context
 	shots string
+	// ignore is part of browser messages that this test causes on purpose.
+	ignore string
 }
 
 func newBrowser(t *testing.T, s *stage) *browser {
@@ -60,7 +61,8 @@ func newBrowser(t *testing.T, s *stage) *browser {
 			t.Errorf("script error: %s %v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
 		case *log.EventEntryAdded:
 			// 422 and 503 are how the server says what is wrong with a form.
-			if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "422") && !strings.Contains(e.Entry.Text, "503") {
+			expected := strings.Contains(e.Entry.Text, "422") || strings.Contains(e.Entry.Text, "503") || b.ignore != "" && strings.Contains(e.Entry.Text, b.ignore)
+			if e.Entry.Level == log.EntryLevelError && !expected {
 				t.Errorf("browser: %s %s", e.Entry.Text, e.Entry.URL)
 			}
 		}
@@ -145,45 +147,12 @@ func theme(name string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-func keys(s string) chromedp.Action[chromedp.Void] { return chromedp.KeyEvent(s) }
-
-const rich = "Here is the short version, and then the details.\n\n## What happens\n\n1. The message is **stored** before anyone is told.\n2. The owner of the scope takes it, *in order*.\n3. The answer grows; see `internal/stream`.\n\n```go\nfunc main() {\n\tfmt.Println(\"hello, parley\")\n}\n```\n\n| provider | models | per million |\n| --- | :---: | ---: |\n| corp | 3 | 2.50 |\n| lab | 12 | 0.00 |\n\n> Facts first, taste second.\n\nMore at https://example.org/docs and nowhere else. "
-
-func TestMentionIsAnsweredWhileOneWatches(t *testing.T) {
-	s := newStage(t)
-	s.answer, s.pace = rich, 60*time.Millisecond
-	b := newBrowser(t, s)
-	b.open("/")
-	b.shot("empty")
-	b.do(chromedp.Focus[chromedp.CSS]("main textarea"), keys("@hel"), b.wait(`document.querySelectorAll('main .option').length === 1`))
-	b.shot("mention")
-	b.do(keys(kb.Enter), b.wait(`document.querySelector('main textarea').value === '@helper '`),
-		keys("what happens to a message?"), keys(kb.Enter),
-		b.wait(`document.querySelector('.thread .growing .body') !== null`))
-	seen := map[string]bool{}
-	for b.eval(`document.querySelector('.thread .growing')`) {
-		seen[b.text(".thread .by-bot .body")] = true
-		if len(seen) == 15 {
-			b.shot("growing")
-		}
-	}
-	if len(seen) < 4 {
-		t.Errorf("the answer was seen in %d states, want at least 4: it does not grow", len(seen))
-	}
-	b.do(b.wait(`document.querySelector('.thread .by-bot') !== null && !document.querySelector('.thread .growing')`))
-	b.shot("done")
-	if got := b.text(".thread .by-bot .body"); !strings.Contains(got, "nowhere else.") {
-		t.Errorf("the final text is not whole: %q", got)
-	}
-	if b.eval(`document.querySelector('.thread .stop') !== null`) {
-		t.Error("the Stop button is still there after the end")
-	}
-	b.do(b.wait(`document.querySelector('main .replies-count')?.innerText === '1 reply'`))
-	b.do(theme("dark"))
-	b.shot("dark")
-	b.do(chromedp.EmulateViewport(390, 800))
-	b.shot("mobile-dark")
-	b.do(theme("light"), chromedp.Click[chromedp.CSS](".thread .close", chromedp.NodeVisible))
-	b.do(b.wait(`document.querySelector('.thread').hidden`))
-	b.shot("mobile")
+// scripts switches the page's own scripts on or off.
+func scripts(on bool) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+		return err
+	})
 }
+
+func keys(s string) chromedp.Action[chromedp.Void] { return chromedp.KeyEvent(s) }

@@ -78,7 +78,10 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form stri
 		defer cancel()
 		reply = outcome.Then(ctx)
 	}
-	note := s.a.noteView(at.where(), reply)
+	if id := values["id"]; len(reply.Buttons) == 0 && id != "" && r.PostFormValue("view") == "" {
+		reply.Buttons = []chat.Button{{Label: "Use it here", Command: "provider", Args: "use " + id}}
+	}
+	note := s.note(r, at, reply)
 	if byScript(r) {
 		s.tell(w, r, at, told{Done: s.a.pages.note(note)}, extra{})
 		return
@@ -91,27 +94,33 @@ func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id strin
 	if err != nil {
 		problems = map[string]string{"": s.words(err)}
 	}
-	f, ferr := s.addForm(r.Context(), at, "")
+	f, ferr := s.providerForm(r.Context(), at, "add")
+	if f.ID != id {
+		f, ferr = s.providerForm(r.Context(), at, "edit "+values["id"])
+	}
 	if ferr != nil || f.ID != id {
 		f = chat.Form{ID: id, Title: "Please correct", Submit: "Save"}
 		for name := range values {
 			f.Fields = append(f.Fields, chat.Field{ID: name, Label: name})
 		}
 	}
-	s.tell(w, r, at, told{}, extra{form: s.form(at, f, values, problems), status: http.StatusUnprocessableEntity})
+	v := s.form(at, f, values, problems)
+	if r.PostFormValue("view") == "providers" {
+		v.Back = providersPath
+	}
+	s.tell(w, r, at, told{}, extra{form: v, status: http.StatusUnprocessableEntity})
 }
 
-// addForm asks the desk for the form of "/provider add", filled in for the
-// provider of that id where one is given.
-func (s *server) addForm(ctx context.Context, at spot, id string) (chat.Form, error) {
+// providerForm asks the desk for the form of "/provider add" or "edit ID".
+func (s *server) providerForm(ctx context.Context, at spot, args string) (chat.Form, error) {
 	reply, err := s.desk.Do(ctx, chat.Command{
-		Name: "provider", Args: strings.TrimSpace("add " + id), Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+		Name: "provider", Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
 	})
 	if err != nil {
 		return chat.Form{}, err
 	}
 	if reply.Form == nil {
-		return chat.Form{}, chat.Tell("No provider can be added here: %s", reply.Text)
+		return chat.Form{}, chat.Tell("There is no form for that here. %s", reply.Text)
 	}
 	return *reply.Form, nil
 }

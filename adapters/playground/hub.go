@@ -149,13 +149,16 @@ func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
 // for one in a thread, the line below the post the thread hangs on.
 func (a *Adapter) updates(ctx context.Context, id, channel, thread string) []update {
 	p, found, err := a.get(ctx, id)
-	if err != nil || !found {
-		if err != nil && ctx.Err() == nil {
+	if err != nil {
+		if ctx.Err() == nil {
 			a.o.Log.Warn("playground cannot show a change", "post", id, "err", err)
 		}
 		return nil
 	}
-	out := []update{a.postUpdate(p)}
+	out := []update{jsonUpdate("post "+id, "gone", map[string]any{"id": id})}
+	if found {
+		out[0] = a.postUpdate(p)
+	}
 	if thread == "" {
 		return out
 	}

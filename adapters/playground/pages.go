@@ -116,11 +116,11 @@ type chatPage struct {
 	Channel  channel
 	Posts    []postView
 	Earlier  string // link to older posts
+	Latest   string // link back from older posts: this page does not follow changes
 	Notes    []noteView
 	Thread   *threadView
 	Compose  composeView
 	Welcome  *welcomeView
-	Using    string
 	OpenForm *formView
 }
 
@@ -139,6 +139,8 @@ type threadView struct {
 type composeView struct {
 	Where   where
 	Label   string
+	Using   string      // "provider/model" that answers here, where one bot does
+	Hints   bool        // say what @ and / do
 	Bots    []botOption // to whom commands go, where that is a question
 	Nonce   string
 	Text    string
@@ -158,6 +160,8 @@ type welcomeView struct {
 	BotID    string
 	Examples []string
 	Empty    bool // no message here yet
+	Direct   bool
+	View     string
 	Where    where
 }
 

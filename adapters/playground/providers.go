@@ -6,11 +6,15 @@ package playground
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"parley/bots"
 	"parley/internal/chat"
 )
+
+// providersPath is the console's page of providers.
+const providersPath = "/playground/providers"
 
 // providersPage is the list with what may be done to each.
 type providersPage struct {
@@ -23,6 +27,7 @@ type providersPage struct {
 	Notes    []noteView
 	OpenForm *formView
 	Problem  string
+	Editable bool
 }
 
 // botsPage lists the bots.
@@ -61,33 +66,30 @@ func (s *server) providers(w http.ResponseWriter, r *http.Request) {
 	s.showProviders(w, r, x)
 }
 
-// openForm is the add form, with a provider's values where one is edited. Its
-// key is not among them: a form left without one keeps it.
+// openForm is the form to add a provider, or to edit one: the desk fills that
+// in, and leaves the key out.
 func (s *server) openForm(ctx context.Context, edit string) extra {
 	at := s.consoleSpot()
-	f, err := s.addForm(ctx, at, edit)
+	args := "add"
+	if edit != "" {
+		args = "edit " + edit
+	}
+	f, err := s.providerForm(ctx, at, args)
 	if err != nil {
-		return extra{notes: []noteView{s.problemNote(at, s.words(err))}}
+		return extra{notes: []noteView{plainNote(s.problemNote(at, s.words(err)))}}
 	}
-	values := map[string]string{}
-	for _, p := range s.list(ctx) {
-		if edit == "" || p.ID != edit {
-			continue
-		}
-		models := strings.Join(p.Models, ", ")
-		if p.Discover {
-			models = ""
-		}
-		values = providerFields{p.ID, p.Name, p.Endpoint, "", models}.fill(f)
-		f.Title = "Edit " + p.ID
-		if p.KeySet && len(f.Fields) > 3 {
-			f.Fields[3].Hint = "A key is stored. Leave empty to keep it."
-			f.Fields[3].Placeholder = "stored"
-		}
-	}
-	v := s.form(at, f, values, nil)
-	v.Back = "/playground/providers"
+	v := s.form(at, f, nil, nil)
+	v.Back = providersPath
 	return extra{form: v}
+}
+
+// editable asks the desk whether it knows "/provider edit".
+func (s *server) editable(ctx context.Context) bool {
+	at := s.consoleSpot()
+	verbs, err := s.desk.Complete(ctx, chat.Command{
+		Name: "provider", Scope: Scope, Bot: at.bot, Place: at.c.place(""), Author: you(),
+	})
+	return err == nil && slices.ContainsFunc(verbs, func(o chat.Option) bool { return o.Value == "edit" })
 }
 
 func (s *server) list(ctx context.Context) []Provider {
@@ -104,10 +106,10 @@ func (s *server) list(ctx context.Context) []Provider {
 func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) {
 	page := providersPage{
 		frame: s.frame("Providers", "providers", ""), List: s.list(r.Context()), Where: s.consoleSpot().where(),
-		Notes: x.notes, OpenForm: x.form, Problem: x.problem,
+		Notes: x.notes, OpenForm: x.form, Problem: x.problem, Editable: s.editable(r.Context()),
 	}
 	if page.OpenForm != nil {
-		page.OpenForm.Back = "/playground/providers"
+		page.OpenForm.Back = providersPath
 	}
 	page.OnlyDemo, page.Found = s.a.onlyDemo(r.Context())
 	s.show(w, max(x.status, http.StatusOK), "providers.html", page)
@@ -151,7 +153,7 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 		if m.ID != r.PostFormValue("server") {
 			continue
 		}
-		f, err := s.addForm(r.Context(), at, "")
+		f, err := s.providerForm(r.Context(), at, "add")
 		if err != nil {
 			s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
 			return
@@ -171,7 +173,7 @@ func (s *server) bots(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, b := range s.a.bots {
 		v := botView{Bot: b, Path: "/playground/d/" + b.ID}
-		provider, model := s.a.using(r.Context(), b.ID, "D-"+b.ID, "", true)
+		provider, model := s.a.using(r.Context(), b.ID, chat.Place{Platform: Scope, Channel: "D-" + b.ID, Direct: true})
 		v.Using = provider + "/" + model
 		v.Changed = provider != b.Provider || model != b.Model
 		for _, h := range health {

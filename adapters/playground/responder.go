@@ -36,7 +36,10 @@ type responder struct {
 	m chat.Message
 }
 
-var _ chat.Responder = (*responder)(nil)
+var (
+	_ chat.Responder = (*responder)(nil)
+	_ chat.Remover   = (*responder)(nil)
+)
 
 // Post is idempotent by nature: the id comes from the key.
 func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
@@ -72,6 +75,12 @@ func (r *responder) fill(p post, c chat.Content) post {
 	p.Text, p.Stop, p.Final, p.Only = c.Markdown, c.Stop, c.Final, c.Only != ""
 	p.Menu, p.Buttons = c.Menu, c.Buttons
 	return p
+}
+
+// Remove takes back a message of the answer.
+func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
+	room := roomOf(r.m.Place.Channel, r.m.Place.Thread)
+	return chat.Receipt{ID: id}, r.a.o.Board.Remove(ctx, room, string(id))
 }
 
 // Upload keeps the bytes apart and posts the comment with a link to them.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"parley/internal/chat"
 )
 
 // pageOf is how many messages a page shows at once.
@@ -72,6 +74,9 @@ func (s *server) chatPage(r *http.Request, c channel, thread string, x extra) (*
 	if len(posts) == pageOf {
 		page.Earlier = fmt.Sprintf("%s?before=%d", c.Path(), posts[0].At.UnixMicro())
 	}
+	if !before.IsZero() {
+		page.Latest = c.Path()
+	}
 	page.Posts = s.views(ctx, c, posts)
 	page.Compose = s.compose(ctx, c, "", x)
 	if thread == "" {
@@ -92,7 +97,6 @@ func (s *server) chatPage(r *http.Request, c channel, thread string, x extra) (*
 			page.Refresh = page.Refresh || p.Growing
 		}
 	}
-	page.Using = s.using(ctx, c, thread)
 	page.Welcome = s.welcome(ctx, c, len(posts) == 0)
 	return page, nil
 }
@@ -131,7 +135,10 @@ func (s *server) views(ctx context.Context, c channel, posts []post) []postView 
 }
 
 func (s *server) compose(ctx context.Context, c channel, thread string, x extra) composeView {
-	v := composeView{Where: where{Channel: c.ID, Thread: thread, Bot: c.Bot}, Nonce: rand.Text()}
+	v := composeView{
+		Where: where{Channel: c.ID, Thread: thread, Bot: c.Bot}, Nonce: rand.Text(), Using: s.using(ctx, c, thread),
+		Hints: !c.Direct && thread == "",
+	}
 	switch {
 	case thread != "":
 		v.Label = "Reply"
@@ -178,17 +185,16 @@ func (s *server) using(ctx context.Context, c channel, thread string) string {
 		}
 		bot = s.leading(ctx, c, thread)
 	}
-	provider, model := s.a.using(ctx, bot, c.place(thread).Channel, thread, c.Direct)
+	provider, model := s.a.using(ctx, bot, c.place(thread))
 	if provider == "" {
 		return ""
 	}
 	return provider + "/" + model
 }
 
-func (a *Adapter) using(ctx context.Context, bot, channelID, thread string, direct bool) (string, string) {
+func (a *Adapter) using(ctx context.Context, bot string, p chat.Place) (provider, model string) {
 	if a.o.Using != nil {
-		c := channel{ID: channelID, Direct: direct}
-		if provider, model := a.o.Using(ctx, bot, c.place(thread)); provider != "" {
+		if provider, model = a.o.Using(ctx, bot, p); provider != "" {
 			return provider, model
 		}
 	}
@@ -216,7 +222,7 @@ func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeVie
 	if c.Bot != "" {
 		bot = s.a.byID[c.Bot]
 	}
-	v := &welcomeView{Bot: bot.Name, BotID: bot.ID, Empty: empty, Where: where{Channel: c.ID, Bot: bot.ID}}
+	v := &welcomeView{Bot: bot.Name, BotID: bot.ID, Empty: empty, Direct: c.Direct, Where: where{Channel: c.ID, Bot: bot.ID}}
 	v.Demo, v.Found = s.a.onlyDemo(ctx)
 	at := "@" + bot.ID + " "
 	if c.Direct {

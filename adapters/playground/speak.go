@@ -28,6 +28,8 @@ type told struct {
 	Problem string   `json:"problem,omitempty"`
 	// Done is the HTML of what a submitted form led to.
 	Done string `json:"done,omitempty"`
+	// Using is the provider and model that answer here now.
+	Using string `json:"using,omitempty"`
 }
 
 // spot is where a request comes from.
@@ -199,7 +201,7 @@ func (s *server) run(w http.ResponseWriter, r *http.Request, at spot, name, args
 		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
 	})
 	if err != nil {
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.failed(r, at, err)}})
 		return
 	}
 	s.reply(w, r, at, reply, nonce)
@@ -225,7 +227,7 @@ func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply ch
 		}
 		out.Room, out.Posts = p.room(), []string{s.a.pages.post(s.a.postView(p))}
 	default:
-		x.notes = append(x.notes, s.a.noteView(at.where(), reply))
+		x.notes = append(x.notes, s.note(r, at, reply))
 	}
 	s.tell(w, r, at, out, x)
 }
@@ -240,6 +242,7 @@ func (s *server) tell(w http.ResponseWriter, r *http.Request, at spot, out told,
 			out.Form = s.a.pages.part("form", x.form)
 		}
 		out.Problem = x.problem
+		out.Using = s.using(r.Context(), at.c, at.thread)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(max(x.status, http.StatusOK))
 		_ = json.NewEncoder(w).Encode(out)
@@ -277,6 +280,30 @@ func (s *server) words(err error) string {
 	ref := fmt.Sprintf("ref-%08d", n)
 	s.a.o.Log.Error("playground request failed", "ref", ref, "err", err)
 	return "Something went wrong on the server; try again. If it stays, ask whoever runs it to look for " + ref + " in the log."
+}
+
+// note is a reply for the caller's eyes. The console's pages have no chat in
+// which a bot could be speaking.
+func (s *server) note(r *http.Request, at spot, reply chat.Reply) noteView {
+	v := s.a.noteView(at.where(), reply)
+	if r.PostFormValue("view") != "" {
+		v = plainNote(v)
+	}
+	return v
+}
+
+func plainNote(v noteView) noteView {
+	v.Name, v.IsBot = "", false
+	return v
+}
+
+// failed is the note of a command that was refused.
+func (s *server) failed(r *http.Request, at spot, err error) noteView {
+	v := s.problemNote(at, s.words(err))
+	if r.PostFormValue("view") != "" {
+		v = plainNote(v)
+	}
+	return v
 }
 
 func (s *server) problemNote(at spot, text string) noteView {

@@ -64,6 +64,15 @@ func (m *memory) Set(_ context.Context, room, id string, data []byte) (bool, err
 	return true, nil
 }
 
+func (m *memory) Remove(_ context.Context, room, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, id)
+	m.rooms[room] = slices.DeleteFunc(m.rooms[room], func(other string) bool { return other == id })
+	m.tell(room, id, "")
+	return m.broken
+}
+
 func (m *memory) Get(_ context.Context, id string) ([]byte, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -268,8 +277,14 @@ func (s *stage) Do(_ context.Context, c chat.Command) (chat.Reply, error) {
 		}, nil
 	case c.Name == "model":
 		return chat.Reply{Text: "This channel now uses `" + c.Args + "`.", Public: true}, nil
-	case c.Name == "provider" && (verb == "add" || verb == "edit"):
+	case c.Name == "provider" && verb == "add":
 		return chat.Reply{Form: providerForm()}, nil
+	case c.Name == "provider" && verb == "edit":
+		for _, p := range s.list {
+			if p.ID == id {
+				return chat.Reply{Form: editForm(p)}, nil
+			}
+		}
 	case c.Name == "provider" && verb == "test":
 		return chat.Reply{Text: "`" + id + "`: reachable, streams, first token after 40 ms."}, nil
 	case c.Name == "provider" && verb == "remove":
@@ -291,7 +306,21 @@ func providerForm() *chat.Form {
 	}}
 }
 
+// editForm is the add form filled in, as the desk gives it for "edit ID".
+func editForm(p Provider) *chat.Form {
+	f := providerForm()
+	f.ID, f.Title = "provider-edit", "Edit "+p.ID
+	for i, v := range []string{p.ID, p.Name, p.Endpoint, "", strings.Join(p.Models, ", ")} {
+		f.Fields[i].Value = v
+	}
+	f.Fields[3].Hint = "Leave empty to keep it"
+	return f
+}
+
 func (s *stage) Complete(_ context.Context, c chat.Command) ([]chat.Option, error) {
+	if c.Name == "provider" && c.Args == "" {
+		return []chat.Option{{Value: "list"}, {Value: "edit"}}, nil
+	}
 	var out []chat.Option
 	for _, o := range []chat.Option{{Label: "demo/demo", Value: "demo/demo", Current: true}, {Label: "lab/qwen3-8b", Value: "lab/qwen3-8b"}, {Label: "reset", Value: "reset"}} {
 		if c.Name == "model" && strings.HasPrefix(o.Value, c.Args) {

@@ -115,6 +115,20 @@ func (b *Board) Set(ctx context.Context, room, id string, data []byte) (found bo
 	return true, nil
 }
 
+// Remove takes a record away; one that is not there is no error.
+func (b *Board) Remove(ctx context.Context, room, id string) error {
+	_, err := b.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRem(ctx, b.room(room), id)
+		p.Del(ctx, b.record(id))
+		p.Publish(ctx, b.changes(), notice{room, id, ""}.encode())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove from board: %w", err)
+	}
+	return nil
+}
+
 // Get reads one record.
 func (b *Board) Get(ctx context.Context, id string) (data []byte, found bool, err error) {
 	sealed, err := b.client.Get(ctx, b.record(id)).Bytes()
@@ -216,7 +230,7 @@ func (b *Board) Signal(ctx context.Context, room, note string) error {
 // word is noticed within this and its reply's wait.
 const alive = 15 * time.Second
 
-// Watch calls changed for every record added or replaced by any replica and
+// Watch calls changed for every record added, replaced or removed by any replica and
 // every signal, and with an empty room whenever changes may have been missed.
 // It returns when ctx ends or the feed breaks.
 func (b *Board) Watch(ctx context.Context, changed func(room, id, note string)) error {

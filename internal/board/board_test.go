@@ -107,6 +107,14 @@ func TestAddingTwiceAddsOnce(t *testing.T) {
 		if counts, last, _ := one.Sizes(t.Context(), []string{"r"}); counts[0] != 1 || !last[0].Equal(at(1)) {
 			t.Errorf("%v %v", counts, last)
 		}
+		for range 2 {
+			if err := one.Remove(t.Context(), "r", "a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := list(t, one, "r", time.Time{}, 5); got != "" {
+			t.Errorf("after the removal there is %q", got)
+		}
 		if found, err := one.Set(t.Context(), "r", "gone", []byte("x")); err != nil || found {
 			t.Errorf("set what is not there: %v %v", found, err)
 		}

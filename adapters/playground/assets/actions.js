@@ -16,6 +16,10 @@ export async function told(answer, from, instead) {
   } else if (instead && (answer.posts?.length || answer.form)) instead.remove();
   if (answer.thread) await openThread(answer.thread, true);
   if (answer.form) openForm(answer.form);
+  if (answer.using) {
+    const chip = $('[data-using]', from?.closest('[data-panel]') || $('main'));
+    if (chip) chip.textContent = answer.using;
+  }
   const scroller = list?.closest('[data-scroll]');
   if (scroller && (answer.posts?.length || answer.notes?.length)) scroller.scrollTop = scroller.scrollHeight;
 }

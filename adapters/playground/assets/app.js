@@ -15,4 +15,4 @@ feed.start();
 actions.start();
 
 const box = $('.thread:not([hidden]) textarea') || $('main textarea');
-if (box && matchMedia('(hover: hover)').matches && !$('dialog[open]')) box.focus({ preventScroll: true });
+if (box && !matchMedia('(pointer: coarse)').matches && !$('dialog[open]')) box.focus({ preventScroll: true });

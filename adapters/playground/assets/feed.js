@@ -1,7 +1,7 @@
 // The feed of changes: server-sent events for the channel this page shows.
 
 import { $, $$, announce } from './dom.js';
-import { showPost, showReplies } from './posts.js';
+import { removePost, showPost, showReplies } from './posts.js';
 
 const hiddenFor = 30_000; // a page nobody looks at gives its connection back
 const writing = new Set();
@@ -39,6 +39,7 @@ function connect() {
     }
   };
   on('post', post);
+  on('gone', (p) => removePost(p.id));
   on('replies', (r) => showReplies(r.root, r.html));
   on('typing', typing);
   on('unread', (u) => unread(u.channel, true));

@@ -19,6 +19,11 @@ export function showPost(html, room) {
   return fresh;
 }
 
+export function removePost(id) {
+  recent.delete(id);
+  for (const p of $$(`[data-post="${CSS.escape(id)}"]`)) p.remove();
+}
+
 // replay shows what came for a room while it was not on the page.
 export function replay(room) {
   for (const r of [...recent.values()]) if (r.room === room) showPost(r.html, r.room);
