@@ -79,3 +79,25 @@ func TestAPostThatMayHaveHappenedIsFoundAgain(t *testing.T) {
 		t.Errorf("another part of the turn is posted: %v", err)
 	}
 }
+
+func TestAMessageIsTakenBackOnce(t *testing.T) {
+	r := newRig(t, setup{})
+	ts := r.ws.Mention("C1", "U1", "hello")
+	m := r.message()
+	pen := &responder{app: r.adapter.apps[0], to: m}
+	got, err := pen.Post(t.Context(), chat.Content{Markdown: "one too many"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := pen.Remove(t.Context(), got.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if left := r.ws.Answers("C1", ts); len(left) != 0 {
+		t.Errorf("%+v", left)
+	}
+	if _, err := pen.Remove(t.Context(), m.ID); !chat.Refused(err, chat.NoAccess) {
+		t.Errorf("a person's message: %v", err)
+	}
+}

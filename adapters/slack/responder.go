@@ -66,6 +66,16 @@ func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content)
 	return chat.Receipt{ID: id}, r.app.failed("edit", err)
 }
 
+// Remove takes back a message of the answer. One that is gone already is no
+// error.
+func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
+	_, _, err := r.app.api.DeleteMessageContext(ctx, r.to.Place.Channel, string(id))
+	if err = r.app.failed("remove", err); chat.Refused(err, chat.Gone) {
+		err = nil
+	}
+	return chat.Receipt{ID: id}, err
+}
+
 // inThread posts as a reply; at the top where there is no thread.
 func inThread(ts string) slack.MsgOption {
 	if ts == "" {
