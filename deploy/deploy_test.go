@@ -233,3 +233,43 @@ func TestComposeSecretsAreGeneratedOnce(t *testing.T) {
 		t.Errorf("docker was asked:\n%s", asked)
 	}
 }
+
+func TestTheScriptsAreThereAndParse(t *testing.T) {
+	scripts, err := filepath.Glob("make/*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := read(t, "../Makefile")
+	for _, s := range append(scripts, "../.ci/run") {
+		info, err := os.Stat(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode()&0o111 == 0 {
+			t.Errorf("%s is not executable", s)
+		}
+		shell := "sh"
+		if strings.HasPrefix(read(t, s), "#!/usr/bin/env bash") {
+			shell = "bash"
+		} else if !strings.Contains(used, "deploy/"+s) {
+			t.Errorf("the Makefile does not use %s", s)
+		}
+		if out, err := exec.CommandContext(t.Context(), shell, "-n", s).CombinedOutput(); err != nil {
+			t.Errorf("%s: %s", s, out)
+		}
+	}
+	if !strings.Contains(read(t, "../.ci/run"), "exec make test\n") {
+		t.Error(".ci/run does not call make test")
+	}
+}
+
+func TestThePagesPointToWhatIsThere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	for _, page := range []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md"} {
+		for _, m := range link.FindAllStringSubmatch(read(t, "../"+page), -1) {
+			if _, err := os.Stat(filepath.Join("..", m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}

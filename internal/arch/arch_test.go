@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -95,5 +98,42 @@ func TestWhatBreaksARuleIsTold(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// ARCHITECTURE.md names every library in use, with its version, and every room.
+func TestARCHITECTUREIsTrue(t *testing.T) {
+	page, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{} // "0.35" by module
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v(\d+\.\d+)\S*$`).FindAllStringSubmatch(string(mod), -1) {
+		versions[m[1]] = m[2]
+	}
+	major := regexp.MustCompile(`/v\d+$`)
+	for _, p := range list(t) {
+		if room := own(p.ImportPath); !strings.Contains(string(page), room) && !testOnly(room) && room != "deploy" && !strings.Contains(room, "stream/") && !strings.Contains(room, "registry/") {
+			t.Errorf("the room %s is not in the table", room)
+		}
+		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			for library, version := range versions {
+				if i != library && !strings.HasPrefix(i, library+"/") {
+					continue
+				}
+				name := path.Base(major.ReplaceAllString(library, ""))
+				if strings.HasPrefix(library, "go.opentelemetry.io/") {
+					name = "OpenTelemetry"
+				}
+				if !regexp.MustCompile(`(?m)^\|.*` + regexp.QuoteMeta(name) + `.* ` + regexp.QuoteMeta(version)).Match(page) {
+					t.Errorf("%s %s is not in the table of libraries", library, version)
+				}
+				delete(versions, library)
+			}
+		}
 	}
 }
