@@ -5,6 +5,7 @@ package provider
 
 import (
 	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,10 +33,32 @@ func newCleaner(p Provider, r Request) cleaner {
 	for _, v := range p.ExtraHeaders {
 		c.secret(v.Reveal())
 	}
+	for _, endpoint := range append([]string{p.Endpoint, p.Proxy}, p.Endpoints...) {
+		c.urlSecrets(endpoint)
+	}
 	for _, m := range r.Messages {
 		c.said = append(c.said, m.Content, m.Name)
 	}
 	return c
+}
+
+// urlSecrets takes what in a URL may be a key: long values of its query, and a
+// proxy's password.
+func (c *cleaner) urlSecrets(raw string) {
+	u, err := url.Parse(raw)
+	if err != nil || raw == "" {
+		return
+	}
+	for name, values := range u.Query() {
+		for _, v := range values {
+			if len(v) >= 8 && name != "api-version" {
+				c.secret(v)
+			}
+		}
+	}
+	if password, ok := u.User.Password(); ok {
+		c.secret(password)
+	}
 }
 
 func (c *cleaner) secret(s string) {

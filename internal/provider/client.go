@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -334,6 +335,7 @@ func (c *call) request(ctx context.Context, endpoint string) (*http.Request, err
 // setHeaders adds the key and the record's own headers.
 func setHeaders(req *http.Request, p Provider) {
 	req.Header.Set("User-Agent", "parley")
+	req.Header.Set("Accept-Encoding", "identity") // a compressor holds deltas back
 	if !p.APIKey.IsZero() {
 		if name := Recognize(p).KeyHeader; name != "" {
 			req.Header.Set(name, p.APIKey.Reveal())
@@ -355,6 +357,9 @@ func errorFromResponse(resp *http.Response, body io.Reader) error {
 	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	e := errorFromBody(resp.StatusCode, raw)
 	e.RetryAfter = retryAfter(resp.Header, time.Now())
+	if e.RetryAfter == 0 && (e.Kind == KindRateLimit || e.Kind == KindOverloaded) {
+		e.RetryAfter = retryIn(e.raw)
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		e.Text = "it redirects"
 		if to, err := resp.Location(); err == nil {
@@ -381,6 +386,28 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return at.Sub(now)
 	}
 	return 0
+}
+
+var waitPattern = regexp.MustCompile(`(?i)(?:try again|retry) (?:in|after) ([0-9]+(?:\.[0-9]+)?) ?(ms|milliseconds?|s|seconds?|m|minutes?)\b`)
+
+// retryIn reads the wait that some services only mention in words.
+func retryIn(text string) time.Duration {
+	m := waitPattern.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || n > 1e6 {
+		return 0
+	}
+	unit := time.Second
+	switch {
+	case strings.HasPrefix(strings.ToLower(m[2]), "mi") && !strings.HasPrefix(strings.ToLower(m[2]), "mil"), strings.EqualFold(m[2], "m"):
+		unit = time.Minute
+	case strings.HasPrefix(strings.ToLower(m[2]), "m"):
+		unit = time.Millisecond
+	}
+	return time.Duration(n * float64(unit))
 }
 
 // connectError names what kept a request from being answered.

@@ -326,3 +326,109 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		t.Errorf("%d connections for 5 answers in a row", n)
 	}
 }
+
+func TestARecordCanAskForWholeAnswers(t *testing.T) {
+	srv := openai.New(t)
+	srv.Answer("whole")
+	p := corp(srv)
+	p.AddParams = map[string]any{"stream": false}
+	if a := collect(t, t.Context(), newClient(t), p, ask("hi")); a.err != nil || a.text != "whole" || a.usage.CompletionTokens == 0 {
+		t.Errorf("got %+v", a)
+	}
+	last, _ := srv.Last()
+	if last.Stream || last.Fields["stream_options"] != nil {
+		t.Errorf("body %s", last.Body)
+	}
+}
+
+func TestTheOllamaServerIsThereWhenItAnswers(t *testing.T) {
+	srv := openai.NewWith(t, openai.Options{Profile: "ollama", Models: []string{"qwen3:8b"}})
+	p, ok := newClient(t).Ollama(t.Context(), srv.Addr())
+	if !ok || p.ID != "ollama" || !p.Models.Discover || p.Endpoint != srv.Endpoint() {
+		t.Errorf("got %+v, %v", p, ok)
+	}
+	srv.Close()
+	if _, ok := newClient(t).Ollama(t.Context(), srv.Addr()); ok {
+		t.Error("it does not answer")
+	}
+}
+
+func TestTheWholeOfAnAnswerIsKnownAtItsFinish(t *testing.T) {
+	srv := openai.New(t)
+	srv.Next(openai.Reply{Text: "done", NoDone: true})
+	if a := collect(t, t.Context(), newClient(t), corp(srv), ask("hi")); a.err != nil || a.text != "done" || a.finish != "stop" {
+		t.Errorf("got %+v", a)
+	}
+}
+
+func TestAProviderWithALimitQueues(t *testing.T) {
+	srv := openai.New(t)
+	gate := make(chan struct{})
+	srv.Func(func(openai.Request) openai.Reply { return openai.Reply{Text: "fine", Gate: gate} })
+	p := corp(srv)
+	p.MaxConcurrent = 2
+	c := newClient(t)
+	answers := make(chan answer)
+	for range 6 {
+		go func() { answers <- collect(t, t.Context(), c, p, ask("hi")) }()
+	}
+	if err := srv.Wait(t.Context(), func(s *openai.Server) bool { return s.Open() == 2 }); err != nil {
+		t.Fatal(err)
+	}
+	close(gate)
+	for range 6 {
+		if a := <-answers; a.err != nil || a.text != "fine" {
+			t.Errorf("got %+v", a)
+		}
+	}
+	if srv.MostOpen() != 2 {
+		t.Errorf("%d at once", srv.MostOpen())
+	}
+}
+
+func TestReplicasShareTheWork(t *testing.T) {
+	a, b := openai.New(t), openai.New(t)
+	p := corp(a)
+	p.Endpoints = []string{b.Endpoint()}
+	c := newClient(t)
+	gate := make(chan struct{})
+	for _, s := range []*openai.Server{a, b} {
+		s.Func(func(openai.Request) openai.Reply { return openai.Reply{Text: "fine", Gate: gate} })
+	}
+	answers := make(chan answer)
+	for range 8 {
+		go func() { answers <- collect(t, t.Context(), c, p, ask("hi")) }()
+	}
+	for _, s := range []*openai.Server{a, b} {
+		if err := s.Wait(t.Context(), func(s *openai.Server) bool { return s.Open() == 4 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(gate)
+	for range 8 {
+		<-answers
+	}
+	a.Close() // one replica dies: nobody notices
+	for range 6 {
+		if got := collect(t, t.Context(), c, p, ask("hi")); got.err != nil || got.text != "fine" {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
+func TestNoLogLineHoldsASecretOrAMessage(t *testing.T) {
+	var log strings.Builder
+	srv := openai.New(t)
+	c := newClient(t, func(o *provider.Options) {
+		o.Log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 100}))
+	})
+	p := corp(srv)
+	p.APIKey = secret.New("corp-key-3141592653")
+	for _, r := range []openai.Reply{{Status: 400, Message: "cannot read 'my secret plan' with corp-key-3141592653"}, {Text: "the secret answer", Fault: openai.FaultError, After: 2, Message: "my secret plan failed"}, {Refuse: true}, {Text: "the secret answer"}} {
+		srv.Next(r)
+		collect(t, t.Context(), c, p, ask("my secret plan"))
+	}
+	if log.Len() == 0 || strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "corp-key") {
+		t.Errorf("log: %s", log.String())
+	}
+}

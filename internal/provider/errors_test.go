@@ -113,6 +113,17 @@ func TestRetryAfterInEveryForm(t *testing.T) {
 	}
 }
 
+func TestAWaitInWordsIsRead(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"Rate limit reached. Please try again in 7.66s. Visit …": 7660 * time.Millisecond, "Please retry in 250ms": 250 * time.Millisecond,
+		"try again in 2 minutes": 2 * time.Minute, "Try again in 30 seconds.": 30 * time.Second, "try again later": 0, "retry after 20 s": 20 * time.Second, "try again in 1m": time.Minute,
+	} {
+		if got := retryIn(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestTheWaitBeforeARetryIsBounded(t *testing.T) {
 	for _, c := range []struct {
 		retry    Retry

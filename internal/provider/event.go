@@ -4,85 +4,55 @@ package provider
 
 import "bytes"
 
-// object takes one whole, well-formed JSON value: a chunk, a completion or an
-// error. Errors come first: a chunk that says it failed is believed.
-func (d *decoder) object(data []byte) error {
-	d.content, d.thoughts, d.thoughts2 = d.content[:0], d.thoughts[:0], d.thoughts2[:0]
-	var finish string
-	s := scanner{b: data}
-	if s.peek() != '{' {
-		return protocolError(data)
-	}
-	if failed := d.members(&s, &finish); failed {
-		return d.fail(data)
-	}
-	if finish == "error" {
-		return d.fail(data)
-	}
-	thoughts := d.thoughts
-	if len(thoughts) == 0 {
-		thoughts = d.thoughts2 // some send both fields with the same text
-	}
-	answer, inner := d.think.split(d.text.join(d.content))
-	reasoning := d.reasoning.join(thoughts)
-	if len(inner) > 0 {
-		reasoning = append(bytes.Clone(reasoning), inner...)
-	}
-	if finish == "" || d.finish != "" {
-		d.push(answer, reasoning, "")
-		return nil
-	}
-	d.finish = finish
-	d.push(answer, reasoning, "")
-	n := len(d.queue)
-	d.flush(finish)
-	if n > 0 { // one delta for the last text and the finish
-		last := d.queue[n]
-		d.queue = d.queue[:n]
-		d.queue[n-1].Text += last.Text
-		d.queue[n-1].Reasoning += last.Reasoning
-		d.queue[n-1].Finish = last.Finish
-	}
-	return nil
+// chunkParts is what one chunk, or one whole completion, says. Its buffers are
+// used again for the next.
+type chunkParts struct {
+	content   []byte
+	thoughts  []byte // reasoning_content, and the thinking parts of content
+	thoughts2 []byte // reasoning
+	finish    string
+	usage     Usage
+	counted   bool // usage is there
+	known     bool // it is a chunk or completion at all
+	whole     bool // it is a whole completion
+	failed    bool // it is an error
 }
 
-// members reads the members of a chunk. It reports whether the chunk is an
-// error.
-func (d *decoder) members(s *scanner, finish *string) (failed bool) {
-	first := true
-	for {
+// read fills c from the object at s. When s fails, c means nothing.
+func (c *chunkParts) read(s *scanner) {
+	*c = chunkParts{content: c.content[:0], thoughts: c.thoughts[:0], thoughts2: c.thoughts2[:0]}
+	c.members(s, false)
+}
+
+// members reads the members of a chunk; inner says that it is in an envelope.
+func (c *chunkParts) members(s *scanner, inner bool) {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
-			return failed || s.failed
+			return
 		}
 		switch string(key) {
 		case "choices":
-			d.read = true
-			d.choices(s, finish)
-		case "error":
-			failed = !isEmpty(s.value()) || failed
-		case "errors":
-			failed = !isEmpty(s.value()) || failed
+			c.known = true
+			c.choices(s)
+		case "error", "errors":
+			c.failed = !isEmpty(s.value()) || c.failed
 		case "success":
-			failed = string(s.value()) == "false" || failed
+			c.failed = string(s.value()) == "false" || c.failed
 		case "object":
-			failed = string(s.value()) == `"error"` || failed
+			c.failed = string(s.value()) == `"error"` || c.failed
 		case "usage":
-			d.usageOf(s)
+			c.usageOf(s)
 		case "x_groq":
-			d.groq(s)
+			c.groq(s)
 		case "response": // Cloudflare's older answers
 			if s.peek() == '"' {
-				d.read = true
-				d.done = d.done || d.mode == modeJSON
-				raw, escaped := s.str()
-				d.content = appendString(d.content, raw, escaped)
-			} else {
-				s.skip(0)
+				c.known, c.whole = true, true
 			}
+			c.content = appendText(s, c.content)
 		case "result": // Cloudflare's envelope
-			if s.peek() == '{' {
-				failed = d.members(s, finish) || failed
+			if s.peek() == '{' && !inner {
+				c.members(s, true)
 			} else {
 				s.skip(0)
 			}
@@ -102,27 +72,24 @@ func isEmpty(v []byte) bool {
 }
 
 // choices reads the choice with index 0, or without an index.
-func (d *decoder) choices(s *scanner, finish *string) {
+func (c *chunkParts) choices(s *scanner) {
 	if s.peek() != '[' {
 		s.skip(0)
 		return
 	}
-	first := true
-	for s.elem(&first) {
-		if s.peek() != '{' {
+	for first := true; s.elem(&first); {
+		if s.peek() == '{' {
+			c.choice(s)
+		} else {
 			s.skip(0)
-			continue
 		}
-		d.choice(s, finish)
 	}
 }
 
-func (d *decoder) choice(s *scanner, finish *string) {
-	text, thoughts, thoughts2 := len(d.content), len(d.thoughts), len(d.thoughts2)
-	before, whole := *finish, false
+func (c *chunkParts) choice(s *scanner) {
+	before := *c
 	other := false
-	first := true
-	for {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
 			break
@@ -131,16 +98,16 @@ func (d *decoder) choice(s *scanner, finish *string) {
 		case "index":
 			other = s.integer() != 0
 		case "delta":
-			d.message(s)
+			c.message(s)
 		case "message":
-			whole = s.peek() == '{'
-			d.message(s)
+			c.whole = c.whole || s.peek() == '{'
+			c.message(s)
 		case "text":
-			d.content = appendText(s, d.content)
+			c.content = appendText(s, c.content)
 		case "finish_reason":
 			if s.peek() == '"' {
 				raw, _ := s.str()
-				*finish = finishReason(raw)
+				c.finish = finishReason(raw)
 			} else {
 				s.skip(0)
 			}
@@ -149,34 +116,30 @@ func (d *decoder) choice(s *scanner, finish *string) {
 		}
 	}
 	if other {
-		d.content, d.thoughts, d.thoughts2 = d.content[:text], d.thoughts[:thoughts], d.thoughts2[:thoughts2]
-		*finish = before
-		return
+		*c = before
 	}
-	d.done = d.done || whole && d.mode == modeJSON
 }
 
 // message reads a delta or message.
-func (d *decoder) message(s *scanner) {
+func (c *chunkParts) message(s *scanner) {
 	if s.peek() != '{' {
 		s.skip(0)
 		return
 	}
-	first := true
-	for {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
 			return
 		}
 		switch string(key) {
 		case "content":
-			d.contentOf(s)
+			c.contentOf(s)
 		case "refusal":
-			d.content = appendText(s, d.content)
+			c.content = appendText(s, c.content)
 		case "reasoning_content":
-			d.thoughts = appendText(s, d.thoughts)
+			c.thoughts = appendText(s, c.thoughts)
 		case "reasoning":
-			d.thoughts2 = appendText(s, d.thoughts2)
+			c.thoughts2 = appendText(s, c.thoughts2)
 		default:
 			s.skip(0)
 		}
@@ -195,26 +158,24 @@ func appendText(s *scanner, dst []byte) []byte {
 
 // contentOf reads content: a string, or a list of parts of which those of type
 // text are the answer and those of type thinking are not.
-func (d *decoder) contentOf(s *scanner) {
+func (c *chunkParts) contentOf(s *scanner) {
 	if s.peek() != '[' {
-		d.content = appendText(s, d.content)
+		c.content = appendText(s, c.content)
 		return
 	}
-	first := true
-	for s.elem(&first) {
+	for first := true; s.elem(&first); {
 		if s.peek() == '{' {
-			d.part(s)
+			c.part(s)
 		} else {
-			d.content = appendText(s, d.content)
+			c.content = appendText(s, c.content)
 		}
 	}
 }
 
-func (d *decoder) part(s *scanner) {
-	start := len(d.content)
+func (c *chunkParts) part(s *scanner) {
+	start := len(c.content)
 	text := true
-	first := true
-	for {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
 			break
@@ -223,38 +184,36 @@ func (d *decoder) part(s *scanner) {
 		case "type":
 			text = string(s.value()) == `"text"`
 		case "text":
-			d.content = appendText(s, d.content)
+			c.content = appendText(s, c.content)
 		case "thinking":
-			d.thinkingOf(s)
+			c.thinkingOf(s)
 		default:
 			s.skip(0)
 		}
 	}
 	if !text {
-		d.content = d.content[:start]
+		c.content = c.content[:start]
 	}
 }
 
 // thinkingOf reads Mistral's reasoning: a string or a list of text parts.
-func (d *decoder) thinkingOf(s *scanner) {
+func (c *chunkParts) thinkingOf(s *scanner) {
 	if s.peek() != '[' {
-		d.thoughts = appendText(s, d.thoughts)
+		c.thoughts = appendText(s, c.thoughts)
 		return
 	}
-	first := true
-	for s.elem(&first) {
+	for first := true; s.elem(&first); {
 		if s.peek() != '{' {
 			s.skip(0)
 			continue
 		}
-		inner := true
-		for {
+		for inner := true; ; {
 			key, ok := s.key(&inner)
 			if !ok {
 				break
 			}
 			if string(key) == "text" {
-				d.thoughts = appendText(s, d.thoughts)
+				c.thoughts = appendText(s, c.thoughts)
 			} else {
 				s.skip(0)
 			}
@@ -279,19 +238,18 @@ func finishReason(raw []byte) string {
 	return string(bytes.ToLower(raw))
 }
 
-func (d *decoder) groq(s *scanner) {
+func (c *chunkParts) groq(s *scanner) {
 	if s.peek() != '{' {
 		s.skip(0)
 		return
 	}
-	first := true
-	for {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
 			return
 		}
 		if string(key) == "usage" {
-			d.usageOf(s)
+			c.usageOf(s)
 		} else {
 			s.skip(0)
 		}
@@ -299,14 +257,13 @@ func (d *decoder) groq(s *scanner) {
 }
 
 // usageOf reads the counts; the last ones reported are the answer's.
-func (d *decoder) usageOf(s *scanner) {
+func (c *chunkParts) usageOf(s *scanner) {
 	if s.peek() != '{' {
 		s.skip(0)
 		return
 	}
 	var u Usage
-	first := true
-	for {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
 			break
@@ -324,13 +281,9 @@ func (d *decoder) usageOf(s *scanner) {
 			s.skip(0)
 		}
 	}
-	if u == (Usage{}) {
-		return
+	if u != (Usage{}) {
+		c.usage, c.counted = u, true
 	}
-	if d.usage == nil {
-		d.usage = new(Usage)
-	}
-	*d.usage = u
 }
 
 func cachedTokens(s *scanner) (n int) {
@@ -338,8 +291,7 @@ func cachedTokens(s *scanner) (n int) {
 		s.skip(0)
 		return 0
 	}
-	first := true
-	for {
+	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
 			return n

@@ -12,7 +12,7 @@ import (
 const MaxLine = 4 << 20
 
 const (
-	firstBuffer = 4 << 10  // an idle stream holds no more than this
+	firstBuffer = 2 << 10  // an idle stream holds no more than this
 	keepBuffer  = 64 << 10 // larger buffers are given back after the line that needed them
 )
 

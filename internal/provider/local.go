@@ -91,7 +91,7 @@ func (c *Client) Ollama(ctx context.Context, host string) (Provider, bool) {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()
 	p := Ollama(host)
-	if _, err := c.get(ctx, p, modelsURL(p.Endpoint)); err != nil {
+	if _, err := c.models(ctx, p); err != nil {
 		return Provider{}, false
 	}
 	return p, true

@@ -90,7 +90,8 @@ func (t *transports) make(p Provider) (*http.Transport, error) {
 		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     idleTimeout,
 		ForceAttemptHTTP2:   true,
-		DisableCompression:  true, // a compressor holds deltas back
+		WriteBufferSize:     1 << 10, // a body goes past it in one write; an idle stream keeps it
+		DisableCompression:  true,    // a compressor holds deltas back
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
 	if t.dial != nil {

@@ -87,11 +87,13 @@ func (p *Provider) Validate() []Problem {
 	v.check(p.MaxInput >= 0, "maxInput", "must not be negative")
 	v.check(p.MaxConcurrent >= 0, "maxConcurrent", "must not be negative")
 	v.check(p.SilenceTimeout >= 0 && p.SilenceTimeout <= 86400, "silenceTimeout", "must be 0 to 86400 seconds")
-	for name := range p.AddParams {
-		v.check(name != "messages" && name != "stream", "addParams."+name, "is parley's own field and cannot be set")
+	for name, value := range p.AddParams {
+		v.check(name != "messages", "addParams.messages", "is parley's own field and cannot be set")
+		_, isBool := value.(bool)
+		v.check(name != "stream" || isBool, "addParams.stream", "must be true or false")
 	}
 	for _, name := range p.DropParams {
-		v.check(name != "messages" && name != "stream", "dropParams", fmt.Sprintf("%q is needed by every request", name))
+		v.check(name != "messages", "dropParams", "\"messages\" is needed by every request")
 	}
 	if p.Preset != "" {
 		_, known := PresetNamed(p.Preset)

@@ -33,7 +33,7 @@ type decoder struct {
 	ended           bool
 	queue           []Delta
 
-	content, thoughts, thoughts2 []byte // of the event being read
+	chunk chunkParts // of the event being read
 }
 
 type mode int
@@ -284,15 +284,15 @@ var errShort = errors.New("JSON ends too early")
 // Gemini wraps its errors). Nothing of it counts before all of it is whole.
 func (d *decoder) payload(data []byte) error {
 	s := scanner{b: data}
-	one := s.value()
-	if s.failed {
-		return d.mistake(&s, data)
+	if s.peek() == '{' {
+		d.chunk.read(&s)
+		if s.peek() == 0 && !s.failed {
+			return d.take(data)
+		}
 	}
-	if s.peek() == 0 && one[0] == '{' {
-		return d.object(one)
-	}
+	s = scanner{b: data}
 	for s.peek() != 0 {
-		if s.value(); s.failed {
+		if s.skip(0); s.failed {
 			return d.mistake(&s, data)
 		}
 	}
@@ -311,6 +311,56 @@ func (d *decoder) payload(data []byte) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// object takes one well-formed JSON value.
+func (d *decoder) object(data []byte) error {
+	if data[0] != '{' {
+		return protocolError(data)
+	}
+	d.chunk.read(&scanner{b: data})
+	return d.take(data)
+}
+
+// take makes deltas of the chunk that was read from data. Errors come first: a
+// chunk that says it failed is believed.
+func (d *decoder) take(data []byte) error {
+	c := &d.chunk
+	if c.failed || c.finish == "error" {
+		return d.fail(data)
+	}
+	d.read = d.read || c.known
+	d.done = d.done || c.whole && d.mode == modeJSON
+	if c.counted {
+		if d.usage == nil {
+			d.usage = new(Usage)
+		}
+		*d.usage = c.usage
+	}
+	thoughts := c.thoughts
+	if len(thoughts) == 0 {
+		thoughts = c.thoughts2 // some send both fields with the same text
+	}
+	answer, inner := d.think.split(d.text.join(c.content))
+	reasoning := d.reasoning.join(thoughts)
+	if len(inner) > 0 {
+		reasoning = append(bytes.Clone(reasoning), inner...)
+	}
+	d.push(answer, reasoning, "")
+	if c.finish == "" || d.finish != "" {
+		return nil
+	}
+	d.finish = c.finish
+	n := len(d.queue)
+	d.flush(c.finish)
+	if n > 0 { // one delta for the last text and the finish
+		last := d.queue[n]
+		d.queue = d.queue[:n]
+		d.queue[n-1].Text += last.Text
+		d.queue[n-1].Reasoning += last.Reasoning
+		d.queue[n-1].Finish = last.Finish
 	}
 	return nil
 }
