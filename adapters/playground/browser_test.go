@@ -89,7 +89,7 @@ func (b *browser) open(path string) {
 // wait looks every few milliseconds until a JavaScript expression is true.
 func (b *browser) wait(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		for {
 			is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
@@ -98,7 +98,7 @@ func (b *browser) wait(expression string) chromedp.Action[chromedp.Void] {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("10 s without %s (%v)", expression, err)
+				return fmt.Errorf("20 s without %s (%v)", expression, err)
 			case <-time.After(10 * time.Millisecond):
 			}
 		}

@@ -12,7 +12,7 @@ const triggers = [/(^|[\s("'*_])@[^\n@`]{0,40}$/, /^\/[^\n]*$/, /^\s*@[^\n]{1,60
 function compose(form) {
   const text = form.elements.text;
   const list = $('.options', form);
-  const state = { options: [], active: -1, asked: 0 };
+  const state = { options: [], active: -1, asked: 0, before: '' };
   list.id = `options-${nonce()}`;
   text.setAttribute('aria-controls', list.id);
 
@@ -36,8 +36,9 @@ function compose(form) {
     list.children[i].scrollIntoView({ block: 'nearest' });
   };
 
-  const draw = (options) => {
+  const draw = (options, before) => {
     state.options = options;
+    state.before = before;
     list.replaceChildren(...options.map((o, i) => {
       const row = document.createElement('div');
       row.className = 'option';
@@ -59,9 +60,24 @@ function compose(form) {
     mark(options[0].back > 0 ? 0 : -1);
   };
 
+  // narrow keeps what still fits while the server is asked about what was just
+  // typed: a fast typist never picks what was offered for less.
+  const narrow = (before) => {
+    if (list.hidden) return;
+    const typed = before.startsWith(state.before) ? before.slice(state.before.length) : null;
+    const fits = (o) => {
+      const soFar = (state.before.slice(state.before.length - o.back) + typed).toLowerCase();
+      return soFar.length < o.insert.length && o.insert.toLowerCase().startsWith(soFar);
+    };
+    const left = typed === null ? [] : state.options.filter(fits);
+    if (left.length) draw(left.map((o) => ({ ...o, back: o.back + typed.length })), before);
+    else close();
+  };
+
   const ask = async () => {
     const before = text.value.slice(0, text.selectionStart);
     if (!triggers.some((t) => t.test(before))) return close();
+    narrow(before);
     const asked = ++state.asked;
     const query = new URLSearchParams({
       text: before, channel: form.elements.channel.value, thread: form.elements.thread.value, bot: form.elements.bot?.value || '',
@@ -70,7 +86,7 @@ function compose(form) {
       const answer = await fetch(`/playground/complete?${query}`);
       const options = answer.ok ? await answer.json() : [];
       if (asked !== state.asked) return undefined;
-      if (options.length) draw(options);
+      if (options.length) draw(options, before);
       else close();
     } catch { close(); }
     return undefined;
@@ -118,7 +134,7 @@ function compose(form) {
   // complete: what is typed is already what the option would insert.
   const complete = (o) => {
     const end = text.selectionStart;
-    return text.value.slice(end - o.back, end) === o.insert.trimEnd() && !o.insert.startsWith('@');
+    return text.value.slice(end - o.back, end).trimEnd() === o.insert.trimEnd() && !o.insert.startsWith('@');
   };
 
   form.addEventListener('submit', async (e) => {
