@@ -115,6 +115,9 @@ type Content struct {
 	Stop string
 	// Final says that no edit is planned after this one.
 	Final bool
+	// After, for a post, is the message of the same answer that it continues,
+	// where there is one: a platform that links messages replies to it.
+	After MessageID
 	// Menu and Buttons are controls below the text: a command answered after a
 	// mention brings them.
 	Menu    *Menu
@@ -157,6 +160,13 @@ type Responder interface {
 	Thinking(ctx context.Context)
 	// Limits says what this place can take. It is cheap and does no call.
 	Limits() Limits
+}
+
+// Remover is a Responder that can take back a message of its answer: one that
+// an earlier attempt posted and the final answer does not need. A message that
+// is gone already is no error.
+type Remover interface {
+	Remove(ctx context.Context, id MessageID) (Receipt, error)
 }
 
 // Limits is what a platform allows at one place, as data.
