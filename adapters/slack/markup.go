@@ -49,19 +49,34 @@ func toMarkdown(text, bot string) string {
 // withoutMention removes every mention of the bot, with the punctuation that
 // follows one at the start ("@helper: hello") and one of the spaces around it.
 func withoutMention(text, bot string) string {
-	own := regexp.MustCompile(`<@` + regexp.QuoteMeta(bot) + `(?:\|[^<>]*)?>`)
-	for {
-		at := own.FindStringIndex(text)
-		if at == nil {
+	for from := 0; ; {
+		at, end := ownMention(text, bot, from)
+		if at < 0 {
 			return text
 		}
-		before, after := text[:at[0]], text[at[1]:]
+		before, after := text[:at], text[end:]
 		if strings.TrimSpace(before) == "" {
 			before, after = "", strings.TrimLeft(after, " \t\u00a0,:")
 		} else if strings.HasSuffix(before, " ") {
 			after = strings.TrimPrefix(after, " ")
 		}
-		text = before + after
+		text, from = before+after, len(before)
+	}
+}
+
+// ownMention finds <@BOT> or <@BOT|name> in text from a place on; -1 for none.
+func ownMention(text, bot string, from int) (at, end int) {
+	for {
+		n := strings.Index(text[from:], "<@"+bot)
+		if n < 0 {
+			return -1, 0
+		}
+		at = from + n
+		from = at + 2 + len(bot)
+		last := strings.IndexAny(text[from:], "<>")
+		if last >= 0 && text[from+last] == '>' && (last == 0 || text[from] == '|') {
+			return at, from + last + 1
+		}
 	}
 }
 

@@ -1,3 +1,5 @@
+// What one event and one edit cost.
+
 package slack
 
 import (
