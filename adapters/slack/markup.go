@@ -118,9 +118,9 @@ func resolve(sequence string, code bool) string {
 	return "[" + label + "](" + body + ")"
 }
 
-func unescape(s string) string {
-	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s)
-}
+var entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
+
+func unescape(s string) string { return entities.Replace(s) }
 
 // piece is a part of a message: code, or text between.
 type piece struct {
@@ -170,6 +170,9 @@ var (
 // emphasis doubles the signs that Slack writes once: *bold*, ~struck~. Italics
 // are the same in both.
 func emphasis(text string) string {
+	if !strings.ContainsAny(text, "*~") {
+		return text
+	}
 	text = bold.ReplaceAllString(text, "$1**$2**$3")
 	return struck.ReplaceAllString(text, "$1~~$2~~$3")
 }
