@@ -68,6 +68,15 @@ func (s state) next(line string) state {
 	return out
 }
 
+// within is the state inside a line of which piece was cut off: what follows
+// goes on with the block that piece belongs to.
+func (s state) within(piece string) state {
+	if s.fence.n > 0 {
+		return s
+	}
+	return state{items: s.next(piece).items}
+}
+
 // closedBy reports whether line is the closing line of f.
 func (f fence) closedBy(line string) bool {
 	_, rest := lead(line)
@@ -182,8 +191,17 @@ func isHeading(line string) bool {
 
 // isRule reports whether line is a thematic break.
 func isRule(line string) bool {
-	t := strings.NewReplacer(" ", "", "\t", "").Replace(line)
-	return len(t) >= 3 && strings.IndexByte("-*_", t[0]) >= 0 && runLength(t, t[0]) == len(t)
+	n, mark := 0, byte(0)
+	for i := range len(line) {
+		switch c := line[i]; {
+		case c == ' ' || c == '\t':
+		case n == 0 && (c == '-' || c == '*' || c == '_') || n > 0 && c == mark:
+			n, mark = n+1, c
+		default:
+			return false
+		}
+	}
+	return n >= 3
 }
 
 // isDelimiterRow reports whether line is the row of dashes below a table's header.

@@ -23,7 +23,7 @@ func (s *Splitter) Growing(text string) (show string, covered int) {
 		return "", len(text)
 	}
 	suffix, _ := s.seam(text, at)
-	return Part{s.prefix, text[s.start:at], suffix}.Text(), at
+	return Part{s.open.text, text[s.start:at], suffix}.Text(), at
 }
 
 func (s *Splitter) growing(text string) string {
@@ -50,25 +50,29 @@ func (s *Splitter) growing(text string) string {
 	from := max(strings.LastIndexByte(show, '\n')+1, s.start)
 	if before, _ := s.at(from); before.fence.n == 0 {
 		from = s.paragraph(text, from)
-		show = show[:from] + closed(show[from:])
+		show = show[:from] + closed(s.carried(from), show[from:])
 	}
 	body := strings.TrimRightFunc(show[s.start:], unicode.IsSpace)
 	if body == "" {
 		return ""
 	}
-	return s.prefix + body
+	return s.open.text + body
 }
 
-// closed is the text of one block without its unfinished tail and with its
-// open emphasis closed.
-func closed(block string) string {
+// closed is the text of one block, in which carried is open already, without
+// its unfinished tail and with its open emphasis closed.
+func closed(carried, block string) string {
+	block = carried + block
 	in := scanInline(block)
 	for in.hold < len(block) { // each round, an opening mark may have moved to the end
 		block = strings.TrimRightFunc(block[:in.hold], unicode.IsSpace)
 		in = scanInline(block)
 	}
+	if len(block) <= len(carried) {
+		return ""
+	}
 	closers, _ := in.closers()
-	return block + closers
+	return block[len(carried):] + closers
 }
 
 // growingFence is Growing inside a code fence.
@@ -82,14 +86,14 @@ func (s *Splitter) growingFence(text, last string) string {
 			if strings.TrimSpace(body) == "" {
 				return ""
 			}
-			return s.prefix + strings.TrimRightFunc(body, unicode.IsSpace)
+			return s.open.text + strings.TrimRightFunc(body, unicode.IsSpace)
 		}
 	}
 	body = strings.TrimRightFunc(body, unicode.IsSpace)
 	if body == "" {
 		return ""
 	}
-	return s.prefix + body + "\n" + s.now.fence.close()
+	return s.open.text + body + "\n" + s.now.fence.close()
 }
 
 // holdLine reports whether the unfinished line could still become something
@@ -112,7 +116,8 @@ func holdLine(last string, before state) bool {
 	if n := runLength(rest, '~'); n >= 3 || n == len(rest) {
 		return true
 	}
-	return strings.Trim(rest, "#-=*_+.:| \t0123456789") == "" && len(rest) < 80 && strings.Trim(rest, "0123456789") != ""
+	digits := strings.Trim(rest, "0123456789") == ""
+	return digits && len(rest) <= 3 || !digits && len(rest) < 80 && strings.Trim(rest, "#-=*_+.:)| \t0123456789") == ""
 }
 
 // trimPartial cuts an incomplete code point off the end.

@@ -97,6 +97,9 @@ func (in *inline) code(b string, i int) int {
 func (in *inline) link(b string, i int) int {
 	at := i
 	if b[i] == '!' {
+		if i+1 == len(b) {
+			in.hold = min(in.hold, i)
+		}
 		if i+1 == len(b) || b[i+1] != '[' {
 			return i + 1
 		}
@@ -165,15 +168,19 @@ func (in *inline) angle(b string, i int) int {
 
 // address takes a bare address at i.
 func (in *inline) address(b string, i int) int {
-	if !strings.HasPrefix(b[i:], "http://") && !strings.HasPrefix(b[i:], "https://") {
-		return i + 1
-	}
 	if i > 0 && isLetter(b[i-1]) {
 		return i + 1
 	}
-	n := strings.IndexAny(b[i:], " \n\t<>\"`*")
+	rest := b[i:]
+	if strings.HasPrefix("https://", rest) || strings.HasPrefix("http://", rest) {
+		in.hold = min(in.hold, i)
+	}
+	if !strings.HasPrefix(rest, "http://") && !strings.HasPrefix(rest, "https://") {
+		return i + 1
+	}
+	n := strings.IndexAny(rest, " \n\t<>\"`*")
 	if n < 0 {
-		n = len(b) - i
+		n = len(rest)
 		if n <= longestTarget {
 			in.hold = min(in.hold, i)
 		}

@@ -7,6 +7,7 @@
 package markdown
 
 import (
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,9 +49,9 @@ type Splitter struct {
 	measure func(string) int
 
 	full   []cut
-	start  int    // where the open part begins
-	prefix string // of the open part
-	middle bool   // the open part begins in the middle of a line
+	start  int // where the open part begins
+	open   opening
+	middle bool // the open part begins in the middle of a line
 
 	lines   []line // complete lines of the open part
 	scanned int    // where the first incomplete line begins
@@ -59,10 +60,17 @@ type Splitter struct {
 
 // cut is one full part.
 type cut struct {
-	from, to       int
-	prefix, suffix string
-	before         state // at from, and whether that is inside a line
-	middle         bool
+	from, to int
+	open     opening
+	suffix   string
+	before   state // at from, and whether that is inside a line
+	middle   bool
+}
+
+// opening is what is opened again at the start of a part.
+type opening struct {
+	text  string
+	marks string // the end of text that is emphasis
 }
 
 // line is one complete line with the state before it; to is behind its newline.
@@ -89,12 +97,12 @@ func (s *Splitter) Start() int { return s.start }
 // Part is full part i of text.
 func (s *Splitter) Part(text string, i int) Part {
 	c := s.full[i]
-	return Part{Prefix: c.prefix, Body: text[c.from:c.to], Suffix: c.suffix}
+	return Part{Prefix: c.open.text, Body: text[c.from:c.to], Suffix: c.suffix}
 }
 
 // Rest is the open part of text as its last message, nothing closed.
 func (s *Splitter) Rest(text string) Part {
-	return Part{Prefix: s.prefix, Body: text[s.start:]}
+	return Part{Prefix: s.open.text, Body: text[s.start:]}
 }
 
 // Advance fixes the end of every part that text fills. With final, text is
@@ -132,7 +140,7 @@ func (s *Splitter) Shrink(i, size int) {
 	if i < len(s.full) {
 		c := s.full[i]
 		s.full = s.full[:i]
-		s.begin(c.from, c.prefix, c.before, c.middle)
+		s.begin(c.from, c.open, c.before, c.middle)
 	}
 }
 
@@ -146,15 +154,23 @@ func (s *Splitter) Fits(markdown string) bool {
 
 // fix ends the open part at at and begins the next.
 func (s *Splitter) fix(text string, at int) {
-	before, middle := s.at(at)
-	suffix, prefix := s.seam(text, at)
+	suffix, next := s.seam(text, at)
 	first, _ := s.at(s.start)
-	s.full = append(s.full, cut{s.start, at, s.prefix, suffix, first, s.middle})
-	s.begin(at, prefix, before, middle)
+	s.full = append(s.full, cut{s.start, at, s.open, suffix, first, s.middle})
+	before, middle := s.at(at)
+	if middle {
+		before = before.within(text[max(strings.LastIndexByte(text[:at], '\n')+1, s.start):at])
+		s.begin(at, next, before, true)
+		return
+	}
+	k := sort.Search(len(s.lines), func(k int) bool { return s.lines[k].from >= at })
+	s.lines = s.lines[k:]
+	s.start, s.open, s.middle = at, next, false
 }
 
-func (s *Splitter) begin(at int, prefix string, before state, middle bool) {
-	s.start, s.prefix, s.middle = at, prefix, middle
+// begin begins a part whose lines are not known.
+func (s *Splitter) begin(at int, open opening, before state, middle bool) {
+	s.start, s.open, s.middle = at, open, middle
 	s.lines, s.scanned, s.now = nil, at, before
 }
 
@@ -175,55 +191,56 @@ func (s *Splitter) scan(text string) {
 // at is the state at offset at of the open part: before its line, and whether
 // the offset lies inside that line.
 func (s *Splitter) at(at int) (before state, middle bool) {
-	lo, hi := 0, len(s.lines)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if s.lines[mid].to <= at {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	if lo < len(s.lines) {
-		l := s.lines[lo]
-		return l.before, at > l.from || lo == 0 && s.middle
+	k := sort.Search(len(s.lines), func(k int) bool { return s.lines[k].to > at })
+	if k < len(s.lines) {
+		l := s.lines[k]
+		return l.before, at > l.from || k == 0 && s.middle
 	}
 	return s.now, at > s.scanned || len(s.lines) == 0 && s.middle
 }
 
 // seam is what closes at a cut and what opens again behind it.
-func (s *Splitter) seam(text string, at int) (suffix, prefix string) {
+func (s *Splitter) seam(text string, at int) (suffix string, next opening) {
 	before, middle := s.at(at)
-	suffix, prefix = s.marks(text, at, before, middle)
-	if s.measure(suffix)+s.measure(prefix) > s.size/2 {
-		return "", "" // more frame than picture
+	suffix, next = s.marks(text, at, before, middle)
+	if s.measure(suffix)+s.measure(next.text) > s.size/2 {
+		return "", opening{} // more frame than picture
 	}
-	return suffix, prefix
+	return suffix, next
 }
 
-func (s *Splitter) marks(text string, at int, before state, middle bool) (suffix, prefix string) {
+func (s *Splitter) marks(text string, at int, before state, middle bool) (suffix string, next opening) {
 	if f := before.fence; f.n > 0 {
 		suffix = f.close()
 		if middle {
 			suffix = "\n" + suffix
 		}
-		return suffix, parents(before.items, width(indentOf(f.lead))) + f.open()
+		return suffix, opening{text: parents(before.items, width(indentOf(f.lead))) + f.open()}
 	}
 	if !middle {
 		rest := firstLine(text[at:])
 		if before.table != "" && strings.Contains(rest, "|") {
-			return "", before.table
+			return "", opening{text: before.table}
 		}
 		indent, _ := lead(rest)
-		return "", parents(before.items, width(indentOf(indent)))
+		return "", opening{text: parents(before.items, width(indentOf(indent)))}
 	}
 	from := max(strings.LastIndexByte(text[:at], '\n')+1, s.start)
-	suffix, openers := scanInline(text[s.paragraph(text, from):at]).closers()
 	quote, _ := lead(text[from:at])
 	if !strings.Contains(quote, ">") {
 		quote = ""
 	}
-	return suffix, quote + openers
+	from = s.paragraph(text, from)
+	suffix, again := scanInline(s.carried(from) + text[from:at]).closers()
+	return suffix, opening{text: quote + again, marks: again}
+}
+
+// carried is the emphasis that was open before the block at from.
+func (s *Splitter) carried(from int) string {
+	if from == s.start && s.middle {
+		return s.open.marks
+	}
+	return ""
 }
 
 // paragraph is where the block begins that holds the line at from.
@@ -272,7 +289,7 @@ func firstLine(text string) string {
 // fits reports whether the open part, cut at at, fits a message.
 func (s *Splitter) fits(text string, at int) bool {
 	suffix, _ := s.seam(text, at)
-	return s.measure(Part{s.prefix, text[s.start:at], suffix}.Text()) <= s.size
+	return s.measure(Part{s.open.text, text[s.start:at], suffix}.Text()) <= s.size
 }
 
 // end is where the open part must end, if text fills it.
@@ -376,16 +393,16 @@ func (s *Splitter) most(text string, final bool) (at int, ok bool) {
 	rest := text[s.start:]
 	good, bad := s.start, 0
 	for {
-		size := s.measure(s.prefix + text[s.start:good])
+		size := s.measure(s.open.text + text[s.start:good])
 		if good == s.start {
-			size = s.measure(s.prefix)
+			size = s.measure(s.open.text)
 		}
 		next := good + max(lookahead, (s.size-size)/2)
 		if next > s.start+len(rest) {
 			if !final {
 				return 0, false
 			}
-			if s.measure(s.prefix+rest) <= s.size {
+			if s.measure(s.open.text+rest) <= s.size {
 				return 0, false
 			}
 			bad = next
@@ -422,7 +439,7 @@ func (s *Splitter) roughlyFits(text string, at int) bool {
 			suffix = "\n" + suffix
 		}
 	}
-	return s.measure(s.prefix+text[s.start:at]+suffix) <= s.size
+	return s.measure(s.open.text+text[s.start:at]+suffix) <= s.size
 }
 
 // inside finds a place between low and high to cut within a line: behind a
@@ -463,17 +480,18 @@ func (s *Splitter) inside(text string, low, high int) int {
 		}
 	}
 	// The marks that close emphasis do not fit either: a little earlier, then.
-	for back := 1; back < high-from; back *= 2 {
-		if at := s.character(text, from, high-back); at > s.start && s.fits(text, at) {
+	for back := 1; back < high-s.start; back *= 2 {
+		if at := s.character(text, high-back); at > s.start && s.fits(text, at) {
 			return at
 		}
 	}
-	return s.character(text, from, high)
+	return s.character(text, high)
 }
 
 // character is the last boundary between characters at or before high, or the
-// first one where even that lies beyond.
-func (s *Splitter) character(text string, from, high int) int {
+// first one of the open part where even that lies beyond.
+func (s *Splitter) character(text string, high int) int {
+	from := max(strings.LastIndexByte(text[:high], '\n')+1, s.start)
 	state, rest, at, last := -1, text[from:min(len(text), high+lookahead)], from, from
 	for rest != "" {
 		var cluster string
@@ -538,7 +556,7 @@ func (s *Splitter) To(i int) int { return s.full[i].to }
 // Tail is everything from part i on, as one text.
 func (s *Splitter) Tail(text string, i int) string {
 	if i < len(s.full) {
-		return s.full[i].prefix + text[s.full[i].from:]
+		return s.full[i].open.text + text[s.full[i].from:]
 	}
-	return s.prefix + text[s.start:]
+	return s.open.text + text[s.start:]
 }
