@@ -115,7 +115,7 @@ func TestAWrongValueIsNamedWithAnExample(t *testing.T) {
 		{[]string{"REDIS_URL=localhost:6379", ring}, "REDIS_URL: its value is not redis://host:port"},
 		{[]string{"REDIS_URL=http://u:secret-pw@h:6379", ring}, "REDIS_URL: its value is not"},
 		{[]string{"REDIS_URL=redis://", ring}, "REDIS_URL: "},
-		{[]string{"REDIS_URL=redis://a:1,b", ring}, "REDIS_URL: "},
+		{[]string{"REDIS_URL=redis://a:1,,b:2", ring}, "REDIS_URL: "},
 		{[]string{"REDIS_URL=redis://:secret%zz@a:1", ring}, "REDIS_URL: "},
 		{[]string{"REDIS_PREFIX=a{b}"}, `REDIS_PREFIX: "a{b}" is not a word`},
 		{[]string{"REDIS_WAIT_REPLICAS=one"}, `REDIS_WAIT_REPLICAS: "one" is not a whole number from 0 up; for example REDIS_WAIT_REPLICAS=1`},
@@ -167,7 +167,7 @@ func TestWhatIsAllowedOnALoopbackListener(t *testing.T) {
 
 func TestRedisURLForms(t *testing.T) {
 	for _, u := range []string{
-		"redis://127.0.0.1:6379", "rediss://user:p%40ss@h:6380/3", "redis://a:1,redis://b:2", "redis://a:1,b:2,c:3", "redis://s1:26379,s2:26379?sentinel_master=m", "redis://[::1]:6379",
+		"redis://127.0.0.1:6379", "rediss://user:p%40ss@h:6380/3", "redis://a:1,redis://b:2", "redis://a:1,b:2,c:3", "redis://a:1,b", "redis://s1:26379,s2:26379?sentinel_master=m", "redis://[::1]:6379",
 	} {
 		if _, err := load(t, "REDIS_URL="+u, "MASTER_KEYS="+secret.GenerateKey("k")); err != nil {
 			t.Errorf("%s: %v", u, err)

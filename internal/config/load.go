@@ -190,15 +190,12 @@ func (k *check) store(c *Config) {
 }
 
 // redisURL accepts one URL or a comma-separated list, in which the later ones
-// may be host:port alone.
+// may leave out the scheme.
 func redisURL(list string) bool {
 	for i, s := range strings.Split(list, ",") {
 		s = strings.TrimSpace(s)
 		if !strings.Contains(s, "://") && i > 0 {
-			if _, _, err := net.SplitHostPort(s); err != nil {
-				return false
-			}
-			continue
+			s = "redis://" + s
 		}
 		u, err := url.Parse(s)
 		if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Hostname() == "" {
