@@ -10,12 +10,11 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"parley/internal/telemetry"
@@ -33,11 +32,9 @@ const (
 	// the connection can be used again.
 	draining = time.Second
 
-	defaultTries = 4
-	defaultWait  = 20 * time.Second
-	firstBackoff = 500 * time.Millisecond
 	maxErrorBody = 64 << 10
 	maxLessons   = 8 // refused fields learned within one request
+	maxStale     = 3 // kept connections that turn out to be closed
 )
 
 // Options configure a Client. The zero value is usable: addresses public and
@@ -101,6 +98,7 @@ type call struct {
 	started bool   // a delta was yielded: no further attempt
 	left    bool   // the caller stopped ranging
 	force   bool   // ask although the breaker is open
+	stale   bool   // the last attempt met a kept connection that was closed
 	fresh   Quirks // learned in this call, stored once the endpoint agrees
 	sent    map[string]any
 }
@@ -113,11 +111,16 @@ func (c *call) run(ctx context.Context) error {
 	}
 	defer release()
 	last := ""
+	stale := 0
 	for tries, lessons := 0, 0; ; {
 		endpoint := c.c.endpoints.pick(c.p, last)
 		err := c.attempt(ctx, endpoint)
 		if err == nil || c.left {
 			return nil
+		}
+		if c.stale && stale < maxStale && ctx.Err() == nil {
+			stale++ // the server had closed a kept connection: nobody failed yet
+			continue
 		}
 		last = endpoint
 		e := c.complete(ctx, err)
@@ -181,35 +184,6 @@ func sameFields(a, b map[string]any) bool {
 	return true
 }
 
-// backoff is the wait before the next attempt, and whether there is one.
-func (c *call) backoff(e *Error, tries int) (time.Duration, bool) {
-	most, limit := c.r.Retry.Max, c.r.Retry.Wait
-	if most == 0 {
-		most = defaultTries
-	}
-	if limit == 0 {
-		limit = defaultWait
-	}
-	if tries >= most || !e.again() || e.RetryAfter > limit {
-		return 0, false
-	}
-	wait := firstBackoff << min(tries, 10)
-	wait = wait/2 + rand.N(wait/2+1) // jitter: many wait for the same server
-	return min(max(wait, e.RetryAfter), limit), true
-}
-
-// pause waits for d, or returns false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 func (c *call) quirks() Quirks {
 	return Recognize(c.p).Quirks.With(c.c.o.Learned(c.p.ID, c.r.Model)).With(c.fresh)
 }
@@ -240,7 +214,14 @@ func (c *call) attempt(parent context.Context, endpoint string) error {
 	}
 	watch := watchSilence(c.p, cancel)
 	defer watch.stop()
-	resp, err := client.Do(req)
+	reused := false
+	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
+	})))
+	c.stale = err != nil && reused && closedBefore(err)
+	if c.stale {
+		return connectError(ctx, err)
+	}
 	if err != nil {
 		err = connectError(ctx, err)
 		ticket.outcome(err)
@@ -369,45 +350,10 @@ func errorFromResponse(resp *http.Response, body io.Reader) error {
 	return e
 }
 
-// retryAfter reads Retry-After in seconds or as a date, and the milliseconds
-// some services add.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e9 {
-		return time.Duration(ms * float64(time.Millisecond))
-	}
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if s, err := strconv.ParseFloat(v, 64); err == nil {
-		if s > 0 && s < 1e7 {
-			return time.Duration(s * float64(time.Second))
-		}
-		return 0
-	}
-	if at, err := http.ParseTime(v); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
-}
-
-var waitPattern = regexp.MustCompile(`(?i)(?:try again|retry) (?:in|after) ([0-9]+(?:\.[0-9]+)?) ?(ms|milliseconds?|s|seconds?|m|minutes?)\b`)
-
-// retryIn reads the wait that some services only mention in words.
-func retryIn(text string) time.Duration {
-	m := waitPattern.FindStringSubmatch(text)
-	if m == nil {
-		return 0
-	}
-	n, err := strconv.ParseFloat(m[1], 64)
-	if err != nil || n > 1e6 {
-		return 0
-	}
-	unit := time.Second
-	switch {
-	case strings.HasPrefix(strings.ToLower(m[2]), "mi") && !strings.HasPrefix(strings.ToLower(m[2]), "mil"), strings.EqualFold(m[2], "m"):
-		unit = time.Minute
-	case strings.HasPrefix(strings.ToLower(m[2]), "m"):
-		unit = time.Millisecond
-	}
-	return time.Duration(n * float64(unit))
+// closedBefore reports whether err says that the server closed a connection
+// without a word, as it does with one that was kept too long.
+func closedBefore(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection")
 }
 
 // connectError names what kept a request from being answered.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -111,28 +112,46 @@ func (e *BlockedError) Error() string {
 
 // Check returns a *BlockedError when addr may not be dialled.
 func (n Networks) Check(addr netip.Addr) error {
-	n = n.orDefault()
 	addr = addr.WithZone("").Unmap()
-	real := addr
+	if why := never(addr); why != "" {
+		return &BlockedError{Addr: addr, Class: why, Never: true}
+	}
+	if n.holds(addr) {
+		return n.checkEmbedded(addr, true)
+	}
+	if len(embedded(addr)) > 0 {
+		return n.checkEmbedded(addr, false)
+	}
+	if class := classOf(addr); !n.allows(class) {
+		return &BlockedError{Addr: addr, Class: class}
+	}
+	return nil
+}
+
+// checkEmbedded judges an IPv6 address by the IPv4 addresses it may stand for;
+// named says that the setting names the address itself, so that only what is
+// never allowed counts.
+func (n Networks) checkEmbedded(addr netip.Addr, named bool) error {
 	for _, inner := range embedded(addr) {
 		if why := never(inner); why != "" {
 			return &BlockedError{Addr: addr, Class: why, Never: true}
 		}
-		real = inner
-	}
-	if why := never(addr); why != "" {
-		return &BlockedError{Addr: addr, Class: why, Never: true}
-	}
-	for _, p := range n.prefixes {
-		if p.Contains(addr) || p.Contains(real) {
-			return nil
+		if class := classOf(inner); !named && !n.holds(inner) && !n.allows(class) {
+			return &BlockedError{Addr: addr, Class: class}
 		}
 	}
-	class := classOf(real)
-	if class == "public" && n.public || class == "private" && n.private || class == "loopback" && n.loopback {
-		return nil
-	}
-	return &BlockedError{Addr: addr, Class: class}
+	return nil
+}
+
+// holds reports whether the setting names addr by a CIDR.
+func (n Networks) holds(addr netip.Addr) bool {
+	return slices.ContainsFunc(n.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// allows reports whether the setting has the word for a class.
+func (n Networks) allows(class string) bool {
+	n = n.orDefault()
+	return class == "public" && n.public || class == "private" && n.private || class == "loopback" && n.loopback
 }
 
 // control is net.Dialer's ControlContext: it sees the resolved address just
@@ -235,7 +254,10 @@ func embedded(addr netip.Addr) []netip.Addr {
 			continue
 		}
 		for _, at := range t.at {
-			out = append(out, netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]}))
+			inner := netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]})
+			if len(t.at) == 1 || b[at[0]] != 0 { // of several places, those that hold nothing do not count
+				out = append(out, inner)
+			}
 		}
 	}
 	if teredo.Contains(addr) {

@@ -41,7 +41,8 @@ func TestNetworksAllowWhatTheSettingSays(t *testing.T) {
 	}{
 		{"", "8.8.8.8", false, true}, {"", "10.1.2.3", false, true}, {"", "127.0.0.1", false, false}, {"", "127.0.0.1", true, true}, {"", "::1", true, true},
 		{"", "::1", false, false}, {"", "::ffff:127.0.0.1", false, false}, {"", "64:ff9b::127.0.0.1", false, false}, {"", "2002:7f00:1::", false, false},
-		{"public", "10.1.2.3", true, false}, {"public", "::ffff:10.1.2.3", true, false}, {"public", "64:ff9b::10.1.2.3", true, false}, {"public", "64:ff9b::8.8.8.8", true, true},
+		{"public", "10.1.2.3", true, false}, {"public", "::ffff:10.1.2.3", true, false}, {"public", "64:ff9b::10.1.2.3", true, false}, {"public", "64:ff9b::8.8.8.8", true, true}, {"public", "64:ff9b:1::8.8.8.8", true, true}, {"public", "64:ff9b:1:808:8:800::", true, true},
+		{"public", "64:ff9b:1::10.0.0.1", true, false}, {"public", "64:ff9b:1:a00:0:100::", true, false}, {"64:ff9b:1::/48", "64:ff9b:1::10.0.0.1", true, true},
 		{"public", "2606:4700::1111", false, true}, {"private", "8.8.8.8", false, false}, {"private", "fd12::1", false, true}, {"private", "100.64.0.1", false, true},
 		{"10.1.0.0/16", "10.1.2.3", true, true}, {"10.1.0.0/16", "10.2.0.1", true, false}, {"10.1.0.0/16", "127.0.0.1", true, false}, {"10.1.0.0/16", "::ffff:10.1.2.3", false, true},
 		{"192.0.2.7", "192.0.2.7", false, true}, {"public,private", "192.0.2.7", false, false}, {"loopback", "127.9.9.9", false, true}, {" Public , LOOPBACK ", "127.0.0.1", false, true},

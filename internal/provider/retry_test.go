@@ -1,0 +1,62 @@
+package provider
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+)
+
+// A server may close a kept connection just as a request goes out on it. That
+// is no failure of anyone: the request is sent again at once, on a new one.
+func TestAKeptConnectionThatWasClosedCostsNothing(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	var requests atomic.Int64
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				for first := true; ; first = false {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					requests.Add(1)
+					if !first {
+						return
+					}
+					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 46\r\n\r\n"+`{"choices":[{"message":{"content":"answer"}}]}`)
+				}
+			}()
+		}
+	}()
+	c := loopbackClient(t)
+	p := record("http://"+l.Addr().String()+"/v1/chat/completions", "m")
+	for i := range 3 {
+		var text string
+		for d, err := range c.Stream(t.Context(), p, Request{Model: "m", Retry: Retry{Max: -1}}) {
+			if err != nil {
+				t.Fatalf("request %d: %v", i, err)
+			}
+			text += d.Text
+		}
+		if text != "answer" {
+			t.Errorf("request %d: %q", i, text)
+		}
+	}
+	if requests.Load() < 4 {
+		t.Errorf("%d requests: no kept connection was used, so this shows nothing", requests.Load())
+	}
+}
