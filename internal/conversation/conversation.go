@@ -53,6 +53,7 @@ func New(client redis.UniversalClient, ring *secret.Ring, key func(scope string,
 // Transcript is what one place remembers, oldest first, as of one reading.
 type Transcript struct {
 	Exchanges []Exchange
+	Forgotten bool // /reset was used here: what the platform still shows is not to be read again
 	key       string
 }
 
@@ -62,7 +63,7 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 	if err != nil {
 		return Transcript{}, err
 	}
-	t := Transcript{key: b.key(scope, "conv", p.Conversation(), strconv.FormatInt(generation, 10))}
+	t := Transcript{Forgotten: generation > 0, key: b.key(scope, "conv", p.Conversation(), strconv.FormatInt(generation, 10))}
 	sealed, err := b.client.LRange(ctx, t.key, 0, -1).Result()
 	if err != nil {
 		return Transcript{}, fmt.Errorf("read transcript: %w", err)

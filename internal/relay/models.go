@@ -89,10 +89,10 @@ func (r *Relay) switchModel(ctx context.Context, o order, name string) (chat.Rep
 
 // use makes ref the place's model, if this person may.
 func (r *Relay) use(ctx context.Context, o order, ref bots.ModelRef) (chat.Reply, error) {
-	if err := r.maySwitch(ctx, o); err != nil {
+	if err := o.bot.MayModel(ref, o.who); err != nil {
 		return chat.Reply{}, err
 	}
-	if err := o.bot.MayModel(ref, o.who); err != nil {
+	if err := r.maySwitch(ctx, o); err != nil {
 		return chat.Reply{}, err
 	}
 	choice := registry.Choice{Provider: ref.Provider, Model: ref.Model}

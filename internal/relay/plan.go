@@ -76,7 +76,7 @@ func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 		return plan{}, err
 	}
 	p.history = p.transcript.About(m)
-	if len(p.transcript.Exchanges) == 0 {
+	if len(p.transcript.Exchanges) == 0 && !p.transcript.Forgotten {
 		p.history = r.platformHistory(ctx, m)
 	}
 	p.question.Text = question(m)

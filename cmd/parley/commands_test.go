@@ -1,0 +1,326 @@
+// The commands, in Slack and Discord, against the real binary.
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"parley/internal/fake/discord"
+	"parley/internal/fake/openai"
+	"parley/internal/fake/slack"
+)
+
+// private waits for what only one person sees in a channel.
+func (w *world) private(channel, user, part string) slack.Message {
+	w.t.Helper()
+	var found slack.Message
+	w.until(fmt.Sprintf("%s is told %q", user, part), func() bool {
+		for _, m := range w.slack.Messages(channel) {
+			if m.Only == user && strings.Contains(m.Seen, part) {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func (w *world) slash(command, text string) {
+	w.t.Helper()
+	if got := w.slack.Slash(slack.Command{Channel: "C1", User: "U1", Command: command, Text: text}); got.Status != http.StatusOK || got.Problem != "" {
+		w.t.Fatalf("%s %s was answered %+v", command, text, got)
+	}
+}
+
+func TestCommandsOnSlack(t *testing.T) {
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
+	w.start()
+	w.model.Answer("As you wish.")
+
+	w.slash("/model", "")
+	menu := w.private("C1", "U1", "`lab/m1`")
+	if len(menu.Controls) != 1 || len(menu.Controls[0].Options) < 2 {
+		t.Fatalf("/model should offer a menu of the models: %+v", menu.Controls)
+	}
+	if _, err := ws.Press(slack.Press{Message: menu.TS, User: "U1", Choose: "lab/m2"}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the next request goes to m2", func() bool {
+		ts := ws.Mention("C1", "U1", "hello")
+		w.onSlack("C1", ts, "As you wish.")
+		last, _ := w.model.Last()
+		return last.Model == "m2"
+	})
+
+	w.slash("/model", "m3")
+	w.private("C1", "U1", "There is no model \"m3\"")
+	w.slash("/model", "reset")
+	ts := ws.Mention("C1", "U1", "hello")
+	w.onSlack("C1", ts, "As you wish.")
+	if last, _ := w.model.Last(); last.Model != "m1" {
+		t.Errorf("/model reset left %s", last.Model)
+	}
+
+	// In a thread commands follow a mention, and only the caller sees the answer.
+	ws.MentionIn("C1", ts, "U1", "/model m2")
+	ws.MentionIn("C1", ts, "U1", "hello again")
+	w.until("the thread uses m2", func() bool { last, _ := w.model.Last(); return last.Model == "m2" })
+	before := len(w.model.Requests())
+	other := ws.Mention("C1", "U1", "elsewhere")
+	w.onSlack("C1", other, "As you wish.")
+	if got := w.model.Requests()[before].Model; got != "m1" {
+		t.Errorf("another thread uses %s, want m1", got)
+	}
+
+	// /reset forgets the thread.
+	ws.MentionIn("C1", ts, "U1", "/reset")
+	w.until("the thread is forgotten", func() bool {
+		for _, m := range ws.Messages("C1") {
+			if strings.Contains(m.Seen, "Forgotten") {
+				return true
+			}
+		}
+		return false
+	})
+	before = len(w.model.Requests())
+	ws.MentionIn("C1", ts, "U1", "do you remember?")
+	w.until("it is asked", func() bool { return len(w.model.Requests()) > before })
+	for _, m := range w.model.Requests()[before].Messages {
+		if strings.Contains(m.Content, "hello again") {
+			t.Errorf("the conversation was not forgotten: %+v", m)
+		}
+	}
+	w.clean()
+}
+
+func TestProviderFormOnSlack(t *testing.T) {
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
+	ws.AddUser(slack.User{ID: "U2", Name: "bob"})
+	s := w.start()
+	corp := openai.NewWith(t, openai.Options{Key: "sk-corp-secret", Models: []string{"gpt-4o"}})
+	corp.Answer("From the corporation.")
+
+	if got := ws.Slash(slack.Command{Channel: "C1", User: "U2", Command: "/provider", Text: "add"}); got.Status != http.StatusOK {
+		t.Errorf("a refusal is an answer: %+v", got)
+	}
+	w.private("C1", "U2", "Only admins")
+
+	w.slash("/provider", "add")
+	w.until("the form is open", func() bool { v, ok := ws.View("U1"); return ok && v.Open })
+	view, _ := ws.View("U1")
+	var labels []string
+	for _, input := range view.Inputs {
+		labels = append(labels, input.Label)
+	}
+	if got := strings.Join(labels, ", "); got != "Provider ID, Display Name, Endpoint URL, API Key, Models" {
+		t.Errorf("the form asks for %s", got)
+	}
+	wrong := map[string]string{"Provider ID": "Corp Gateway", "Endpoint URL": "ftp://x", "API Key": "sk-corp-secret"}
+	view, _, err := ws.SubmitView("U1", wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(view.Errors) != 2 || !view.Open {
+		t.Errorf("both wrong fields should be told at once, with the form open: %v", view.Errors)
+	}
+	right := map[string]string{"Provider ID": "corp", "Endpoint URL": corp.Endpoint(), "API Key": "sk-corp-secret"}
+	view, _, err = ws.SubmitView("U1", right)
+	if err != nil || view.Open {
+		t.Fatalf("the form should be taken: %v %v", err, view.Errors)
+	}
+	w.private("C1", "U1", "Saved `corp`")
+	for _, m := range ws.Messages("C1") {
+		if strings.Contains(m.Seen+string(m.Blocks), "sk-corp-secret") {
+			t.Errorf("the key is shown: %s", m.Seen)
+		}
+	}
+	w.slash("/model", "corp/gpt-4o")
+	ts := ws.Mention("C1", "U2", "who are you?")
+	w.onSlack("C1", ts, "From the corporation.")
+	w.slash("/provider", "remove corp")
+	s.do(http.MethodGet, "/api/v1/providers/corp", nil, http.StatusNotFound)
+	w.clean()
+}
+
+func TestStop(t *testing.T) {
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	w.start()
+	w.model.Func(func(openai.Request) openai.Reply {
+		return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
+	})
+
+	ts := ws.Mention("C1", "U1", "go on")
+	var growing slack.Message
+	w.until("the answer grows and has a Stop button", func() bool {
+		a := ws.Answers("C1", ts)
+		if len(a) == 1 && len(a[0].Controls) == 1 {
+			growing = a[0]
+		}
+		return growing.TS != ""
+	})
+	if _, err := ws.Press(slack.Press{Message: growing.TS, User: "U1", Button: growing.Controls[0].Label}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the model is freed", func() bool { return w.model.Open() == 0 && w.model.Canceled() == 1 })
+	w.until("the button is gone and the text stays", func() bool {
+		a := ws.Answers("C1", ts)[0]
+		return len(a.Controls) == 0 && strings.HasPrefix(a.Seen, "On and on it goes.")
+	})
+
+	// As a slash command it ends the caller's answers in the channel.
+	ts = ws.Mention("C1", "U1", "go on")
+	foreign := ws.Mention("C1", "U9", "go on")
+	w.until("both grow", func() bool { return len(ws.Answers("C1", ts)) == 1 && len(ws.Answers("C1", foreign)) == 1 })
+	w.slash("/stop", "")
+	w.until("the caller's is stopped", func() bool { return len(ws.Answers("C1", ts)[0].Controls) == 0 })
+	if len(ws.Answers("C1", foreign)[0].Controls) == 0 {
+		t.Errorf("/stop ended somebody else's answer")
+	}
+	w.clean()
+}
+
+func TestCommandsOnDiscord(t *testing.T) {
+	w := newWorld(t)
+	d := w.useDiscord(discord.Options{})
+	w.start()
+	w.model.Answer("As you wish.")
+	choices, err := d.Autocomplete(t.Context(), "general", "ann", "/model name:m")
+	if err != nil || len(choices) < 2 {
+		t.Errorf("autocomplete offered %v, %v", choices, err)
+	}
+	i, err := d.Slash("general", "ann", "/model name:m2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Answer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.onDiscord(d.Mention("general", "bob", "hello"), "As you wish.")
+	if last, _ := w.model.Last(); last.Model != "m2" {
+		t.Errorf("the channel uses %s, want m2", last.Model)
+	}
+	if i, err = d.Slash("general", "ann", "/provider add"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := i.Answer(t.Context())
+	if err != nil || !strings.Contains(answer[0].Content, "Only admins") || !answer[0].Ephemeral {
+		t.Errorf("a person without Manage Server should be refused privately: %+v %v", answer, err)
+	}
+	w.clean()
+}
+
+func TestAccessIsRefusedInOneSentence(t *testing.T) {
+	w := newWorld(t)
+	w.write("bots/helper.yaml", helperYAML+`access:
+  users: [U1]
+  models:
+    - {match: "lab/m2", users: [U7]}
+  switch: admins
+  admins: [U7]
+`)
+	ws := w.useSlack(slack.Options{}, false)
+	w.start()
+	w.model.Answer("Yes.")
+	w.onSlack("C1", ws.Mention("C1", "U1", "may I?"), "Yes.")
+	ws.Mention("C1", "U2", "may I?")
+	w.private("C1", "U2", "U7")
+	w.slash("/model", "m2")
+	w.private("C1", "U1", "You may not use lab/m2")
+	w.slash("/model", "m1")
+	w.private("C1", "U1", "Only admins")
+	if n := len(w.model.Requests()); n != 1 {
+		t.Errorf("the model was asked %d times, want once", n)
+	}
+}
+
+func TestFailuresAreExplained(t *testing.T) {
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	s := w.start()
+	for _, c := range []struct {
+		name  string
+		reply openai.Reply
+		wants []string
+	}{
+		{"a wrong key", openai.Reply{Status: 401, Message: "Incorrect API key provided: sk-lab-secret-key"}, []string{"lab/m1", "key", "ref-"}},
+		{"no such model", openai.Reply{Status: 404, Message: "The model `m1` does not exist.", Code: "model_not_found"}, []string{"lab/m1", "ref-"}},
+		{"cut off in the middle", openai.Reply{Text: "Half of the answer is here and the rest is not", Fault: openai.FaultTruncate, After: 6}, []string{"Half of the answer", "lab/m1", "ref-"}},
+		{"an error in the stream", openai.Reply{Text: "Half of the answer is here and the rest is not", Fault: openai.FaultError, After: 6}, []string{"Half of the answer", "lab/m1", "ref-"}},
+		{"cut by length", openai.Reply{Text: "A long story", Finish: "length"}, []string{"A long story", "length"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.model.Next(c.reply)
+			ts := ws.Mention("C1", "U1", "try")
+			var seen string
+			w.until("the person is told", func() bool {
+				a := ws.Answers("C1", ts)
+				if len(a) == 1 && len(a[0].Controls) == 0 {
+					seen = a[0].Seen
+				}
+				for _, part := range c.wants {
+					if !strings.Contains(seen, part) {
+						return false
+					}
+				}
+				return true
+			})
+			if strings.Contains(seen, "sk-lab") {
+				t.Errorf("a key is shown: %s", seen)
+			}
+			if at := strings.Index(seen, "ref-"); at >= 0 && !strings.Contains(s.log.String(), seen[at:at+12]) {
+				t.Errorf("the log does not have the reference of %q", seen)
+			}
+		})
+	}
+	w.clean()
+}
+
+func TestFallback(t *testing.T) {
+	w := newWorld(t)
+	w.write("bots/helper.yaml", helperYAML+"fallbacks: [spare/s1]\n")
+	spare := openai.New(t)
+	spare.Answer("From the spare.")
+	w.write("providers.yaml", "lab:\n  endpoint: "+w.model.Endpoint()+"\n  models: [m1]\nspare:\n  endpoint: "+spare.Endpoint()+"\n  models: [s1]\n")
+	ws := w.useSlack(slack.Options{}, false)
+	w.start()
+	w.model.Func(func(openai.Request) openai.Reply { return openai.Reply{Status: 500, Message: "broken"} })
+	w.onSlack("C1", ws.Mention("C1", "U1", "anyone?"), "From the spare.")
+	if n := len(w.model.Requests()); n != 2 {
+		t.Errorf("the failing provider was asked %d times, want a first time and one more", n)
+	}
+}
+
+// Without ADMIN_TOKEN only this machine's own browser and scripts may
+// administer: not what a tunnel lets in.
+func TestAdminIsClosedToTunnels(t *testing.T) {
+	w := newWorld(t)
+	s := w.start()
+	for _, header := range []map[string]string{
+		{"Host": "parley.example.com"}, {"X-Forwarded-For": "203.0.113.7"}, {"Forwarded": "for=203.0.113.7"}, {"X-Forwarded-Host": "x"},
+	} {
+		for _, path := range []string{"/api/v1/providers", "/", "/playground/providers"} {
+			status, _, err := s.call(http.MethodGet, path, header, nil)
+			if err != nil || status != http.StatusForbidden {
+				t.Errorf("GET %s with %v: %d %v, want 403", path, header, status, err)
+			}
+		}
+	}
+	s.do(http.MethodGet, "/api/v1/providers", nil, http.StatusOK)
+
+	w.env["ADMIN_TOKEN"] = "the-admin-token"
+	s.stop()
+	s = w.start()
+	s.do(http.MethodGet, "/api/v1/providers", nil, http.StatusUnauthorized)
+	if status, _, _ := s.call(http.MethodGet, "/api/v1/providers", map[string]string{"Authorization": "Bearer the-admin-token", "Host": "parley.example.com"}, nil); status != http.StatusOK {
+		t.Errorf("with the token: %d", status)
+	}
+}
