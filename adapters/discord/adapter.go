@@ -81,9 +81,12 @@ func New(o Options) (*Adapter, error) {
 		return nil, fmt.Errorf("DISCORD_GLOBAL_LIMIT %d is negative", o.GlobalLimit)
 	}
 	if o.HTTP == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = 64
-		o.HTTP = &http.Client{Transport: transport}
+		o.HTTP = &http.Client{}
+		if usual, ok := http.DefaultTransport.(*http.Transport); ok {
+			transport := usual.Clone()
+			transport.MaxIdleConnsPerHost = 64
+			o.HTTP.Transport = transport
+		}
 	}
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log, quit: make(chan struct{})}
 	refused := &refusals{}
@@ -265,7 +268,7 @@ func (a *app) setState(ok bool, reason string) {
 }
 
 // identity is the bot's user id and application id, asked from Discord when
-// the gateway has not told them.
+// the gateway has not told them. With an error, what is known is returned.
 func (a *app) identity(ctx context.Context) (user, application string, err error) {
 	a.mu.Lock()
 	user, application = a.userID, a.id
@@ -281,10 +284,10 @@ func (a *app) identity(ctx context.Context) (user, application string, err error
 		} `json:"bot"`
 	}
 	if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", wait: true}, &out); err != nil {
-		return "", "", err
+		return user, application, err
 	}
 	if out.ID == "" {
-		return "", "", errors.New("discord named no application")
+		return user, application, errors.New("discord named no application")
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -88,15 +88,18 @@ func commandDefs() []commandDef {
 // registerCommands makes Discord's list of commands ours, if it is not already:
 // Discord limits how many commands may be made in a day.
 func (a *app) registerCommands(ctx context.Context) {
-	_, id := a.known()
+	user, id, err := a.identity(ctx)
+	if err != nil {
+		id = user // which it is for most applications
+	}
 	path := endpoint(discordgo.EndpointApplicationGlobalCommands(id))
 	want := commandDefs()
 	var have []commandDef
-	_, err := a.rest.do(ctx, call{method: http.MethodGet, path: path, route: "GET commands", name: "commands", wait: true}, &have)
+	_, err = a.rest.do(ctx, call{method: http.MethodGet, path: path, route: "GET commands", name: "commands", wait: true}, &have)
 	if err == nil && sameCommands(have, want) {
 		return
 	}
-	if err == nil {
+	if err == nil || chat.Refused(err) { // what cannot be read may still be written
 		_, err = a.rest.do(ctx, call{method: http.MethodPut, path: path, route: "PUT commands", name: "commands", body: want, wait: true}, nil)
 	}
 	if err != nil {

@@ -23,6 +23,7 @@ const (
 // all are handled: that is what another process would have to resume from.
 type sequence struct {
 	mu      sync.Mutex
+	session int     // counts sessions: each numbers its events from 1
 	last    int64   // newest received
 	pending []int64 // received, not handled; ascending
 }
@@ -32,6 +33,7 @@ func newSequence() *sequence { return &sequence{} }
 func (s *sequence) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.session++
 	s.last, s.pending = 0, nil
 }
 
@@ -50,16 +52,24 @@ func (s *sequence) fresh(n int64) bool {
 	return n > s.last
 }
 
-func (s *sequence) take(n int64) {
+// take counts an event as received; done, with what it returns, as handled.
+func (s *sequence) take(n int64) (session int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = n
 	s.pending = append(s.pending, n)
+	return s.session
 }
 
-func (s *sequence) done(n int64) {
+// skip counts an event as received and handled.
+func (s *sequence) skip(n int64) { s.done(s.take(n), n) }
+
+func (s *sequence) done(session int, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if session != s.session {
+		return // of a session that is over
+	}
 	if i, ok := slices.BinarySearch(s.pending, n); ok {
 		s.pending = slices.Delete(s.pending, i, i+1)
 	}
@@ -82,9 +92,10 @@ func (s *sequence) handled() int64 {
 
 // delivery is a message event on its way.
 type delivery struct {
-	event messageEvent
-	seq   int64
-	at    time.Time
+	event   messageEvent
+	seq     int64
+	session int
+	at      time.Time
 }
 
 type lanes struct {
@@ -111,7 +122,7 @@ func (l *lanes) start(ctx context.Context) (wait func()) {
 				case d := <-way:
 					l.g.guard("MESSAGE_CREATE", func() error { return l.g.deliver(ctx, d) })
 					if ctx.Err() == nil {
-						l.g.seq.done(d.seq)
+						l.g.seq.done(d.session, d.seq)
 					}
 					l.waiting.Add(-1)
 				case <-ctx.Done():
@@ -130,13 +141,12 @@ func (l *lanes) put(f frame) bool {
 	if err := json.Unmarshal(f.D, &d.event); err != nil {
 		// Nothing can be made of it, now or later.
 		l.g.log.Warn("discord message not understood", slog.String("error", err.Error()))
-		l.g.seq.take(d.seq)
-		l.g.seq.done(d.seq)
+		l.g.seq.skip(d.seq)
 		return true
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(d.event.Channel))
-	l.g.seq.take(d.seq)
+	d.session = l.g.seq.take(d.seq)
 	l.waiting.Add(1)
 	select {
 	case l.ways[h.Sum32()%laneCount] <- d:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -359,92 +358,6 @@ func TestAutocompleteOffersWhatTheDeskKnows(t *testing.T) {
 	})
 }
 
-func providerForm() *chat.Form {
-	return &chat.Form{ID: "provider", Title: "Add a provider", Submit: "Save", Fields: []chat.Field{
-		{ID: "id", Label: "Provider ID", Placeholder: "corp-gateway", MaxLength: 40},
-		{ID: "name", Label: "Display Name", Optional: true},
-		{ID: "endpoint", Label: "Endpoint URL", Hint: "The full URL of the chat-completions endpoint"},
-		{ID: "key", Label: "API Key", Optional: true, Secret: true},
-		{ID: "models", Label: "Models", Optional: true, Multiline: true},
-	}}
-}
-
-func TestTheProviderForm(t *testing.T) {
-	d := &desk{
-		do: func(_ context.Context, c chat.Command) (chat.Reply, error) {
-			return chat.Reply{Form: providerForm()}, nil
-		},
-		submit: func(_ context.Context, s chat.Submission) (chat.Outcome, error) {
-			if s.Values["endpoint"] == "nonsense" {
-				return chat.Outcome{Errors: map[string]string{"endpoint": "This is no URL.", "id": "Taken."}}, nil
-			}
-			return chat.Outcome{Then: func(context.Context) chat.Reply { return chat.Reply{Text: "Saved and reached: 2 models."} }}, nil
-		},
-	}
-	ways(t, d, func(t *testing.T, s *stage) {
-		i := s.slash("general", "ann", "/provider add")
-		form, err := i.Modal(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if form.Title != "Add a provider" || len(form.Fields) != 5 || form.Fields[0].Label != "Provider ID" || form.Fields[0].Max != 40 || !form.Fields[4].Paragraph || form.Fields[1].Required || !form.Fields[0].Required {
-			t.Errorf("the form is %+v", form)
-		}
-		sent, err := s.SubmitModal(i, map[string]string{"id": "lab", "Endpoint URL": "nonsense", "key": "sk-secret"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wrong := s.answer(sent)[0]
-		if !wrong.Ephemeral || !strings.Contains(wrong.Content, "**Provider ID**: Taken.\n- **Endpoint URL**: This is no URL.") {
-			t.Errorf("errors are shown as %q", wrong.Content)
-		}
-		again, err := s.Press(wrong.ID, "ann", "Open the form again")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if form, err = again.Modal(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if form.Fields[0].Value != "lab" || form.Fields[2].Value != "nonsense" || form.Fields[3].Value != "" {
-			t.Errorf("the form opens again with %+v; what was typed must stand there, the key must not", form.Fields)
-		}
-		if sent, err = s.SubmitModal(again, map[string]string{"endpoint": "https://lab.example/v1/chat/completions", "key": "sk-secret"}); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.answer(sent)[0]; got.Content != "Saved and reached: 2 models." || !got.Ephemeral {
-			t.Errorf("saving was answered with %+v", got)
-		}
-		d.mu.Lock()
-		last := d.forms[len(d.forms)-1]
-		d.mu.Unlock()
-		if last.Form != "provider" || last.Values["id"] != "lab" || last.Values["key"] != "sk-secret" || last.Author.ID != s.UserID("ann") {
-			t.Errorf("submitted: %+v", last)
-		}
-	})
-}
-
-func TestAFormThatComesLateIsOpenedByAButton(t *testing.T) {
-	gate := make(chan struct{})
-	d := &desk{do: func(context.Context, chat.Command) (chat.Reply, error) {
-		<-gate
-		return chat.Reply{Form: providerForm()}, nil
-	}}
-	s := withCommands(t, d, nil)
-	i := s.slash("general", "ann", "/provider add")
-	if err := i.Wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	close(gate)
-	got := s.answer(i)[0]
-	again, err := s.Press(got.ID, "ann", "Open the form")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := again.Modal(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestTheStopButtonStops(t *testing.T) {
 	d := &desk{do: func(_ context.Context, c chat.Command) (chat.Reply, error) {
 		if c.Args == "other" {
@@ -540,66 +453,4 @@ func TestTwoProcessesActOnce(t *testing.T) {
 	}
 	s.Mention("general", "ann", "hello")
 	s.inbox.wait(t, 1)
-}
-
-func TestSignedRequests(t *testing.T) {
-	s := withCommands(t, &desk{}, nil)
-	url := s.overHTTP(&desk{})
-	if err := s.VerifyEndpoint(t.Context(), "", url); err != nil {
-		t.Errorf("Discord would not accept the endpoint: %v", err)
-	}
-	app := s.App("")
-	ping := []byte(`{"id":"1","application_id":"` + app.ID + `","type":1,"token":"x","version":1}`)
-	send := func(body []byte, h http.Header) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(string(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header = h
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = res.Body.Close() }()
-		return res.StatusCode
-	}
-	now := time.Now()
-	without := func(name string) http.Header { h := app.Sign(ping, now); h.Del(name); return h }
-	large := []byte(`{"pad":"` + strings.Repeat("x", 1<<20) + `"}`)
-	short := app.Sign(ping, now)
-	short.Set("X-Signature-Ed25519", "abcd")
-	for name, one := range map[string]struct {
-		body   []byte
-		header http.Header
-		want   int
-	}{
-		"good":               {ping, app.Sign(ping, now), 200},
-		"a little old":       {ping, app.Sign(ping, now.Add(-4*time.Minute)), 200},
-		"too old":            {ping, app.Sign(ping, now.Add(-6*time.Minute)), 401},
-		"from the future":    {ping, app.Sign(ping, now.Add(6*time.Minute)), 401},
-		"no signature":       {ping, without("X-Signature-Ed25519"), 401},
-		"no timestamp":       {ping, without("X-Signature-Timestamp"), 401},
-		"short signature":    {ping, short, 401},
-		"another body":       {[]byte(`{"type":1}`), app.Sign(ping, now), 401},
-		"too large":          {large, app.Sign(large, now), 413},
-		"signed but no JSON": {[]byte("hello"), app.Sign([]byte("hello"), now), 400},
-		"signed but no user": {[]byte(`{"type":2,"id":"12345","token":"x"}`), app.Sign([]byte(`{"type":2,"id":"12345","token":"x"}`), now), 400},
-	} {
-		if got := send(one.body, one.header); got != one.want {
-			t.Errorf("%s: %d, want %d", name, got, one.want)
-		}
-	}
-}
-
-func TestAPublicKeyOfWrongLengthIsNoCrash(t *testing.T) {
-	s := withCommands(t, &desk{}, func(o *Options) { o.Bots[0].Discord.PublicKey = "abcd" })
-	url := s.overHTTP(&desk{})
-	res, err := http.Post(url, "application/json", strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("%d, want 503", res.StatusCode)
-	}
 }

@@ -1,0 +1,130 @@
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/bots"
+	"parley/internal/chat"
+)
+
+func TestSequenceIsHandledUpToTheFirstGap(t *testing.T) {
+	s := newSequence()
+	one := s.take(1)
+	two := s.take(2)
+	s.skip(3)
+	if s.received() != 3 || s.handled() != 0 {
+		t.Errorf("received %d, handled %d, want 3 and 0", s.received(), s.handled())
+	}
+	s.done(two, 2)
+	if s.handled() != 0 {
+		t.Errorf("handled %d though the first is not", s.handled())
+	}
+	s.done(one, 1)
+	if s.handled() != 3 || s.fresh(3) || !s.fresh(4) {
+		t.Errorf("handled %d, fresh %v %v", s.handled(), s.fresh(3), s.fresh(4))
+	}
+	s.take(4)
+	s.untake(4)
+	if s.received() != 3 || !s.fresh(4) {
+		t.Errorf("an event that was not taken counts as received (%d)", s.received())
+	}
+	s.reset() // a new session
+	s.take(1)
+	s.done(one, 1) // the old session's first event
+	if s.handled() != 0 {
+		t.Error("an event of the old session counts for the new one")
+	}
+}
+
+// blocked is an inbox that takes nothing until it is opened.
+type blocked struct {
+	open chan struct{}
+	mu   sync.Mutex
+	seen int
+}
+
+func (b *blocked) Put(ctx context.Context, _ chat.Message) error {
+	select {
+	case <-b.open:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen++
+	return nil
+}
+
+func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
+	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &blocked{open: make(chan struct{})}
+	g := newGateway(a.apps[0], in, a.counter(a.apps[0], nil))
+	g.lanes = newLanes(g)
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := g.lanes.start(ctx)
+	defer func() { cancel(); wait() }()
+	event := func(n int64) frame {
+		d := fmt.Sprintf(`{"id":"%d","channel_id":"20","type":0,"content":"x","author":{"id":"3","username":"ann"}}`, n)
+		return frame{Op: opDispatch, T: "MESSAGE_CREATE", S: &n, D: json.RawMessage(d)}
+	}
+	var accepted int64
+	for n := int64(1); ; n++ {
+		if err := g.dispatch(ctx, event(n)); err != nil {
+			break
+		}
+		accepted = n
+	}
+	if accepted > laneSize+1 || g.seq.received() != accepted || g.seq.handled() != 0 {
+		t.Errorf("%d accepted, %d received, %d handled", accepted, g.seq.received(), g.seq.handled())
+	}
+	close(in.open)
+	if !g.lanes.drained(ctx) {
+		t.Fatal("the backlog was not stored")
+	}
+	// The resume begins after the last accepted event: the refused one comes again.
+	if err := g.dispatch(ctx, event(accepted)); err != nil || g.seq.received() != accepted {
+		t.Errorf("an event that was accepted was taken twice: %v", err)
+	}
+	if err := g.dispatch(ctx, event(accepted+1)); err != nil {
+		t.Errorf("the refused event is refused again: %v", err)
+	}
+	s := stage{t: t}
+	s.eventually("all are stored", func() bool { return g.seq.handled() == accepted+1 })
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.seen != int(accepted+1) {
+		t.Errorf("%d stored, want %d", in.seen, accepted+1)
+	}
+}
+
+func FuzzInteraction(f *testing.F) {
+	f.Add([]byte(`{"id":"12345","type":2,"token":"t","guild_id":"10","channel_id":"20","channel":{"id":"20","type":0},"member":{"user":{"id":"30000"},"roles":[],"permissions":"8"},"data":{"name":"model","options":[{"name":"name","type":3,"value":"x"}]}}`))
+	f.Add([]byte(`{"id":"12345","type":5,"token":"t","user":{"id":"30000"},"data":{"custom_id":"form:a|provider add","components":[{"type":18,"component":{"type":4,"custom_id":"id","value":"v"}},{"type":1,"components":[{"custom_id":"x","value":"y"}]}]}}`))
+	f.Add([]byte(`{"id":"12345","type":3,"token":"t","user":{"id":"30000"},"message":{"id":"1","flags":64},"data":{"custom_id":"menu:model","values":["a"]}}`))
+	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	d := &desk{submit: func(context.Context, chat.Submission) (chat.Outcome, error) { return chat.Outcome{}, nil }}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c := a.counter(a.apps[0], nil)
+		i, err := c.read(raw, time.Now())
+		if err != nil || i.Type == interactionModal || i.private() {
+			if err == nil {
+				_, _, _ = formValues(i.Data)
+			}
+			return
+		}
+		c.desk = d
+		_ = c.answer(t.Context(), i, func(context.Context, callback) error { return nil })
+	})
+}
