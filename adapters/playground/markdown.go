@@ -23,34 +23,48 @@ import (
 	"parley/bots"
 )
 
-// markdown turns Markdown into HTML that is safe to put on the page.
+// markdown turns Markdown into HTML that is safe to put on the page. Every line
+// break counts, as in any chat.
 type markdown struct {
-	answer goldmark.Markdown // as written
-	typed  goldmark.Markdown // every line break counts, as people type
+	md    goldmark.Markdown
+	plain goldmark.Markdown // without tables
 }
 
 func newMarkdown(all []bots.Bot) *markdown {
-	build := func(options ...renderer.Option) goldmark.Markdown {
-		options = append(options, renderer.WithNodeRenderers(util.Prioritized(safeHTML{}, 1)))
+	// Without the parsers of raw HTML a tag is text like any other, and what
+	// follows an unclosed one is still Markdown.
+	blocks := []util.PrioritizedValue{
+		util.Prioritized(parser.NewSetextHeadingParser(), 100), util.Prioritized(parser.NewThematicBreakParser(), 200),
+		util.Prioritized(parser.NewListParser(), 300), util.Prioritized(parser.NewListItemParser(), 400),
+		util.Prioritized(parser.NewCodeBlockParser(), 500), util.Prioritized(parser.NewATXHeadingParser(), 600),
+		util.Prioritized(parser.NewFencedCodeBlockParser(), 700), util.Prioritized(parser.NewBlockquoteParser(), 800),
+		util.Prioritized(parser.NewParagraphParser(), 1000),
+	}
+	inlines := []util.PrioritizedValue{
+		util.Prioritized(&mentionParser{names: mentionNames(all)}, 50),
+		util.Prioritized(parser.NewCodeSpanParser(), 100), util.Prioritized(parser.NewLinkParser(), 200),
+		util.Prioritized(parser.NewAutoLinkParser(), 300), util.Prioritized(parser.NewEmphasisParser(), 500),
+	}
+	build := func(more ...goldmark.Extender) goldmark.Markdown {
 		return goldmark.New(
-			goldmark.WithExtensions(
-				extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
-				extension.Strikethrough, extension.Linkify, extension.TaskList,
-			),
-			goldmark.WithParserOptions(parser.WithInlineParsers(util.Prioritized(&mentionParser{names: mentionNames(all)}, 50))),
-			goldmark.WithRendererOptions(options...),
+			goldmark.WithParser(parser.NewParser(
+				parser.WithBlockParsers(blocks...), parser.WithInlineParsers(inlines...),
+				parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
+			)),
+			goldmark.WithExtensions(append(more, extension.Strikethrough, extension.Linkify, extension.TaskList)...),
+			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(safeHTML{}, 1)), gmhtml.WithHardWraps()),
 		)
 	}
-	return &markdown{answer: build(), typed: build(gmhtml.WithHardWraps())}
+	table := extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))
+	return &markdown{md: build(table), plain: build()}
 }
 
-// html renders an answer.
-func (m *markdown) html(source string) template.HTML { return render(m.answer, source) }
-
-// typedHTML renders what a person typed.
-func (m *markdown) typedHTML(source string) template.HTML { return render(m.typed, source) }
-
-func render(md goldmark.Markdown, source string) template.HTML {
+// html renders source. An error of the renderer leaves plain text.
+func (m *markdown) html(source string) template.HTML {
+	md := m.md
+	if cells(source) > mostCells {
+		md = m.plain
+	}
 	var out bytes.Buffer
 	if err := md.Convert([]byte(source), &out); err != nil {
 		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>")
@@ -58,13 +72,27 @@ func render(md goldmark.Markdown, source string) template.HTML {
 	return template.HTML(out.String()) //nolint:gosec // safeHTML escapes all that was written
 }
 
+// mostCells is how large a table may get. Short rows are filled up to the
+// width of the first, so that a few kilobytes could ask for millions of cells.
+const mostCells = 5000
+
+// cells bounds from above how many table cells source can make: columns of the
+// widest line of dashes times the lines from there on.
+func cells(source string) int {
+	most, all := 0, strings.Split(source, "\n")
+	for i, line := range all {
+		if strings.Contains(line, "-") && strings.Trim(line, "|:-> \t\r0123456789.*+") == "" {
+			most = max(most, (strings.Count(line, "|")+1)*(len(all)-i))
+		}
+	}
+	return most
+}
+
 // safeHTML renders the nodes in which text could become more than text.
 type safeHTML struct{}
 
 // RegisterFuncs implements renderer.NodeRenderer.
 func (s safeHTML) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
-	r.Register(ast.KindHTMLBlock, s.htmlBlock)
-	r.Register(ast.KindRawHTML, s.rawHTML)
 	r.Register(ast.KindFencedCodeBlock, s.code)
 	r.Register(ast.KindCodeBlock, s.code)
 	r.Register(ast.KindLink, s.link)
@@ -89,30 +117,6 @@ func lines(n ast.Node, source []byte) []byte {
 		out = append(out, at.Value(source)...)
 	}
 	return out
-}
-
-func (safeHTML) htmlBlock(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
-	if entering {
-		n := node.(*ast.HTMLBlock)
-		all := lines(n, source)
-		if n.HasClosure() {
-			all = append(all, n.ClosureLine.Value(source)...)
-		}
-		body := strings.ReplaceAll(strings.TrimRight(escape(all), "\n"), "\n", "<br>\n")
-		write(w, "<p>", body, "</p>\n")
-	}
-	return ast.WalkSkipChildren, nil
-}
-
-func (safeHTML) rawHTML(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
-	if entering {
-		n := node.(*ast.RawHTML)
-		for i := range n.Segments.Len() {
-			at := n.Segments.At(i)
-			write(w, escape(at.Value(source)))
-		}
-	}
-	return ast.WalkSkipChildren, nil
 }
 
 func (safeHTML) code(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -230,7 +234,7 @@ func (safeHTML) mention(w util.BufWriter, source []byte, node ast.Node, entering
 	return ast.WalkContinue, nil
 }
 
-// parse gives the tree of what a person typed.
+// parse gives the tree of source.
 func (m *markdown) parse(source []byte) ast.Node {
-	return m.typed.Parser().Parse(text.NewReader(source))
+	return m.md.Parser().Parse(text.NewReader(source))
 }

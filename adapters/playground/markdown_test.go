@@ -23,6 +23,8 @@ func TestMarkdown(t *testing.T) {
 		{"a **b** *c* ~~d~~ `e`", "<p>a <strong>b</strong> <em>c</em> <del>d</del> <code>e</code></p>\n"},
 		{"<b>raw</b>", "<p>&lt;b&gt;raw&lt;/b&gt;</p>\n"},
 		{"<div>\nx\n</div>", "<p>&lt;div&gt;<br>\nx<br>\n&lt;/div&gt;</p>\n"},
+		{"<!-- open\n\n**still** Markdown", "<p>&lt;!-- open</p>\n<p><strong>still</strong> Markdown</p>\n"},
+		{"<pre>\n\n- x", "<p>&lt;pre&gt;</p>\n<ul>\n<li>x</li>\n</ul>\n"},
 		{"see https://e.example/a?b=c&d", `<p>see <a href="https://e.example/a?b=c&amp;d" target="_blank" rel="noopener noreferrer nofollow">https://e.example/a?b=c&amp;d</a></p>` + "\n"},
 		{"[t](https://e.example)", `<p><a href="https://e.example" target="_blank" rel="noopener noreferrer nofollow">t</a></p>` + "\n"},
 		{"[t](javascript:x)", "<p>t</p>\n"},
@@ -33,14 +35,31 @@ func TestMarkdown(t *testing.T) {
 		{"```\nopen", `<figure class="code"><figcaption><span></span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>open` + "\n</code></pre></figure>\n"},
 		{"| a | b |\n| - | -: |\n| 1 | 2 |", `<div class="table" tabindex="0"><table>` + "\n<thead>\n<tr>\n<th>a</th>\n<th align=\"right\">b</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>1</td>\n<td align=\"right\">2</td>\n</tr>\n</tbody>\n</table></div>\n"},
 		{"hi @helper and @Code Reviewer", `<p>hi <span class="mention">@helper</span> and <span class="mention">@Code Reviewer</span></p>` + "\n"},
-		{"a\nb", "<p>a\nb</p>\n"},
+		{"a\nb", "<p>a<br>\nb</p>\n"},
 	} {
 		if got := string(md.html(c.source)); got != c.want {
 			t.Errorf("%q\n got %s\nwant %s", c.source, got, c.want)
 		}
 	}
-	if got := string(md.typedHTML("a\nb")); got != "<p>a<br>\nb</p>\n" {
-		t.Errorf("typed lines are shown as %q", got)
+}
+
+// A few kilobytes never become megabytes.
+func TestMarkdownDoesNotExplode(t *testing.T) {
+	md := newMarkdown(testBots())
+	for name, source := range map[string]string{
+		"columns":        strings.Repeat("a|", 1000) + "\n" + strings.Repeat("-|", 1000) + "\n" + strings.Repeat("b\n", 4000),
+		"quoted columns": "> " + strings.Repeat("a|", 1000) + "\n> " + strings.Repeat("-|", 1000) + "\n" + strings.Repeat("> b\n", 2000),
+		"listed columns": "1. " + strings.Repeat("a|", 1000) + "\n   " + strings.Repeat("-|", 1000) + "\n" + strings.Repeat("   b\n", 1500),
+		"quotes":         strings.Repeat(">", sizeLimit),
+		"lists":          strings.Repeat("1. ", sizeLimit/3),
+		"emphasis":       strings.Repeat("a*_", sizeLimit/3),
+	} {
+		if out := md.html(source); len(out) > 40*len(source) {
+			t.Errorf("%s: %d bytes of %d", name, len(out), len(source))
+		}
+	}
+	if out := md.html("| a | b |\n| - | - |\n" + strings.Repeat("| 1 | 2 |\n", 1000)); strings.Count(string(out), "<tr>") != 1001 {
+		t.Error("a long but ordinary table is not shown as one")
 	}
 }
 

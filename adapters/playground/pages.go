@@ -190,10 +190,9 @@ func (a *Adapter) botName(id string) string {
 
 func (a *Adapter) postView(p post) postView {
 	v := postView{post: p, IsBot: p.Bot != "", Growing: p.growing(), Where: where{p.Channel, p.Thread, p.Bot}}
+	v.Name, v.HTML = "You", a.text.html(p.Text)
 	if v.IsBot {
-		v.Name, v.HTML = a.botName(p.Bot), a.text.html(p.Text)
-	} else {
-		v.Name, v.HTML = "You", a.text.typedHTML(p.Text)
+		v.Name = a.botName(p.Bot)
 	}
 	if p.Thread == "" {
 		v.Path = a.threadPath(p.Channel, p.ID)
