@@ -89,6 +89,7 @@ func TestAWholeMessageIsAnAnswerToo(t *testing.T) {
 }
 
 func TestTheBodyHoldsOnlyWhatWasSet(t *testing.T) {
+	t.Setenv("OPENAI_API_KEY", "sk-of-the-environment") // never for another provider's URL
 	srv := openai.New(t)
 	c := newClient(t)
 	collect(t, t.Context(), c, corp(srv), ask("hi"))

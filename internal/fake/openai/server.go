@@ -148,16 +148,16 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends every open answer and frees the port.
+// Close breaks off every open answer and frees the port.
 func (s *Server) Close() {
+	_ = s.http.Close()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	select {
 	case <-s.stop:
 	default:
 		close(s.stop)
 	}
-	s.mu.Unlock()
-	_ = s.http.Close()
 }
 
 // URL is the server's base, "http://127.0.0.1:PORT".
