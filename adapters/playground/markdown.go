@@ -236,5 +236,5 @@ func (safeHTML) mention(w util.BufWriter, source []byte, node ast.Node, entering
 
 // parse gives the tree of source.
 func (m *markdown) parse(source []byte) ast.Node {
-	return m.md.Parser().Parse(text.NewReader(source))
+	return m.plain.Parser().Parse(text.NewReader(source))
 }

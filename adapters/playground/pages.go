@@ -155,7 +155,7 @@ type botOption struct {
 // welcomeView is what an empty server says.
 type welcomeView struct {
 	Demo     bool // nothing but the demo provider
-	Found    []Server
+	Found    []offer
 	Bot      string
 	BotID    string
 	Examples []string

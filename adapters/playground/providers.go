@@ -5,6 +5,8 @@ package playground
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,7 +23,7 @@ type providersPage struct {
 	frame
 	List     []Provider
 	Custom   int
-	Found    []Server
+	Found    []offer
 	OnlyDemo bool
 	Where    where
 	Notes    []noteView
@@ -111,58 +113,71 @@ func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) 
 	if page.OpenForm != nil {
 		page.OpenForm.Back = providersPath
 	}
-	page.OnlyDemo, page.Found = s.a.onlyDemo(r.Context())
+	page.OnlyDemo, page.Found = s.a.prospects(r.Context())
 	s.show(w, max(x.status, http.StatusOK), "providers.html", page)
 }
 
-// onlyDemo reports whether nothing but the demo provider can be asked, and what
-// was found on this machine.
-func (a *Adapter) onlyDemo(ctx context.Context) (bool, []Server) {
-	demo, other := false, false
+// offer is a model server found on this machine.
+type offer struct {
+	Server
+	Ready bool // a provider of that id is usable already: it only has to be chosen
+}
+
+// prospects reports whether nothing but the demo provider can be asked, and
+// what was found on this machine.
+func (a *Adapter) prospects(ctx context.Context) (onlyDemo bool, found []offer) {
+	usable := map[string]bool{}
 	if a.o.Providers != nil {
 		list, err := a.o.Providers(ctx)
 		if err != nil {
 			return false, nil
 		}
 		for _, p := range list {
-			switch {
-			case p.ID == "demo":
-				demo = true
-			case p.Usable:
-				other = true
+			if p.Usable {
+				usable[p.ID] = true
 			}
 		}
 	}
-	var found []Server
 	if a.o.Discovered != nil {
-		found = a.o.Discovered(ctx)
+		for _, m := range a.o.Discovered(ctx) {
+			found = append(found, offer{m, usable[m.ID]})
+		}
 	}
-	return demo && !other, found
+	return usable["demo"] && len(usable) == 1, found
 }
 
-// connect registers a model server that was found on this machine, by the same
-// form as everything else. The browser names it; its address comes from here.
+// connect makes use of a model server that was found on this machine: it is
+// registered by the same form as everything else, or chosen if it is known. The
+// browser names it; its address comes from here.
 func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 	at, err := s.spot(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	_, found := s.a.onlyDemo(r.Context())
-	for _, m := range found {
-		if m.ID != r.PostFormValue("server") {
-			continue
-		}
-		f, err := s.providerForm(r.Context(), at, "add")
-		if err != nil {
-			s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
-			return
-		}
-		values := providerFields{id: m.ID, name: m.Name, endpoint: m.Endpoint, models: strings.Join(m.Models, ", ")}.fill(f)
-		s.take(w, r, at, f.ID, values)
+	_, found := s.a.prospects(r.Context())
+	i := slices.IndexFunc(found, func(o offer) bool { return o.ID == r.PostFormValue("server") })
+	switch {
+	case i < 0:
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "That server no longer answers on this machine. Start it and load the page again.")}})
+	case found[i].Ready && r.PostFormValue("view") != "":
+		reply := chat.Reply{Text: fmt.Sprintf("**%s** is ready. In a channel or direct message, `/provider use %s` switches to it.", found[i].Name, found[i].ID)}
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.note(r, at, reply)}})
+	case found[i].Ready:
+		s.run(w, r, at, "provider", "use "+found[i].ID, rand.Text())
+	default:
+		s.register(w, r, at, found[i].Server)
+	}
+}
+
+func (s *server) register(w http.ResponseWriter, r *http.Request, at spot, m Server) {
+	f, err := s.providerForm(r.Context(), at, "add")
+	if err != nil {
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.failed(r, at, err)}})
 		return
 	}
-	s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "That server no longer answers on this machine. Start it and load the page again.")}})
+	values := providerFields{id: m.ID, name: m.Name, endpoint: m.Endpoint, models: strings.Join(m.Models, ", ")}.fill(f)
+	s.take(w, r, at, f.ID, values)
 }
 
 func (s *server) bots(w http.ResponseWriter, r *http.Request) {

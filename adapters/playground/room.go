@@ -223,7 +223,14 @@ func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeVie
 		bot = s.a.byID[c.Bot]
 	}
 	v := &welcomeView{Bot: bot.Name, BotID: bot.ID, Empty: empty, Direct: c.Direct, Where: where{Channel: c.ID, Bot: bot.ID}}
-	v.Demo, v.Found = s.a.onlyDemo(ctx)
+	var found []offer
+	v.Demo, found = s.a.prospects(ctx)
+	used, _ := s.a.using(ctx, bot.ID, c.place(""))
+	for _, o := range found {
+		if !o.Ready || o.ID != used {
+			v.Found = append(v.Found, o)
+		}
+	}
 	at := "@" + bot.ID + " "
 	if c.Direct {
 		at = ""

@@ -326,6 +326,16 @@ func TestAFoundServerIsConnectedWithOneClick(t *testing.T) {
 	if got["endpoint"] != s.found[0].Endpoint || got["id"] != "ollama" || got["models"] != "qwen3:8b, llama3" || got["name"] != "Ollama" {
 		t.Errorf("the desk got %v", got)
 	}
+	// Known by now: it is chosen, not registered again.
+	_, body = s.page("/playground/c/random")
+	wants(t, body, "Use Ollama")
+	s.script("/playground/connect", "channel", "C-random", "server", "ollama")
+	if did := s.did(); len(s.given) != 1 || did[len(did)-1].Args != "use ollama" || did[len(did)-1].Place.Channel != "C-random" {
+		t.Errorf("the desk got %v and %+v", s.given, did[len(did)-1])
+	}
+	if _, out = s.script("/playground/connect", "channel", "D-helper", "view", "providers", "server", "ollama"); len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "is ready") {
+		t.Errorf("on the providers page: %+v", out)
+	}
 	if _, out = s.script("/playground/connect", "channel", "D-helper", "server", "other"); len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "no longer answers") {
 		t.Errorf("an unknown server: %+v", out)
 	}
