@@ -180,6 +180,9 @@ func TestEveryFieldOfAProviderComesBack(t *testing.T) {
 			t.Errorf("%s = %v, want %v", field, v[field], want)
 		}
 	}
+	if !strings.Contains(got.Body, `"seed": 9007199254740993`) {
+		t.Errorf("a number of addParams was changed: %s", got.Body)
+	}
 	if e, _ := b.registry.Provider("corp-gateway"); e.APIKey.Reveal() != apiKey || e.ExtraHeaders["X-Corp-Token"].Reveal() != headerKey {
 		t.Error("the secrets did not arrive")
 	}

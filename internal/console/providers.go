@@ -119,6 +119,11 @@ func decodePut(id string, fields map[string]json.RawMessage) (putRequest, error)
 	if e, ok := errors.AsType[*provider.InvalidError](err); ok {
 		return put, wrongRecord(e.Problems)
 	}
+	if err == nil && len(put.provider.AddParams) > 0 {
+		d := json.NewDecoder(bytes.NewReader(fields["addParams"]))
+		d.UseNumber() // a large seed must come back as it went
+		err = d.Decode(&put.provider.AddParams)
+	}
 	return put, err
 }
 

@@ -128,6 +128,7 @@ func (r *Registry) Update(ctx context.Context, id string, next func(old Entry, f
 
 // put writes one record and forgets what was learned of the one before.
 func (c *change) put(s *snapshot, p provider.Provider, source string) error {
+	p.Models.List = slices.Clone(p.Models.List) // the caller's, or a snapshot's
 	p.Normalize()
 	rec := record{provider: p, source: source}
 	if b, ok := s.builtin(p.ID); ok && source == Custom && !p.APIKey.IsZero() &&
