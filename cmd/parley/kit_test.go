@@ -36,11 +36,7 @@ const patience = 60 * time.Second
 
 // binary builds parley once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "parley-e2e-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "parley")
+	path := filepath.Join(binaryDir(), "parley")
 	args := []string{"build", "-o", path}
 	if raceDetector {
 		args = append(args, "-race")
@@ -52,11 +48,14 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// binaryDir is this test process's own.
+func binaryDir() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("parley-e2e-%d", os.Getpid()))
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
+	_ = os.RemoveAll(binaryDir())
 	os.Exit(code)
 }
 
@@ -187,21 +186,42 @@ var readyLine = regexp.MustCompile(`msg="parley ready" addr=(\S+)`)
 // connected.
 func (w *world) start() *server {
 	w.t.Helper()
+	s := startProcess(w.t, w.dir, w.env)
+	s.w = w
+	w.t.Cleanup(func() {
+		s.kill()
+		if w.t.Failed() {
+			w.t.Logf("log of the server:\n%s", tail(s.log.String(), 120))
+		}
+		if text := s.log.String(); strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic:") {
+			w.t.Errorf("the server raced or panicked:\n%s", text)
+		}
+	})
+	if w.slack != nil && w.env["SLACK_SIGNING_SECRET"] != "" {
+		w.slack.Serve("", "http://"+s.addr+"/slack/helper")
+	}
+	s.awaitReady(w.t)
+	return s
+}
+
+// startProcess runs the binary and returns once it says "parley ready".
+func startProcess(t testing.TB, dir string, env map[string]string) *server {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s := &server{w: w, cmd: exec.Command(path, "serve"), log: &lines{}, done: make(chan struct{})}
-	s.cmd.Dir = w.dir
-	for name, value := range w.env {
+	s := &server{cmd: exec.Command(path, "serve"), log: &lines{}, done: make(chan struct{})}
+	s.cmd.Dir = dir
+	for name, value := range env {
 		s.cmd.Env = append(s.cmd.Env, name+"="+value)
 	}
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := s.cmd.Start(); err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	ready := make(chan string, 1)
 	go func() {
@@ -217,30 +237,29 @@ func (w *world) start() *server {
 		_, _ = io.Copy(io.Discard, out)
 		_ = s.cmd.Wait()
 	}()
-	w.t.Cleanup(func() {
-		s.kill()
-		if w.t.Failed() {
-			w.t.Logf("log of the server:\n%s", tail(s.log.String(), 120))
-		}
-		if text := s.log.String(); strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic:") {
-			w.t.Errorf("the server raced or panicked:\n%s", text)
-		}
-	})
 	select {
 	case s.addr = <-ready:
 	case <-s.done:
-		w.t.Fatalf("the server did not start:\n%s", s.log)
+		t.Fatalf("the server did not start:\n%s", s.log)
 	case <-time.After(patience):
-		w.t.Fatalf("the server is not ready:\n%s", s.log)
+		s.kill()
+		t.Fatalf("the server is not ready:\n%s", s.log)
 	}
-	if w.slack != nil && w.env["SLACK_SIGNING_SECRET"] != "" {
-		w.slack.Serve("", "http://"+s.addr+"/slack/helper")
-	}
-	w.until("the bots are connected", func() bool {
-		status, body := s.get("/readyz")
-		return status == http.StatusOK && strings.Contains(body, `"status":"ready"`)
-	})
 	return s
+}
+
+// awaitReady waits until every bot is connected.
+func (s *server) awaitReady(t testing.TB) {
+	t.Helper()
+	until(t, "the bots are connected", func() bool {
+		response, err := http.Get("http://" + s.addr + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		return response.StatusCode == http.StatusOK && strings.Contains(string(body), `"status":"ready"`)
+	})
 }
 
 func tail(text string, n int) string {
@@ -319,12 +338,17 @@ func (w *world) pause() { <-time.After(50 * time.Millisecond) }
 // until waits for a condition that holds sooner or later.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
+	until(w.t, what, holds)
+}
+
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(15 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("waited in vain: %s", what)
 		}
 		<-tick.C
 	}
