@@ -154,7 +154,7 @@ type botOption struct {
 
 // welcomeView is what an empty server says.
 type welcomeView struct {
-	Demo     bool // nothing but the demo provider
+	Lacking  lack
 	Found    []offer
 	Bot      string
 	BotID    string

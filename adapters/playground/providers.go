@@ -24,7 +24,7 @@ type providersPage struct {
 	List     []Provider
 	Custom   int
 	Found    []offer
-	OnlyDemo bool
+	Lacking  lack
 	Where    where
 	Notes    []noteView
 	OpenForm *formView
@@ -113,7 +113,8 @@ func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) 
 	if page.OpenForm != nil {
 		page.OpenForm.Back = providersPath
 	}
-	page.OnlyDemo, page.Found = s.a.prospects(r.Context())
+	page.Lacking, page.Found = s.a.prospects(r.Context())
+	page.Found = slices.DeleteFunc(page.Found, func(o offer) bool { return o.Ready }) // it is in the list
 	s.show(w, max(x.status, http.StatusOK), "providers.html", page)
 }
 
@@ -123,14 +124,22 @@ type offer struct {
 	Ready bool // a provider of that id is usable already: it only has to be chosen
 }
 
-// prospects reports whether nothing but the demo provider can be asked, and
-// what was found on this machine.
-func (a *Adapter) prospects(ctx context.Context) (onlyDemo bool, found []offer) {
+// lack is what keeps bots from asking a real model.
+type lack string
+
+const (
+	lackNothing  lack = ""
+	lackReal     lack = "real"     // only the demo provider answers
+	lackAnything lack = "anything" // nothing answers
+)
+
+// prospects reports what is lacking, and what was found on this machine.
+func (a *Adapter) prospects(ctx context.Context) (lacking lack, found []offer) {
 	usable := map[string]bool{}
 	if a.o.Providers != nil {
 		list, err := a.o.Providers(ctx)
 		if err != nil {
-			return false, nil
+			return lackNothing, nil
 		}
 		for _, p := range list {
 			if p.Usable {
@@ -143,7 +152,14 @@ func (a *Adapter) prospects(ctx context.Context) (onlyDemo bool, found []offer) 
 			found = append(found, offer{m, usable[m.ID]})
 		}
 	}
-	return usable["demo"] && len(usable) == 1, found
+	switch {
+	case a.o.Providers == nil:
+	case len(usable) == 0:
+		lacking = lackAnything
+	case usable["demo"] && len(usable) == 1:
+		lacking = lackReal
+	}
+	return lacking, found
 }
 
 // connect makes use of a model server that was found on this machine: it is

@@ -224,7 +224,7 @@ func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeVie
 	}
 	v := &welcomeView{Bot: bot.Name, BotID: bot.ID, Empty: empty, Direct: c.Direct, Where: where{Channel: c.ID, Bot: bot.ID}}
 	var found []offer
-	v.Demo, found = s.a.prospects(ctx)
+	v.Lacking, found = s.a.prospects(ctx)
 	used, _ := s.a.using(ctx, bot.ID, c.place(""))
 	for _, o := range found {
 		if !o.Ready || o.ID != used {
@@ -236,7 +236,7 @@ func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeVie
 		at = ""
 	}
 	v.Examples = []string{at + "Show me what you can do", at + "Write a haiku about queues", at + "/model"}
-	if !v.Empty && !v.Demo && len(v.Found) == 0 {
+	if !v.Empty && v.Lacking == lackNothing && len(v.Found) == 0 {
 		return nil
 	}
 	return v

@@ -192,6 +192,30 @@ func TestWithoutScript(t *testing.T) {
 	wants(t, body, `name="f-endpoint"`, `name="form" value="provider-add"`, `type="password"`)
 }
 
+func TestWhatIsLackingIsSaid(t *testing.T) {
+	s := newStage(t)
+	for _, c := range []struct {
+		list         []Provider
+		chat, manage string
+	}{
+		{s.list, "it streams like a model and is none", "until you add one"},
+		{nil, "no bot can answer", "No bot can answer"},
+		{[]Provider{{ID: "x", Hint: "Set X_KEY."}}, "no bot can answer", "Set X_KEY."},
+		{[]Provider{{ID: "x", Usable: true}}, "", ""},
+	} {
+		s.mu.Lock()
+		s.list = c.list
+		s.mu.Unlock()
+		_, room := s.page("/")
+		_, manage := s.page(providersPath)
+		wants(t, room, c.chat)
+		wants(t, manage, c.manage)
+		if is := strings.Contains(room, "No model is connected yet"); is != (c.chat != "") {
+			t.Errorf("%v: the hint is there: %v", c.list, is)
+		}
+	}
+}
+
 func TestSayingNothingToNobodyIsExplained(t *testing.T) {
 	s := newStage(t)
 	_, out := s.script("/playground/post", "channel", "C-general", "text", "hello?")
