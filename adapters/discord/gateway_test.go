@@ -435,6 +435,7 @@ func TestNoSecretAndNoTextInLogsAndErrors(t *testing.T) {
 		{Status: 500, Body: `{"message":"x"}`}, {Status: 502, Body: "<html>"}, {Status: 403, Body: `{"code":50013,"message":"Missing Permissions"}`},
 		{Status: 400, Body: `{"code":50035,"message":"Invalid Form Body","errors":{"content":{"_errors":[{"message":"bad"}]}}}`}, {Cut: true}, {Shared: time.Second},
 	} {
+		f.Method, f.Path = "POST", "/messages"
 		s.Fail(f)
 		_, err := pen.Post(t.Context(), chat.Content{Markdown: "the-secret-text", Key: fmt.Sprint(f)})
 		if err == nil {

@@ -272,6 +272,9 @@ func (w *world) member(ctx context.Context, guildID, user string) (chat.Member, 
 		return chat.Member{Groups: m.roles, Admin: true}, nil
 	}
 	g, err := w.guild(ctx, guildID)
+	if err == nil && !w.knows(g, m.roles) {
+		g, err = w.fetchGuild(ctx, guildID) // an event is still on its way
+	}
 	if err != nil {
 		return chat.Member{}, err
 	}
@@ -305,12 +308,26 @@ func (w *world) guild(ctx context.Context, id string) (*guild, error) {
 	if g != nil && (g.live || time.Now().Before(g.until)) {
 		return g, nil
 	}
+	return w.fetchGuild(ctx, id)
+}
+
+// knows reports whether all roles are the guild's.
+func (w *world) knows(g *guild, roles []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !slices.ContainsFunc(roles, func(id string) bool { _, ok := g.roles[id]; return !ok })
+}
+
+func (w *world) fetchGuild(ctx context.Context, id string) (*guild, error) {
 	var out guildJSON
 	c := call{method: http.MethodGet, path: endpoint(discordgo.EndpointGuild(id)), route: "GET guild", major: id, name: "guild", wait: true}
 	if _, err := w.rest.do(ctx, c, &out); err != nil {
 		return nil, err
 	}
-	return w.seeGuild(out, false), nil
+	w.mu.Lock()
+	live := w.guilds[id] != nil && w.guilds[id].live
+	w.mu.Unlock()
+	return w.seeGuild(out, live), nil
 }
 
 // stale marks guilds as no longer kept current: the gateway session that did
