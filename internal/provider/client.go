@@ -113,8 +113,11 @@ func (c *call) run(ctx context.Context) error {
 	last := ""
 	stale := 0
 	for tries, lessons := 0, 0; ; {
-		endpoint := c.c.endpoints.pick(c.p, last)
-		err := c.attempt(ctx, endpoint)
+		ticket, err := c.c.endpoints.enter(c.p, last, c.force)
+		if err == nil {
+			err = c.attempt(ctx, ticket)
+		}
+		ticket.leave()
 		if err == nil || c.left {
 			return nil
 		}
@@ -122,7 +125,7 @@ func (c *call) run(ctx context.Context) error {
 			stale++ // the server had closed a kept connection: nobody failed yet
 			continue
 		}
-		last = endpoint
+		last = ticket.url
 		e := c.complete(ctx, err)
 		c.failed(ctx, e)
 		if c.started || ctx.Err() != nil {
@@ -192,19 +195,14 @@ func (c *call) quirks() Quirks {
 var errSilence = errors.New("the server sent nothing")
 
 // attempt sends the request once and yields what comes.
-func (c *call) attempt(parent context.Context, endpoint string) error {
+func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer func() {
 		if cancel != nil {
 			cancel(nil)
 		}
 	}()
-	ticket, err := c.c.endpoints.enter(endpoint, c.force)
-	if err != nil {
-		return err
-	}
-	defer ticket.leave()
-	req, err := c.request(ctx, endpoint)
+	req, err := c.request(ctx, ticket.url)
 	if err != nil {
 		return err
 	}
@@ -218,7 +216,7 @@ func (c *call) attempt(parent context.Context, endpoint string) error {
 	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
 	})))
-	c.stale = err != nil && reused && closedBefore(err)
+	c.stale = err != nil && closedBefore(err, reused)
 	if c.stale {
 		return connectError(ctx, err)
 	}
@@ -350,10 +348,14 @@ func errorFromResponse(resp *http.Response, body io.Reader) error {
 	return e
 }
 
-// closedBefore reports whether err says that the server closed a connection
-// without a word, as it does with one that was kept too long.
-func closedBefore(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection")
+// closedBefore reports whether err says that the server had closed a kept
+// connection, as it does with one that was kept too long, before this request
+// went out on it.
+func closedBefore(err error, reused bool) bool {
+	if strings.Contains(err.Error(), "client conn could not be established") { // of HTTP/2, shared by several
+		return true
+	}
+	return reused && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection"))
 }
 
 // connectError names what kept a request from being answered.

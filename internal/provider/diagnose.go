@@ -123,6 +123,9 @@ func (r *probe) diagnose(ctx context.Context, e *Error) string {
 	switch {
 	case e.Kind == KindTLS:
 		return r.noTLS(e.Err)
+	case e.Kind == KindConnect && r.listed != nil && r.listed.Kind == KindTLS: // the first request said why
+		r.report.Kind = KindTLS
+		return r.noTLS(r.listed.Err)
 	case e.Kind == KindConnect && r.p.Proxy != "":
 		return fmt.Sprintf("%s could not be reached through its proxy; check the proxy setting and that the proxy allows %s.", r.name(), r.url.Hostname())
 	case e.Kind == KindConnect:

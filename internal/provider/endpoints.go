@@ -66,15 +66,40 @@ func unhealthy(err error) bool {
 	return false
 }
 
-// pick chooses the endpoint of p with the fewest open requests, another than
-// last where there is one, and a healthy one before a broken one.
-func (es *endpoints) pick(p Provider, last string) string {
-	if len(p.Endpoints) == 0 {
-		return p.Endpoint
-	}
-	all := append([]string{p.Endpoint}, p.Endpoints...)
+// ticket is one request's place at an endpoint.
+type ticket struct {
+	url  string
+	es   *endpoints
+	e    *endpoint
+	done func(error)
+}
+
+// enter chooses an endpoint of p and counts a request there: the one with the
+// fewest open requests, another than last where there is one, a healthy one
+// before a broken one. While the chosen one's breaker is open the request is
+// refused; a forced one is let through and does not count for the breaker. The
+// ticket is there in any case, and its leave must be called.
+func (es *endpoints) enter(p Provider, last string, force bool) (*ticket, error) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
+	url := p.Endpoint
+	if len(p.Endpoints) > 0 {
+		url = es.pick(append([]string{p.Endpoint}, p.Endpoints...), last)
+	}
+	t := &ticket{url: url, es: es, e: es.get(url)}
+	t.e.busy++
+	done, err := t.e.breaker.Allow()
+	switch {
+	case err == nil:
+		t.done = done
+	case !force:
+		return t, &Error{Kind: KindOverloaded, RetryAfter: time.Second, Err: fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)}
+	}
+	return t, nil
+}
+
+// pick chooses among several endpoints; the lock is held.
+func (es *endpoints) pick(all []string, last string) string {
 	es.turn++
 	best, least := "", 0
 	for i := range all {
@@ -92,31 +117,6 @@ func (es *endpoints) pick(p Provider, last string) string {
 		}
 	}
 	return best
-}
-
-// ticket is one request's place at an endpoint.
-type ticket struct {
-	es   *endpoints
-	e    *endpoint
-	done func(error)
-}
-
-// enter counts a request, or refuses it while the breaker is open; a forced one
-// is let through and does not count for the breaker.
-func (es *endpoints) enter(url string, force bool) (*ticket, error) {
-	es.mu.Lock()
-	e := es.get(url)
-	es.mu.Unlock()
-	done, err := e.breaker.Allow()
-	if force && err != nil {
-		done = nil
-	} else if err != nil {
-		return nil, &Error{Kind: KindOverloaded, RetryAfter: time.Second, Err: fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)}
-	}
-	es.mu.Lock()
-	e.busy++
-	es.mu.Unlock()
-	return &ticket{es: es, e: e, done: done}, nil
 }
 
 // outcome tells the breaker how the request began.

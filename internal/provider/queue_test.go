@@ -142,51 +142,49 @@ func TestTheLeastBusyEndpointIsAsked(t *testing.T) {
 	var es endpoints
 	p := Provider{Endpoint: "http://a", Endpoints: []string{"http://b", "http://c"}}
 	count := map[string]int{}
-	var tickets []*ticket
-	for range 9 {
-		url := es.pick(p, "")
-		count[url]++
-		ticket, err := es.enter(url, false)
+	tickets := map[string][]*ticket{}
+	take := func(last string) string {
+		t.Helper()
+		ticket, err := es.enter(p, last, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tickets = append(tickets, ticket)
+		count[ticket.url]++
+		tickets[ticket.url] = append(tickets[ticket.url], ticket)
+		return ticket.url
+	}
+	for range 9 {
+		take("")
 	}
 	if count["http://a"] != 3 || count["http://b"] != 3 || count["http://c"] != 3 {
 		t.Errorf("spread %v", count)
 	}
-	for i, url := range []string{"http://a", "http://b", "http://c"} {
-		if i == 1 {
-			continue
-		}
-		es.get(url).busy = 10
+	for range 2 {
+		tickets["http://b"][0].leave()
+		tickets["http://b"] = tickets["http://b"][1:]
 	}
-	if got := es.pick(p, ""); got != "http://b" {
-		t.Errorf("picked %s", got)
+	if got := take(""); got != "http://b" {
+		t.Errorf("chose %s", got)
 	}
-	if got := es.pick(p, "http://b"); got == "http://b" {
+	if got := take("http://b"); got == "http://b" {
 		t.Error("a retry asked the same endpoint again although there are others")
 	}
-	for _, ticket := range tickets {
-		ticket.leave()
-	}
-	if got := es.pick(Provider{Endpoint: "http://a"}, "http://a"); got != "http://a" {
-		t.Errorf("picked %s", got)
+	if one, err := es.enter(Provider{Endpoint: "http://a"}, "http://a", false); err != nil || one.url != "http://a" {
+		t.Errorf("got %+v, %v", one, err)
 	}
 }
 
 func TestAnEndpointThatKeepsFailingIsLeftAloneForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var es endpoints
-		p := Provider{Endpoint: "http://a", Endpoints: []string{"http://b"}}
+		one, both := Provider{Endpoint: "http://a"}, Provider{Endpoint: "http://a", Endpoints: []string{"http://b"}}
 		try := func(err error) error {
-			ticket, refused := es.enter("http://a", false)
-			if refused != nil {
-				return refused
+			ticket, refused := es.enter(one, "", false)
+			defer ticket.leave()
+			if refused == nil {
+				ticket.outcome(err)
 			}
-			ticket.outcome(err)
-			ticket.leave()
-			return nil
+			return refused
 		}
 		for range breakAfter - 1 {
 			_ = try(&Error{Kind: KindConnect})
@@ -198,12 +196,15 @@ func TestAnEndpointThatKeepsFailingIsLeftAloneForAWhile(t *testing.T) {
 			t.Fatalf("after %d failures: %v", breakAfter, refused)
 		}
 		for range 4 {
-			if es.pick(p, "") != "http://b" {
-				t.Error("a broken endpoint was preferred")
+			ticket, err := es.enter(both, "", false)
+			if err != nil || ticket.url != "http://b" {
+				t.Errorf("a broken endpoint was preferred: %v", err)
 			}
 		}
-		if _, err := es.enter("http://a", true); err != nil {
+		if ticket, err := es.enter(one, "", true); err != nil {
 			t.Errorf("a probe must get through: %v", err)
+		} else {
+			ticket.leave()
 		}
 		time.Sleep(breakFor + time.Millisecond)
 		if err := try(nil); err != nil {

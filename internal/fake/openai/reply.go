@@ -77,8 +77,9 @@ type Reply struct {
 	KeepAlive time.Duration // between comments while one waits, where the service sends any
 }
 
-// answer writes reply to w.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, req Request, reply Reply) {
+// answer writes reply to w. It calls ended before the last bytes go out: a
+// client that has them may rely on the request being over.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, req Request, reply Reply, ended func()) {
 	if reply.Refuse {
 		reset(w)
 		return
@@ -98,9 +99,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, req Request, rep
 	case reply.Status != 0 && reply.Status != http.StatusOK:
 		s.profile.Errors.status(w, reply.Status, reply.Code, reply.Message)
 	case req.Stream && !reply.NoStream:
-		s.stream(w, r, req, reply)
+		s.stream(w, r, req, reply, ended)
 	default:
-		s.whole(w, r, reply)
+		s.whole(w, r, reply, ended)
 	}
 }
 
@@ -145,7 +146,7 @@ func (r Reply) finish() string {
 }
 
 // whole answers with one JSON document.
-func (s *Server) whole(w http.ResponseWriter, r *http.Request, reply Reply) {
+func (s *Server) whole(w http.ResponseWriter, r *http.Request, reply Reply, ended func()) {
 	if !s.hold(r.Context(), reply) {
 		return
 	}
@@ -158,6 +159,7 @@ func (s *Server) whole(w http.ResponseWriter, r *http.Request, reply Reply) {
 	if reply.Reasoning != "" {
 		message[s.profile.reasoningField()] = reply.Reasoning
 	}
+	ended()
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte(s.profile.Lead))
 	writeJSON(w, http.StatusOK, map[string]any{
@@ -214,7 +216,7 @@ func (s *Server) wait(ctx context.Context, d time.Duration) bool {
 }
 
 // stream answers with server-sent events.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, req Request, reply Reply) {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, req Request, reply Reply, ended func()) {
 	out := &frames{w: w, flush: http.NewResponseController(w).Flush, p: &s.profile}
 	if !s.profile.LateHeaders {
 		out.start()
@@ -256,6 +258,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, req Request, rep
 		return
 	}
 	out.closing(reply, wantsUsage(req))
+	ended()
 	out.send()
 }
 

@@ -332,7 +332,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 		s.open++
 		s.most = max(s.most, s.open)
 	})
-	defer func() {
+	ended := sync.OnceFunc(func() {
 		gone := r.Context().Err() != nil
 		s.record(func() {
 			s.open--
@@ -340,7 +340,8 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 				s.canceled++
 			}
 		})
-	}()
+	})
+	defer ended()
 	if !s.authorized(r) {
 		s.profile.Errors.auth(w)
 		return
@@ -348,7 +349,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 	if s.refuse(w, req) {
 		return
 	}
-	s.answer(w, r, req, s.pick(req))
+	s.answer(w, r, req, s.pick(req), ended)
 }
 
 // pick chooses the reply to a request that nothing is wrong with.
