@@ -28,7 +28,8 @@
 // stream once or not at all, and a second delivery within 24 hours finds it
 // seen. An entry leaves the stream only in Close, which in the same script
 // compares the fencing token, stores what the answer brings about and deletes
-// the turn's record; a turn without record is closed, so Close may be repeated.
+// the turn's record; a turn whose entry is gone is closed, so Close may be
+// repeated.
 // Until then every owner finds the entry again. A new lease changes the token
 // first, so a former owner, however late, changes nothing more in Redis. What
 // Redis cannot fence are calls to the platform: Guard ends each before the

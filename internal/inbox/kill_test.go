@@ -217,7 +217,7 @@ func TestAKilledReplicasAnswersAreTakenOverInTime(t *testing.T) {
 		return p
 	}
 	owner := start("r0")
-	for n := range 3 {
+	for n := range 2 {
 		key := fmt.Sprint("hold-", n)
 		owner.deliver(key)
 		first := await(t, reports, "begun", key)

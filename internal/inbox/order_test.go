@@ -184,7 +184,7 @@ func TestAnUnreadableEntryIsSetAsideAndBlocksNobody(t *testing.T) {
 		put(t, in, message("after", "C1", "hello"))
 		handled := make(chan string, 10)
 		stop := run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
-			handled <- turn.Message.Key
+			defer func() { handled <- turn.Message.Key }()
 			return turn.Close(ctx)
 		}, inbox.RunOptions{})
 		for _, want := range []string{"before", "after"} {

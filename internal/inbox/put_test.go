@@ -132,7 +132,7 @@ func TestNothingReadableIsStored(t *testing.T) {
 }
 
 func TestPutFailsWhenTooFewReplicasHoldTheMessage(t *testing.T) {
-	master := storetest.Start(t)
+	master := storetest.Start(t, "--repl-diskless-sync-delay", "0")
 	host, port, _ := net.SplitHostPort(master.Addr)
 	replica := storetest.Start(t, "--replicaof", host, port)
 	s := storetest.Open(t, "redis://"+master.Addr)

@@ -87,8 +87,8 @@ return 1`),
 		//      (field amount)×n ttl → 1, 0 when it was closed before, -1 when lost
 		close: redis.NewScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+if redis.call('XDEL', KEYS[2], ARGV[2]) == 0 then return 0 end
 local turn = ARGV[3]
-if redis.call('HEXISTS', KEYS[3], turn .. ':a') == 0 then return 0 end
 local a = 4
 for k = 5, #KEYS do
   local op = ARGV[a]
@@ -118,7 +118,6 @@ for k = 5, #KEYS do
     a = a + 1
   end
 end
-redis.call('XDEL', KEYS[2], ARGV[2])
 redis.call('HDEL', KEYS[3], turn .. ':a', turn .. ':p', turn .. ':r')
 redis.call('SREM', KEYS[4], turn)
 return 1`),

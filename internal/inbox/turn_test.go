@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -261,7 +263,7 @@ func TestAHandlerThatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 
 func TestALostLeaseEndsHandlersAndGuardedCalls(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		in := newInbox(t, s)
+		in := newInbox(t, s, func(o *inbox.Options) { o.Lease = time.Second })
 		h, _ := byHand(t, in, inbox.RunOptions{})
 		put(t, in, message("1", "C1", "hello"))
 		turn := receive(t, h.turns)
@@ -382,5 +384,43 @@ func TestAScopeWorksOnACluster(t *testing.T) {
 		if v := s.Client.HGet(t.Context(), in.ScopeKey(fmt.Sprint("discord:", n), "usage"), "n").Val(); v != "1" {
 			t.Errorf("scope %d was answered %s times", n, v)
 		}
+	}
+	// The nodes have no replicas, and Put says so.
+	safe := newInbox(t, s, func(o *inbox.Options) { o.WaitReplicas = 1 })
+	if err := safe.Put(t.Context(), message("w", "C1", "hello")); err == nil || !strings.Contains(err.Error(), "0 of 1 replicas") {
+		t.Errorf("waiting for a replica that is not there: %v", err)
+	}
+}
+
+func TestWorkGoesOnAfterTheStoreWasKilledAndCameBack(t *testing.T) {
+	durable := []string{"--appendonly", "yes", "--appendfsync", "always"}
+	server := storetest.Start(t, durable...)
+	s := storetest.Open(t, "redis://"+server.Addr)
+	in := newInbox(t, s)
+	h, _ := byHand(t, in, inbox.RunOptions{})
+	put(t, in, message("1", "C1", "hello"))
+	turn := receive(t, h.turns)
+	if err := turn.Record(t.Context(), inbox.Part{Key: "k", ID: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, in, message("2", "C1", "hello"))
+	server.Kill()
+	_, port, _ := net.SplitHostPort(server.Addr)
+	storetest.Start(t, append(durable, "--port", port, "--dir", server.Dir)...)
+	// Back before the lease ended, it goes on; back later, it begins again.
+	err := turn.Close(t.Context())
+	if errors.Is(err, inbox.ErrLost) {
+		turn = receive(t, h.turns)
+		if len(turn.Posted) != 1 || turn.Attempt != 2 {
+			t.Errorf("after the store came back: %+v", turn)
+		}
+		err = turn.Close(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.out <- nil
+	if second := receive(t, h.turns); second.Message.Key != "2" {
+		t.Errorf("then came %s", second.Message.Key)
 	}
 }

@@ -12,11 +12,11 @@ package store
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -36,7 +36,11 @@ type embedded struct {
 	server *miniredis.Miniredis
 	client *redis.Client
 
-	replayer *server.Peer // executes the journal's commands at start
+	replayer *server.Peer       // executes the journal's commands at start
+	scripts  map[string]*script // by SHA-1; used in a turn only; nil for those the server runs
+
+	// whole lets nobody read while a script is half done.
+	whole sync.RWMutex
 
 	writes  map[string]keysOf
 	refused map[string]bool
@@ -48,7 +52,8 @@ type embedded struct {
 	clock      int64 // the store's time, Unix milliseconds; what expires is decided by it
 	unsaid     bool  // the journal has not been told of clock yet
 	ticked     time.Time
-	tickCost   time.Duration // of one tick, as last measured
+	tickTook   time.Duration // the last tick
+	tickCost   time.Duration // the cheaper of the last two
 	replayCost time.Duration // of the ticks noted since the last snapshot
 	closed     bool
 
@@ -74,6 +79,7 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger, options ...
 	e := &embedded{
 		dir: dir, log: log, lock: lock, now: time.Now,
 		writes: writeCommands(), refused: refusedCommands(),
+		scripts: map[string]*script{},
 		stopped: make(chan struct{}),
 	}
 	for _, o := range options {
@@ -91,25 +97,26 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger, options ...
 
 func (e *embedded) start(ctx context.Context) error {
 	e.server = miniredis.NewMiniRedis()
-	password := rand.Text()
-	if err := e.server.StartAddr("127.0.0.1:0"); err != nil {
-		return fmt.Errorf("the embedded store cannot listen on loopback: %w", err)
+	// Dialling is what starts the server without a port.
+	first, err := e.server.Dial()
+	if err != nil {
+		return fmt.Errorf("the embedded store does not start: %w", err)
 	}
-	// Locked before the first replayed command: no other process on this host
-	// ever sees a byte.
-	e.server.RequireAuth(password)
+	_ = first.Close()
 	e.replayer = server.NewPeer(bufio.NewWriter(io.Discard))
-	e.server.Server().Dispatch(e.replayer, []string{"AUTH", password})
 	if err := e.load(); err != nil {
 		return err
 	}
 	e.server.Server().SetPreHook(e.note)
 	e.client = redis.NewClient(&redis.Options{
-		Addr: e.server.Addr(), Password: password,
+		Addr: "embedded",
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			return newMemoryConn(e.server.Server()), nil
+		},
 		// A command is executed once, and its end is always awaited: the
 		// journal must know what happened.
 		MaxRetries: -1, ReadTimeout: -1, WriteTimeout: -1,
-		// Loopback needs no large buffers; every connection has two.
+		// Memory needs no large buffers; every connection has two.
 		PoolSize: 64, ReadBufferSize: 8 << 10, WriteBufferSize: 8 << 10, PipelinePoolSize: -1,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -156,6 +163,9 @@ func (e *embedded) close() error {
 // note is the server's hook. It sees every command before it is executed,
 // those of scripts included, and notes the ones that write.
 func (e *embedded) note(c *server.Peer, name string, args ...string) bool {
+	if name == "EVAL" || name == "EVALSHA" {
+		return e.isNoting() && e.runScript(c, name, args)
+	}
 	where, writes := e.writes[name]
 	if !writes && !e.refused[name] {
 		return false
@@ -207,6 +217,12 @@ func streamID(args []string) string {
 	return ""
 }
 
+func (e *embedded) isNoting() bool {
+	e.noting.Lock()
+	defer e.noting.Unlock()
+	return e.noting.on
+}
+
 func (e *embedded) startNoting() {
 	e.noting.Lock()
 	defer e.noting.Unlock()
@@ -249,7 +265,9 @@ func (e *embedded) execute(ctx context.Context, run func() error) (b *batch, err
 		return nil, nil, e.explain(err)
 	}
 	e.startNoting()
+	e.whole.Lock()
 	err = run()
+	e.whole.Unlock()
 	records, wrote := e.stopNoting()
 	switch {
 	case aborted(err) || wrote && len(records) == 0:
@@ -285,6 +303,7 @@ func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return err
 		}
 		if !writes {
+			defer h.e.reading(cmd)()
 			return next(ctx, cmd)
 		}
 		err, lost := h.e.write(ctx, func() error { return next(context.WithoutCancel(ctx), cmd) })
@@ -312,6 +331,7 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 			writing = writing || writes
 		}
 		if !writing {
+			defer h.e.reading(cmds...)()
 			return next(ctx, cmds)
 		}
 		err, lost := h.e.write(ctx, func() error { return next(context.WithoutCancel(ctx), cmds) })
@@ -320,6 +340,21 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 		}
 		return err
 	}
+}
+
+// reading keeps scripts from running while commands read. It does not for
+// XREAD, which may wait for something to come, and for what opens a connection,
+// which happens in the middle of a writing operation too. The function it
+// returns ends it.
+func (e *embedded) reading(cmds ...redis.Cmder) (done func()) {
+	for _, c := range cmds {
+		switch c.Name() {
+		case "xread", "hello", "auth", "client", "ping", "select":
+			return func() {}
+		}
+	}
+	e.whole.RLock()
+	return e.whole.RUnlock
 }
 
 // judge says whether a command may write, or why the store refuses it.
