@@ -383,6 +383,12 @@ func decodeModel(where string, data json.RawMessage) (Model, []Problem) {
 	if data[0] != '{' || json.Unmarshal(data, &m) != nil {
 		return Model{ID: "?"}, []Problem{{Field: where, Text: "must be a string or {id, name, maxInput, pricing {input, output}, vision}"}}
 	}
+	var raw struct {
+		Pricing json.RawMessage `json:"pricing"`
+	}
+	if json.Unmarshal(data, &raw) == nil && m.Pricing != nil {
+		return m, unknownIn(where+".pricing", raw.Pricing, subfields["pricing"])
+	}
 	return m, nil
 }
 

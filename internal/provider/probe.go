@@ -281,6 +281,16 @@ type seen struct {
 	usage       *Usage
 }
 
+// streamed tells pieces that came as they were made from pieces that something
+// in between had held back: no model writes twenty tokens in 10 ms.
+func (s seen) streamed() bool {
+	took := s.last.Sub(s.first)
+	if s.deltas >= 20 {
+		return took > 10*time.Millisecond
+	}
+	return s.deltas > 2 || s.deltas == 2 && took > time.Millisecond
+}
+
 func (r *probe) ask(ctx context.Context, p Provider, request Request) (seen, *Error) {
 	var s seen
 	one := &call{c: r.c, p: p, r: request, clean: newCleaner(p, Request{}), force: true}
@@ -316,7 +326,7 @@ func (r *probe) measure(s seen, start time.Time) {
 	if s.deltas > 0 {
 		rep.FirstToken = float64(s.first.Sub(start).Milliseconds()) / 1000
 	}
-	rep.Streams = s.deltas > 2 || s.deltas == 2 && s.last.Sub(s.first) > time.Millisecond
+	rep.Streams = s.streamed()
 	tokens := s.deltas
 	if s.usage != nil && s.usage.CompletionTokens > 0 {
 		tokens = s.usage.CompletionTokens

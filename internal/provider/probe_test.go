@@ -264,6 +264,18 @@ func TestTheProbeSaysWhatIsMissing(t *testing.T) {
 	checkSentence(t, report.Diagnosis)
 }
 
+func TestABufferInBetweenIsNoticed(t *testing.T) {
+	srv := openai.NewWith(t, openai.Options{Answer: strings.Repeat("token ", 60)})
+	srv.Next(openai.Reply{Body: strings.Repeat(chunk(`{"content":"token "}`), 60) + done})
+	if report := loopbackClient(t).Probe(t.Context(), record(srv.Endpoint(), "m"), ""); !report.OK || report.Streams || !strings.Contains(report.Diagnosis, "buffers") {
+		t.Errorf("all at once: %+v", report)
+	}
+	srv.Pace(2 * time.Millisecond)
+	if report := loopbackClient(t).Probe(t.Context(), record(srv.Endpoint(), "m"), ""); !report.OK || !report.Streams {
+		t.Errorf("one by one: %+v", report)
+	}
+}
+
 func TestTheProbeAsksEveryReplica(t *testing.T) {
 	good, bad := openai.New(t), openai.New(t)
 	bad.Func(func(openai.Request) openai.Reply { return openai.Reply{Status: 500} })
