@@ -65,7 +65,7 @@ func (e *embedded) load() error {
 		e.generation = max(last, first)
 	}
 	if err := e.restart(entries || len(snapshots) > 0); err != nil {
-		return e.explain(err)
+		return fmt.Errorf("DATA_DIR: %s cannot be written: %w; free disk space or restore write access, nothing is lost", e.dir, err)
 	}
 	if entries {
 		e.log.Info("embedded store loaded", "data_dir", e.dir, "keys", len(e.server.Keys()), "took", time.Since(began).Round(time.Millisecond))

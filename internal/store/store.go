@@ -8,6 +8,16 @@
 // in which they were executed, and of the others a prefix. Keys whose last
 // part is "lease" are the exception: they belong to a running process and do
 // not outlive it.
+//
+// How: one writing operation runs at a time, and the primitive commands it
+// executes, those of its scripts included, are appended to a journal that one
+// goroutine writes and fsyncs in batches; the operation returns when its batch
+// is on the disk. What expires is decided by a clock that moves in steps, and
+// the steps are in the journal too, so that a replay ends in the same state.
+// At start, and when the journal has grown as large as the state itself, the
+// state is written as a snapshot and a new journal begins: the price of an
+// operation is what it wrote, however much the store holds. The files' format
+// is in frame.go, what is kept and what is refused in commands.go.
 package store
 
 import (
