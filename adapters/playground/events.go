@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// since tolerates clocks of replicas that differ and changes that were under
+// sinceMargin covers clocks of replicas that differ and changes that were under
 // way while the page was rendered.
 const sinceMargin = 10 * time.Second
 

@@ -88,7 +88,6 @@ type noteView struct {
 	Menu    *chat.Menu
 	Buttons []chat.Button
 	Problem bool
-	Retry   string // text to try again with
 }
 
 // crumb is one entry of the sidebar.
@@ -157,7 +156,6 @@ type welcomeView struct {
 	Lacking  lack
 	Found    []offer
 	Bot      string
-	BotID    string
 	Examples []string
 	Empty    bool // no message here yet
 	Direct   bool

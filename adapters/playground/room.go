@@ -222,7 +222,7 @@ func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeVie
 	if c.Bot != "" {
 		bot = s.a.byID[c.Bot]
 	}
-	v := &welcomeView{Bot: bot.Name, BotID: bot.ID, Empty: empty, Direct: c.Direct, Where: where{Channel: c.ID, Bot: bot.ID}}
+	v := &welcomeView{Bot: bot.Name, Empty: empty, Direct: c.Direct, Where: where{Channel: c.ID, Bot: bot.ID}}
 	var found []offer
 	v.Lacking, found = s.a.prospects(ctx)
 	used, _ := s.a.using(ctx, bot.ID, c.place(""))
