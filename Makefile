@@ -2,9 +2,14 @@
 
 # Go is taken from the PATH, or from where its own installer puts it.
 GO := $(shell command -v go 2>/dev/null || { test -x /usr/local/go/bin/go && echo /usr/local/go/bin/go; } || echo go)
-# A checkout that belongs to another user, or none at all, has no version to ask for.
-VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 FUZZTIME ?= 60s
+
+# A checkout that belongs to another user has no version that git would tell, and
+# Go refuses to build there unless told not to ask.
+VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
+ifeq ($(VCS),false)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
 
 export PATH := $(PATH):/usr/local/go/bin
 

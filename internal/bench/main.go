@@ -58,7 +58,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func measure(ctx context.Context, pkg, pattern, duration string, stderr io.Writer) ([]Row, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", duration, "-benchmem", "-timeout", "30m", pkg)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, stderr
+	// What is measured shows as it comes; the table comes at the end.
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, stderr), stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("go test %s: %w\n%s", pkg, err, out.String())
 	}
