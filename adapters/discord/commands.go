@@ -104,14 +104,14 @@ func (a *app) registerCommands(ctx context.Context) {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			a.log.Error("slash commands not registered", slog.String("error", err.Error()))
+			a.log.ErrorContext(ctx, "slash commands not registered", slog.String("error", err.Error()))
 			a.mu.Lock()
 			a.register = false // with the next session again
 			a.mu.Unlock()
 		}
 		return
 	}
-	a.log.Info("slash commands registered", slog.Int("count", len(want)))
+	a.log.InfoContext(ctx, "slash commands registered", slog.Int("count", len(want)))
 }
 
 // sameCommands compares without regard to the order of commands, which is

@@ -210,7 +210,7 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 			g.app.metrics.Received(platform, time.Since(d.at))
 			return nil
 		}
-		g.log.Warn("message not stored yet", slog.String("message", e.ID), slog.String("error", err.Error()))
+		g.log.WarnContext(ctx, "message not stored yet", slog.String("message", e.ID), slog.String("error", err.Error()))
 		if !sleep(ctx, jitter(pause)) {
 			return nil
 		}

@@ -144,13 +144,13 @@ func (g *gateway) run(ctx context.Context) {
 		}
 		if refused, ok := errors.AsType[*fatal](err); ok {
 			g.app.setState(false, refused.Error())
-			g.log.Error("discord refused the bot for good", slog.String("reason", refused.Error()))
+			g.log.ErrorContext(ctx, "discord refused the bot for good", slog.String("reason", refused.Error()))
 			<-ctx.Done() // what came before is still being stored
 			return
 		}
 		g.app.setState(false, "reconnecting to Discord: "+short(err))
 		pause := g.after(err)
-		g.log.Warn("discord connection ended", slog.String("reason", short(err)), slog.Bool("resume", g.session != ""), slog.Duration("pause", pause))
+		g.log.WarnContext(ctx, "discord connection ended", slog.String("reason", short(err)), slog.Bool("resume", g.session != ""), slog.Duration("pause", pause))
 		if !sleep(ctx, pause) {
 			return
 		}

@@ -209,7 +209,7 @@ func (c *counter) claim(ctx context.Context, i *interaction) (bool, error) {
 	defer cancel()
 	mine, err := claimer.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
 	if err != nil {
-		c.app.log.Warn("interaction not claimed", slog.String("error", err.Error()))
+		c.app.log.WarnContext(ctx, "interaction not claimed", slog.String("error", err.Error()))
 		return true, nil
 	}
 	return mine, nil
@@ -224,7 +224,7 @@ func (c *counter) complete(ctx context.Context, i *interaction, say say) error {
 	defer cancel()
 	options, err := c.desk.Complete(within, c.order(i, d.Name, args(d.Options)))
 	if err != nil && within.Err() == nil {
-		c.app.log.Warn("autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
+		c.app.log.WarnContext(ctx, "autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
 	}
 	err = say(ctx, callback{callbackAutocomplete, map[string]any{"choices": choices(options)}})
 	if n := code(err); n == codeAcknowledged || n == codeUnknownInteraction {

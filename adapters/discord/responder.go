@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -72,6 +71,11 @@ func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 	return &responder{app: one, channel: channel, question: string(m.ID)}, nil
 }
 
+var (
+	_ chat.Responder = (*responder)(nil)
+	_ chat.Remover   = (*responder)(nil)
+)
+
 type responder struct {
 	app      *app
 	channel  string
@@ -103,12 +107,13 @@ func (r *responder) body(c chat.Content) messageBody {
 	return messageBody{Content: render(c.Markdown), Mentions: nobody, Components: contentRows(c)}
 }
 
-// Post creates a message as a reply that pings nobody. With the same Key within
+// Post creates a message as a reply that pings nobody: to the question, or to
+// the part of the answer that it continues. With the same Key within
 // a few minutes Discord itself returns the message that is there already; with
 // Again set the channel is searched for it first.
 func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	if c.Again {
-		if id, err := r.find(ctx, c.Key); err != nil {
+		if id, err := r.find(ctx, c); err != nil {
 			return chat.Receipt{}, err
 		} else if id != "" {
 			return r.Edit(ctx, id, c)
@@ -119,7 +124,10 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 	if c.Key != "" {
 		body.Nonce, body.Enforce = r.nonce(c.Key), true
 	}
-	if r.question != "" {
+	switch {
+	case c.After != "":
+		body.Reference = &reference{Message: string(c.After)}
+	case r.question != "":
 		body.Reference = &reference{Message: r.question}
 	}
 	return r.create(ctx, "post", body, nil)
@@ -174,36 +182,56 @@ func (r *responder) Thinking(ctx context.Context) {
 	}()
 }
 
-// find looks for a post that an earlier process may have made: the bot's
-// messages after the question that reply to it, of which the key's number is
-// the place in their row. Discord does not keep nonces to be looked up.
-func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error) {
+// Remove deletes a message of the answer.
+func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
+	rate, err := r.app.rest.do(ctx, call{
+		method: http.MethodDelete, path: endpoint(discordgo.EndpointChannelMessage(r.channel, url.PathEscape(string(id)))),
+		route: "DELETE message", major: r.channel, name: "remove",
+	}, nil)
+	if chat.Refused(err, chat.Gone) {
+		err = nil
+	}
+	return chat.Receipt{ID: id, Rate: rate}, err
+}
+
+// find looks for a post that an earlier process may have made. Discord does not
+// keep nonces to be looked up, but the bot's messages after the question form a
+// row, each replying to the question or to the part before; the key's number is
+// the place in it.
+func (r *responder) find(ctx context.Context, c chat.Content) (chat.MessageID, error) {
 	if r.question == "" {
 		return "", nil
 	}
 	var list []messageEvent
-	c := call{
+	_, err := r.app.rest.do(ctx, call{
 		method: http.MethodGet, path: endpoint(discordgo.EndpointChannelMessages(r.channel)) + "?limit=100&after=" + url.QueryEscape(r.question),
 		route: "GET messages", major: r.channel, name: "look", wait: true,
-	}
-	if _, err := r.app.rest.do(ctx, c, &list); err != nil {
+	}, &list)
+	if err != nil {
 		return "", err
 	}
 	self, _ := r.app.known()
-	var mine []string
+	var row []string
 	for _, m := range slices.Backward(list) { // newest first
 		if m.Author == nil || m.Author.ID != self {
 			continue
 		}
-		if string(m.Nonce) == strconv.Quote(r.nonce(key)) {
+		if string(m.Nonce) == strconv.Quote(r.nonce(c.Key)) {
 			return chat.MessageID(m.ID), nil
 		}
-		if m.Reference != nil && m.Reference.Message == r.question {
-			mine = append(mine, m.ID)
+		if m.Reference == nil {
+			continue
+		}
+		to := m.Reference.Message
+		if c.After != "" && to == string(c.After) {
+			return chat.MessageID(m.ID), nil
+		}
+		if to == r.question || len(row) > 0 && to == row[len(row)-1] {
+			row = append(row, m.ID)
 		}
 	}
-	if i := part(key); i < len(mine) {
-		return chat.MessageID(mine[i]), nil
+	if i := part(c.Key); c.After == "" && i < len(row) {
+		return chat.MessageID(row[i]), nil
 	}
 	return "", nil
 }
@@ -266,5 +294,3 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Me
 	}
 	return out, nil
 }
-
-var _ json.Marshaler = discordgo.Button{} // discordgo's components carry their own type field

@@ -2,6 +2,7 @@ package discord
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,6 +84,48 @@ func TestAPostOfAnEarlierProcessIsFoundAgain(t *testing.T) {
 	s.clean()
 }
 
+func TestPartsOfAnAnswerReplyToEachOther(t *testing.T) {
+	t.Parallel()
+	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})
+	var ids []string
+	var before chat.MessageID
+	for n := range 3 {
+		ids = append(ids, must(t)(pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(n), Key: fmt.Sprintf("turn-%d", n), After: before})))
+		before = chat.MessageID(ids[n])
+	}
+	got := s.Replies(string(m.ID))
+	if len(got) != 3 || got[0].ReplyTo != string(m.ID) || got[1].ReplyTo != ids[0] || got[2].ReplyTo != ids[1] {
+		t.Fatalf("people see %+v", got)
+	}
+	for n, id := range ids {
+		s.Age(id, 10*time.Minute) // Discord has forgotten the nonces
+		for _, after := range []chat.MessageID{"", chat.MessageID(got[n].ReplyTo)} {
+			if n == 0 {
+				after = ""
+			}
+			found := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "anew", Key: fmt.Sprintf("turn-%d", n), After: after, Again: true}))
+			if found != id {
+				t.Errorf("part %d after %q was found as %s, want %s", n, after, found, id)
+			}
+		}
+	}
+	s.clean()
+}
+
+func TestAMessageIsTakenBack(t *testing.T) {
+	t.Parallel()
+	s, m, pen := question(t, fake.Options{})
+	id := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "surplus", Key: "turn-1"}))
+	for range 2 { // gone already is no error
+		if _, err := pen.(chat.Remover).Remove(t.Context(), chat.MessageID(id)); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := s.Replies(string(m.ID)); len(got) != 0 {
+		t.Errorf("people see %+v", got)
+	}
+}
+
 func TestDiscordsRefusalsAreToldApart(t *testing.T) {
 	t.Parallel()
 	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})
@@ -119,7 +162,7 @@ func TestDiscordsRefusalsAreToldApart(t *testing.T) {
 	for _, status := range []int{500, 502, 503, 504} {
 		s.Fail(fake.Fault{Method: "PATCH", Status: status, Body: "<html>upstream</html>"})
 		err := edit(id, "x")
-		if _, limited := err.(*chat.RateLimited); err == nil || limited || chat.Refused(err) {
+		if _, limited := errors.AsType[*chat.RateLimited](err); err == nil || limited || chat.Refused(err) {
 			t.Errorf("%d: %v, want an error that may be retried", status, err)
 		}
 	}
@@ -141,7 +184,7 @@ func TestLimitsAreHonouredAndTold(t *testing.T) {
 	}
 	before := s.Count("PATCH", "/messages", 0)
 	_, err := pen.Edit(t.Context(), id, chat.Content{Markdown: "too much"})
-	limited, ok := err.(*chat.RateLimited)
+	limited, ok := errors.AsType[*chat.RateLimited](err)
 	if !ok || limited.After <= 0 || limited.After > 5*time.Second || limited.Global {
 		t.Errorf("the sixth edit: %v", err)
 	}
@@ -172,7 +215,7 @@ func TestEveryFormOf429(t *testing.T) {
 			one.fault.Method, one.fault.Path = "POST", "/messages"
 			s.Fail(one.fault)
 			_, err := pen.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"})
-			limited, ok := err.(*chat.RateLimited)
+			limited, ok := errors.AsType[*chat.RateLimited](err)
 			if !ok || limited.Global != one.global || limited.Shared != one.shared || limited.After != one.after {
 				t.Fatalf("%+v (%v)", limited, err)
 			}
@@ -190,7 +233,7 @@ func TestAnUnknownLimitIsLearnedFromA429(t *testing.T) {
 	posted, limits := 0, 0
 	for posted < 6 {
 		_, err := pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(posted), Key: fmt.Sprint(posted)})
-		if limited, ok := err.(*chat.RateLimited); ok {
+		if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
 			limits++
 			sleep(t.Context(), limited.After)
 			continue

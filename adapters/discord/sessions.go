@@ -72,7 +72,7 @@ func (g *gateway) takeSession(ctx context.Context) *savedSession {
 	}
 	data, err := g.app.sessions.Take(ctx, g.sessionKey())
 	if err != nil {
-		g.log.Warn("gateway session not looked up", slog.String("error", err.Error()))
+		g.log.WarnContext(ctx, "gateway session not looked up", slog.String("error", err.Error()))
 	}
 	var s savedSession
 	if err != nil || data == nil || json.Unmarshal(data, &s) != nil || s.Session == "" || s.User == "" || s.User != userOf(g.app.token) {
@@ -126,7 +126,7 @@ func (g *gateway) keep(ctx context.Context, free bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if err := g.app.sessions.Save(ctx, g.sessionKey(), data, sessionAge); err != nil {
-		g.log.Warn("gateway session not kept", slog.String("error", err.Error()))
+		g.log.WarnContext(ctx, "gateway session not kept", slog.String("error", err.Error()))
 	}
 }
 
@@ -147,9 +147,9 @@ func (g *gateway) catchUp(ctx context.Context, s *savedSession) {
 	if errors.Is(err, errCaughtUp) {
 		for side.lanes.waiting.Load() > 0 && sleep(ctx, 20*time.Millisecond) {
 		}
-		g.log.Info("caught up with the session of a process that died", slog.Int64("events", side.seq.received()-s.Seq))
+		g.log.InfoContext(ctx, "caught up with the session of a process that died", slog.Int64("events", side.seq.received()-s.Seq))
 	} else {
-		g.log.Info("the session of a process that died is gone", slog.String("reason", short(err)))
+		g.log.InfoContext(ctx, "the session of a process that died is gone", slog.String("reason", short(err)))
 	}
 	cancel()
 	wait()

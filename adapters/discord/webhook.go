@@ -97,7 +97,7 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	key, err := c.app.publicKey(r.Context())
 	if err != nil {
-		c.app.log.Error("interaction cannot be verified", slog.String("error", err.Error()))
+		c.app.log.ErrorContext(r.Context(), "interaction cannot be verified", slog.String("error", err.Error()))
 		http.Error(w, "the signature cannot be checked now", http.StatusServiceUnavailable)
 		return
 	}
@@ -129,7 +129,7 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 		defer close(finished)
 		defer func() {
 			if fault := recover(); fault != nil {
-				c.app.log.Error("interaction failed", slog.String("panic", describe(fault)))
+				c.app.log.ErrorContext(ctx, "interaction failed", slog.String("panic", describe(fault)))
 			}
 		}()
 		err := c.answer(ctx, i, func(ctx context.Context, b callback) error {
@@ -142,7 +142,7 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 			}
 		})
 		if err != nil {
-			c.app.log.Warn("interaction not answered", slog.String("error", err.Error()))
+			c.app.log.WarnContext(ctx, "interaction not answered", slog.String("error", err.Error()))
 		}
 	})
 	timer := time.NewTimer(replyWithin)

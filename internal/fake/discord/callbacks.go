@@ -4,6 +4,7 @@
 package discord
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -41,7 +42,7 @@ func (s *Server) callback(w http.ResponseWriter, r *request) {
 	}
 	if err := s.respond(i, body); err != nil {
 		s.problem("%s: %v", "callback", err)
-		form, ok := err.(*formError)
+		form, ok := errors.AsType[*formError](err)
 		if !ok {
 			form = &formError{"data", "INVALID", err.Error()}
 		}

@@ -144,7 +144,8 @@ func (s *Server) Commands(app string) []string {
 }
 
 func describe(name string, options []any) []string {
-	line := name
+	var line strings.Builder
+	line.WriteString(name)
 	var subs []string
 	for _, o := range options {
 		option, _ := o.(map[string]any)
@@ -153,15 +154,15 @@ func describe(name string, options []any) []string {
 			nested, _ := option["options"].([]any)
 			subs = append(subs, describe(name+" "+inner, nested)...)
 		} else if required, _ := option["required"].(bool); required {
-			line += " <" + inner + ">"
+			line.WriteString(" <" + inner + ">")
 		} else {
-			line += " [" + inner + "]"
+			line.WriteString(" [" + inner + "]")
 		}
 	}
 	if subs != nil {
 		return subs
 	}
-	return []string{line}
+	return []string{line.String()}
 }
 
 // CommandWrites is how often the app's commands were overwritten.

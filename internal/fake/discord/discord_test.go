@@ -3,6 +3,7 @@ package discord
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -183,7 +184,7 @@ func next(t *testing.T, ws *websocket.Conn) (map[string]any, int) {
 	_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var f map[string]any
 	err := ws.ReadJSON(&f)
-	if closed, ok := err.(*websocket.CloseError); ok {
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return nil, closed.Code
 	}
 	if err != nil {

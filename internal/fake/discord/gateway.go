@@ -5,6 +5,7 @@ package discord
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -236,7 +237,7 @@ func (s *Server) closedBy(c *conn, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.info.CloseCode = websocket.CloseAbnormalClosure
-	closed, ok := err.(*websocket.CloseError)
+	closed, ok := errors.AsType[*websocket.CloseError](err)
 	if !ok {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -162,9 +163,7 @@ func (s *Server) use(messageID, user string, pick func(map[string]any) (map[stri
 			return
 		}
 		data = map[string]any{"custom_id": c["custom_id"], "component_type": c["type"], "id": 1}
-		for k, v := range extra {
-			data[k] = v
-		}
+		maps.Copy(data, extra)
 	})
 	if data == nil {
 		return nil, errors.New(missing)

@@ -4,7 +4,6 @@
 package discord
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -202,19 +201,26 @@ func (s *Server) Messages(channel string) []Message {
 	return out
 }
 
-// Replies are the visible messages of bots that reply to a message, oldest
-// first.
+// Replies are the visible messages of bots that reply to a message, and those
+// of the same bot that continue them by replying to one of these; oldest first.
 func (s *Server) Replies(messageID string) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	asked := s.message(messageID)
+	if asked == nil {
+		return nil
+	}
 	var out []Message
-	for _, id := range slices.Sorted(maps.Keys(s.messages)) {
-		m := s.messages[id]
-		if m.replyID == messageID && m.author.Bot && !m.deleted {
+	answers := map[string]*User{}
+	for _, m := range asked.channel.messages { // in order: a reply comes after what it replies to
+		if m.deleted || !m.author.Bot || m.flags&flagEphemeral != 0 {
+			continue
+		}
+		if m.replyID == messageID || m.replyID != "" && answers[m.replyID] == m.author {
+			answers[m.id] = m.author
 			out = append(out, m.snapshot())
 		}
 	}
-	slices.SortFunc(out, func(a, b Message) int { return strings.Compare(pad(a.ID), pad(b.ID)) })
 	return out
 }
 
