@@ -11,11 +11,11 @@ import (
 const (
 	// horizon is how long calls saved up are meant to last while one answer is
 	// open; with n answers it is horizon/√n.
-	horizon = 4 * time.Second
-	// patient is the share of the time a fair turn takes, which an answer's
-	// unseen text waits at least before it draws on a shared limit: early
-	// edits show little.
-	patient = 0.4
+	horizon = 7 * time.Second
+	// Before an answer draws on a shared limit to grow, its unseen text waits for
+	// half a fair turn, at most longestWait: early edits show little, and the
+	// calls are missed later.
+	longestWait = 3 * time.Second
 	// reserveShare is how many calls are kept for each answer that will need
 	// one for its end.
 	reserveShare = 0.6
@@ -74,7 +74,7 @@ func (a *Answer) space(c *candidate, now time.Time) {
 	}
 	c.at = later(c.at, a.wrote.Add(limitedGap))
 	oldest := a.arrivals.oldest()
-	wait := time.Duration(patient * float64(b.turn()))
+	wait := min(b.turn()/2, longestWait)
 	if b.scarce() && a.ahead(now) > b.turn() {
 		// Exponential spacing: half as much again as what is there to be read.
 		if a.text.Len()-a.covered < a.covered/2 {
