@@ -51,7 +51,7 @@ func (e *InvalidError) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Decode reads one record of CONTRACT's section 4 for the given id, fills in
+// Decode reads one record, as the API and the files have it, for the given id, fills in
 // the defaults and validates. A wrong record is an *InvalidError that lists all
 // its problems; other errors come from r. The fields "id" and "source", which
 // reads of the API show, are taken when they fit.
