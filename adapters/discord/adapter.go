@@ -145,6 +145,7 @@ func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error 
 	for _, one := range a.apps {
 		running.Go(func() { one.run(ctx, in, a.counter(one, desk)) })
 	}
+	<-ctx.Done() // also where there is nothing to connect
 	running.Wait()
 	a.finish()
 	return nil

@@ -9,7 +9,7 @@
 // fatal codes, but it advances the sequence before an event is handled and
 // offers no way to hold it back; notices a silent connection only at the
 // heartbeat after the unanswered one (up to two intervals, about 82 s; the bar
-// is one and 5 s); sends no jittered first heartbeat; does not wait the 1–5 s
+// is one and 5 s); sends no jittered first heartbeat; comes back a fixed second
 // after an invalid session; and brings types of its own beside discordgo's.
 // What is needed is small, and what matters in it is exactly what differs.
 
