@@ -57,7 +57,10 @@ return token`),
 		// → nil when lost, else {id of the newest entry, stopped turns}
 		renew: redis.NewScript(`
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return false end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+-- PEXPIRE works in a Redis that is full, SET does not.
+if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
 return {redis.call('GET', KEYS[4]) or '0', redis.call('SMEMBERS', KEYS[3])}`),
 
 		// KEYS owner:lease, owner; ARGV token, channel, scope
@@ -83,44 +86,56 @@ return 1`),
 
 		// KEYS owner, events, turns, stops, then one per write
 		// ARGV token, entry, turn, then per write: set value ttl | push value
-		//      keep ttl | del | add n
-		//      (field amount)×n ttl → 1, 0 when it was closed before, -1 when lost
+		//      keep ttl | del | add n (field amount)×n ttl
+		// → {1, what a write failed with or ""}, {0} closed before, {-1} lost
+		//
+		// A write that fails (its key holds another type) does not keep the turn
+		// open: it was answered. A full Redis does.
 		close: redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
-if redis.call('XDEL', KEYS[2], ARGV[2]) == 0 then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end
+if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return {0} end
+local failed = ''
+local function try(...)
+  local r = redis.pcall(...)
+  if type(r) == 'table' and r.err then
+    if string.sub(r.err, 1, 3) == 'OOM' then error(r.err, 0) end
+    failed = r.err
+  end
+end
 local turn = ARGV[3]
 local a = 4
 for k = 5, #KEYS do
   local op = ARGV[a]
   a = a + 1
   if op == 'del' then
-    redis.call('DEL', KEYS[k])
+    try('DEL', KEYS[k])
   elseif op == 'set' then
     if ARGV[a + 1] == '0' then
-      redis.call('SET', KEYS[k], ARGV[a])
+      try('SET', KEYS[k], ARGV[a])
     else
-      redis.call('SET', KEYS[k], ARGV[a], 'PX', ARGV[a + 1])
+      try('SET', KEYS[k], ARGV[a], 'PX', ARGV[a + 1])
     end
     a = a + 2
   elseif op == 'push' then
-    redis.call('RPUSH', KEYS[k], ARGV[a])
-    redis.call('LTRIM', KEYS[k], -tonumber(ARGV[a + 1]), -1)
-    if ARGV[a + 2] ~= '0' then redis.call('PEXPIRE', KEYS[k], ARGV[a + 2]) end
+    try('RPUSH', KEYS[k], ARGV[a])
+    try('LTRIM', KEYS[k], -tonumber(ARGV[a + 1]), -1)
+    if ARGV[a + 2] ~= '0' then try('PEXPIRE', KEYS[k], ARGV[a + 2]) end
     a = a + 3
   else
     local n = tonumber(ARGV[a])
     a = a + 1
     for _ = 1, n do
-      redis.call('HINCRBYFLOAT', KEYS[k], ARGV[a], ARGV[a + 1])
+      try('HINCRBYFLOAT', KEYS[k], ARGV[a], ARGV[a + 1])
       a = a + 2
     end
-    if ARGV[a] ~= '0' then redis.call('PEXPIRE', KEYS[k], ARGV[a]) end
+    if ARGV[a] ~= '0' then try('PEXPIRE', KEYS[k], ARGV[a]) end
     a = a + 1
   end
 end
+redis.call('XDEL', KEYS[2], ARGV[2])
 redis.call('HDEL', KEYS[3], turn .. ':a', turn .. ':p', turn .. ':r')
 redis.call('SREM', KEYS[4], turn)
-return 1`),
+return {1, failed}`),
 
 		// KEYS owner, events, turns, dead; ARGV token, entry, turn, report
 		bury: redis.NewScript(`

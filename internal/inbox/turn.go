@@ -118,7 +118,8 @@ type Write struct {
 }
 
 // Close ends the turn: writes are done and the message leaves the inbox, all
-// in one step or not at all. A failed call to the store is repeated until ctx
+// in one step or not at all; only a write to a key that holds another type is
+// left out, and logged. A failed call to the store is repeated until ctx
 // or the lease ends; repeating does no write twice. ErrLost means that
 // nothing was done and another process goes on with the turn.
 func (t *Turn) Close(ctx context.Context, writes ...Write) error {
@@ -139,11 +140,14 @@ func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 		return nil
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		done, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, args...).Int64()
+		reply, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, args...).Slice()
 		if err == nil {
-			if done < 0 {
+			if len(reply) == 1 && reply[0] == int64(-1) {
 				n.lose()
 				return ErrLost
+			}
+			if len(reply) == 2 && reply[1] != "" {
+				n.log.Error("a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])
 			}
 			t.closed = true
 			return nil

@@ -51,6 +51,12 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 		if err := s.Client.Set(ctx, key("old"), "1", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
+		if err := s.Client.Set(ctx, key("wrong"), "no list", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Client.RPush(ctx, key("list"), "oldest", "older").Err(); err != nil {
+			t.Fatal(err)
+		}
 		h, _ := byHand(t, in, inbox.RunOptions{})
 		put(t, in, message("1", "C1", "hello"))
 		turn := receive(t, h.turns)
@@ -61,6 +67,8 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 			{Key: key("transcript"), Value: []byte("sealed\x00bytes"), TTL: time.Hour},
 			{Key: key("plain"), Value: []byte("v")},
 			{Key: key("old"), Delete: true},
+			{Key: key("wrong"), Push: []byte("x"), Keep: 5},
+			{Key: key("list"), Push: []byte("newest"), Keep: 2, TTL: time.Hour},
 			{Key: key("usage"), Increments: map[string]float64{"in": 12, "cost": 0.000125}, TTL: time.Hour},
 		}
 		for range 3 { // a reply may get lost; closing again must not count twice
@@ -76,6 +84,9 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 		}
 		if d := s.Client.TTL(ctx, key("plain")).Val(); d != -1 {
 			t.Errorf("plain lives for %s", d)
+		}
+		if v := s.Client.LRange(ctx, key("list"), 0, -1).Val(); !slices.Equal(v, []string{"older", "newest"}) {
+			t.Errorf("list = %v", v)
 		}
 		if n := s.Client.Exists(ctx, key("old")).Val(); n != 0 {
 			t.Error("old is still there")
@@ -422,5 +433,53 @@ func TestWorkGoesOnAfterTheStoreWasKilledAndCameBack(t *testing.T) {
 	h.out <- nil
 	if second := receive(t, h.turns); second.Message.Key != "2" {
 		t.Errorf("then came %s", second.Message.Key)
+	}
+}
+
+func TestAFullRedisTakesNoMessageAndLosesNoAnswer(t *testing.T) {
+	s := storetest.Open(t, storetest.Redis(t))
+	in := newInbox(t, s, func(o *inbox.Options) { o.Lease = time.Second })
+	h, _ := byHand(t, in, inbox.RunOptions{})
+	put(t, in, message("1", "C1", "hello"))
+	turn := receive(t, h.turns)
+	ctx := t.Context()
+	if err := s.Client.ConfigSet(ctx, "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Put(ctx, message("2", "C1", "hello")); err == nil {
+		t.Error("a full Redis took a message")
+	}
+	closed := make(chan error, 1)
+	go func() {
+		closed <- turn.Close(ctx, inbox.Write{Key: in.ScopeKey(scope, "transcript"), Value: []byte("x")})
+	}()
+	// The lease is renewed all the same, over more than its length.
+	lease := in.ScopeKey(scope, "owner", "lease")
+	before, renewals := time.Duration(0), 0
+	for began := time.Now(); renewals < 6; {
+		left := s.Client.PTTL(ctx, lease).Val()
+		if left > before && before > 0 {
+			renewals++
+		}
+		before = left
+		if left < 0 || time.Since(began) > 20*time.Second {
+			t.Fatalf("the lease was lost after %d renewals", renewals)
+		}
+	}
+	select {
+	case err := <-closed:
+		t.Fatalf("Close on a full Redis ended with %v", err)
+	case err := <-h.ends:
+		t.Fatalf("the handler ended with %v", err)
+	default:
+	}
+	if err := s.Client.ConfigSet(ctx, "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, closed); err != nil {
+		t.Error(err)
+	}
+	if v := s.Client.Get(ctx, in.ScopeKey(scope, "transcript")).Val(); v != "x" {
+		t.Errorf("transcript = %q", v)
 	}
 }

@@ -198,6 +198,19 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 	if v, err := e.client.Get(ctx, "before").Result(); v != "1" || err != nil {
 		t.Errorf("reading: %q, %v", v, err)
 	}
+	// Leases go on; nothing else a script writes does, not even half of it.
+	if err := e.client.Eval(ctx, `redis.call('SET', 'x:lease', '1', 'PX', 5000) return redis.call('GET', 'before')`, nil).Err(); err != nil {
+		t.Errorf("renewing a lease: %v", err)
+	}
+	for _, source := range []string{
+		`redis.call('INCR', 'during') return 1`,
+		`redis.pcall('INCR', 'during') return 1`,
+		`return redis.call('EXISTS', 'before')`, // "seen before" is no promise now
+	} {
+		if err := e.client.Eval(ctx, source, nil).Err(); err == nil || !strings.Contains(err.Error(), "DATA_DIR") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
 	if err := os.Rename(away, dir); err != nil {
 		t.Fatal(err)
 	}

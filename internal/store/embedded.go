@@ -61,6 +61,8 @@ type embedded struct {
 		sync.Mutex
 		on      bool
 		wrote   bool // something, kept or not
+		full    bool // the journal takes nothing: only what it need not keep may be written
+		refused bool // something, because of that
 		records []byte
 	}
 
@@ -182,6 +184,11 @@ func (e *embedded) note(c *server.Peer, name string, args ...string) bool {
 	}
 	e.noting.wrote = true
 	if !allTransient(where, args) {
+		if e.noting.full {
+			e.noting.refused = true
+			c.WriteError("MISCONF the journal cannot be written")
+			return true
+		}
 		e.noting.records = appendCommand(e.noting.records, append([]string{name}, args...))
 	}
 	return false
@@ -223,24 +230,25 @@ func (e *embedded) isNoting() bool {
 	return e.noting.on
 }
 
-func (e *embedded) startNoting() {
+func (e *embedded) startNoting(full bool) {
 	e.noting.Lock()
 	defer e.noting.Unlock()
-	e.noting.on, e.noting.wrote, e.noting.records = true, false, nil
+	e.noting.on, e.noting.full = true, full
+	e.noting.wrote, e.noting.refused, e.noting.records = false, false, nil
 }
 
-func (e *embedded) stopNoting() (records []byte, wrote bool) {
+func (e *embedded) stopNoting() (records []byte, wrote, refused bool) {
 	e.noting.Lock()
 	defer e.noting.Unlock()
 	e.noting.on = false
-	return e.noting.records, e.noting.wrote
+	return e.noting.records, e.noting.wrote, e.noting.refused
 }
 
 // write runs one writing operation and returns once its effects are on the
 // disk. The second error is the journal's: the operation may have happened in
 // memory, but is not promised.
-func (e *embedded) write(ctx context.Context, run func() error) (err, lost error) {
-	b, err, lost := e.execute(ctx, run)
+func (e *embedded) write(ctx context.Context, script bool, run func() error) (err, lost error) {
+	b, err, lost := e.execute(ctx, script, run)
 	if b == nil {
 		return err, lost
 	}
@@ -252,7 +260,7 @@ func (e *embedded) write(ctx context.Context, run func() error) (err, lost error
 	}
 }
 
-func (e *embedded) execute(ctx context.Context, run func() error) (b *batch, err, lost error) {
+func (e *embedded) execute(ctx context.Context, script bool, run func() error) (b *batch, err, lost error) {
 	e.turn.Lock()
 	defer e.turn.Unlock()
 	if ctx.Err() != nil {
@@ -261,15 +269,19 @@ func (e *embedded) execute(ctx context.Context, run func() error) (b *batch, err
 	if e.closed {
 		return nil, nil, errJournalClosed
 	}
-	if err := e.journal.err(); err != nil {
-		return nil, nil, e.explain(err)
+	failed := e.explain(e.journal.err())
+	if failed != nil && !script {
+		return nil, nil, failed
 	}
-	e.startNoting()
+	// A script is let try: leases are renewed while the disk is full.
+	e.startNoting(failed != nil)
 	e.whole.Lock()
 	err = run()
 	e.whole.Unlock()
-	records, wrote := e.stopNoting()
+	records, wrote, refused := e.stopNoting()
 	switch {
+	case failed != nil && (refused || !wrote):
+		return nil, nil, failed
 	case aborted(err) || wrote && len(records) == 0:
 		return nil, err, nil
 	case !wrote:
@@ -306,7 +318,8 @@ func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			defer h.e.reading(cmd)()
 			return next(ctx, cmd)
 		}
-		err, lost := h.e.write(ctx, func() error { return next(context.WithoutCancel(ctx), cmd) })
+		script := strings.HasPrefix(cmd.Name(), "eval")
+		err, lost := h.e.write(ctx, script, func() error { return next(context.WithoutCancel(ctx), cmd) })
 		if lost != nil {
 			return lost
 		}
@@ -334,7 +347,7 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 			defer h.e.reading(cmds...)()
 			return next(ctx, cmds)
 		}
-		err, lost := h.e.write(ctx, func() error { return next(context.WithoutCancel(ctx), cmds) })
+		err, lost := h.e.write(ctx, false, func() error { return next(context.WithoutCancel(ctx), cmds) })
 		if lost != nil {
 			return fail(lost)
 		}
