@@ -29,12 +29,13 @@ type budget struct {
 	told   told        // what it said last
 
 	fullRate, fullBurst float64     // as configured
-	proven              float64     // steady: calls at once that went well
+	proven              float64     // calls at once that went well
 	learnedAt           time.Time   // when less was believed, or a little more again
 	refusedAt           time.Time   // the last refusal
 	careful             time.Time   // until when to be careful after it
 	passes              int         // calls that went well since
 	brimAt              time.Time   // steady: when it was whole last
+	sinceBrim           int         // calls that went well since
 	recent              []time.Time // sliding: when the last calls ended, those that have left the window too
 	used, saved         time.Time   // for the memory
 	unsaved             bool
@@ -76,7 +77,7 @@ func (b *budget) refill(now time.Time) {
 		b.level = min(b.burst, b.level+b.speed(b.at)*d.Seconds())
 		b.at = now
 		if b.level == b.burst {
-			b.brimAt = now
+			b.brimAt, b.sinceBrim = now, 0
 		}
 	}
 }
@@ -132,7 +133,7 @@ func (b *budget) when(n float64, now time.Time) (at time.Time, ok bool) {
 	}
 	left := b.left(now)
 	// How many calls at once the platform takes is tried one call at a time.
-	if !b.sliding && b.flying > 0 && b.burst-left+1 > b.proven {
+	if b.flying > 0 && b.burst-left+1 > b.proven && !b.told.reset.After(now) {
 		return at, false
 	}
 	if left >= n {

@@ -200,10 +200,14 @@ func (b *budget) learn(left float64, after time.Duration, now time.Time) {
 		b.rate, b.careful = max(0.95*rate, 0.2*b.rate), now
 		return
 	}
+	// Fewer calls than the believed burst since the limit was whole: then the
+	// burst is wrong, whatever the rate. Otherwise either may be.
+	if b.sinceBrim+1 >= int(b.burst) {
+		b.careful = now.Add(carefulFor)
+	}
 	// Believed and real level fall and rise together. The call found the real
 	// one below 1, so the burst is too large by what was left above that;
 	// unless so many calls at once went well before: then the rate is.
-	b.careful = now.Add(carefulFor)
 	burst := math.Ceil(b.burst - left)
 	if b.burst-left+1 <= b.proven || burst < 1 {
 		b.rate *= 0.875
@@ -222,6 +226,7 @@ func (b *budget) learnWindow(after time.Duration, now time.Time) {
 	if n > 0 && n < int(b.burst) && opens.Before(b.ends[0].Add(b.window+time.Second)) {
 		b.rate *= float64(n) / b.burst
 		b.burst = float64(n)
+		b.proven = min(b.proven, b.burst)
 		return
 	}
 	if k := len(b.recent) - int(b.burst); k >= 0 {
@@ -240,6 +245,7 @@ func (b *budget) learnWindow(after time.Duration, now time.Time) {
 func (b *budget) passed(left float64, now time.Time) {
 	b.used = now
 	b.passes++
+	b.sinceBrim++
 	if !b.limited {
 		return
 	}

@@ -17,8 +17,11 @@ const (
 	// calls are missed later.
 	longestWait = 3 * time.Second
 	// reserveShare is how many calls are kept for each answer that will need
-	// one for its end.
-	reserveShare = 0.6
+	// one for its end. Of a sliding window it is less, as a call kept there is
+	// missed in every window; windowGrace is how long an end may wait for it.
+	reserveShare  = 0.6
+	windowReserve = 0.3
+	windowGrace   = 400 * time.Millisecond
 	// affordIn is the time within which the ends of all answers that stand
 	// there unfinished should be affordable, should they all end now.
 	// likelyEnd is the time within which they are likely to end.
@@ -114,7 +117,11 @@ func (b *budget) reserve(overloaded bool) float64 {
 	if overloaded {
 		return b.burst - 1 // growth only with what would go to waste
 	}
-	return max(0, min(b.burst-1, math.Ceil(reserveShare*float64(b.owed))))
+	share := reserveShare
+	if b.sliding {
+		share = windowReserve
+	}
+	return max(0, min(b.burst-1, math.Ceil(share*float64(b.owed))))
 }
 
 // keepBack is how much of a limit for all calls is kept for what is urgent.
@@ -126,9 +133,29 @@ func (b *budget) keepBack() float64 {
 }
 
 // pace is the time between two growths that uses up what is to spare within
-// the horizon.
+// the horizon. What is left of a sliding window is no saving: used at once, it
+// is missed for as long as the window lasts.
 func (b *budget) pace(now time.Time) time.Duration {
-	spare := max(0, b.left(now)-b.reserve(false))
-	rate := b.rate + spare*math.Sqrt(float64(max(1, b.owed)))/horizon.Seconds()
+	rate := b.rate
+	if !b.sliding {
+		spare := max(0, b.left(now)-b.reserve(false))
+		rate += spare * math.Sqrt(float64(max(1, b.owed))) / horizon.Seconds()
+	}
 	return time.Duration(float64(time.Second) / rate)
+}
+
+// growAt is the earliest moment for a growth that leaves keep calls for ends.
+func (b *budget) growAt(keep float64, now time.Time) (at time.Time, ok bool) {
+	at, ok = b.when(1+keep, now)
+	if !b.limited {
+		return at, ok
+	}
+	if b.sliding && keep > 0 {
+		soon, possible := b.when(keep, now)
+		if possible && !ok {
+			return soon, false
+		}
+		at = later(soon, at.Add(-windowGrace))
+	}
+	return later(at, b.grown.Add(b.pace(now))), ok
 }

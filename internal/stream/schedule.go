@@ -182,25 +182,22 @@ func (s *Scheduler) afford(c *candidate, now time.Time) bool {
 	if a.owed != nil {
 		return true
 	}
-	own := a.budget()
-	spare, keep := 1.0, 1.0
+	own, spare := a.budget(), 1.0
 	if c.purpose == growth {
 		spare += a.global.keepBack()
-		keep += own.reserve(own == a.edits && own.open > overload)
 	}
 	at, ok := a.global.when(spare, now)
 	if !ok {
 		return false
 	}
 	c.at = later(c.at, at)
-	if at, ok = own.when(keep, now); !ok {
-		return false
+	if c.purpose == growth {
+		at, ok = own.growAt(own.reserve(own == a.edits && own.open > overload), now)
+	} else {
+		at, ok = own.when(1, now)
 	}
 	c.at = later(c.at, at)
-	if c.purpose == growth && own.limited {
-		c.at = later(c.at, own.grown.Add(own.pace(now)))
-	}
-	return true
+	return ok
 }
 
 // weigh prepares c for comparison.

@@ -21,7 +21,6 @@ import (
 
 // Scenario is one situation to be measured.
 type Scenario struct {
-	Name     string
 	Answers  int
 	Channels int           // the answers are spread over so many
 	Latency  time.Duration // of one call, there and back
@@ -81,6 +80,7 @@ type Outcome struct {
 	Edits, Posts int // calls that passed
 	Messages     int // that stand at the end
 	Wrong        int // answers whose text is not the model's
+	Runs         int
 
 	waits, firsts, finals []float64
 }
@@ -308,7 +308,7 @@ func (p *platform) call(ctx context.Context, l limiter, kind int, do func() chat
 
 // outcome adds up the timelines.
 func (p *platform) outcome(s Scenario) Outcome {
-	o := Outcome{Limited: p.limited, Edits: p.made[0], Posts: p.made[1]}
+	o := Outcome{Runs: 1, Limited: p.limited, Edits: p.made[0], Posts: p.made[1]}
 	var waits, firsts, finals []float64
 	begin, end := time.Time{}, time.Time{}
 	writing := 0.0
@@ -360,13 +360,14 @@ func (o *Outcome) sum() {
 }
 
 // Pool puts the outcomes of several runs of one scenario together: the figures
-// are over all their answers, the counts and the bound are means.
+// are over all their answers, the counts are sums, the bound is the mean.
 func Pool(runs []Outcome) Outcome {
 	var o Outcome
 	for _, r := range runs {
 		o.waits = append(o.waits, r.waits...)
 		o.firsts = append(o.firsts, r.firsts...)
 		o.finals = append(o.finals, r.finals...)
+		o.Runs += r.Runs
 		o.Bound += r.Bound / float64(len(runs))
 		o.Limited, o.Edits, o.Posts = o.Limited+r.Limited, o.Edits+r.Edits, o.Posts+r.Posts
 		o.Messages, o.Wrong = o.Messages+r.Messages, o.Wrong+r.Wrong
@@ -379,10 +380,11 @@ func at(sorted []float64, q float64) float64 {
 	return sorted[min(len(sorted)-1, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 
-// bound is the least mean wait any strategy could reach that writes each
-// answer into one message: with all C calls the limits allow, one post for each
-// answer among them, spread evenly over the time T that the answers are being
-// written, a character waits T/2C, and one call's latency.
+// bound is the least mean wait of strategies that write each answer into one
+// message: with all C calls the limits allow, one post for each answer among
+// them, spread evenly over the time T that the answers are being written, a
+// character waits T/2C, and one call's latency. A bucket's burst is among the
+// calls; what a sliding window allows at once is not, as it is missed after.
 func bound(s Scenario, writing float64, span time.Duration) float64 {
 	d := s.Latency.Seconds()
 	if s.Edits.Calls == 0 {
@@ -392,11 +394,9 @@ func bound(s Scenario, writing float64, span time.Duration) float64 {
 	if s.PerChannel {
 		scopes = max(1, s.Channels)
 	}
-	rate := float64(s.Edits.Calls) / s.Edits.Window.Seconds()
-	burst := float64(s.Edits.Burst)
-	if s.Edits.Sliding {
-		burst = float64(s.Edits.Calls)
+	calls := float64(s.Edits.Calls) / s.Edits.Window.Seconds() * (span.Seconds() + d)
+	if !s.Edits.Sliding {
+		calls += float64(s.Edits.Burst)
 	}
-	calls := float64(scopes)*(burst+rate*(span.Seconds()+d)) + float64(s.Answers)
-	return writing/(2*calls) + d
+	return writing/(2*(float64(scopes)*calls+float64(s.Answers))) + d
 }
