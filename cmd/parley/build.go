@@ -93,7 +93,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	b.relay = relay.New(relay.Options{
 		Bots: s.bots, Adapters: b.adapters, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
 		Completer: b.client, Endpoints: endpoints{b.client}, Memory: budgets{memo}, Log: s.log, Metrics: p.metrics,
-		Tracer: p.traces.Tracer(),
+		Tracer: p.traces.Tracer(), Once: memo.Once,
 	})
 	return b, nil
 }
@@ -173,7 +173,11 @@ func (b *built) health(st *store.Store) *telemetry.Health {
 			var states []telemetry.State
 			for _, a := range b.adapters {
 				for _, h := range a.Health() {
-					states = append(states, telemetry.State{Name: h.Platform + "/" + h.Bot, OK: h.OK, Reason: h.Reason, Group: "bots"})
+					group := "platforms" // one bot that works is enough; the playground's do not count
+					if a == chat.Adapter(b.playground) {
+						group = "playground"
+					}
+					states = append(states, telemetry.State{Name: h.Platform + "/" + h.Bot, OK: h.OK, Reason: h.Reason, Group: group})
 				}
 			}
 			return states

@@ -418,7 +418,6 @@ func (s *server) verb(stdin string, args ...string) (code int, stdout, stderr st
 	}
 	code = run(context.WithoutCancel(s.w.t.Context()), args, process{
 		stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs, environ: environ,
-		getenv: func(name string) string { return env[name] },
 	})
 	return code, out.String(), errs.String()
 }

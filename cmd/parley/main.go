@@ -12,12 +12,14 @@ import (
 	"runtime/debug"
 	"slices"
 	"syscall"
+
+	"parley/internal/config"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], process{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ(),
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
 	})
 	stop()
 	os.Exit(code)
@@ -27,7 +29,6 @@ func main() {
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	getenv         func(string) string
 	environ        []string
 }
 
@@ -69,7 +70,11 @@ func run(ctx context.Context, args []string, p process) int {
 	case "version", "--version":
 		return printVersion(args[1:], p)
 	}
-	return operate(ctx, args, operatorEnv{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, getenv: p.getenv})
+	env, err := config.ReadEnvironment(p.environ, ".env")
+	if err != nil {
+		return complain(p.stderr, err)
+	}
+	return operate(ctx, args, operatorEnv{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, getenv: env.Get})
 }
 
 // version is the module's version, or the commit it was built from.

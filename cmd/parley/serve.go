@@ -83,8 +83,10 @@ func read(p process) (settings, []error) {
 		s.bots, err = bots.Load(bots.Builtin(), s.env.Get)
 	}
 	keep(err)
-	s.networks, err = provider.ParseNetworks(s.config.ProviderNetworks, s.config.Loopback())
-	keep(err)
+	if len(problems) == 0 { // config has told what is wrong with it already
+		s.networks, err = provider.ParseNetworks(s.config.ProviderNetworks, s.config.Loopback())
+		keep(err)
+	}
 	if path := s.config.ProvidersFile; path != "" {
 		data, err := os.ReadFile(path)
 		if err != nil {

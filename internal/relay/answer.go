@@ -45,7 +45,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	m := t.Message
 	plan, err := r.plan(ctx, m)
 	if err != nil {
-		return r.decline(ctx, t, pen, err, log)
+		return r.decline(ctx, t, pen, err, log.With("bot", m.Bot))
 	}
 	log = log.With("bot", plan.bot.ID)
 	if t.Attempt > maxAttempts {
@@ -57,21 +57,21 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 
 	writing, done := outlive(ctx)
 	defer done()
-	asking, stopAsking := context.WithCancelCause(ctx)
+	modelCtx, stopAsking := context.WithCancelCause(ctx)
 	defer stopAsking(nil)
 	seen := think(ctx, pen)
 	defer seen()
 
 	answer := r.scheduler(m.Scope).Open(writing, r.job(t, pen, plan.bot, seen))
-	go func() { // ends with asking
+	go func() { // ends with modelCtx
 		select {
 		case <-answer.Done():
 			stopAsking(errPointless)
-		case <-asking.Done():
+		case <-modelCtx.Done():
 		}
 	}()
 
-	o := r.ask(asking, plan, answer, log)
+	o := r.ask(modelCtx, plan, &notice{turn: t, pen: pen, log: log}, answer, log)
 	if stop := interrupted(ctx); stop != nil {
 		return stop
 	}
@@ -142,11 +142,17 @@ func (r *Relay) job(t *inbox.Turn, pen chat.Responder, b bots.Bot, seen func()) 
 
 // ask tries the chosen model and then the fallbacks, until one has begun to
 // answer.
-func (r *Relay) ask(ctx context.Context, pl plan, answer *stream.Answer, log *slog.Logger) outcome {
+func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream.Answer, log *slog.Logger) outcome {
 	var o outcome
 	for i, target := range pl.targets {
 		last := i == len(pl.targets)-1
-		o = r.askOne(ctx, pl, target, last, answer, log)
+		a := asking{target: target, last: last, notice: notice}
+		o = r.askOne(ctx, pl, a, answer, log)
+		if o.text == "" && kindOf(o.err) == provider.KindContext {
+			log.Info("the prompt was too long for the model; asking again with less of the conversation", "provider", target.provider.ID, "model", target.model)
+			a.shrunk = true
+			o = r.askOne(ctx, pl, a, answer, log)
+		}
 		if o.err == nil || o.text != "" || ctx.Err() != nil {
 			return o
 		}
@@ -158,18 +164,28 @@ func (r *Relay) ask(ctx context.Context, pl plan, answer *stream.Answer, log *sl
 	return o
 }
 
+// asking is one question to one model.
+type asking struct {
+	target
+	last   bool // no fallback is left
+	shrunk bool // with less of the conversation: the whole was too long
+	notice *notice
+}
+
 // askOne streams one model's answer into the editor.
-func (r *Relay) askOne(ctx context.Context, pl plan, target target, last bool, answer *stream.Answer, log *slog.Logger) outcome {
+func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.Answer, log *slog.Logger) outcome {
+	target := a.target
 	o := outcome{target: target}
 	ctx, span := r.tracer.Start(ctx, "model", trace.WithAttributes(attribute.String("provider", target.provider.ID), attribute.String("model", target.model)))
 	defer span.End()
 	request := provider.Request{
 		Model:    target.model,
-		Messages: pl.messages(target),
+		Messages: r.messages(pl, target, a.shrunk),
 		Params:   pl.bot.Params,
 		For:      pl.question.Author.ID,
+		Queued:   func(place int) { a.notice.queued(ctx, target, place) },
 	}
-	if !last {
+	if !a.last {
 		request.Retry = provider.BeforeFallback()
 	}
 	began := time.Now()
@@ -182,6 +198,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, target target, last bool, a
 		if delta.Text != "" {
 			if len(text) == 0 {
 				r.metrics.FirstToken(target.provider.ID, time.Since(began))
+				a.notice.withdraw(ctx)
 			}
 			text = append(text, delta.Text...)
 			answer.Append(delta.Text)
@@ -194,6 +211,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, target target, last bool, a
 		}
 	}
 	o.text = string(text)
+	r.calibration.learn(target.ref(), request.Messages, o.usage)
 	if o.err != nil && !errors.Is(o.err, context.Canceled) {
 		r.metrics.ProviderError(target.provider.ID, string(kindOf(o.err)))
 	}

@@ -15,6 +15,15 @@ import (
 	"parley/internal/inbox"
 )
 
+// Claim reports true to the first process that asks for a key: Discord hands an
+// interaction to each that is connected.
+func (r *Relay) Claim(ctx context.Context, key string) (bool, error) {
+	if r.once == nil {
+		return true, nil
+	}
+	return r.once(ctx, key)
+}
+
 // order is one command on its way: who asks which bot for what.
 type order struct {
 	chat.Command

@@ -149,7 +149,7 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 			options = append(options, chat.Option{Label: id, Value: id})
 		}
 	case c.Name == "provider":
-		options, rest = words("list", "use", "add", "remove", "test"), c.Args
+		options, rest = words(providerVerbs...), c.Args
 	case c.Name == "bot":
 		options, rest = words("list", "use"), c.Args
 	}

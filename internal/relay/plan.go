@@ -162,28 +162,25 @@ func (r *Relay) targets(ctx context.Context, b bots.Bot, p chat.Place, who bots.
 		return nil, err
 	}
 	var out []target
+	problem := ""
 	for _, ref := range append([]bots.ModelRef{first}, b.Fallbacks...) {
 		entry, ok := r.registry.Provider(ref.Provider)
 		if !ok || b.MayModel(ref, who) != nil {
 			continue
 		}
+		if entry.Problem != "" {
+			problem = entry.Problem
+			continue
+		}
 		out = append(out, target{provider: entry.Provider, model: ref.Model})
+	}
+	if len(out) == 0 && problem != "" {
+		return nil, chat.Tell("%s cannot be used: %s", first, problem)
 	}
 	if len(out) == 0 {
 		return nil, chat.Tell("The provider of %s is not set up: add it with /provider add, or switch with /model.", first)
 	}
 	return out, nil
-}
-
-// messages is what target is sent: as much of the history as its window takes.
-func (p plan) messages(t target) []provider.Message {
-	w := conversation.Window{MaxInput: t.maxInput()}
-	if p.bot.Params.MaxTokens != nil {
-		w.Reserve = *p.bot.Params.MaxTokens
-	} else {
-		w.Reserve = w.MaxInput / 4
-	}
-	return w.Messages(p.bot.System, p.history, p.question)
 }
 
 // answerCommand runs a command written after a mention and answers in place.

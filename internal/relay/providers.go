@@ -19,8 +19,14 @@ import (
 // probeTime bounds a probe asked for in chat.
 const probeTime = 90 * time.Second
 
-// addForm is the id of the form of /provider add.
-const addForm = "provider-add"
+// The forms of /provider add and /provider edit.
+const (
+	addForm  = "provider-add"
+	editForm = "provider-edit"
+)
+
+// providerVerbs are what /provider takes.
+var providerVerbs = []string{"list", "use", "add", "edit", "remove", "test"}
 
 func (r *Relay) doProvider(ctx context.Context, o order) (chat.Reply, error) {
 	verb, id, _ := strings.Cut(o.Args, " ")
@@ -31,13 +37,15 @@ func (r *Relay) doProvider(ctx context.Context, o order) (chat.Reply, error) {
 	case "use":
 		return r.useProvider(ctx, o, id)
 	case "add":
-		return r.offerForm(o)
+		return r.offerForm(o, "Add a provider", "add", ProviderForm())
+	case "edit":
+		return r.editProvider(o, id)
 	case "remove":
 		return r.removeProvider(ctx, o, id)
 	case "test":
 		return r.testProvider(ctx, o, id)
 	}
-	return chat.Reply{}, chat.Tell("/provider takes list, use ID, add, remove ID or test ID.%s", didYouMean("/provider ", nearest(verb, []string{"list", "use", "add", "remove", "test"}, 1)))
+	return chat.Reply{}, chat.Tell("/provider takes list, use ID, add, edit ID, remove ID or test ID.%s", didYouMean("/provider ", nearest(verb, providerVerbs, 1)))
 }
 
 func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) {
@@ -132,19 +140,47 @@ func (r *Relay) useProvider(ctx context.Context, o order, id string) (chat.Reply
 	return r.use(ctx, o, *first)
 }
 
-// offerForm opens the form of /provider add, or where none can open offers a
-// button that does.
-func (r *Relay) offerForm(o order) (chat.Reply, error) {
+// offerForm opens a form, or where none can open offers a button that does.
+func (r *Relay) offerForm(o order, label, args string, form *chat.Form) (chat.Reply, error) {
 	if err := o.bot.MayAdminister(o.who); err != nil {
 		return chat.Reply{}, err
 	}
 	if o.Inline {
 		return chat.Reply{
 			Text:    "A form asks for the endpoint and its key.",
-			Buttons: []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}},
+			Buttons: []chat.Button{{Label: label, Command: "provider", Args: args}},
 		}, nil
 	}
-	return chat.Reply{Form: ProviderForm()}, nil
+	return chat.Reply{Form: form}, nil
+}
+
+// editProvider opens the form with what is stored; the key is never shown, and
+// stays when the field is left empty.
+func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
+	p, source, err := r.entry(id)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	if source == registry.Builtin {
+		return chat.Reply{}, chat.Tell("%s is built in and cannot be edited; /provider add makes one of your own.", id)
+	}
+	form := ProviderForm()
+	form.ID, form.Title = editForm, "Edit a provider"
+	values := map[string]string{"id": p.ID, "name": p.Name, "endpoint": p.Endpoint}
+	if !p.Models.Discover {
+		var names []string
+		for _, m := range p.Models.List {
+			names = append(names, m.ID)
+		}
+		values["models"] = strings.Join(names, ", ")
+	}
+	for i, f := range form.Fields {
+		form.Fields[i].Value = values[f.ID]
+		if f.Secret && !p.APIKey.IsZero() {
+			form.Fields[i].Hint, form.Fields[i].Placeholder = "A key is stored; leave empty to keep it", "stored"
+		}
+	}
+	return r.offerForm(o, "Edit the provider", "edit "+id, form)
 }
 
 // ProviderForm is the form of /provider add.
@@ -155,7 +191,7 @@ func ProviderForm() *chat.Form {
 			{ID: "id", Label: "Provider ID", Placeholder: "corp-gateway", Hint: "Lowercase letters, digits and hyphens", MaxLength: 64},
 			{ID: "name", Label: "Display Name", Placeholder: "Corporate gateway", Optional: true, MaxLength: 80},
 			{ID: "endpoint", Label: "Endpoint URL", Placeholder: "https://llm.example.com/v1/chat/completions", Hint: "The full address of chat completions", MaxLength: 2000},
-			{ID: "apiKey", Label: "API Key", Hint: "Stored sealed and never shown again", Optional: true, MaxLength: 2000},
+			{ID: "apiKey", Label: "API Key", Hint: "Stored sealed and never shown again", Secret: true, Optional: true, MaxLength: 2000},
 			{ID: "models", Label: "Models", Placeholder: "gpt-4o, gpt-4o-mini", Hint: "Comma-separated; empty asks the endpoint", Optional: true, MaxLength: 2000},
 		},
 	}
@@ -163,7 +199,7 @@ func ProviderForm() *chat.Form {
 
 // Submit takes the filled form, saves the provider and then probes it.
 func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, error) {
-	if s.Form != addForm {
+	if s.Form != addForm && s.Form != editForm {
 		return chat.Outcome{}, chat.Tell("This form is not known any more; run the command again.")
 	}
 	o, err := r.order(ctx, chat.Command{Name: "provider", Args: "add", Scope: s.Scope, Bot: s.Bot, Place: s.Place, Author: s.Author})
@@ -182,9 +218,14 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	}
 	saved := p
 	_, err = r.registry.Update(ctx, p.ID, func(old registry.Entry, found bool) (provider.Provider, error) {
-		if !found || old.Source == registry.Builtin {
+		switch {
+		case s.Form == addForm && found:
+			return p, &fieldError{"id", "This id is taken; choose another, or use /provider edit " + p.ID + "."}
+		case s.Form == addForm:
 			saved = p
 			return p, nil
+		case !found || old.Source == registry.Builtin:
+			return p, &fieldError{"id", "There is no provider with this id to edit; /provider add makes one."}
 		}
 		var fault *fieldError
 		if saved, fault = changed(old.Provider, p); fault != nil {

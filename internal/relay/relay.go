@@ -53,6 +53,8 @@ type Options struct {
 	Log       *slog.Logger
 	Metrics   *telemetry.Metrics
 	Tracer    trace.Tracer
+	// Once reports true to the first who asks for a key, over all processes.
+	Once func(ctx context.Context, key string) (bool, error)
 }
 
 // Relay answers messages and commands.
@@ -71,6 +73,9 @@ type Relay struct {
 	log       *slog.Logger
 	metrics   *telemetry.Metrics
 	tracer    trace.Tracer
+	once      func(ctx context.Context, key string) (bool, error)
+
+	calibration calibration
 
 	mu         sync.Mutex
 	schedulers map[string]*stream.Scheduler // one per rate-limit scope
@@ -92,7 +97,10 @@ func New(o Options) *Relay {
 		log:        o.Log,
 		metrics:    o.Metrics,
 		tracer:     o.Tracer,
+		once:       o.Once,
 		schedulers: map[string]*stream.Scheduler{},
+
+		calibration: calibration{perToken: map[bots.ModelRef]float64{}},
 	}
 	if r.tracer == nil {
 		r.tracer = noop.NewTracerProvider().Tracer("")
@@ -140,7 +148,7 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 	ctx, span := r.tracer.Start(ctx, "turn", trace.WithAttributes(
 		attribute.String("ref", t.Ref), attribute.String("platform", m.Place.Platform), attribute.String("bot", m.Bot), attribute.Int("attempt", t.Attempt)))
 	defer span.End()
-	log := r.log.With("ref", t.Ref, "platform", m.Place.Platform, "bot", m.Bot)
+	log := r.log.With("ref", t.Ref, "platform", m.Place.Platform)
 	adapter, ok := r.adapters[m.Place.Platform]
 	if !ok {
 		log.Error("no adapter for this platform; the message is dropped")

@@ -26,8 +26,8 @@ func (r *Relay) usage(t *inbox.Turn, o ended) inbox.Write {
 	case o.outcome.usage != nil:
 		e.In, e.Out = o.outcome.usage.PromptTokens, o.outcome.usage.CompletionTokens
 	case o.text != "":
-		w := conversation.Window{}
-		for _, message := range o.messages(o.target) {
+		w := conversation.Window{PerToken: r.calibration.of(o.target.ref())}
+		for _, message := range r.messages(o.plan, o.target, false) {
 			e.In += w.Tokens(message.Content)
 		}
 		e.Out, e.Estimated = w.Tokens(o.text), true

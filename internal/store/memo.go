@@ -34,6 +34,19 @@ func (m *Memo) Save(ctx context.Context, key string, data []byte, ttl time.Durat
 	return nil
 }
 
+// claimAge is how long a claim holds.
+const claimAge = time.Hour
+
+// Once reports true to the first who asks for key within an hour, over all
+// processes.
+func (m *Memo) Once(ctx context.Context, key string) (bool, error) {
+	first, err := m.client.SetNX(ctx, m.base+"once/"+key, "1", claimAge).Result()
+	if err != nil {
+		return false, fmt.Errorf("claim %s: %w", key, err)
+	}
+	return first, nil
+}
+
 // Load returns what is kept under key, nil when there is nothing.
 func (m *Memo) Load(ctx context.Context, key string) ([]byte, error) {
 	return m.open(m.base+key, m.client.Get(ctx, m.base+key))
