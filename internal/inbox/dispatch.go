@@ -176,11 +176,9 @@ func (n *tenure) start(it *item) {
 		}
 		n.active++
 	}
-	n.handlerWait.Add(1)
-	go func() {
-		defer n.handlerWait.Done()
+	n.handlerWait.Go(func() {
 		n.finished(it, n.handle(it))
-	}()
+	})
 }
 
 // later starts an item after a pause.
@@ -255,7 +253,7 @@ func (n *tenure) handle(it *item) error {
 		return err
 	}
 	sealed := n.in.o.Ring.Seal(record, n.in.runningPlace(n.scope, it.turn))
-	err = n.insist("a turn could not be begun", func(ctx context.Context) error {
+	err = n.insist("beginning a turn", func(ctx context.Context) error {
 		attempt, err := n.in.scripts.begin.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns")}, n.token, it.turn, sealed).Int()
 		if err != nil {
 			return err
@@ -314,7 +312,7 @@ func (n *tenure) bury(it *item, entry redis.XMessage, reason error) {
 		n.log.Error("an unreadable message cannot be set aside", "entry", entry.ID, "error", err)
 		return
 	}
-	_ = n.insist("an unreadable message could not be set aside", func(ctx context.Context) error {
+	_ = n.insist("setting a message aside", func(ctx context.Context) error {
 		kept, err := n.in.scripts.bury.Run(ctx, n.in.o.Client,
 			[]string{n.key("owner"), n.key("events"), n.key("turns"), n.key("dead")}, n.token, entry.ID, it.turn, report).Int64()
 		if err == nil && kept < 0 {

@@ -181,9 +181,9 @@ func (r *runner) report(ctx context.Context, err error) {
 	}
 	switch {
 	case err != nil && !r.down:
-		r.in.o.Log.Error("the store does not answer; scopes are taken once it does", "error", err)
+		r.in.o.Log.ErrorContext(ctx, "the store does not answer; scopes are taken once it does", "error", err)
 	case err == nil && r.down:
-		r.in.o.Log.Info("the store answers again")
+		r.in.o.Log.InfoContext(ctx, "the store answers again")
 	}
 	r.down = err != nil
 }
@@ -273,7 +273,7 @@ func (r *runner) own(ctx context.Context, scope string) {
 	r.in.mu.Lock()
 	r.in.owned[scope] = t
 	r.in.mu.Unlock()
-	t.log.Debug("scope taken", "token", t.token)
+	t.log.DebugContext(ctx, "scope taken", "lease", t.token)
 	r.wait.Go(func() {
 		t.serve(r.stop, r.o.Grace)
 		r.in.mu.Lock()
@@ -282,7 +282,7 @@ func (r *runner) own(ctx context.Context, scope string) {
 		select {
 		case <-r.stop:
 		default:
-			t.log.Warn("scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
+			t.log.WarnContext(ctx, "scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
 			r.consider(scope, true)
 		}
 	})

@@ -106,7 +106,7 @@ func (n *tenure) keep() {
 	every := n.in.o.Lease / 4
 	timer := time.NewTimer(every)
 	defer timer.Stop()
-	for {
+	for failing := false; ; {
 		select {
 		case <-n.alive.Done():
 			return
@@ -122,9 +122,13 @@ func (n *tenure) keep() {
 			n.lose()
 			return
 		case err != nil:
-			n.log.Warn("the lease could not be renewed; trying again until it ends", "error", err)
+			if !failing {
+				n.log.Warn("the lease could not be renewed; trying again until it ends", "error", err)
+			}
+			failing = true
 			timer.Reset(every / 8)
 		default:
+			failing = false
 			timer.Reset(every)
 		}
 	}
@@ -169,7 +173,7 @@ func (n *tenure) serve(stop <-chan struct{}, grace time.Duration) {
 
 // recall loads what an earlier owner knew of open turns.
 func (n *tenure) recall() error {
-	return n.insist("open turns could not be read", func(ctx context.Context) error {
+	return n.insist("reading open turns", func(ctx context.Context) error {
 		turns, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
 		if err != nil {
 			return err
@@ -190,7 +194,7 @@ func (n *tenure) insist(what string, call func(ctx context.Context) error) error
 		if err == nil || n.alive.Err() != nil {
 			return context.Cause(n.alive)
 		}
-		n.log.Warn(what, "error", err)
+		n.log.WarnContext(n.alive, "the store does not answer; trying again until the lease ends", "for", what, "error", err)
 		select {
 		case <-n.alive.Done():
 			return context.Cause(n.alive)
@@ -210,7 +214,7 @@ func (n *tenure) attend(stop <-chan struct{}) {
 			return
 		case <-n.wakeup:
 		}
-		if err := n.insist("messages could not be read", n.read); err != nil {
+		if err := n.insist("reading messages", n.read); err != nil {
 			return
 		}
 	}
@@ -276,7 +280,7 @@ func (n *tenure) release() {
 	_, err := n.in.scripts.release.Run(ctx, n.in.o.Client,
 		[]string{n.key("owner", "lease"), n.key("owner")}, n.token, n.in.channel(), n.scope).Int64()
 	if err != nil {
-		n.log.Warn("the lease could not be given up; it ends by itself", "error", err)
+		n.log.WarnContext(ctx, "the lease could not be given up; it ends by itself", "error", err)
 	}
 }
 

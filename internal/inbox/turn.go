@@ -147,7 +147,7 @@ func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 				return ErrLost
 			}
 			if len(reply) == 2 && reply[1] != "" {
-				n.log.Error("a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])
+				n.log.ErrorContext(ctx, "a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])
 			}
 			t.closed = true
 			return nil

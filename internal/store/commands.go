@@ -33,7 +33,7 @@ func writeCommands() map[string]keysOf {
 		"LMOVE": firstTwoKeys, "RPOPLPUSH": firstTwoKeys, "COPY": firstTwoKeys,
 		"FLUSHDB": noKey, "FLUSHALL": noKey,
 	}
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		SET SETNX SETEX PSETEX GETSET GETDEL GETEX APPEND SETRANGE
 		INCR INCRBY INCRBYFLOAT DECR DECRBY
 		EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST
@@ -50,7 +50,7 @@ func writeCommands() map[string]keysOf {
 // refusedCommands change the store in ways the journal does not keep.
 func refusedCommands() map[string]bool {
 	m := map[string]bool{}
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		SPOP SDIFFSTORE SINTERSTORE SUNIONSTORE ZINTERSTORE ZUNIONSTORE ZMPOP LMPOP
 		BLPOP BRPOP BRPOPLPUSH BLMOVE BZMPOP BZPOPMAX BZPOPMIN
 		HEXPIRE HPEXPIRE HPERSIST HSETEX HGETEX HGETDEL DELEX

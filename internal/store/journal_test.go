@@ -4,6 +4,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -197,7 +198,7 @@ func TestACrashWhileManyWriteKeepsWhatWasConfirmed(t *testing.T) {
 				default:
 					err = e.client.Set(t.Context(), fmt.Sprint("k", w), n, time.Hour).Err()
 				}
-				if err != nil && err != redis.Nil {
+				if err != nil && !errors.Is(err, redis.Nil) {
 					t.Error(err)
 				}
 				confirmed.Add(1)
@@ -234,7 +235,7 @@ func TestAnAbortedTransactionLeavesNothing(t *testing.T) {
 		})
 		return err
 	}, "watched")
-	if err != redis.TxFailedErr {
+	if !errors.Is(err, redis.TxFailedErr) {
 		t.Fatalf("the transaction ended with %v", err)
 	}
 	again := openTest(t, crashed(t, dir))

@@ -215,7 +215,7 @@ func (e *embedded) tend(ctx context.Context) {
 				nextTry = now.Add(retryEvery)
 			case e.large():
 				if err := e.compact(); err != nil {
-					e.log.Error("the journal could not be compacted; it goes on growing until it can", "data_dir", e.dir, "error", err)
+					e.log.ErrorContext(ctx, "the journal could not be compacted; it goes on growing until it can", "data_dir", e.dir, "error", err)
 					nextTry = now.Add(retryEvery)
 				}
 			}

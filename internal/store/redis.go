@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strings"
@@ -61,9 +62,7 @@ func parseURL(raw string) (*target, error) {
 		if first.Path == "" || first.Path == "/" {
 			first.Path = u.Path
 		}
-		for k, v := range u.Query() {
-			query[k] = v
-		}
+		maps.Copy(query, u.Query())
 		port := u.Port()
 		if port == "" {
 			port = "6379"

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestScriptsGiveWhatRedisGives(t *testing.T) {
 func outcome(cmd *redis.Cmd) string {
 	v, err := cmd.Result()
 	switch {
-	case err == redis.Nil:
+	case errors.Is(err, redis.Nil):
 		return "nil"
 	case err != nil:
 		code, _, _ := strings.Cut(err.Error(), " ")

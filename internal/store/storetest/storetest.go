@@ -63,7 +63,8 @@ func start(t testing.TB, binary, dir string, port int, args []string) (*Server, 
 	if len(args) > 0 && !strings.HasPrefix(args[0], "--") { // a configuration file comes first
 		line, args = append([]string{args[0]}, line...), args[1:]
 	}
-	cmd := exec.Command(binary, append(line, args...)...)
+	// Not the test's own context: the server outlives it until what uses it has closed.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, append(line, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -114,7 +115,8 @@ func answered(err error) bool {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
