@@ -16,13 +16,6 @@ import (
 	"parley/internal/secret"
 )
 
-// connections waits until n gateway connections were opened.
-func (s *stage) connections(n int) []fake.Connection {
-	s.t.Helper()
-	s.until(fmt.Sprintf("%d connections", n), func() bool { return len(s.Connections()) >= n })
-	return s.Connections()
-}
-
 // resumes waits until the nth connection has resumed a session.
 func (s *stage) resumes(n int) fake.Connection {
 	s.t.Helper()

@@ -98,7 +98,7 @@ func (b *browser) wait(expression string) chromedp.Action[chromedp.Void] {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("20 s without %s (%v)", expression, err)
+				return fmt.Errorf("20 s without %s (%w)", expression, err)
 			case <-time.After(10 * time.Millisecond):
 			}
 		}

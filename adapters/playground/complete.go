@@ -146,7 +146,7 @@ func (s *server) suggestArgument(r *http.Request, at spot, name, verb, typed str
 		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
 	})
 	if err != nil {
-		s.a.o.Log.Debug("playground has no completion", "command", name, "err", err)
+		s.a.o.Log.DebugContext(r.Context(), "playground has no completion", "command", name, "err", err)
 		return out
 	}
 	for _, o := range options {

@@ -107,12 +107,12 @@ func TestAPageThatWasAwayCatchesUp(t *testing.T) {
 	s := newStage(t)
 	s.script("/playground/post", "channel", "D-helper", "text", "while you were out")
 	s.until("it is answered", func() bool { ids, _, _ := s.board.List(t.Context(), "D-helper", noTime, 9); return len(ids) == 2 })
-	texts := ""
+	var texts strings.Builder
 	for e := range s.feed("channel=D-helper&since=99999999999999", "Last-Event-ID", "1") {
-		texts += fmt.Sprint(e.data["html"])
-		if strings.Contains(texts, "while you were out") && strings.Contains(texts, "Hello there.") {
+		texts.WriteString(fmt.Sprint(e.data["html"]))
+		if strings.Contains(texts.String(), "while you were out") && strings.Contains(texts.String(), "Hello there.") {
 			return
 		}
 	}
-	t.Errorf("the feed ended after %q", texts)
+	t.Errorf("the feed ended after %q", texts.String())
 }

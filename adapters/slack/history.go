@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/slack-go/slack"
 
@@ -87,13 +88,13 @@ func past(self identity, m chat.Message, s slack.Message) (chat.Message, bool) {
 // markdownOf is the text of a message's markdown blocks; "" where Slack gives
 // them back in its own form.
 func markdownOf(b slack.Blocks) string {
-	out := ""
+	var out strings.Builder
 	for _, block := range b.BlockSet {
 		if m, ok := block.(*slack.MarkdownBlock); ok {
-			out += m.Text
+			out.WriteString(m.Text)
 		}
 	}
-	return out
+	return out.String()
 }
 
 // thread is a thread's messages up to latest, oldest first.

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -170,7 +171,7 @@ func (b *Board) List(ctx context.Context, room string, before time.Time, n int) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("list board: %w", err)
 	}
-	for i := len(names) - 1; i >= 0; i-- {
+	for i := range slices.Backward(names) {
 		sealed, there := values[i].(string)
 		if !there {
 			continue

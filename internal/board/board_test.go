@@ -4,6 +4,7 @@ package board
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -242,7 +243,7 @@ func TestEveryReplicaHearsOfChanges(t *testing.T) {
 		}
 		heard.until(t, "C-general a; C-general a; D-helper  thinking helper")
 		cancel()
-		if err := <-ended; err != context.Canceled {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("ended with %v", err)
 		}
 	})

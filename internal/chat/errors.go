@@ -5,6 +5,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,12 +70,7 @@ func Refused(err error, reasons ...Reason) bool {
 	if !ok {
 		return false
 	}
-	for _, want := range reasons {
-		if r.Reason == want {
-			return true
-		}
-	}
-	return len(reasons) == 0
+	return len(reasons) == 0 || slices.Contains(reasons, r.Reason)
 }
 
 // ErrStopped is the cause of a context that ended because a person pressed

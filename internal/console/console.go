@@ -122,7 +122,7 @@ func (c *console) problem(r *http.Request, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	c.Log.Error("admin request failed", "method", r.Method, "path", r.Pattern, "err", err)
+	c.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.Pattern, "err", err)
 	detail := "The store cannot be reached just now, so nothing was changed that was not confirmed; try again."
 	if errors.Is(err, registry.ErrBusy) {
 		detail = "The registry is being changed by others; try again."
@@ -138,10 +138,10 @@ func (c *console) recovered(next http.Handler) http.Handler {
 			if v == nil {
 				return
 			}
-			if v == http.ErrAbortHandler {
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(v)
 			}
-			c.Log.Error("admin request panicked", "method", r.Method, "panic", v)
+			c.Log.ErrorContext(r.Context(), "admin request panicked", "method", r.Method, "panic", v)
 			(&Problem{Type: kindInternal, Title: "Internal error", Status: http.StatusInternalServerError,
 				Detail: "parley made a mistake here; the log says which."}).Write(w)
 		}()

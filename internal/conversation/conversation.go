@@ -5,6 +5,7 @@ package conversation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -116,7 +117,7 @@ func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 // generation counts how often a place was forgotten.
 func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (int64, error) {
 	n, err := b.client.Get(ctx, b.key(scope, "forgot", p.Conversation())).Int64()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
 	if err != nil {

@@ -58,8 +58,8 @@ func (w Window) Budget() int {
 func (w Window) Messages(system string, history []Exchange, m chat.Message) []provider.Message {
 	left := w.Budget() - w.Tokens(system) - w.Tokens(m.Text)
 	first := len(history)
-	for i := len(history) - 1; i >= 0; i-- {
-		left -= w.Tokens(history[i].Question) + w.Tokens(history[i].Answer)
+	for i, e := range slices.Backward(history) {
+		left -= w.Tokens(e.Question) + w.Tokens(e.Answer)
 		if left < 0 {
 			break
 		}

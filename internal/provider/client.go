@@ -266,7 +266,7 @@ func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
 			break
 		}
 		if err != nil {
-			if context.Cause(ctx) == errSilence && d.finished() {
+			if errors.Is(context.Cause(ctx), errSilence) && d.finished() {
 				break
 			}
 			return becauseOf(ctx, err)

@@ -47,7 +47,7 @@ var behaviours = []struct {
 		s.srv.Next(openai.Reply{Text: "42", Reasoning: "let me think 😀"})
 		a := collect(t, t.Context(), s.client, s.p, ask("hi"))
 		if a.err != nil || a.text != "42" || a.reasoning != "let me think 😀" {
-			return fmt.Errorf("text %q, reasoning %q, %v", a.text, a.reasoning, a.err)
+			return fmt.Errorf("text %q, reasoning %q, %w", a.text, a.reasoning, a.err)
 		}
 		return nil
 	}},
@@ -57,7 +57,7 @@ var behaviours = []struct {
 		}
 		s.srv.Next(openai.Reply{Text: "a b", Usage: &openai.Usage{Prompt: 321, Completion: 12}})
 		if a := collect(t, t.Context(), s.client, s.p, ask("hi")); a.err != nil || a.usage.PromptTokens != 321 || a.usage.CompletionTokens != 12 {
-			return fmt.Errorf("%+v, %v", a.usage, a.err)
+			return fmt.Errorf("%+v, %w", a.usage, a.err)
 		}
 		return nil
 	}},

@@ -219,8 +219,8 @@ func TestLessonsFromRefusals(t *testing.T) {
 	} {
 		e := &Error{Kind: KindBadRequest, Status: 400, raw: text}
 		got := learn(e, sent, func(string) bool { return false })
-		parts := strings.Split(want, "; ")
-		for _, p := range parts {
+		parts := strings.SplitSeq(want, "; ")
+		for p := range parts {
 			if !strings.Contains(got.String(), p) {
 				t.Errorf("%s\n got %q\nwant %q", text, got, want)
 			}

@@ -38,7 +38,7 @@ func TestServicesAreRecognisedFromTheirURL(t *testing.T) {
 }
 
 func TestEveryServiceOfTheListHasAPreset(t *testing.T) {
-	for _, name := range strings.Fields("litellm localai vllm tgi ollama llamacpp jan lmstudio cloudflare azure openai anthropic gemini xai openrouter deepseek groq mistral") {
+	for name := range strings.FieldsSeq("litellm localai vllm tgi ollama llamacpp jan lmstudio cloudflare azure openai anthropic gemini xai openrouter deepseek groq mistral") {
 		p, ok := PresetNamed(name)
 		if !ok {
 			t.Errorf("%s has no preset", name)

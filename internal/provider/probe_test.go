@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log"
 	"math/big"
@@ -378,7 +379,7 @@ func TestAnExplicitProxyIsUsedAndCannotReachWhatIsBlocked(t *testing.T) {
 	p := record("http://169.254.169.254/v1/chat/completions")
 	p.Proxy = proxy.URL
 	for _, err := range c.Stream(t.Context(), p, Request{Model: "m", Retry: Retry{Max: -1}}) {
-		if e, ok := err.(*Error); !ok || e.Kind != KindBlocked {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Kind != KindBlocked {
 			t.Errorf("metadata through the proxy: %v", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -45,15 +46,15 @@ func TestAKeptConnectionThatWasClosedCostsNothing(t *testing.T) {
 	c := loopbackClient(t)
 	p := record("http://"+l.Addr().String()+"/v1/chat/completions", "m")
 	for i := range 3 {
-		var text string
+		var text strings.Builder
 		for d, err := range c.Stream(t.Context(), p, Request{Model: "m", Retry: Retry{Max: -1}}) {
 			if err != nil {
 				t.Fatalf("request %d: %v", i, err)
 			}
-			text += d.Text
+			text.WriteString(d.Text)
 		}
-		if text != "answer" {
-			t.Errorf("request %d: %q", i, text)
+		if text.String() != "answer" {
+			t.Errorf("request %d: %q", i, text.String())
 		}
 	}
 	if requests.Load() < 4 {

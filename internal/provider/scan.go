@@ -130,15 +130,6 @@ func (s *scanner) str() (raw []byte, escaped bool) {
 	return nil, false
 }
 
-// null consumes a null, if that is next.
-func (s *scanner) null() bool {
-	if s.peek() == 'n' {
-		s.word("null")
-		return true
-	}
-	return false
-}
-
 func (s *scanner) word(w string) {
 	n := min(len(w), len(s.b)-s.i)
 	if string(s.b[s.i:s.i+n]) != w[:n] {

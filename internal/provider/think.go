@@ -73,7 +73,7 @@ func (t *thinkSplitter) split(piece []byte) (answer, reasoning []byte) {
 // not begun counts as a beginning.
 func (t *thinkSplitter) find(b []byte) (at int, whole bool) {
 	code := t.code
-	for i := 0; i < len(b); i++ {
+	for i := range b {
 		if b[i] == '<' && code.plain() {
 			rest := b[i:]
 			if bytes.HasPrefix(rest, []byte(thinkOpen)) {

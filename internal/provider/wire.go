@@ -15,14 +15,13 @@ import (
 // the sequence of deltas; io.EOF is a complete end, every other error an
 // *Error that lacks provider and model.
 type decoder struct {
-	lines  *lines
-	isSSE  bool // the content type says so
-	mode   mode
-	event  string // name of the SSE event being read
-	multi  []byte // data or JSON that goes on over several lines
-	joined int    // lines in multi
-	odd    []byte // the start of what was not understood
-	read   bool   // something was understood
+	lines *lines
+	isSSE bool // the content type says so
+	mode  mode
+	event string // name of the SSE event being read
+	multi []byte // data or JSON that goes on over several lines
+	odd   []byte // the start of what was not understood
+	read  bool   // something was understood
 
 	text, reasoning joiner
 	think           thinkSplitter

@@ -91,7 +91,7 @@ func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change)
 			continue
 		}
 		if _, err := r.load(ctx); err != nil {
-			r.log.Warn("registry stored a change but could not read it back yet", "err", err)
+			r.log.WarnContext(ctx, "registry stored a change but could not read it back yet", "err", err)
 		}
 		return nil
 	}
@@ -121,7 +121,7 @@ func (r *Registry) Update(ctx context.Context, id string, next func(old Entry, f
 		return c.put(s, p, Custom)
 	})
 	if err == nil {
-		r.log.Info("provider stored", "provider", id, "created", created)
+		r.log.InfoContext(ctx, "provider stored", "provider", id, "created", created)
 	}
 	return created, err
 }
@@ -169,7 +169,7 @@ func (r *Registry) Remove(ctx context.Context, id string) (bool, error) {
 		return nil
 	})
 	if err == nil && removed {
-		r.log.Info("provider removed", "provider", id)
+		r.log.InfoContext(ctx, "provider removed", "provider", id)
 	}
 	return removed && err == nil, err
 }
@@ -224,7 +224,7 @@ func (r *Registry) applyFile(ctx context.Context, file map[string]provider.Provi
 		return nil
 	})
 	if err == nil && applied {
-		r.log.Info("providers file applied", "providers", len(file))
+		r.log.InfoContext(ctx, "providers file applied", "providers", len(file))
 	}
 	return err
 }

@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,9 +49,9 @@ func (r *Registry) Run(ctx context.Context) error {
 		if (err != nil) != down {
 			down = err != nil
 			if down {
-				r.log.Warn("registry cannot follow changes; using what it knows", "err", err)
+				r.log.WarnContext(ctx, "registry cannot follow changes; using what it knows", "err", err)
 			} else {
-				r.log.Info("registry follows changes again")
+				r.log.InfoContext(ctx, "registry follows changes again")
 			}
 		}
 	}
@@ -61,7 +62,7 @@ func (r *Registry) follow(ctx context.Context, full bool) error {
 	defer cancel()
 	if !full {
 		version, err := r.client.Get(ctx, r.keys.version).Result()
-		if err != nil && err != redis.Nil {
+		if err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 		if version == r.now.Load().version {
@@ -90,7 +91,7 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	providers := pipe.HGetAll(ctx, r.keys.providers)
 	defaults := pipe.HGetAll(ctx, r.keys.defaults)
 	learned := pipe.HGetAll(ctx, r.keys.learned)
-	if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
 	before := r.now.Load()
@@ -103,14 +104,14 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 		learned:  map[string]lesson{},
 	}
 	for id, text := range next.raw {
-		if rec, ok := r.opened(before, id, text); ok {
+		if rec, ok := r.opened(ctx, before, id, text); ok {
 			next.stored[id] = rec
 		}
 	}
 	for bot, text := range defaults.Val() {
 		var c Choice
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
-			r.log.Error("stored default of a bot is not readable", "bot", bot, "err", err)
+			r.log.ErrorContext(ctx, "stored default of a bot is not readable", "bot", bot, "err", err)
 			continue
 		}
 		next.defaults[bot] = c
@@ -118,7 +119,7 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	for field, text := range learned.Val() {
 		var l lesson
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
-			r.log.Error("stored lesson is not readable", "model", field, "err", err)
+			r.log.ErrorContext(ctx, "stored lesson is not readable", "model", field, "err", err)
 			continue
 		}
 		next.learned[field] = l
@@ -131,14 +132,14 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 // opened decodes a record, or takes it from the snapshot before when it has
 // not changed. A record this process cannot open, sealed by a replica that was
 // given a newer key first, keeps the secrets known of it.
-func (r *Registry) opened(before *snapshot, id, text string) (record, bool) {
+func (r *Registry) opened(ctx context.Context, before *snapshot, id, text string) (record, bool) {
 	known, had := before.stored[id]
 	if had && before.raw[id] == text {
 		return known, true
 	}
 	rec, err := r.decode(id, text)
 	if err != nil {
-		r.log.Error("stored provider is not readable", "provider", id, "err", err)
+		r.log.ErrorContext(ctx, "stored provider is not readable", "provider", id, "err", err)
 		return known, had
 	}
 	if rec.problem == "" {
@@ -148,6 +149,6 @@ func (r *Registry) opened(before *snapshot, id, text string) (record, bool) {
 		r.log.Warn("stored provider was sealed with a key this process lacks; using the secrets it knows", "provider", id)
 		return known, true
 	}
-	r.log.Error("stored provider cannot be used", "provider", id, "reason", rec.problem)
+	r.log.ErrorContext(ctx, "stored provider cannot be used", "provider", id, "reason", rec.problem)
 	return rec, true
 }

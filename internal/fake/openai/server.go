@@ -393,12 +393,8 @@ func (s *Server) refuse(w http.ResponseWriter, req Request) bool {
 	s.mu.Lock()
 	models := slices.Clone(s.opts.Models)
 	refused := map[string]string{}
-	for field, instead := range s.profile.Refuses {
-		refused[field] = instead
-	}
-	for field, instead := range s.refused {
-		refused[field] = instead
-	}
+	maps.Copy(refused, s.profile.Refuses)
+	maps.Copy(refused, s.refused)
 	s.mu.Unlock()
 	if len(models) > 0 && !slices.Contains(models, req.Model) && !s.profile.AnyModel {
 		s.profile.Errors.model(w, req.Model)
@@ -432,9 +428,7 @@ func (s *Server) listModels(w http.ResponseWriter) {
 	data := []map[string]any{}
 	for _, id := range ids {
 		m := map[string]any{"id": id, "object": "model", "created": 1700000000, "owned_by": cmp.Or(s.profile.OwnedBy, s.profile.Name)}
-		for k, v := range s.profile.ModelFields {
-			m[k] = v
-		}
+		maps.Copy(m, s.profile.ModelFields)
 		data = append(data, m)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": data})

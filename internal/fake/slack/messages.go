@@ -224,10 +224,9 @@ func visible(m *Message) string {
 	return strings.Join(parts, "\n")
 }
 
-func str(v any) string     { t, _ := v.(string); return t }
-func list(v any) []any     { l, _ := v.([]any); return l }
-func text(v any) string    { t, _ := v.(map[string]any); return str(t["text"]) }
-func truthy(s string) bool { return s == "true" || s == "1" }
+func str(v any) string  { t, _ := v.(string); return t }
+func list(v any) []any  { l, _ := v.([]any); return l }
+func text(v any) string { t, _ := v.(map[string]any); return str(t["text"]) }
 
 func controls(blocks []any) []Control {
 	var out []Control

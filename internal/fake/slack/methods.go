@@ -209,7 +209,7 @@ func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request) {
 		if form != InBody {
 			record.Status = http.StatusTooManyRequests
 		}
-		s.log.Debug("rate limited", "method", method, "bucket", which, "after", wait)
+		s.log.DebugContext(r.Context(), "rate limited", "method", method, "bucket", which, "after", wait)
 		note()
 		writeLimited(w, form, wait)
 		return

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -118,9 +119,7 @@ func (s *Server) spread(m *Message, extra map[string]any) {
 		if m.App == "" {
 			event["client_msg_id"] = "client-" + m.TS
 		}
-		for k, v := range extra {
-			event[k] = v
-		}
+		maps.Copy(event, extra)
 		s.deliver(a, "message."+plural(c.kind()), event)
 		if c.Direct == "" && m.App != a.ID && strings.Contains(m.Text, "<@"+a.BotUser+">") {
 			mention := map[string]any{}

@@ -19,7 +19,6 @@ type socket struct {
 	app   *App
 	conn  *websocket.Conn
 	write sync.Mutex
-	acks  chan ack // unread ones are dropped
 	wait  map[string]chan ack
 	mu    sync.Mutex
 	done  chan struct{}

@@ -4,6 +4,7 @@
 package markdown
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -242,8 +243,8 @@ func (in inline) closers() (closers, openers string) {
 	for _, o := range in.opens {
 		head.WriteString(o.marks())
 	}
-	for k := len(in.opens) - 1; k >= 0; k-- {
-		tail.WriteString(in.opens[k].marks())
+	for _, o := range slices.Backward(in.opens) {
+		tail.WriteString(o.marks())
 	}
 	return tail.String(), head.String()
 }

@@ -56,6 +56,8 @@ type Splitter struct {
 	lines   []line // complete lines of the open part
 	scanned int    // where the first incomplete line begins
 	now     state  // before that line
+	good    int    // the open part may reach so far at least …
+	weight  int    // … and measures this then
 }
 
 // cut is one full part.
@@ -166,12 +168,14 @@ func (s *Splitter) fix(text string, at int) {
 	k := sort.Search(len(s.lines), func(k int) bool { return s.lines[k].from >= at })
 	s.lines = s.lines[k:]
 	s.start, s.open, s.middle = at, next, false
+	s.good = 0
 }
 
 // begin begins a part whose lines are not known.
 func (s *Splitter) begin(at int, open opening, before state, middle bool) {
 	s.start, s.open, s.middle = at, open, middle
 	s.lines, s.scanned, s.now = nil, at, before
+	s.good = 0
 }
 
 // scan notes the complete lines of the open part.
@@ -275,7 +279,7 @@ func parents(items []item, indent int) string {
 }
 
 func indentOf(lead string) string {
-	if i := strings.LastIndexByte(lead, '>'); i >= 0 {
+	if strings.Contains(lead, ">") {
 		return ""
 	}
 	return lead
@@ -390,37 +394,33 @@ func (s *Splitter) headingBefore(text string, k int) bool {
 // most is the furthest the open part can reach; ok is false when text does not
 // fill it. The places it measures depend on the text before them alone.
 func (s *Splitter) most(text string, final bool) (at int, ok bool) {
-	rest := text[s.start:]
-	good, bad := s.start, 0
-	for {
-		size := s.measure(s.open.text + text[s.start:good])
-		if good == s.start {
-			size = s.measure(s.open.text)
-		}
-		next := good + max(lookahead, (s.size-size)/2)
-		if next > s.start+len(rest) {
-			if !final {
-				return 0, false
-			}
-			if s.measure(s.open.text+rest) <= s.size {
+	if s.good <= s.start {
+		s.good, s.weight = s.start, s.measure(s.open.text)
+	}
+	bad := 0
+	for bad == 0 {
+		next := s.good + max(lookahead, (s.size-s.weight)/2)
+		if next > len(text) {
+			if !final || s.measure(s.open.text+text[s.start:]) <= s.size {
 				return 0, false
 			}
 			bad = next
 			break
 		}
 		next = runeStart(text, next)
-		if !s.roughlyFits(text, next) {
+		if weight := s.roughly(text, next); weight <= s.size {
+			s.good, s.weight = next, weight
+		} else {
 			bad = next
-			break
 		}
-		good = next
 	}
+	good := s.good
 	if !final && len(text) < bad+lookahead {
 		return 0, false
 	}
 	for good+1 < bad {
 		mid := (good + bad) / 2
-		if mid > len(text) || !s.roughlyFits(text, runeStart(text, mid)) {
+		if mid > len(text) || s.roughly(text, runeStart(text, mid)) > s.size {
 			bad = mid
 		} else {
 			good = mid
@@ -429,8 +429,9 @@ func (s *Splitter) most(text string, final bool) (at int, ok bool) {
 	return runeStart(text, good), true
 }
 
-// roughlyFits is fits without emphasis, which costs a walk over the paragraph.
-func (s *Splitter) roughlyFits(text string, at int) bool {
+// roughly is what the open part measures, cut at at, without the marks that
+// close emphasis: those cost a walk over the paragraph.
+func (s *Splitter) roughly(text string, at int) int {
 	before, middle := s.at(at)
 	suffix := ""
 	if before.fence.n > 0 {
@@ -439,7 +440,7 @@ func (s *Splitter) roughlyFits(text string, at int) bool {
 			suffix = "\n" + suffix
 		}
 	}
-	return s.measure(s.open.text+text[s.start:at]+suffix) <= s.size
+	return s.measure(s.open.text + text[s.start:at] + suffix)
 }
 
 // inside finds a place between low and high to cut within a line: behind a
