@@ -146,7 +146,7 @@ func (r *Registry) opened(ctx context.Context, before *snapshot, id, text string
 		return rec, true
 	}
 	if had && known.problem == "" && fingerprint(known.provider) == fingerprint(rec.provider) {
-		r.log.Warn("stored provider was sealed with a key this process lacks; using the secrets it knows", "provider", id)
+		r.log.WarnContext(ctx, "stored provider was sealed with a key this process lacks; using the secrets it knows", "provider", id)
 		return known, true
 	}
 	r.log.ErrorContext(ctx, "stored provider cannot be used", "provider", id, "reason", rec.problem)
