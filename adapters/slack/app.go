@@ -75,7 +75,7 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 		}
 	}
 	a.api = slack.New(token, slack.OptionAPIURL(o.APIURL), slack.OptionAppLevelToken(a.appToken),
-		slack.OptionHTTPClient(limitedByHeader{o.HTTPClient}), slack.OptionLog(quiet{}))
+		slack.OptionHTTPClient(lean{limitedByHeader{o.HTTPClient}}), slack.OptionLog(quiet{}))
 	return a
 }
 
