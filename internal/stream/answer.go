@@ -58,6 +58,7 @@ type Answer struct {
 	retryAt   time.Time
 	failures  int
 	chunks    int  // pieces posted early
+	held      bool // its first post had to wait
 	mute      bool // no growth: the platform calls the text invalid
 	invalid   bool // the final text too
 	upload    bool // the rest is being uploaded

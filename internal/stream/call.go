@@ -45,7 +45,7 @@ type call struct {
 	left float64 // what the limit seemed to allow, this call included
 	made bool    // the platform was called
 	rate chat.Rate
-	size int // what the message sent measures
+	size int // what a message measures that was found too long
 }
 
 // start begins a call. The lock is held.
@@ -119,7 +119,9 @@ func (c *call) account(err error, now time.Time) {
 		c.s.metrics.Limited(c.a.job.Platform, c.kind())
 		c.s.limited(c, limited, now)
 	default:
-		c.own.passed(c.left, now)
+		if err == nil || chat.Refused(err) {
+			c.own.passed(c.left, now)
+		}
 		if c.rate.Known {
 			c.s.told(c.own, c.rate, now)
 		}
@@ -282,7 +284,6 @@ func (c *call) write(ctx context.Context, d draft) error {
 	if c.post {
 		content.After = a.previous()
 	}
-	c.size = a.cut.Measure(d.text)
 	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
 		if c.post {
 			return a.job.Responder.Post(ctx, content)
@@ -293,6 +294,9 @@ func (c *call) write(ctx context.Context, d draft) error {
 		// Unless the platform said no, a post may have happened.
 		_, limited := errors.AsType[*chat.RateLimited](err)
 		m.tried = m.tried || c.post && !limited && !chat.Refused(err)
+		if chat.Refused(err, chat.TooLong) {
+			c.size = a.cut.Measure(d.text)
+		}
 		return err
 	}
 	// A post that may have been made before need not say what was sent now.

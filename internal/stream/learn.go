@@ -15,6 +15,9 @@ const (
 	saveEvery = 10 * time.Second
 	// saveTimeout ends a visit to the memory: limits can be learned again.
 	saveTimeout = 2 * time.Second
+	// rememberFrom is how long a limit takes to be whole again from which it is
+	// worth remembering: a restart takes longer than the others.
+	rememberFrom = 2 * time.Second
 	// unlearnAfter is how long a limit found smaller than believed stays so
 	// before a little more is tried.
 	unlearnAfter = 15 * time.Minute
@@ -47,7 +50,7 @@ func (s *Scheduler) recall(ctx context.Context, l chat.Limits) map[string]Learne
 		s.mu.Lock()
 		_, met := s.budgets[b.Key]
 		s.mu.Unlock()
-		if met || b.Key == "" || b.Calls <= 0 {
+		if met || b.Key == "" || newBudget(b.Key, b, time.Time{}).refillTime() < rememberFrom {
 			continue
 		}
 		learned, ok, err := s.memory.Load(ctx, b.Key)
@@ -136,7 +139,7 @@ func (s *Scheduler) remember(ctx context.Context) {
 	var due map[string]Learned
 	s.mu.Lock()
 	for key, b := range s.budgets {
-		if b.unsaved || b.used.Sub(b.saved) > saveEvery {
+		if b.refillTime() >= rememberFrom && (b.unsaved || b.used.Sub(b.saved) > saveEvery) {
 			if due == nil {
 				due = make(map[string]Learned)
 			}
@@ -276,14 +279,21 @@ func (s *Scheduler) told(b *budget, r chat.Rate, now time.Time) {
 		b.limited, b.sliding, b.window = true, true, r.Reset
 		b.burst = float64(r.Limit)
 		b.rate = b.burst / b.window.Seconds()
+		b.fullRate, b.fullBurst = b.rate, b.burst
 		b.ends = nil
 	}
-	// The first call of a window shows its length.
-	if b.sliding && r.Remaining == r.Limit-1 && r.Reset > shortestPause {
-		b.window = r.Reset
+	if !b.sliding {
+		return
 	}
-	if b.sliding && (b.burst != float64(r.Limit) || b.rate != float64(r.Limit)/b.window.Seconds()) {
-		b.burst, b.rate = float64(r.Limit), float64(r.Limit)/b.window.Seconds()
+	// The first call of a window shows its length.
+	length := b.window
+	if d := r.Reset - b.window; r.Remaining == r.Limit-1 && r.Reset > shortestPause && d.Abs() > b.window/20 {
+		length = r.Reset
+	}
+	if b.burst != float64(r.Limit) || b.window != length {
+		b.burst, b.window = float64(r.Limit), length
+		b.rate = b.burst / length.Seconds()
+		b.fullRate, b.fullBurst = b.rate, b.burst
 		b.unsaved = true
 		s.show(b)
 	}

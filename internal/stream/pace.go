@@ -54,17 +54,19 @@ const (
 // mayOwe reports whether the answer may post a message that it will have to
 // edit again: only while the ends of all such messages can be afforded, with
 // what the limit holds when it is whole, and with what it holds now and gets
-// back until they are likely to end.
+// back until they are likely to end. Once held, and in overload, an answer
+// waits until they could be afforded if all ended now.
 func (a *Answer) mayOwe(now time.Time) bool {
 	b := a.edits
 	if !b.limited || b.owed == 0 {
 		return true
 	}
 	need, soon := float64(b.owed+1), b.rate*affordIn.Seconds()
-	if b.open > overload {
+	if a.held || b.open > overload {
 		return need <= b.left(now)+soon
 	}
-	return need <= b.burst+soon && need <= b.left(now)+b.rate*likelyEnd.Seconds()
+	a.held = need > b.burst+soon || need > b.left(now)+b.rate*likelyEnd.Seconds()
+	return !a.held
 }
 
 // space moves a growth to when it is worth a call.

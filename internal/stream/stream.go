@@ -2,7 +2,23 @@
 //
 // One Scheduler owns the rate limits of one scope and decides, for all answers
 // written there, whose text is sent next. What an answer says is settled when
-// its turn comes, so a slot always carries the latest text.
+// its turn comes, so a slot always carries the latest text. The order is:
+//
+//  1. finals: an answer whose text is whole, first come first served;
+//  2. first words, likewise; they are the posted message, not a placeholder;
+//  3. growth: text that has been unseen for more than two fair turns, oldest
+//     first, and otherwise where unseen text times its age is largest.
+//
+// Growth leaves calls for the ends of the answers that stand there unfinished,
+// and spreads what is saved up over the next seconds. An answer begins in a
+// message it will have to edit again only while all such ends are affordable;
+// until then, and with more than 20 answers open on one limit, it is held: it
+// is posted when it is whole or, in that overload, in whole pieces cut at
+// paragraphs. Outside of overload, with n answers on a limit of b calls a second
+// and k at once, no text stays unseen for longer than (k + 3n)/b and two calls.
+//
+// A limit that is believed right is never overstepped; one that is believed
+// too large is learned from the first refusal or from the platform's headers.
 package stream
 
 import (
