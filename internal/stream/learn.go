@@ -99,13 +99,15 @@ func (s *Scheduler) release(a *Answer) {
 	for key, b := range s.budgets {
 		if b.users == 0 && now.Sub(b.unused) > max(keepUnused, b.refillTime()) && !b.paused.After(now) {
 			delete(s.budgets, key)
+			s.metrics.ForgetBudget(key)
 		}
 	}
 	s.sweepAt = 2*len(s.budgets) + 64
 }
 
+// show puts a limit into the metrics, if it is large enough to matter.
 func (s *Scheduler) show(b *budget) {
-	if b.limited {
+	if b.refillTime() >= rememberFrom {
 		s.metrics.Budget(b.key, b.rate*60)
 	}
 }

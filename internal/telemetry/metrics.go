@@ -108,6 +108,13 @@ func (m *Metrics) Budget(key string, perMinute float64) {
 	}
 }
 
+// ForgetBudget takes a budget that is used no more out of the series.
+func (m *Metrics) ForgetBudget(key string) {
+	if m != nil {
+		m.budget.DeleteLabelValues(key)
+	}
+}
+
 // ProviderError counts one failed model request.
 func (m *Metrics) ProviderError(provider, kind string) {
 	if m != nil {

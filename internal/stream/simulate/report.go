@@ -138,7 +138,7 @@ func Picture(w io.Writer, title string, rows []Measured) error {
 			answers = m.Answers
 			fmt.Fprintf(&b, `<text class="n" x="12" y="%d">%d %s</text>`+"\n", y+bar-4, answers, plural(answers, "answer"))
 			x := left + scale(m.Outcome.Bound)
-			fmt.Fprintf(&bounds, `<line class="bound" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`+"\n", x, x, y-5, y+group(rows, answers)*(bar+gap)+1)
+			fmt.Fprintf(&bounds, `<line class="bound" x1="%.0f" x2="%.0f" y1="%d" y2="%d"/>`+"\n", x, x, y-5, y+group(rows, answers)*(bar+gap)+1)
 		}
 		class := "other"
 		if m.Strategy == "parley" {
@@ -149,7 +149,7 @@ func Picture(w io.Writer, title string, rows []Measured) error {
 		if n := float64(m.Outcome.Limited) / float64(m.Outcome.Runs); n >= 0.5 {
 			label += fmt.Sprintf(", %.0f × 429", n)
 		}
-		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/><text class="l" x="%.1f" y="%d">%s</text>`+"\n",
+		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%.0f" height="%d" rx="2"/><text class="l" x="%.0f" y="%d">%s</text>`+"\n",
 			class, left, y, length, bar, left+length+6, y+bar-4, label)
 		y += bar + gap
 	}
