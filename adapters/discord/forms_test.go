@@ -19,6 +19,7 @@ func providerForm() *chat.Form {
 }
 
 func TestTheProviderForm(t *testing.T) {
+	t.Parallel()
 	d := &desk{
 		do: func(_ context.Context, c chat.Command) (chat.Reply, error) {
 			return chat.Reply{Form: providerForm()}, nil
@@ -73,6 +74,7 @@ func TestTheProviderForm(t *testing.T) {
 }
 
 func TestAFormThatComesLateIsOpenedByAButton(t *testing.T) {
+	t.Parallel()
 	gate := make(chan struct{})
 	d := &desk{do: func(context.Context, chat.Command) (chat.Reply, error) {
 		<-gate

@@ -54,13 +54,11 @@ const (
 const intents = discordgo.IntentsGuilds | discordgo.IntentsGuildMessages | discordgo.IntentsDirectMessages | discordgo.IntentMessageContent
 
 const (
-	ackWait      = 4500 * time.Millisecond // silence after a heartbeat that means a dead connection
-	helloWait    = 20 * time.Second        // for the first frame
+	helloWait    = 20 * time.Second // for the first frame
 	writeWait    = 5 * time.Second
 	frameLimit   = 64 << 20 // bytes; GUILD_CREATE of a large guild is some megabytes
 	firstBackoff = time.Second
 	mostBackoff  = time.Minute
-	identifyGap  = 5500 * time.Millisecond // between IDENTIFYs: 5 s by max_concurrency, and what the network may shift
 	// closeResumable is the code of our closes after which the session lives on;
 	// 1000 and 1001 would end it.
 	closeResumable = 4000
@@ -241,7 +239,7 @@ func (g *gateway) untilIdentify(now time.Time) time.Duration {
 	if len(g.starts) == 0 {
 		return 0
 	}
-	gap := identifyGap
+	gap := g.app.rhythm.identify
 	if len(g.starts) >= 10 {
 		gap = 2 * time.Minute
 	}

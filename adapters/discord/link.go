@@ -149,9 +149,9 @@ func (c *link) hello(d json.RawMessage) (time.Duration, error) {
 	})
 }
 
-// heartbeat beats until ctx ends. A beat that stays unanswered for ackWait
+// heartbeat beats until ctx ends. A beat that stays unanswered for rhythm.ack
 // means the connection is dead, so silence is noticed within one interval and
-// ackWait.
+// that.
 func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
 	next := time.NewTimer(time.Duration(rand.Float64() * float64(interval)))
 	defer next.Stop()
@@ -182,7 +182,7 @@ func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
 		}
 		if !waiting {
 			waiting = true
-			dead.Reset(ackWait)
+			dead.Reset(c.g.app.rhythm.ack)
 		}
 	}
 }

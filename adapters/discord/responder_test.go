@@ -227,25 +227,50 @@ func TestEveryFormOf429(t *testing.T) {
 	}
 }
 
+// silentLimit allows two posts a second and tells nobody beforehand.
+type silentLimit struct {
+	since           time.Time
+	posts, refusals int
+}
+
+func (l *silentLimit) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := http.StatusOK, fmt.Sprintf(`{"id":"%d","channel_id":"42"}`, 100+l.posts)
+	if now := time.Now(); now.Sub(l.since) >= time.Second {
+		l.since, l.posts = now, 0
+	}
+	if l.posts++; l.posts > 2 {
+		l.refusals++
+		status, body = http.StatusTooManyRequests, fmt.Sprintf(`{"message":"You are being rate limited.","retry_after":%f,"global":false}`, time.Until(l.since.Add(time.Second)).Seconds())
+	}
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}, Request: r}, nil
+}
+
 func TestAnUnknownLimitIsLearnedFromA429(t *testing.T) {
-	t.Parallel()
-	s, _, pen := question(t, fake.Options{Limits: fake.Limits{Calls: 2, Window: time.Second, NoHeaders: true}})
-	posted, limits := 0, 0
-	for posted < 6 {
-		_, err := pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(posted), Key: fmt.Sprint(posted)})
-		if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
-			limits++
-			sleep(t.Context(), limited.After)
-			continue
-		}
+	synctest.Test(t, func(t *testing.T) {
+		l := &silentLimit{}
+		a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: l}, Log: logger(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		posted++
-	}
-	if n := s.Count("POST", "/messages", 429); n > 3 {
-		t.Errorf("%d calls were refused for 6 posts at 2 a second", n)
-	}
+		pen, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for posted := 0; posted < 6; {
+			_, err := pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(posted), Key: fmt.Sprint(posted)})
+			if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+				sleep(t.Context(), limited.After)
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			posted++
+		}
+		if l.refusals == 0 || l.refusals > 3 {
+			t.Errorf("%d calls were refused for 6 posts at 2 a second", l.refusals)
+		}
+	})
 }
 
 func TestRefusedCallsStopBeforeTheBan(t *testing.T) {

@@ -26,11 +26,14 @@ type Sessions interface {
 // connection is gone.
 const sessionAge = 3 * time.Minute
 
-// rhythm is how often a living process says so, and after which silence it is
-// taken for dead.
-type rhythm struct{ save, dead time.Duration }
+// rhythm is what a connection keeps time by.
+type rhythm struct {
+	save, dead time.Duration // how often a living process says so, and after which silence it is taken for dead
+	identify   time.Duration // between IDENTIFYs: 5 s by max_concurrency, and what the network may shift
+	ack        time.Duration // silence after a heartbeat that means a dead connection
+}
 
-var usualRhythm = rhythm{save: 5 * time.Second, dead: 12 * time.Second}
+var usualRhythm = rhythm{save: 5 * time.Second, dead: 12 * time.Second, identify: 5500 * time.Millisecond, ack: 4500 * time.Millisecond}
 
 // savedSession is what another process needs to resume.
 type savedSession struct {

@@ -29,10 +29,7 @@ const (
 	interactionModal        = 5
 )
 
-const (
-	answerWithin = 3 * time.Second  // the initial response
-	tokenLife    = 15 * time.Minute // of everything after it
-)
+const tokenLife = 15 * time.Minute // of everything after the initial response
 
 // Interaction is what became of something a person did.
 type Interaction struct {
@@ -226,7 +223,7 @@ func (s *Server) interact(app *App, c *channel, u *User, kind int, data map[stri
 	i := &Interaction{ID: s.snowflake(), Token: "aW50" + rand.Text() + rand.Text(), s: s, app: app, user: u, channel: c, kind: kind, source: source, created: time.Now()}
 	s.interactions[i.Token] = i
 	body := s.interactionJSON(i, data)
-	i.timer = time.AfterFunc(answerWithin, func() {
+	i.timer = time.AfterFunc(s.options.AnswerWithin, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if i.response == 0 && i.failed == "" {
@@ -299,7 +296,7 @@ func (s *Server) post(ctx context.Context, url string, header http.Header, body 
 // deliver sends an interaction as a signed request; the answer is the initial
 // response, unless it is 202.
 func (s *Server) deliver(i *Interaction, url string, raw []byte) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.AnswerWithin)
 	defer cancel()
 	status, data, err := s.post(ctx, url, i.app.Sign(raw, time.Now()), raw)
 	s.mu.Lock()

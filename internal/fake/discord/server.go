@@ -30,6 +30,11 @@ type Options struct {
 	Limits    Limits
 	Heartbeat time.Duration // interval told in HELLO; default 41.25 s
 	Identify  IdentifyLimits
+
+	// AnswerWithin is how long an app has for its initial response to an
+	// interaction; default 3 s. Tests that do not measure it give more, so that
+	// a busy machine does not fail them.
+	AnswerWithin time.Duration
 }
 
 // AppOptions describe one application and its bot.
@@ -117,6 +122,9 @@ func Start(o Options) (*Server, error) {
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 41250 * time.Millisecond
+	}
+	if o.AnswerWithin == 0 {
+		o.AnswerWithin = 3 * time.Second
 	}
 	if o.Identify.Total == 0 {
 		o.Identify.Total = 1000
