@@ -223,3 +223,20 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 		}
 	}
 }
+
+// An old journal whose file cannot be closed must not leave the store taking
+// nothing for ever: its state is written anew, as after any failed write.
+func TestAJournalThatCannotBeClosedIsReplaced(t *testing.T) {
+	e := openTest(t, t.TempDir())
+	if err := e.client.Set(t.Context(), "before", "1", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.journal.file.Close() // the next close fails
+	if err := e.compact(); err == nil {
+		t.Fatal("the compaction did not notice")
+	}
+	wait(t, func() bool { return e.client.Set(t.Context(), "after", "1", 0).Err() == nil })
+	if v := e.client.Get(t.Context(), "before").Val(); v != "1" {
+		t.Errorf("before = %q", v)
+	}
+}

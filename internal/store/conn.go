@@ -149,9 +149,18 @@ func (c *memoryConn) SetReadDeadline(t time.Time) error {
 		c.alarm = nil
 	}
 	if !t.IsZero() {
-		c.alarm = time.AfterFunc(time.Until(t), c.arrived.Broadcast)
+		c.alarm = time.AfterFunc(time.Until(t), c.wake)
 	}
 	return nil
+}
+
+// wake makes Read look again. It takes the lock: a broadcast between a reader's
+// look at the clock and its wait would be lost, and the reader would wait for
+// ever.
+func (c *memoryConn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arrived.Broadcast()
 }
 
 // SetDeadline is SetReadDeadline: Write does not wait.

@@ -68,6 +68,28 @@ func TestReadEndsAtItsDeadlineAndWhenClosed(t *testing.T) {
 	}
 }
 
+// A reader that looked at the clock just before the deadline, and is about to
+// wait: the deadline's alarm must not ring unheard in between.
+func TestADeadlineIsNotMissedBetweenLookingAndWaiting(t *testing.T) {
+	c := memory(t)
+	const soon = 30 * time.Millisecond
+	_ = c.SetReadDeadline(time.Now().Add(soon))
+	c.mu.Lock()
+	<-time.After(2 * soon)
+	woken := make(chan struct{})
+	go func() {
+		select {
+		case <-woken:
+		case <-time.After(5 * time.Second):
+			t.Error("the alarm was missed: the reader waits for ever")
+			c.arrived.Broadcast()
+		}
+	}()
+	c.arrived.Wait()
+	close(woken)
+	c.mu.Unlock()
+}
+
 func FuzzRequestsInPiecesMeanTheSame(f *testing.F) {
 	f.Add("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*0\r\n", 7)
 	f.Add("*1\r\n$-1\r\n", 3)

@@ -148,7 +148,12 @@ func (j *journal) close() error {
 	j.mu.Unlock()
 	<-j.stopped
 	err := j.file.Close()
-	return errors.Join(j.err(), err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed == nil {
+		j.failed = err // what goes on using it must learn that it takes nothing more
+	}
+	return j.failed
 }
 
 // syncDir makes names created, renamed or removed in dir last.
