@@ -56,6 +56,14 @@ func socketHelper() bots.Bot {
 
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
+	// A busy machine is not what these tests are about; those that are about
+	// Slack's patience set it.
+	if s.fake.EventTimeout == 0 {
+		s.fake.EventTimeout = 20 * time.Second
+	}
+	if s.fake.Pace == 0 {
+		s.fake.TriggerLife = 20 * time.Second
+	}
 	ws, err := fake.Start(s.fake)
 	if err != nil {
 		t.Fatal(err)

@@ -192,6 +192,7 @@ func TestCommandsOnDiscord(t *testing.T) {
 	w := newWorld(t)
 	d := w.useDiscord(discord.Options{})
 	w.start()
+	w.until("the commands are registered", func() bool { return len(d.Commands("")) > 0 })
 	w.model.Answer("As you wish.")
 	choices, err := d.Autocomplete(t.Context(), "general", "ann", "/model name:m")
 	if err != nil || len(choices) < 2 {

@@ -6,12 +6,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -124,6 +122,10 @@ func (w *world) useRedis() {
 // Mode.
 func (w *world) useSlack(o slack.Options, socket bool) *slack.Server {
 	w.t.Helper()
+	if o.EventTimeout == 0 {
+		o.EventTimeout = patience // a busy machine is not what these tests are about
+	}
+	o.TriggerLife = patience
 	s, err := slack.Start(o)
 	if err != nil {
 		w.t.Fatal(err)
@@ -142,6 +144,7 @@ func (w *world) useSlack(o slack.Options, socket bool) *slack.Server {
 
 func (w *world) useDiscord(o discord.Options) *discord.Server {
 	w.t.Helper()
+	o.AnswerWithin = patience
 	s, err := discord.Start(o)
 	if err != nil {
 		w.t.Fatal(err)
@@ -405,19 +408,4 @@ func (w *world) clean() {
 			w.t.Errorf("Discord would not allow: %s", strings.Join(p, "\n"))
 		}
 	}
-}
-
-// verb runs an operator verb against the server.
-func (s *server) verb(stdin string, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	env := maps.Clone(s.w.env)
-	env["PARLEY_URL"] = "http://" + s.addr
-	var environ []string
-	for name, value := range env {
-		environ = append(environ, name+"="+value)
-	}
-	code = run(context.WithoutCancel(s.w.t.Context()), args, process{
-		stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs, environ: environ,
-	})
-	return code, out.String(), errs.String()
 }

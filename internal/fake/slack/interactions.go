@@ -79,7 +79,7 @@ func (s *Server) Slash(c Command) Answered {
 // tokens makes a trigger_id and a response_url; the caller holds s.mu.
 func (s *Server) tokens(a *App, h hook) (string, string) {
 	t, k := s.newID("trig."), s.newID("hook")
-	s.triggers[t] = &trigger{app: a.ID, user: h.user, expires: time.Now().Add(s.paced(3 * time.Second))}
+	s.triggers[t] = &trigger{app: a.ID, user: h.user, expires: time.Now().Add(s.paced(s.o.TriggerLife))}
 	h.expires = time.Now().Add(s.paced(30 * time.Minute))
 	s.hooks[k] = &h
 	return t, k

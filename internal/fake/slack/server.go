@@ -59,6 +59,8 @@ type Options struct {
 	// EventTimeout is how long Slack waits for an answer to a delivery; default
 	// 3 s.
 	EventTimeout time.Duration
+	// TriggerLife is how long a form can be opened after an act; default 3 s.
+	TriggerLife time.Duration
 	// Copies is how often every event is delivered, whatever was answered;
 	// default once.
 	Copies int
@@ -134,6 +136,9 @@ func Start(o Options) (*Server, error) {
 	}
 	if o.Pace <= 0 {
 		o.Pace = 1
+	}
+	if o.TriggerLife <= 0 {
+		o.TriggerLife = 3 * time.Second
 	}
 	if o.EventTimeout <= 0 {
 		o.EventTimeout = 3 * time.Second
