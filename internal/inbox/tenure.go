@@ -267,8 +267,8 @@ func (n *tenure) drain(grace time.Duration) {
 	case <-time.After(handlerPatience):
 		n.log.Error("a handler does not end although its context has", "turns", n.runningRefs())
 	}
+	n.lose() // before the next owner can begin: a handler that lingers must do nothing more
 	n.release()
-	n.lose()
 	n.expiry.Stop()
 }
 

@@ -120,8 +120,9 @@ type Write struct {
 // Close ends the turn: writes are done and the message leaves the inbox, all
 // in one step or not at all; only a write to a key that holds another type is
 // left out, and logged. A failed call to the store is repeated until ctx
-// or the lease ends; repeating does no write twice. ErrLost means that
-// nothing was done and another process goes on with the turn.
+// or the lease ends; repeating does no write twice. A person's Stop does not
+// end it: a stopped turn is closed too. ErrLost means that nothing was done and
+// another process goes on with the turn.
 func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 	n := t.tenure
 	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
@@ -154,6 +155,10 @@ func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 		}
 		if _, refused := errors.AsType[redis.Error](err); refused && !passing(err) {
 			return fmt.Errorf("close a turn: %w", err)
+		}
+		if errors.Is(context.Cause(ctx), chat.ErrStopped) {
+			ctx = context.WithoutCancel(ctx)
+			continue
 		}
 		select {
 		case <-ctx.Done():

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"parley/internal/chat"
 	"parley/internal/inbox"
 	"parley/internal/store"
@@ -268,6 +270,65 @@ func TestAHandlerThatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
 		next, _ := byHand(t, second, inbox.RunOptions{})
 		if got := receive(t, next.turns); got.Attempt != 2 {
 			t.Errorf("attempt %d", got.Attempt)
+		}
+	})
+}
+
+// onRelease calls f before a lease on scope is given up.
+type onRelease struct{ f func() }
+
+func (onRelease) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h onRelease) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		// EVALSHA sha 2 lease owner token channel scope
+		if a := cmd.Args(); len(a) == 8 && a[7] == scope {
+			h.f()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (onRelease) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func TestAHandlerThatLingersMayPostNothingOnceTheScopeIsFree(t *testing.T) {
+	s := storetest.Open(t, "")
+	in := newInbox(t, s)
+	turns, end := make(chan *inbox.Turn, 1), make(chan struct{})
+	stop := run(t, in, func(_ context.Context, turn *inbox.Turn) error {
+		turns <- turn
+		<-end // it does not heed its context
+		return nil
+	}, inbox.RunOptions{Grace: time.Millisecond})
+	defer close(end)
+	put(t, in, message("1", "C1", "hello"))
+	turn := receive(t, turns)
+	guarded := make(chan error, 2)
+	s.Client.AddHook(onRelease{func() {
+		_, cancel, err := turn.Guard(t.Context())
+		cancel()
+		guarded <- err
+	}})
+	stop()
+	if err := receive(t, guarded); !errors.Is(err, inbox.ErrLost) {
+		t.Errorf("while the lease was given up, a call to the platform was allowed (%v)", err)
+	}
+}
+
+func TestAStopDoesNotKeepATurnFromBeingClosed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		h, _ := byHand(t, in, inbox.RunOptions{})
+		put(t, in, message("1", "C1", "hello"))
+		turn, ctx := receive(t, h.turns), receive(t, h.ctx)
+		if err := in.Stop(t.Context(), scope, turn.ID); err != nil {
+			t.Fatal(err)
+		}
+		<-ctx.Done()
+		if err := turn.Close(ctx); err != nil {
+			t.Errorf("closing a stopped turn: %v", err)
 		}
 	})
 }
