@@ -97,6 +97,46 @@ func TestOverloadWithoutParagraphsPostsOnce(t *testing.T) {
 	})
 }
 
+// An answer that was posted in pieces goes on so, and grows again when few are
+// left: whatever happens, it is never forgotten.
+func TestAfterOverloadAnAnswerGrowsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewScheduler(Options{})
+		defer s.Close()
+		limits := chat.Limits{Size: 12000, Edits: chat.Budget{Key: "edits", Calls: 50, Window: time.Minute, Burst: 10}}
+		var all sync.WaitGroup
+		for k := range 40 {
+			all.Go(func() {
+				a := openOn(t, s, newPlatform(limits), Job{Turn: fmt.Sprint("t", k)})
+				say(a, 40*time.Millisecond, many(100)...)
+				end(t, a)
+			})
+		}
+		<-time.After(time.Second)
+		p := newPlatform(limits)
+		a := openOn(t, s, p, Job{})
+		paragraph := strings.Repeat("words ", 20) + "\n\n"
+		length, behind := 0, 0
+		for range 600 {
+			a.Append(paragraph)
+			length += len(paragraph)
+			<-time.After(200 * time.Millisecond)
+			p.mu.Lock()
+			behind = max(behind, length-len(p.shown()))
+			p.mu.Unlock()
+		}
+		all.Wait()
+		end(t, a)
+		p.settled(t)
+		if len(p.shown()) != length {
+			t.Errorf("%d bytes stand of %d", len(p.shown()), length)
+		}
+		if behind > 12000 || p.count("edit") < 20 {
+			t.Errorf("up to %d bytes were unseen; %d edits", behind, p.count("edit"))
+		}
+	})
+}
+
 // Up to the limit of overload, first words wait only until their answer's end
 // is affordable.
 func TestFirstWordsAreHeldWhileTheEndIsNotAffordable(t *testing.T) {

@@ -32,6 +32,11 @@ const (
 	// pieces instead; firstChunk is how many bytes the first piece has at least.
 	overload   = 20
 	firstChunk = 300
+	// afterPieces is how few answers must be open for one that was posted in
+	// pieces to grow again.
+	afterPieces = 3
+	// heldLook is how often an answer is looked at that may not begin.
+	heldLook = 500 * time.Millisecond
 	// scarceTurn is the time of a fair turn from which calls count as scarce:
 	// then text that nobody can have read yet is not hurried.
 	scarceTurn = 5 * time.Second
@@ -55,10 +60,16 @@ const (
 // edit again: only while the ends of all such messages can be afforded, with
 // what the limit holds when it is whole, and with what it holds now and gets
 // back until they are likely to end. Once held, and in overload, an answer
-// waits until they could be afforded if all ended now.
+// waits until they could be afforded if all ended now; one that is posted in
+// pieces stays so until few are left.
 func (a *Answer) mayOwe(now time.Time) bool {
 	b := a.edits
-	if !b.limited || b.owed == 0 {
+	switch {
+	case !b.limited:
+		return true
+	case a.chunks > 0 && b.open > afterPieces:
+		return false
+	case b.owed == 0:
 		return true
 	}
 	need, soon := float64(b.owed+1), b.rate*affordIn.Seconds()

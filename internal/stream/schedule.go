@@ -122,8 +122,8 @@ func (a *Answer) wants(now time.Time) (c candidate, ok bool) {
 	case a.text.Len() <= max(a.covered, a.floor):
 		a.alarm = max(a.covered, a.floor) + 1
 		return c, false
-	case a.posting() && (a.chunks > 0 || !a.mayOwe(now)):
-		return a.wantsChunk(c)
+	case a.posting() && !a.mayOwe(now):
+		return a.wantsChunk(c, now), true
 	case !a.visible:
 		c.purpose, c.since = first, a.firstToken
 		if a.words < FirstWords {
@@ -137,25 +137,27 @@ func (a *Answer) wants(now time.Time) (c candidate, ok bool) {
 }
 
 // wantsChunk is what an answer wants that may not post a message it would have
-// to edit later: nothing while there are few, so that its first post is its
-// last; in overload, pieces that stand for themselves.
-func (a *Answer) wantsChunk(c candidate) (candidate, bool) {
-	if a.chunks == 0 && a.edits.open <= overload {
-		return c, false
-	}
+// to edit later: to be asked again soon while there are few, so that its first
+// post may be its last; in overload, a piece that stands for itself.
+func (a *Answer) wantsChunk(c candidate, now time.Time) candidate {
+	c.purpose = growth
 	from := max(a.covered, a.floor)
-	if a.text.Len() < from+a.chunkSize() {
-		a.alarm = from + a.chunkSize()
-		return c, false
+	pieces := a.chunks > 0 || a.edits.open > overload
+	if !pieces || a.text.Len() < from+a.chunkSize() {
+		c.at = now.Add(heldLook)
+		if pieces {
+			a.alarm = from + a.chunkSize()
+		}
+		return c
 	}
-	c.purpose, c.chunk = growth, true
+	c.chunk = true
 	c.at = later(c.at, a.wrote.Add(limitedGap))
-	return c, true
+	return c
 }
 
 // chunkSize is how much text the next piece must hold: each holds twice the
-// one before, so that there are few.
-func (a *Answer) chunkSize() int { return firstChunk << min(a.chunks, 8) }
+// one before, so that there are few, up to most of a message.
+func (a *Answer) chunkSize() int { return min(firstChunk<<min(a.chunks, 16), a.cut.Size()*3/4) }
 
 // posting reports whether the answer's next call is a post.
 func (a *Answer) posting() bool {
