@@ -180,7 +180,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 	defer span.End()
 	request := provider.Request{
 		Model:    target.model,
-		Messages: r.messages(pl, target, a.shrunk),
+		Messages: r.messages(ctx, pl, target, a.shrunk),
 		Params:   pl.bot.Params,
 		For:      pl.question.Author.ID,
 		Queued:   func(place int) { a.notice.queued(ctx, target, place) },
@@ -266,7 +266,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 		log.Info("turn ended", "outcome", result)
 	}
 	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
-	return t.Close(ctx, r.keep(t, e, posted, log)...)
+	return t.Close(ctx, r.keep(ctx, t, e, posted, log)...)
 }
 
 // note is the one line below an answer, and the metric's word for the outcome.
@@ -346,8 +346,8 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 }
 
 // keep is what closing a turn writes besides: the exchange and the usage.
-func (r *Relay) keep(t *inbox.Turn, e ended, posted []chat.MessageID, log *slog.Logger) []inbox.Write {
-	writes := []inbox.Write{r.usage(t, e)}
+func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.MessageID, log *slog.Logger) []inbox.Write {
+	writes := []inbox.Write{r.usage(ctx, t, e)}
 	if e.text == "" {
 		return writes
 	}

@@ -80,6 +80,36 @@ func (c *catalog) has(ctx context.Context, p provider.Provider, model string) bo
 // listed is the endpoint's own list: the remembered one, or what it answers
 // within catalogWait. One question per endpoint is under way at a time.
 func (c *catalog) listed(ctx context.Context, p provider.Provider) []provider.Model {
+	l := c.listing(ctx, p)
+	wait := time.NewTimer(catalogWait)
+	defer wait.Stop()
+	select {
+	case <-l.done:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return l.models
+}
+
+// maxInput is the context length the endpoint tells for a model, 0 while that
+// is not known: it never waits, an answer must not.
+func (c *catalog) maxInput(ctx context.Context, p provider.Provider, model string) int {
+	l := c.listing(ctx, p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range l.models {
+		if m.ID == model {
+			return m.MaxInput
+		}
+	}
+	return 0
+}
+
+// listing is what is remembered of an endpoint; it is asked again where that is
+// too old.
+func (c *catalog) listing(ctx context.Context, p provider.Provider) *listing {
 	key := p.ID + " " + p.Endpoint
 	c.mu.Lock()
 	l, ok := c.listings[key]
@@ -100,17 +130,7 @@ func (c *catalog) listed(ctx context.Context, p provider.Provider) []provider.Mo
 		go c.ask(context.WithoutCancel(ctx), p, l)
 	}
 	c.mu.Unlock()
-
-	wait := time.NewTimer(catalogWait)
-	defer wait.Stop()
-	select {
-	case <-l.done:
-	case <-wait.C:
-	case <-ctx.Done():
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return l.models
+	return l
 }
 
 // ask fills l; it ends by itself after catalogAsk.

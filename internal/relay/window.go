@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"context"
 	"sync"
 
 	"parley/bots"
@@ -58,8 +59,12 @@ const refit = 0.6
 // messages is what a target is sent: as much of the history as its window
 // takes. Shrunk fits it to refit of what was sent before, after the endpoint
 // refused that as too long.
-func (r *Relay) messages(p plan, t target, shrunk bool) []provider.Message {
-	w := conversation.Window{MaxInput: t.maxInput(), PerToken: r.calibration.of(t.ref())}
+func (r *Relay) messages(ctx context.Context, p plan, t target, shrunk bool) []provider.Message {
+	limit := t.maxInput()
+	if limit == 0 && len(p.history) > 0 {
+		limit = r.catalog.maxInput(ctx, t.provider, t.model)
+	}
+	w := conversation.Window{MaxInput: limit, PerToken: r.calibration.of(t.ref())}
 	if p.bot.Params.MaxTokens != nil {
 		w.Reserve = *p.bot.Params.MaxTokens
 	} else {
