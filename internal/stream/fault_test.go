@@ -20,7 +20,7 @@ func TestSlowDownIsHonoured(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlatform(chat.Limits{})
 				var refused time.Time
-				p.before = func(_ int, k call1) error {
+				p.before = func(_ int, k request) error {
 					if k.kind == kind && refused.IsZero() {
 						refused = time.Now()
 						return &chat.RateLimited{After: 7 * time.Second}
@@ -30,7 +30,7 @@ func TestSlowDownIsHonoured(t *testing.T) {
 				a := open(t, p, Job{})
 				want := say(a, 20*time.Millisecond, many(100)...)
 				end(t, a)
-				i := slices.IndexFunc(p.calls, func(k call1) bool { return k.kind == kind && k.at.After(refused) })
+				i := slices.IndexFunc(p.calls, func(k request) bool { return k.kind == kind && k.at.After(refused) })
 				// The refusal travels back, then the wait, then the next call there.
 				if got := p.calls[i].at.Sub(refused); got < 7*time.Second || got > 7*time.Second+2*p.latency {
 					t.Errorf("the next call came after %v", got)
@@ -50,7 +50,7 @@ func TestSlowDownIsHonoured(t *testing.T) {
 func TestErrorsThatPassAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 300})
-		p.before = func(n int, _ call1) error {
+		p.before = func(n int, _ request) error {
 			if n%3 != 0 {
 				return errWeather
 			}
@@ -72,7 +72,7 @@ func TestAPostWhoseAnswerGotLostIsLookedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 300})
 		lost := map[string]bool{}
-		p.after = func(_ int, k call1) error {
+		p.after = func(_ int, k request) error {
 			if k.kind == "post" && !lost[k.Key] {
 				lost[k.Key] = true
 				return errWeather
@@ -134,7 +134,7 @@ func TestRefusalsThatMakeTheAnswerPointless(t *testing.T) {
 	for _, reason := range []chat.Reason{chat.Gone, chat.NoAccess} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlatform(chat.Limits{})
-			p.before = func(n int, _ call1) error {
+			p.before = func(n int, _ request) error {
 				if n > 0 {
 					return refuse(reason)
 				}
@@ -162,7 +162,7 @@ func TestRefusalsThatMakeTheAnswerPointless(t *testing.T) {
 func TestTooLongIsCutSmaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 1000})
-		p.before = func(_ int, k call1) error {
+		p.before = func(_ int, k request) error {
 			if len(k.Markdown) > 400 { // less than the adapter believes
 				return refuse(chat.TooLong)
 			}
@@ -181,7 +181,7 @@ func TestTooLongIsCutSmaller(t *testing.T) {
 func TestAClosedEditWindowMovesTheTextToANewMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{})
-		p.before = func(_ int, k call1) error {
+		p.before = func(_ int, k request) error {
 			if k.id == "m0" && len(k.Markdown) > 100 {
 				return refuse(chat.EditClosed)
 			}
@@ -202,7 +202,7 @@ func TestAClosedEditWindowMovesTheTextToANewMessage(t *testing.T) {
 func TestTextThePlatformCallsInvalidBecomesAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{})
-		p.before = func(_ int, k call1) error {
+		p.before = func(_ int, k request) error {
 			if k.kind != "upload" && strings.Contains(k.Markdown, "word9") {
 				return refuse(chat.Invalid)
 			}
@@ -225,7 +225,7 @@ func TestWhatIsPostedIsWrittenDown(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 300, Edits: chat.Budget{Key: "e", Calls: 600, Window: time.Minute, Burst: 10}})
 		var book []string
 		fail := 0
-		p.before = func(_ int, k call1) error {
+		p.before = func(_ int, k request) error {
 			book = append(book, k.kind+" "+k.Key)
 			return nil
 		}

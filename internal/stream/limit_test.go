@@ -69,7 +69,7 @@ type town struct {
 func (w *town) place(channel string, believed chat.Limits, r *rand.Rand) *platform {
 	p := newPlatform(believed)
 	p.latency = time.Duration(20+r.IntN(400)) * time.Millisecond
-	p.before = func(_ int, k call1) error {
+	p.before = func(_ int, k request) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if k.kind == "post" {
@@ -254,7 +254,7 @@ func TestHeadersTeach(t *testing.T) {
 		defer s.Close()
 		believed := chat.Budget{Key: "edits", Calls: 5, Window: 5 * time.Second, Sliding: true}
 		p := w.place("a", chat.Limits{Edits: believed}, r)
-		p.rate = func(k call1) chat.Rate {
+		p.rate = func(k request) chat.Rate {
 			if k.kind == "edit" {
 				return w.edits.left(k.at)
 			}
@@ -283,7 +283,7 @@ func TestSharedAndGlobalRefusals(t *testing.T) {
 		s := NewScheduler(Options{})
 		defer s.Close()
 		p, q := newPlatform(limits), newPlatform(limits)
-		p.before = func(n int, k call1) error {
+		p.before = func(n int, k request) error {
 			switch n {
 			case 1:
 				return &chat.RateLimited{After: 3 * time.Second, Shared: true}

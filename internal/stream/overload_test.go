@@ -174,7 +174,7 @@ func TestTheOrderOfTheSchedule(t *testing.T) {
 		var order []string
 		start := func(name string) (*Answer, *platform) {
 			p := newPlatform(chat.Limits{Global: global})
-			p.before = func(_ int, k call1) error {
+			p.before = func(_ int, k request) error {
 				mu.Lock()
 				order = append(order, k.kind+" "+name)
 				mu.Unlock()

@@ -22,22 +22,22 @@ type platform struct {
 	latency time.Duration
 	// before is asked when a call arrives, after when it has taken effect: an
 	// error there is an answer that got lost.
-	before, after func(n int, k call1) error
-	rate          func(k call1) chat.Rate
+	before, after func(n int, k request) error
+	rate          func(k request) chat.Rate
 
 	mu       sync.Mutex
 	order    []chat.MessageID
 	messages map[chat.MessageID]chat.Content
 	keys     map[string]chat.MessageID
 	files    []string
-	calls    []call1
+	calls    []request
 	sights   []sight
 	flying   map[string]int // by turn
 	most     int            // calls of one turn in flight at once
 }
 
-// call1 is one call as it arrived.
-type call1 struct {
+// request is one call as it arrived.
+type request struct {
 	kind string // post, edit, upload, remove
 	id   chat.MessageID
 	chat.Content
@@ -60,7 +60,7 @@ func newPlatform(l chat.Limits) *platform {
 	}
 }
 
-func (p *platform) call(ctx context.Context, k call1, do func() chat.MessageID) (chat.Receipt, error) {
+func (p *platform) call(ctx context.Context, k request, do func() chat.MessageID) (chat.Receipt, error) {
 	turn, _, _ := strings.Cut(k.Key, "-")
 	p.mu.Lock()
 	p.flying[turn]++
@@ -130,7 +130,7 @@ func (p *platform) texts() []string {
 }
 
 func (p *platform) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
-	return p.call(ctx, call1{kind: "post", Content: c}, func() chat.MessageID {
+	return p.call(ctx, request{kind: "post", Content: c}, func() chat.MessageID {
 		if id, ok := p.keys[c.Key]; ok && c.Again {
 			return id
 		}
@@ -142,14 +142,14 @@ func (p *platform) Post(ctx context.Context, c chat.Content) (chat.Receipt, erro
 }
 
 func (p *platform) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	return p.call(ctx, call1{kind: "edit", id: id, Content: c}, func() chat.MessageID {
+	return p.call(ctx, request{kind: "edit", id: id, Content: c}, func() chat.MessageID {
 		p.messages[id] = c
 		return id
 	})
 }
 
 func (p *platform) Upload(ctx context.Context, _ string, data []byte, _ string) (chat.Receipt, error) {
-	return p.call(ctx, call1{kind: "upload", Content: chat.Content{Markdown: string(data)}}, func() chat.MessageID {
+	return p.call(ctx, request{kind: "upload", Content: chat.Content{Markdown: string(data)}}, func() chat.MessageID {
 		p.files = append(p.files, string(data))
 		return "file"
 	})
@@ -194,7 +194,7 @@ func (p *platform) settled(t *testing.T) {
 type remover struct{ *platform }
 
 func (p remover) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
-	return p.call(ctx, call1{kind: "remove", id: id}, func() chat.MessageID {
+	return p.call(ctx, request{kind: "remove", id: id}, func() chat.MessageID {
 		for i, other := range p.order {
 			if other == id {
 				p.order = append(p.order[:i], p.order[i+1:]...)

@@ -219,7 +219,7 @@ func TestTheRestBecomesAFile(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlatform(chat.Limits{Size: 300})
 			if refused {
-				p.before = func(_ int, k call1) error {
+				p.before = func(_ int, k request) error {
 					if k.kind == "upload" {
 						return &chat.Refusal{Reason: chat.NoAccess, Err: errors.New("missing_scope")}
 					}
@@ -300,7 +300,7 @@ func TestAnEndedContextReleasesEverything(t *testing.T) {
 func TestFinishGivesUpWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{})
-		p.before = func(int, call1) error { return errWeather }
+		p.before = func(int, request) error { return errWeather }
 		a := open(t, p, Job{})
 		a.Append("These words never get there, sadly")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
