@@ -1,3 +1,5 @@
+//go:build unix
+
 // kill -9 and SIGSTOP: replicas as processes of their own. The test binary
 // runs itself as a replica that answers what it is told on standard input.
 
