@@ -99,7 +99,6 @@ var libraries = map[string][]string{
 	"github.com/sony/gobreaker/v2":        {"internal/provider"},
 	"github.com/rivo/uniseg":              {"internal/stream", "internal/stream/markdown", "adapters/"},
 	"github.com/mattn/go-runewidth":       {"internal/stream", "internal/stream/markdown", "adapters/", "cmd/"},
-	"golang.org/x/sync":                   {"internal/", "adapters/", "cmd/"},
 	"github.com/chromedp/chromedp":        {"test:adapters/playground", "test:internal/console", "test:cmd/"},
 	"github.com/chromedp/cdproto":         {"test:adapters/playground", "test:internal/console", "test:cmd/"},
 	"github.com/prometheus/client_model":  {"test:internal/"},
