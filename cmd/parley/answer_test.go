@@ -37,6 +37,7 @@ func slackGrowth(w *world, ts string) int {
 }
 
 func TestMentionOverSlack(t *testing.T) {
+	t.Parallel()
 	for _, way := range []struct {
 		name   string
 		socket bool
@@ -83,6 +84,7 @@ func TestMentionOverSlack(t *testing.T) {
 }
 
 func TestMentionOverTheDiscordGateway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	d := w.useDiscord(discord.Options{})
 	w.start()
@@ -106,6 +108,7 @@ func TestMentionOverTheDiscordGateway(t *testing.T) {
 }
 
 func TestDirectMessages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws, d := w.useSlack(slack.Options{}, false), w.useDiscord(discord.Options{})
 	w.start()
@@ -117,6 +120,7 @@ func TestDirectMessages(t *testing.T) {
 }
 
 func TestModelIsSwitchedByCommand(t *testing.T) {
+	t.Parallel()
 	storeKinds(t, func(t *testing.T, w *world) {
 		ws, d := w.useSlack(slack.Options{}, false), w.useDiscord(discord.Options{})
 		s := w.start()

@@ -211,6 +211,7 @@ func bareReader(b *testing.B, url string, n int) time.Duration {
 // TestBareReader is the child process of bareReader; by itself it checks that
 // the reader sees every token of a stream.
 func TestBareReader(t *testing.T) {
+	t.Parallel()
 	url, streams := os.Getenv("PARLEY_BARE_URL"), 1
 	if url == "" {
 		model := openai.New(t)

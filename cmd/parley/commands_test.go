@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,7 @@ func (w *world) slash(command, text string) {
 }
 
 func TestCommandsOnSlack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
@@ -69,6 +71,9 @@ func TestCommandsOnSlack(t *testing.T) {
 
 	// In a thread commands follow a mention, and only the caller sees the answer.
 	ws.MentionIn("C1", ts, "U1", "/model m2")
+	w.until("the switch is told", func() bool {
+		return slices.ContainsFunc(ws.Thread("C1", ts), func(m slack.Message) bool { return m.App != "" && strings.Contains(m.Seen, "lab/m2") })
+	})
 	ws.MentionIn("C1", ts, "U1", "hello again")
 	w.until("the thread uses m2", func() bool { last, _ := w.model.Last(); return last.Model == "m2" })
 	before := len(w.model.Requests())
@@ -100,6 +105,7 @@ func TestCommandsOnSlack(t *testing.T) {
 }
 
 func TestProviderFormOnSlack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
@@ -146,11 +152,12 @@ func TestProviderFormOnSlack(t *testing.T) {
 	ts := ws.Mention("C1", "U2", "who are you?")
 	w.onSlack("C1", ts, "From the corporation.")
 	w.slash("/provider", "remove corp")
-	s.do(http.MethodGet, "/api/v1/providers/corp", nil, http.StatusNotFound)
+	w.until("the provider is gone", func() bool { status, _ := s.get("/api/v1/providers/corp"); return status == http.StatusNotFound })
 	w.clean()
 }
 
 func TestStop(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	w.start()
@@ -189,6 +196,7 @@ func TestStop(t *testing.T) {
 }
 
 func TestCommandsOnDiscord(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	d := w.useDiscord(discord.Options{})
 	w.start()
@@ -220,6 +228,7 @@ func TestCommandsOnDiscord(t *testing.T) {
 }
 
 func TestAccessIsRefusedInOneSentence(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("bots/helper.yaml", helperYAML+`access:
   users: [U1]
@@ -244,6 +253,7 @@ func TestAccessIsRefusedInOneSentence(t *testing.T) {
 }
 
 func TestFailuresAreExplained(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	s := w.start()
@@ -286,6 +296,7 @@ func TestFailuresAreExplained(t *testing.T) {
 }
 
 func TestFallback(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("bots/helper.yaml", helperYAML+"fallbacks: [spare/s1]\n")
 	spare := openai.New(t)
@@ -303,6 +314,7 @@ func TestFallback(t *testing.T) {
 // Without ADMIN_TOKEN only this machine's own browser and scripts may
 // administer: not what a tunnel lets in.
 func TestAdminIsClosedToTunnels(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := w.start()
 	for _, header := range []map[string]string{

@@ -102,6 +102,7 @@ const corpRecord = `{"name":"Corp","endpoint":"https://llm.corp.example/v1/chat/
  "models":["gpt-4o","mini","more"],"extraHeaders":{"X-Corp":"h-secret"},"pricing":{"input":2.5,"output":10},"maxInput":64000}`
 
 func TestProviderVerbs(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	holds(t, d.ok(corpRecord, "provider", "put", "corp-gateway"), "corp-gateway", "custom", "X-Corp (set)", "$2.5 in, $10 out per million tokens", "64000 tokens")
 	if e, _ := d.registry.Provider("corp-gateway"); e.APIKey.Reveal() != "sk-secret" {
@@ -135,6 +136,7 @@ func TestProviderVerbs(t *testing.T) {
 }
 
 func TestVerbsExplainFailures(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	d.ok(corpRecord, "provider", "put", "corp-gateway")
 	for _, c := range []struct {
@@ -183,6 +185,7 @@ func TestVerbsExplainFailures(t *testing.T) {
 }
 
 func TestTheServerIsNotThere(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -226,6 +229,7 @@ func TestTheServerIsNotThere(t *testing.T) {
 }
 
 func TestBotVerbs(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	d.ok(corpRecord, "provider", "put", "corp-gateway")
 	holds(t, d.ok("", "bot", "list"), "helper", "openai/gpt-4o-mini")
@@ -249,6 +253,7 @@ func TestBotVerbs(t *testing.T) {
 }
 
 func TestExportComesBackByImport(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	d.ok(corpRecord, "provider", "put", "corp-gateway")
 	d.ok(`{"endpoint":"http://lab:8000/v1/chat/completions","models":{"discover":true}}`, "provider", "put", "lab")
@@ -282,6 +287,7 @@ func TestExportComesBackByImport(t *testing.T) {
 }
 
 func TestImportSaysWhatItCouldNotTake(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	d.env["LAB_KEY"] = "sk-lab"
 	file := d.file("config.yaml", `
@@ -308,6 +314,7 @@ model_list:
 }
 
 func TestKeyGenerateMakesAFreshRingEntry(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	a, b := d.ok("", "key", "generate"), d.ok("", "key", "generate")
 	if a == b {
@@ -323,6 +330,7 @@ func TestKeyGenerateMakesAFreshRingEntry(t *testing.T) {
 }
 
 func TestProbeVerb(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	d.ok(corpRecord, "provider", "put", "corp-gateway")
 	holds(t, d.ok("", "provider", "test", "corp-gateway", "mini"),
@@ -338,6 +346,7 @@ func TestProbeVerb(t *testing.T) {
 }
 
 func TestHelpNamesEveryVerb(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	holds(t, d.ok("", "provider", "help"), "list", "show", "put", "remove", "test", "import", "export")
 	holds(t, d.ok("", "bot", "--help"), "parley bot set ID")
@@ -345,6 +354,7 @@ func TestHelpNamesEveryVerb(t *testing.T) {
 }
 
 func TestTablesAreAlignedAndHarmless(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	writeTable(&b, [][]string{{"日本", "x"}, {"abc\x1b[31m", "y"}})
 	if want := "日本      x\nabc [31m  y\n"; b.String() != want {

@@ -16,6 +16,7 @@ import (
 // A process that is killed while it writes leaves half an answer; the next one
 // finishes it in the same message.
 func TestKilledWhileWriting(t *testing.T) {
+	t.Parallel()
 	storeKinds(t, func(t *testing.T, w *world) {
 		ws := w.useSlack(slack.Options{}, false)
 		// A killed process cannot tell the next one when it last identified.
@@ -50,6 +51,7 @@ func TestKilledWhileWriting(t *testing.T) {
 
 // The platform has taken the post, but the process dies before it knows.
 func TestKilledBetweenPostAndRecord(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	s := w.start()
@@ -68,6 +70,7 @@ func TestKilledBetweenPostAndRecord(t *testing.T) {
 // A thousand messages, each delivered twice, and three kill -9s: a thousand
 // answers.
 func TestAThousandMessagesAndThreeKills(t *testing.T) {
+	t.Parallel()
 	storeKinds(t, func(t *testing.T, w *world) {
 		const n = 1000
 		w.env["SLACK_UPDATE_LIMIT"] = "off"

@@ -14,6 +14,7 @@ import (
 // The endpoint says that the prompt is too long: the question is asked again
 // with less of the conversation, and answered.
 func TestATooLongConversationIsFitted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	w.start()
@@ -38,6 +39,7 @@ func TestATooLongConversationIsFitted(t *testing.T) {
 
 // With a limit of one request at once the second person is told their place.
 func TestThePlaceInTheQueueIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
 	s := w.start()

@@ -85,6 +85,7 @@ func receive[T any](t testing.TB, c <-chan T) T {
 }
 
 func TestEveryMessageIsHandledOnceHoweverOftenItIsDelivered(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		var mu sync.Mutex

@@ -19,6 +19,7 @@ import (
 )
 
 func TestAConversationIsAnsweredInOrderAndOthersDoNotWait(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		const lanes, each = 5, 20
@@ -79,6 +80,7 @@ func TestAConversationIsAnsweredInOrderAndOthersDoNotWait(t *testing.T) {
 }
 
 func TestACommandNeverWaits(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		began := make(chan string, 10)
@@ -107,6 +109,7 @@ func TestACommandNeverWaits(t *testing.T) {
 }
 
 func TestAFailedMessageIsTriedAgainBeforeThoseBehindIt(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		type attempt struct {
@@ -160,6 +163,7 @@ func TestAFailedMessageIsTriedAgainBeforeThoseBehindIt(t *testing.T) {
 }
 
 func TestAnUnreadableEntryIsSetAsideAndBlocksNobody(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		ctx := t.Context()
@@ -220,6 +224,7 @@ func anys(s []string) []any {
 }
 
 func TestMessagesInATinyPoolOfHandlersAllGetTheirTurn(t *testing.T) {
+	t.Parallel()
 	in := newInbox(t, storetest.Open(t, ""))
 	done := make(chan struct{}, 100)
 	run(t, in, func(ctx context.Context, turn *inbox.Turn) error {

@@ -30,6 +30,7 @@ func stored(t testing.TB, s *store.Store, in *inbox.Inbox) int64 {
 }
 
 func TestASecondDeliveryIsNotStoredAgain(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		var wg sync.WaitGroup
@@ -51,6 +52,7 @@ func TestASecondDeliveryIsNotStoredAgain(t *testing.T) {
 }
 
 func TestAThreadIsFollowedOnceTheBotTakesPart(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		in2 := newInbox(t, s) // another replica knows as much
@@ -91,6 +93,7 @@ func TestAThreadIsFollowedOnceTheBotTakesPart(t *testing.T) {
 }
 
 func TestNothingReadableIsStored(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		m := message("key-of-message", "C1", "the launch code is 0000")
@@ -132,6 +135,7 @@ func TestNothingReadableIsStored(t *testing.T) {
 }
 
 func TestPutFailsWhenTooFewReplicasHoldTheMessage(t *testing.T) {
+	t.Parallel()
 	master := storetest.Start(t, "--repl-diskless-sync-delay", "0")
 	host, port, _ := net.SplitHostPort(master.Addr)
 	replica := storetest.Start(t, "--replicaof", host, port)
@@ -169,6 +173,7 @@ func TestPutFailsWhenTooFewReplicasHoldTheMessage(t *testing.T) {
 }
 
 func TestPutFailsWhenTheStoreDoes(t *testing.T) {
+	t.Parallel()
 	server := storetest.Start(t)
 	s := storetest.Open(t, "redis://"+server.Addr)
 	in := newInbox(t, s)
@@ -182,6 +187,7 @@ func TestPutFailsWhenTheStoreDoes(t *testing.T) {
 }
 
 func TestAMessageThatMakesNoSenseIsRefused(t *testing.T) {
+	t.Parallel()
 	in := newInbox(t, storetest.Open(t, ""))
 	for what, m := range map[string]chat.Message{
 		"no key":   message("", "C1", "hello"),
@@ -195,6 +201,7 @@ func TestAMessageThatMakesNoSenseIsRefused(t *testing.T) {
 }
 
 func TestOtherMasterKeysAreNoticedBeforeAnythingIsSetAside(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		oldKey, newKey := secret.GenerateKey("old"), secret.GenerateKey("new")
 		with := func(keys string) *inbox.Inbox {
