@@ -47,9 +47,11 @@ func newBrowser(t *testing.T, s *stage) *browser {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 	}
-	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
+	// A browser that hangs must fail its test, not the whole run after ten minutes.
+	bounded, cancelAll := context.WithTimeout(t.Context(), 2*time.Minute)
+	alloc, cancelAlloc := chromedp.NewExecAllocator(bounded, options...)
 	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(func() { cancel(); cancelAlloc() })
+	t.Cleanup(func() { cancel(); cancelAlloc(); cancelAll() })
 	b := &browser{t: t, s: s, ctx: ctx, shots: os.Getenv("PARLEY_SCREENSHOTS")}
 	if b.shots == "" {
 		b.shots = t.TempDir()

@@ -4,11 +4,13 @@ package playground
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // event is one server-sent event.
@@ -17,10 +19,13 @@ type event struct {
 	data map[string]any
 }
 
-// feed follows the events of a channel until the test ends.
+// feed follows the events of a channel until the test ends, half a minute at
+// most: who waits for one that never comes must fail, not hang.
 func (s *stage) feed(query string, headers ...string) <-chan event {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL+"/playground/events?"+query, nil)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	s.t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+"/playground/events?"+query, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -115,4 +120,35 @@ func TestAPageThatWasAwayCatchesUp(t *testing.T) {
 		}
 	}
 	t.Errorf("the feed ended after %q", texts.String())
+}
+
+// faulty is a board whose record of one name cannot be read without a panic.
+type faulty struct {
+	Board
+	id string
+}
+
+func (f faulty) Get(ctx context.Context, id string) ([]byte, bool, error) {
+	if id == f.id {
+		panic("a defect")
+	}
+	return f.Board.Get(ctx, id)
+}
+
+func TestADefectInShowingOneMessageEndsNeitherFeedNorServer(t *testing.T) {
+	s := newStage(t, func(o *Options) { o.Board = faulty{o.Board, "bad"} })
+	here := s.feed("channel=C-general")
+	s.until("the page is known", func() bool {
+		s.adapter.hub.mu.Lock()
+		defer s.adapter.hub.mu.Unlock()
+		return len(s.adapter.hub.viewers) == 1
+	})
+	s.adapter.hub.changed("C-general", "bad", "")
+	s.script("/playground/post", "channel", "C-general", "text", "and this one?")
+	for e := range here {
+		if e.kind == "post" {
+			return
+		}
+	}
+	t.Error("nothing is shown any more")
 }

@@ -7,6 +7,8 @@ package playground
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +127,14 @@ func (h *hub) deliver(ctx context.Context) {
 	}
 }
 
+// handle passes one change on. What people and models wrote is rendered here,
+// outside any request: a defect in that must not end the server.
 func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			h.a.o.Log.Error("playground cannot show a change", "post", c.id, "panic", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
+		}
+	}()
 	channel, thread, _ := strings.Cut(c.room, "/")
 	switch {
 	case c.room == "":

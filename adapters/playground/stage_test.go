@@ -183,6 +183,11 @@ func newStage(t testing.TB, change ...func(*Options)) *stage {
 	s.ctx = ctx
 	var running sync.WaitGroup
 	running.Go(func() { _ = a.Run(ctx, s, s) })
+	s.until("the feed is followed", func() bool { // what is said before, no open page is told of
+		s.board.mu.Lock()
+		defer s.board.mu.Unlock()
+		return len(s.board.watchers) > 0
+	})
 	s.server = httptest.NewServer(a.Handler(s, s))
 	t.Cleanup(func() {
 		cancel()
