@@ -46,6 +46,7 @@ func byHand(t testing.TB, in *inbox.Inbox, o inbox.RunOptions) (hand, func()) {
 }
 
 func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		ctx := t.Context()
@@ -106,6 +107,7 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 }
 
 func TestWhatWasPostedIsKnownToTheNextOwner(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		first, second := newInbox(t, s), newInbox(t, s)
 		ctx := t.Context()
@@ -159,6 +161,7 @@ func TestWhatWasPostedIsKnownToTheNextOwner(t *testing.T) {
 }
 
 func TestStopReachesTheOwnerFromAnyReplicaAndSurvivesATakeover(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		owner, other := newInbox(t, s), newInbox(t, s)
 		ctx := t.Context()
@@ -204,6 +207,7 @@ func TestStopReachesTheOwnerFromAnyReplicaAndSurvivesATakeover(t *testing.T) {
 }
 
 func TestAStopIsFoundAlsoWhenNothingIsPublished(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		h, _ := byHand(t, in, inbox.RunOptions{})
@@ -219,6 +223,7 @@ func TestAStopIsFoundAlsoWhenNothingIsPublished(t *testing.T) {
 }
 
 func TestAGracefulEndLetsRunningAnswersFinishAndFreesTheScopeAtOnce(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		// A lease so long that waiting for its end would be noticed.
 		long := func(o *inbox.Options) { o.Lease = time.Minute }
@@ -258,6 +263,7 @@ func TestAGracefulEndLetsRunningAnswersFinishAndFreesTheScopeAtOnce(t *testing.T
 }
 
 func TestAHandlerThatDoesNotFinishInTimeIsHandedOver(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		first, second := newInbox(t, s), newInbox(t, s)
 		h, stop := byHand(t, first, inbox.RunOptions{Grace: 50 * time.Millisecond})
@@ -294,6 +300,7 @@ func (onRelease) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 }
 
 func TestAHandlerThatLingersMayPostNothingOnceTheScopeIsFree(t *testing.T) {
+	t.Parallel()
 	s := storetest.Open(t, "")
 	in := newInbox(t, s)
 	turns, end := make(chan *inbox.Turn, 1), make(chan struct{})
@@ -318,6 +325,7 @@ func TestAHandlerThatLingersMayPostNothingOnceTheScopeIsFree(t *testing.T) {
 }
 
 func TestAStopDoesNotKeepATurnFromBeingClosed(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s)
 		h, _ := byHand(t, in, inbox.RunOptions{})
@@ -334,6 +342,7 @@ func TestAStopDoesNotKeepATurnFromBeingClosed(t *testing.T) {
 }
 
 func TestALostLeaseEndsHandlersAndGuardedCalls(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		in := newInbox(t, s, func(o *inbox.Options) { o.Lease = time.Second })
 		h, _ := byHand(t, in, inbox.RunOptions{})
@@ -370,6 +379,7 @@ func TestALostLeaseEndsHandlersAndGuardedCalls(t *testing.T) {
 }
 
 func TestAnOwnerCutOffFromTheStoreEndsBeforeItsLeaseDoes(t *testing.T) {
+	t.Parallel()
 	server := storetest.Start(t)
 	s := storetest.Open(t, "redis://"+server.Addr)
 	in := newInbox(t, s, func(o *inbox.Options) { o.Lease = 2 * time.Second })
@@ -390,6 +400,7 @@ func TestAnOwnerCutOffFromTheStoreEndsBeforeItsLeaseDoes(t *testing.T) {
 }
 
 func TestScopesAreSharedByReplicasAndEachHasOneOwner(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		type done struct {
 			replica int
@@ -428,6 +439,7 @@ func TestScopesAreSharedByReplicasAndEachHasOneOwner(t *testing.T) {
 }
 
 func TestAScopeWorksOnACluster(t *testing.T) {
+	t.Parallel()
 	s := storetest.Open(t, storetest.Cluster(t))
 	in := newInbox(t, s)
 	closed := make(chan string, 100)
@@ -465,6 +477,7 @@ func TestAScopeWorksOnACluster(t *testing.T) {
 }
 
 func TestWorkGoesOnAfterTheStoreWasKilledAndCameBack(t *testing.T) {
+	t.Parallel()
 	durable := []string{"--appendonly", "yes", "--appendfsync", "always"}
 	server := storetest.Start(t, durable...)
 	s := storetest.Open(t, "redis://"+server.Addr)
@@ -498,6 +511,7 @@ func TestWorkGoesOnAfterTheStoreWasKilledAndCameBack(t *testing.T) {
 }
 
 func TestAFullRedisTakesNoMessageAndLosesNoAnswer(t *testing.T) {
+	t.Parallel()
 	s := storetest.Open(t, storetest.Redis(t))
 	in := newInbox(t, s, func(o *inbox.Options) { o.Lease = time.Second })
 	h, _ := byHand(t, in, inbox.RunOptions{})
