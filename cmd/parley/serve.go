@@ -130,6 +130,7 @@ func (s settings) run(ctx context.Context) (err error) {
 	cleanup.add("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
 	base := "http://" + listener.Addr().String()
 
+	store.RouteClientLog(s.log)
 	ring, err := store.Ring(s.config.DataDir, s.config.MasterKeys.Reveal(), s.config.Embedded())
 	if err != nil {
 		return err
