@@ -44,6 +44,9 @@ type outcome struct {
 func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
 	m := t.Message
 	plan, err := r.plan(ctx, m)
+	if err != nil && !forPerson(err) && t.Attempt < patientAttempts {
+		return err // the store is away, most likely: the turn waits for it
+	}
 	if err != nil {
 		return r.decline(ctx, t, pen, err, log.With("bot", m.Bot))
 	}
@@ -77,6 +80,19 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	}
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped)
 	return r.conclude(writing, t, answer, ended{plan, o, stopped}, log)
+}
+
+// patientAttempts is how often a turn is tried again after an error that is not
+// the person's to know, before they are told that something went wrong.
+const patientAttempts = 5
+
+// forPerson reports whether an error was written for the person in the chat.
+func forPerson(err error) bool {
+	if _, ok := errors.AsType[*bots.Refusal](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*chat.UserError](err)
+	return ok
 }
 
 // outlive is ctx, but a person's Stop does not end it: what was written must
