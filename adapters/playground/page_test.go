@@ -208,6 +208,23 @@ func TestPageOnASmallScreen(t *testing.T) {
 	fits("bots")
 }
 
+// Whoever types on while a message is still on its way loses nothing: what
+// comes next is a message of its own.
+func TestTypingOnWhileAMessageIsOnItsWay(t *testing.T) {
+	s := newStage(t)
+	s.hold = make(chan struct{})
+	b := newBrowser(t, s)
+	b.open("/playground/d/helper")
+	b.do(keys("first"), keys(kb.Enter), keys("second"), keys(kb.Enter))
+	close(s.hold)
+	b.do(b.wait(`document.querySelectorAll('main .post:not(.by-bot):not(.note)').length === 2 && document.querySelector('main textarea').value === ''`))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.messages) != 2 || s.messages[0].Text != "first" || s.messages[1].Text != "second" {
+		t.Errorf("sent: %+v", s.messages)
+	}
+}
+
 // Every text can be read in both themes: 4.5:1 at least, as WCAG asks.
 func TestPageHasContrast(t *testing.T) {
 	s := newStage(t)

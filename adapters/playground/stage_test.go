@@ -143,6 +143,7 @@ type stage struct {
 	answer   string        // what bots answer
 	pace     time.Duration // between two pieces of an answer
 	refuse   error         // what Put says
+	hold     chan struct{} // Put waits until it is closed, if set
 	answers  sync.WaitGroup
 }
 
@@ -201,6 +202,9 @@ func newStage(t testing.TB, change ...func(*Options)) *stage {
 
 // Put keeps the message and has it answered.
 func (s *stage) Put(_ context.Context, m chat.Message) error {
+	if s.hold != nil {
+		<-s.hold
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuse != nil {

@@ -140,25 +140,40 @@ function compose(form) {
   form.addEventListener('submit', async (e) => {
     e.preventDefault();
     close();
-    if (!text.value.trim() || form.dataset.busy) return;
+    if (!text.value.trim()) return;
+    if (form.dataset.busy) { // sent when the one before it is
+      form.dataset.again = 'yes';
+      return;
+    }
     form.dataset.busy = 'yes';
     const sent = text.value;
+    const data = new FormData(form);
+    // The box is free at once: what is typed next is another message.
+    text.value = '';
+    grow(text);
     problem(form, '');
+    let again = false;
+    const giveBack = (why) => {
+      text.value = text.value ? `${sent}\n${text.value}` : sent;
+      grow(text);
+      problem(form, why);
+    };
     try {
-      const answer = await send(form.action, new FormData(form));
+      const answer = await send(form.action, data);
       if (answer.problem) {
-        problem(form, answer.problem);
+        giveBack(answer.problem);
       } else {
-        if (text.value.trimEnd() === sent.trimEnd()) text.value = '';
         form.elements.nonce.value = nonce();
-        grow(text);
+        again = Boolean(form.dataset.again);
         await told(answer, form);
       }
     } catch (err) {
-      problem(form, `Not sent: ${err.message}. Press Enter to try again.`);
+      giveBack(`Not sent: ${err.message}. Press Enter to try again.`);
     } finally {
       delete form.dataset.busy;
+      delete form.dataset.again;
     }
+    if (again) form.requestSubmit();
   });
   grow(text);
 }
