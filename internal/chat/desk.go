@@ -29,6 +29,8 @@ type Command struct {
 	// Inline is a command written after a mention: the answer is visible, and
 	// no form can open.
 	Inline bool
+	// Turn is the inbox's turn of an Inline command, empty for others.
+	Turn string
 }
 
 // Reply is what a command says back.

@@ -182,6 +182,9 @@ func (r *Relay) doStop(ctx context.Context, o order) (chat.Reply, error) {
 // stops reports whether o ends the running turn.
 func (r *Relay) stops(o order, turn inbox.Running) bool {
 	p := turn.Place
+	if turn.Turn == o.Turn {
+		return false // the command itself
+	}
 	if p.Platform != o.Place.Platform || p.Workspace != o.Place.Workspace || p.Channel != o.Place.Channel {
 		return false
 	}

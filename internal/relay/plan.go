@@ -185,9 +185,14 @@ func (r *Relay) targets(ctx context.Context, b bots.Bot, p chat.Place, who bots.
 
 // answerCommand runs a command written after a mention and answers in place.
 func (r *Relay) answerCommand(ctx context.Context, t *inbox.Turn, pen chat.Responder, c chat.Command, log *slog.Logger) error {
+	c.Turn = t.ID
 	reply, err := r.Do(ctx, c)
 	if err != nil {
-		return r.decline(ctx, t, pen, err, log)
+		if stop := interrupted(ctx); stop != nil {
+			return stop
+		}
+		// As with any other answer to a command, it is the caller's alone.
+		return r.say(ctx, t, pen, chat.Content{Markdown: err.Error(), Only: c.Author.ID}, log)
 	}
 	content := chat.Content{Markdown: reply.Text, Menu: reply.Menu, Buttons: reply.Buttons}
 	if !reply.Public {
