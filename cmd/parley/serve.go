@@ -41,7 +41,7 @@ func serve(ctx context.Context, args []string, p process) int {
 	if err := s.run(ctx); err != nil {
 		return complain(p.stderr, err)
 	}
-	s.log.Info("parley stopped")
+	s.log.InfoContext(ctx, "parley stopped")
 	return 0
 }
 
@@ -108,7 +108,7 @@ func (s settings) run(ctx context.Context) (err error) {
 
 	for _, b := range s.bots {
 		for _, skipped := range b.Skipped {
-			s.log.Info("platform skipped: its tokens are empty", "bot", b.ID, "platform", skipped.Platform, "set", strings.Join(skipped.Variables, " "))
+			s.log.InfoContext(ctx, "platform skipped: its tokens are empty", "bot", b.ID, "platform", skipped.Platform, "set", strings.Join(skipped.Variables, " "))
 		}
 	}
 	headers, err := config.Headers(s.config.OTLPHeaders)
@@ -188,14 +188,14 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	start(&upper, running, "http", func(context.Context) error { return ignoreClosed(server.Serve(l)) })
 	start(&lower, below, "discovery", b.local.Run)
 
-	s.ready.Info("parley ready", "addr", l.Addr().String(), "store", b.kind, "bots", len(s.bots), "providers", len(b.registry.Providers()))
+	s.ready.InfoContext(ctx, "parley ready", "addr", l.Addr().String(), "store", b.kind, "bots", len(s.bots), "providers", len(b.registry.Providers()))
 	if s.config.PlaygroundServed() {
-		s.log.Info("playground", "url", "http://"+browsable(l.Addr()))
+		s.log.InfoContext(ctx, "playground", "url", "http://"+browsable(l.Addr()))
 	}
 	<-running.Done()
-	s.log.Info("stopping: running answers may finish", "grace", s.config.ShutdownGrace)
+	s.log.InfoContext(ctx, "stopping: running answers may finish", "grace", s.config.ShutdownGrace)
 	health.Stopping()
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownGrace+5*time.Second)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
 	if err := server.Shutdown(closing); err != nil {
 		_ = server.Close()
@@ -208,6 +208,11 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	}
 	return context.Cause(running)
 }
+
+// closingTime is how long open requests may take once the server stops: as long
+// as a platform waits for its answer. A connection that a browser opened in
+// advance, or a request that never ends, must not hold the stop up.
+const closingTime = 3 * time.Second
 
 // browsable is an address a browser on this machine can open.
 func browsable(a net.Addr) string {
@@ -245,7 +250,7 @@ func (s *stack) unwind(ctx context.Context, log *slog.Logger) {
 	defer cancel()
 	for _, e := range slices.Backward(s.entries) {
 		if err := e.close(ctx); err != nil {
-			log.Warn("did not close cleanly", "part", e.name, "err", err)
+			log.WarnContext(ctx, "did not close cleanly", "part", e.name, "err", err)
 		}
 	}
 }

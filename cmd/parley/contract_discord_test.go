@@ -1,0 +1,234 @@
+// Section 6 on Discord: what is answered, and what the commands do.
+
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"parley/internal/fake/discord"
+	"parley/internal/fake/openai"
+)
+
+func TestWhatIsAnsweredOnDiscord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	w.model.Func(func(r openai.Request) openai.Reply { // Where several people speak, each is named.
+		_, said, named := strings.Cut(r.Prompt(), ": ")
+		if !named {
+			said = r.Prompt()
+		}
+		return openai.Reply{Text: "Re: " + said}
+	})
+
+	first := d.Mention("general", "ann", "first")
+	answer := w.onDiscord(first, "Re: first")
+	said := 1
+	// Reply chains: each follow-up carries the chain and nothing else.
+	second := d.Reply(answer.ID, "bob", "second", false)
+	third := d.Reply(w.onDiscord(second, "Re: second").ID, "ann", "third", true)
+	w.onDiscord(third, "Re: third")
+	said += 2
+	if last, _ := w.model.Last(); len(last.Messages) != 6 {
+		t.Errorf("a chain of three carries %d messages, want 6 with the persona: %+v", len(last.Messages), last.Messages)
+	}
+	w.onDiscord(d.Mention("general", "ann", "apart"), "Re: apart")
+	said++
+
+	bot := d.Bot("Robo")
+	thread := d.Thread("general", "elsewhere")
+	for _, say := range map[string]func(){
+		"a message":               func() { d.Say("general", "ann", "just talking") },
+		"a join":                  func() { d.System("general", "ann", 7) },
+		"a pin":                   func() { d.System("general", "ann", 6) },
+		"a bot":                   func() { d.Say("general", bot, "@Helper hi") },
+		"a bot's reply":           func() { d.Reply(answer.ID, bot, "hi", true) },
+		"a webhook":               func() { d.Webhook("general", "Hook", "@Helper hi") },
+		"a reply to a person":     func() { d.Reply(first, "bob", "indeed", true) },
+		"another's thread":        func() { d.Say(thread, "ann", "hello there") },
+		"everyone":                func() { d.Say("general", "ann", "@everyone look") },
+		"somebody else's mention": func() { d.Say("general", "ann", "@bob look") },
+	} {
+		say()
+	}
+	w.onDiscord(d.Mention("general", "ann", "after all that"), "Re: after all that")
+	w.asked(t, said+1, "what is not for the bot")
+
+	// In a thread where it answered, every message is for it, but for those
+	// that name only others.
+	begun := d.Mention(thread, "ann", "in a thread")
+	w.onDiscord(begun, "Re: in a thread")
+	w.onDiscord(d.Say(thread, "bob", "no mention here"), "Re: no mention here")
+	d.Say(thread, "bob", "@ann what do you think?")
+	w.onDiscord(d.Say(thread, "bob", "and now?"), "Re: and now?")
+	w.asked(t, said+4, "a message to others in a thread")
+	w.clean()
+}
+
+// Everything of the commands that Discord shows, and who sees the answers.
+func TestDiscordCommands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	d.Grant("boss", "Managers", 1<<5)
+	w.start()
+	w.model.Answer("Yes.")
+	registered := d.Commands("")
+	for _, name := range []string{"model [name]", "provider list", "provider use", "provider add", "provider remove", "provider test", "bot list", "bot use", "reset", "stop", "help"} {
+		if !slices.ContainsFunc(registered, func(c string) bool { return strings.HasPrefix(c, name) }) {
+			t.Errorf("/%s is not registered: %q", name, registered)
+		}
+	}
+	answer := func(user, text string) discord.Message {
+		t.Helper()
+		i, err := d.Slash("general", user, text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		all, err := i.Answer(t.Context())
+		if err != nil || len(all) == 0 {
+			t.Fatalf("%s: %v", text, err)
+		}
+		return all[0]
+	}
+	for text, private := range map[string]bool{
+		"/model": true, "/provider list": true, "/bot list": true, "/help": true, "/stop": true, "/model name:nothing": true,
+		"/provider use id:nothing": true, "/provider remove id:lab": true,
+		"/model name:m2": false, "/model name:reset": false, "/provider use id:lab": false, "/reset": false,
+	} {
+		if got := answer("ann", text); got.Ephemeral != private {
+			t.Errorf("%s: for the caller alone is %v, want %v: %s", text, got.Ephemeral, private, got.Content)
+		}
+	}
+	if got := answer("ann", "/model name:lab/m3"); !strings.Contains(got.Content, "lab/m2") && !strings.Contains(got.Content, "lab/m1") {
+		t.Errorf("an unknown model should get the nearest: %s", got.Content)
+	}
+
+	// After a mention: a reply that pings nobody.
+	id := d.Mention("general", "ann", "/model m2")
+	w.until("the command is answered", func() bool { return len(d.Replies(id)) == 1 })
+	reply := d.Replies(id)[0]
+	for _, f := range reply.Frames {
+		if len(f.Pings) > 0 {
+			t.Errorf("the reply pinged %v", f.Pings)
+		}
+	}
+	w.onDiscord(d.Mention("general", "ann", "?"), "Yes.")
+	if last, _ := w.model.Last(); last.Model != "m2" {
+		t.Errorf("the channel uses %s", last.Model)
+	}
+	id = d.Mention("general", "boss", "/provider add")
+	w.until("a button is offered", func() bool { r := d.Replies(id); return len(r) == 1 && len(r[0].Buttons()) == 1 })
+	i, err := d.Press(d.Replies(id)[0].ID, "boss", d.Replies(id)[0].Buttons()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	form, err := i.Modal(t.Context())
+	if err != nil || len(form.Fields) != 5 {
+		t.Errorf("the form: %+v %v", form, err)
+	}
+	w.clean()
+}
+
+func TestAnswersAtDiscordsLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	var code strings.Builder
+	code.WriteString("Here it is:\n\n```python\n")
+	for range 150 {
+		code.WriteString("print(\"a line of the program\")\n")
+	}
+	code.WriteString("```\n\nThat was it.")
+	w.model.Next(openai.Reply{Text: code.String(), Words: 30})
+	id := d.Mention("general", "ann", "program")
+	var parts []discord.Message
+	w.until("the program stands", func() bool {
+		parts = d.Replies(id)
+		last := len(parts) - 1
+		return last > 0 && strings.HasSuffix(parts[last].Content, "That was it.") && len(parts[last].Buttons()) == 0 && len(parts[0].Buttons()) == 0
+	})
+	lines := 0
+	for i, p := range parts {
+		if len([]rune(p.Content)) > 2000 || strings.Count(p.Content, "```")%2 != 0 {
+			t.Errorf("part %d is too long or leaves its block open", i)
+		}
+		if i > 0 && !strings.HasPrefix(p.Content, "```python") && !strings.HasPrefix(p.Content, "That was it") {
+			t.Errorf("part %d does not open the block again: %.40q", i, p.Content)
+		}
+		lines += strings.Count(p.Content, `print("a line of the program")`)
+	}
+	if lines != 150 {
+		t.Errorf("%d lines arrived, want 150", lines)
+	}
+
+	want := strings.TrimSpace(strings.Repeat("Plain words go on and on. ", 300))
+	w.model.Next(openai.Reply{Text: want, Words: 30})
+	id = d.Mention("general", "ann", "words")
+	w.until("all words stand", func() bool {
+		var all []string
+		for _, p := range d.Replies(id) {
+			if len(p.Buttons()) > 0 {
+				return false
+			}
+			all = append(all, strings.Fields(p.Content)...)
+		}
+		return strings.Join(all, " ") == want
+	})
+
+	ping := "Hey @everyone @here <@" + d.UserID("bob") + "> <@&" + d.RoleID("") + "> done."
+	w.model.Next(openai.Reply{Text: ping})
+	id = d.Mention("general", "ann", "ping")
+	w.until("it stands", func() bool {
+		r := d.Replies(id)
+		return len(r) == 1 && strings.Contains(r[0].Content, "done.") && len(r[0].Buttons()) == 0
+	})
+	for _, r := range d.Replies(id) {
+		for _, f := range r.Frames {
+			if len(f.Pings) > 0 {
+				t.Errorf("pinged %v by %q", f.Pings, f.Content)
+			}
+		}
+	}
+	w.clean()
+}
+
+// Two bots with tokens of their own, one of which takes its interactions by
+// signed requests.
+func TestTwoBotsOnDiscord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discord.Options{Apps: []discord.AppOptions{{Name: "Helper"}, {Name: "Sage"}}})
+	w.env["SAGE_TOKEN"] = d.App("Sage").Token
+	w.write("bots/sage.yaml", "id: sage\nname: Sage\nprovider: lab\nmodel: m2\nsystem: I am SAGE.\ndiscord: {token: \"${SAGE_TOKEN}\"}\n")
+	s := w.start()
+	w.model.Func(func(r openai.Request) openai.Reply { return openai.Reply{Text: r.System() + " " + r.Model} })
+	w.onDiscord(d.Mention("general", "ann", "who?"), "Be brief. m1")
+	w.onDiscord(d.Say("general", "ann", "@Sage who?"), "I am SAGE. m2")
+
+	url := "http://" + s.addr + "/discord/sage/interactions"
+	if err := d.VerifyEndpoint(t.Context(), "Sage", url); err != nil {
+		t.Errorf("the interactions endpoint: %v", err)
+	}
+	if code, _, _ := s.call(http.MethodPost, "/discord/helper/interactions", nil, `{"type":1}`); code != http.StatusUnauthorized {
+		t.Errorf("unsigned: %d, want 401", code)
+	}
+	if code, _, _ := s.call(http.MethodPost, "/discord/nobody/interactions", nil, `{"type":1}`); code != http.StatusNotFound {
+		t.Errorf("an unknown bot: %d, want 404", code)
+	}
+	d.App("").SetInteractionsURL("http://" + s.addr + "/discord/helper/interactions")
+	i, err := d.Slash("general", "ann", "/model name:m2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Answer(t.Context()); err != nil {
+		t.Errorf("a command by HTTP: %v", err)
+	}
+	w.onDiscord(d.Mention("general", "ann", "who?"), "Be brief. m2")
+	w.clean()
+}
