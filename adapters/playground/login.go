@@ -154,7 +154,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.a.session.right(r.PostFormValue("token")) {
-		s.a.o.Log.Warn("playground login refused", "from", host)
+		s.a.o.Log.WarnContext(r.Context(), "playground login refused", "from", host)
 		s.showLogin(w, http.StatusUnauthorized, "That is not the token this server was started with (ADMIN_TOKEN).", next)
 		return
 	}

@@ -119,7 +119,7 @@ func (a *app) identify(ctx context.Context) bool {
 			a.self.Store(&id)
 			close(a.known)
 			a.fail("")
-			a.log.Info("slack app connected", "team", id.Team, "bot_user", id.User)
+			a.log.InfoContext(ctx, "slack app connected", "team", id.Team, "bot_user", id.User)
 			return true
 		}
 		if ctx.Err() != nil {
@@ -136,7 +136,7 @@ func (a *app) identify(ctx context.Context) bool {
 		default:
 			a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
 		}
-		a.log.Warn("slack app not connected", "error", err, "again_in", wait)
+		a.log.WarnContext(ctx, "slack app not connected", "error", err, "again_in", wait)
 		if !pause(ctx, jitter(wait)) {
 			return false
 		}

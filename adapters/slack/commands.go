@@ -228,7 +228,7 @@ func (a *app) tell(ctx context.Context, o occasion, said reply) {
 		if err == nil {
 			return
 		}
-		a.log.Warn("a response_url did not take the reply", "error", err)
+		a.log.WarnContext(ctx, "a response_url did not take the reply", "error", err)
 	}
 	options := []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...), inThread(o.place.Thread)}
 	var err error
@@ -241,7 +241,7 @@ func (a *app) tell(ctx context.Context, o occasion, said reply) {
 	if err == nil {
 		return
 	}
-	a.log.Warn("a reply could not be shown where it belongs", "error", a.failed("reply", err))
+	a.log.WarnContext(ctx, "a reply could not be shown where it belongs", "error", a.failed("reply", err))
 	if o.responseURL != "" {
 		said.ReplaceOriginal = false
 		if a.respond(ctx, o.responseURL, said) == nil {
@@ -251,7 +251,7 @@ func (a *app) tell(ctx context.Context, o occasion, said reply) {
 	if !public { // the last place a person looks: their direct message with the bot
 		options = []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...)}
 		if _, _, err := a.api.PostMessageContext(ctx, o.user.ID, options...); err != nil {
-			a.log.Warn("a reply could not be delivered", "error", a.failed("reply", err))
+			a.log.WarnContext(ctx, "a reply could not be delivered", "error", a.failed("reply", err))
 		}
 	}
 }

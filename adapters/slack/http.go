@@ -64,7 +64,7 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			return
 		}
 		if err := app.verify(r.Header, body); err != nil {
-			app.log.Warn("a Slack request was refused", "path", r.URL.Path, "reason", err.Error())
+			app.log.WarnContext(r.Context(), "a Slack request was refused", "path", r.URL.Path, "reason", err.Error())
 			http.Error(w, "the signature is missing, wrong or older than five minutes", http.StatusUnauthorized)
 			return
 		}
@@ -97,7 +97,7 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 		return
 	}
 	if err := all.receiver(a, e.TeamID).receive(r.Context(), e, in); err != nil {
-		a.log.Error("an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
+		a.log.ErrorContext(r.Context(), "an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
 		http.Error(w, "not stored, send it again", http.StatusInternalServerError)
 	}
 }
@@ -125,7 +125,7 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox) error {
 	begun := time.Now()
 	if e.Type != "event_callback" {
 		if e.Type == "app_rate_limited" {
-			a.log.Warn("Slack holds back events: this app gets more than 30,000 an hour")
+			a.log.WarnContext(ctx, "Slack holds back events: this app gets more than 30,000 an hour")
 		}
 		return nil
 	}

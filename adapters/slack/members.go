@@ -65,7 +65,7 @@ func (a *app) isAdmin(ctx context.Context, user string) (bool, error) {
 			}
 			return false, err
 		}
-		a.log.Warn("Slack does not say who is an admin", "reason", cause(err))
+		a.log.WarnContext(ctx, "Slack does not say who is an admin", "reason", cause(err))
 	}
 	a.members.mu.Lock()
 	defer a.members.mu.Unlock()
@@ -92,7 +92,7 @@ func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
 			}
 			return nil, err
 		}
-		a.log.Warn("Slack does not tell the user groups", "reason", cause(err))
+		a.log.WarnContext(ctx, "Slack does not tell the user groups", "reason", cause(err))
 	}
 	fresh := cachedGroups{byUser: map[string][]string{}, until: now.Add(memberKeeps)}
 	for _, g := range all {

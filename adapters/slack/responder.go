@@ -116,7 +116,7 @@ func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error
 		if err != nil {
 			err = r.app.failed("look", err)
 			if chat.Refused(err) {
-				r.app.log.Warn("cannot look for an earlier post", "error", err)
+				r.app.log.WarnContext(ctx, "cannot look for an earlier post", "error", err)
 				return "", nil
 			}
 			return "", err

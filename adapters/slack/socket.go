@@ -55,7 +55,7 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 		if time.Since(begun) > time.Minute && !chat.Refused(err) {
 			wait = time.Second
 		}
-		a.log.Warn("a Socket Mode connection ended", "connection", n, "error", err)
+		a.log.WarnContext(ctx, "a Socket Mode connection ended", "connection", n, "error", err)
 		if !pause(ctx, jitter(wait)) {
 			return
 		}
@@ -135,12 +135,12 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 		a.setLine(n, false)
 	case socketmode.EventTypeConnected:
 		a.setLine(n, true)
-		a.log.Info("Socket Mode connection stands", "connection", n)
+		a.log.InfoContext(ctx, "Socket Mode connection stands", "connection", n)
 	case socketmode.EventTypeConnectionError:
 		if ce, ok := e.Data.(*slack.ConnectionErrorEvent); ok {
 			err := a.classify(ce.ErrorObj)
 			a.failLine("Slack cannot be reached by Socket Mode: " + cause(err))
-			a.log.Warn("a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
+			a.log.WarnContext(ctx, "a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
 			if _, told := errors.AsType[*chat.RateLimited](err); !told && ce.Backoff > longestWait {
 				return err // the library would wait for up to five minutes
 			}
@@ -172,7 +172,7 @@ func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvel
 		defer a.survive()
 		answer, err := a.handle(ctx, s, in, desk)
 		if err != nil {
-			a.log.Error("an event could not be stored; Slack will send it again", "envelope", s.EnvelopeID, "error", err)
+			a.log.ErrorContext(ctx, "an event could not be stored; Slack will send it again", "envelope", s.EnvelopeID, "error", err)
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, flushWithin)
@@ -210,7 +210,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		}
 		return a.interact(ctx, i, desk), nil
 	default:
-		a.log.Info("a Socket Mode message of unknown type was acknowledged", "type", s.Type)
+		a.log.InfoContext(ctx, "a Socket Mode message of unknown type was acknowledged", "type", s.Type)
 	}
 	return nil, nil
 }

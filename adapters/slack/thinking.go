@@ -154,7 +154,7 @@ func (r *responder) showStatus(ctx context.Context) (undo, bool) {
 	case chat.Refused(err):
 		signs.noStatus.Store(time.Now().Unix())
 		signs.spend(-2, false) // given back for a reaction
-		r.app.log.Info("Slack takes no status from this app; a reaction shows that it thinks", "reason", cause(err))
+		r.app.log.InfoContext(ctx, "Slack takes no status from this app; a reaction shows that it thinks", "reason", cause(err))
 	}
 	return nil, false
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +50,7 @@ func (l *local) Run(ctx context.Context) error {
 func (l *local) look(ctx context.Context) {
 	all := l.builtins
 	if p, ok := l.client.Ollama(ctx, l.ollamaHost); ok {
-		all = append(all[:len(all):len(all)], p)
+		all = append(slices.Clip(all), p)
 	}
 	l.registry.SetBuiltins(all)
 	var found []provider.Provider

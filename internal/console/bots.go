@@ -115,7 +115,7 @@ func (c *console) patchBot(w http.ResponseWriter, r *http.Request) (int, any, er
 			return 0, nil, err
 		}
 		now := c.inUse(b)
-		c.Log.Info("default of a bot changed", "bot", b.ID, "provider", now.Provider, "model", now.Model)
+		c.Log.InfoContext(r.Context(), "default of a bot changed", "bot", b.ID, "provider", now.Provider, "model", now.Model)
 	}
 	return http.StatusOK, c.botView(b), nil
 }

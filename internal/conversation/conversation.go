@@ -73,12 +73,12 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 		plain, _, err := b.ring.Open([]byte(s), t.key)
 		if err != nil {
 			// A lost key must not silence the bot: it answers without that memory.
-			b.log.Warn("a remembered exchange cannot be opened and is left out", "err", err)
+			b.log.WarnContext(ctx, "a remembered exchange cannot be opened and is left out", "err", err)
 			continue
 		}
 		var e Exchange
 		if err := json.Unmarshal(plain, &e); err != nil {
-			b.log.Warn("a remembered exchange cannot be read and is left out", "err", err)
+			b.log.WarnContext(ctx, "a remembered exchange cannot be read and is left out", "err", err)
 			continue
 		}
 		t.Exchanges = append(t.Exchanges, e)

@@ -142,7 +142,7 @@ func (c *catalog) ask(ctx context.Context, p provider.Provider, l *listing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.log.Debug("endpoint did not list its models", "provider", p.ID, "err", err)
+		c.log.DebugContext(ctx, "endpoint did not list its models", "provider", p.ID, "err", err)
 		l.until = time.Now().Add(catalogAgain)
 		return
 	}

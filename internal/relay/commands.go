@@ -80,7 +80,7 @@ func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 		return chat.Reply{}, told
 	}
 	ref := inbox.NewRef()
-	r.log.Error("command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "err", err)
+	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "err", err)
 	return chat.Reply{}, &chat.UserError{Text: sentence(err, ref)}
 }
 

@@ -116,7 +116,7 @@ func (r *Relay) platformHistory(ctx context.Context, m chat.Message) []conversat
 	defer cancel()
 	messages, err := r.adapters[m.Place.Platform].History(ctx, m, historyWanted)
 	if err != nil {
-		r.log.Warn("the platform did not give the thread's earlier messages", "platform", m.Place.Platform, "err", err)
+		r.log.WarnContext(ctx, "the platform did not give the thread's earlier messages", "platform", m.Place.Platform, "err", err)
 		return nil
 	}
 	return conversation.FromHistory(messages)
