@@ -73,7 +73,6 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	if id > 0 {
 		i.wake(m.Scope)
 	}
-	i.o.Metrics.Received(m.Place.Platform, time.Since(began))
 	return nil
 }
 

@@ -44,6 +44,9 @@ type outcome struct {
 func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
 	m := t.Message
 	plan, err := r.plan(ctx, m)
+	if errors.Is(context.Cause(ctx), chat.ErrStopped) {
+		return t.Close(context.WithoutCancel(ctx)) // stopped before a word was asked for
+	}
 	if err != nil && !forPerson(err) && t.Attempt < patientAttempts {
 		return err // the store is away, most likely: the turn waits for it
 	}
@@ -51,10 +54,6 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 		return r.decline(ctx, t, pen, err, log.With("bot", m.Bot))
 	}
 	log = log.With("bot", plan.bot.ID)
-	if t.Attempt > maxAttempts {
-		return r.decline(ctx, t, pen, fmt.Errorf("given up after %d attempts", t.Attempt-1), log)
-	}
-
 	r.metrics.Running(m.Place.Platform, 1)
 	defer r.metrics.Running(m.Place.Platform, -1)
 
@@ -66,6 +65,14 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	defer seen()
 
 	answer := r.scheduler(m.Scope).Open(writing, r.job(t, pen, plan.bot, seen))
+	// Handed over: what is on its way to the platform gets there and is recorded
+	// before the next owner looks.
+	stay := context.AfterFunc(ctx, func() {
+		if cause := interrupted(ctx); cause != nil {
+			leave(ctx, answer, cause)
+		}
+	})
+	defer stay()
 	go func() { // ends with modelCtx
 		select {
 		case <-answer.Done():
@@ -74,12 +81,30 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 		}
 	}()
 
-	o := r.ask(modelCtx, plan, &notice{turn: t, pen: pen, log: log}, answer, log)
+	word := &notice{turn: t, pen: pen, log: log}
+	defer word.withdraw(writing)
+	o := r.ask(modelCtx, plan, word, answer, log)
 	if stop := interrupted(ctx); stop != nil {
+		leave(ctx, answer, stop)
 		return stop
 	}
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped)
-	return r.conclude(writing, t, answer, ended{plan, o, stopped}, log)
+	err = r.conclude(writing, t, answer, ended{plan, o, stopped}, log)
+	if stop := interrupted(ctx); stop != nil && err != nil {
+		leave(ctx, answer, stop)
+		return stop
+	}
+	return err
+}
+
+// leaveTime is how long a call to the platform may take to come back once the
+// turn is handed over.
+const leaveTime = 3 * time.Second
+
+func leave(ctx context.Context, answer *stream.Answer, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	answer.Abandon(ctx, cause)
 }
 
 // patientAttempts is how often a turn is tried again after an error that is not
@@ -95,12 +120,13 @@ func forPerson(err error) bool {
 	return ok
 }
 
-// outlive is ctx, but a person's Stop does not end it: what was written must
-// still get its end. done must be called.
+// outlive is ctx, but neither a person's Stop nor the hand-over ends it: what was
+// written must still get its end, and what is on its way its record. done must
+// be called.
 func outlive(ctx context.Context) (writing context.Context, done func()) {
 	writing, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if cause := context.Cause(ctx); !errors.Is(cause, chat.ErrStopped) {
+		if cause := context.Cause(ctx); !errors.Is(cause, chat.ErrStopped) && !errors.Is(cause, inbox.ErrHandedOver) {
 			cancel(cause)
 		}
 	})
@@ -165,7 +191,7 @@ func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream
 		a := asking{target: target, last: last, notice: notice}
 		o = r.askOne(ctx, pl, a, answer, log)
 		if o.text == "" && kindOf(o.err) == provider.KindContext {
-			log.Info("the prompt was too long for the model; asking again with less of the conversation", "provider", target.provider.ID, "model", target.model)
+			log.InfoContext(ctx, "the prompt was too long for the model; asking again with less of the conversation", "provider", target.provider.ID, "model", target.model)
 			a.shrunk = true
 			o = r.askOne(ctx, pl, a, answer, log)
 		}
@@ -173,7 +199,7 @@ func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream
 			return o
 		}
 		if !last {
-			log.Warn("model failed before its first word; asking the fallback",
+			log.WarnContext(ctx, "model failed before its first word; asking the fallback",
 				"provider", target.provider.ID, "model", target.model, "next", pl.targets[i+1].String(), "err", o.err)
 		}
 	}
@@ -228,10 +254,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 	}
 	o.text = string(text)
 	r.calibration.learn(target.ref(), request.Messages, o.usage)
-	if o.err != nil && !errors.Is(o.err, context.Canceled) {
-		r.metrics.ProviderError(target.provider.ID, string(kindOf(o.err)))
-	}
-	log.Debug("model answered", "provider", target.provider.ID, "model", target.model,
+	log.DebugContext(ctx, "model answered", "provider", target.provider.ID, "model", target.model,
 		"finish", o.finish, "took", time.Since(began).Round(time.Millisecond), "failed", o.err != nil)
 	return o
 }
@@ -264,12 +287,12 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
-		if errors.Is(err, inbox.ErrLost) {
+		if errors.Is(err, inbox.ErrLost) || errors.Is(err, inbox.ErrHandedOver) {
 			return err
 		}
 		if err != nil {
 			result = "failed"
-			log.Error("the answer could not be shown", "err", err)
+			log.ErrorContext(ctx, "the answer could not be shown", "err", err)
 		}
 		for _, p := range finished.Messages {
 			posted = append(posted, p.ID)
@@ -277,9 +300,9 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 	}
 	log = log.With("provider", e.target.provider.ID, "model", e.target.model)
 	if e.err != nil && !e.stopped {
-		log.Warn("turn failed", "kind", kindOf(e.err), "err", e.err)
+		log.WarnContext(ctx, "turn failed", "kind", kindOf(e.err), "err", e.err)
 	} else {
-		log.Info("turn ended", "outcome", result)
+		log.InfoContext(ctx, "turn ended", "outcome", result)
 	}
 	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
 	return t.Close(ctx, r.keep(ctx, t, e, posted, log)...)
@@ -331,32 +354,35 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, pen chat.Responder, 
 		}
 		text, only = refusal.Error(), t.Message.Author.ID
 		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "refused")
-		log.Info("refused by the bot's access rules")
+		log.InfoContext(ctx, "refused by the bot's access rules")
 	} else if told, ok := errors.AsType[*chat.UserError](cause); ok && told.Err == nil {
 		text = told.Text
 	} else {
 		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "failed")
-		log.Error("turn failed", "err", cause)
+		log.ErrorContext(ctx, "turn failed", "err", cause)
 	}
 	return r.say(ctx, t, pen, chat.Content{Markdown: text, Only: only}, log)
 }
 
 // say posts one message of our own and closes the turn.
 func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c chat.Content, log *slog.Logger) error {
-	for _, p := range t.Posted {
-		if p.ID != "" {
-			return t.Close(ctx) // it stands already
-		}
-	}
 	writing, done := outlive(ctx)
 	defer done()
 	j := r.job(t, pen, bots.Bot{}, func() {})
+	if c.Only != "" {
+		// Such a message cannot be edited: it stands already, or is posted.
+		for _, p := range j.Posted {
+			if p.ID != "" {
+				return t.Close(writing)
+			}
+		}
+	}
 	j.Stop, j.Menu, j.Buttons, j.Only = false, c.Menu, c.Buttons, c.Only
 	if _, err := r.scheduler(t.Message.Scope).Open(writing, j).Finish(writing, stream.End{Note: c.Markdown}); err != nil {
 		if !chat.Refused(err) {
 			return err
 		}
-		log.Error("the platform took no message here", "err", err)
+		log.ErrorContext(ctx, "the platform took no message here", "err", err)
 	}
 	return t.Close(writing)
 }
@@ -378,7 +404,7 @@ func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.
 		At:       t.Message.At,
 	})
 	if err != nil {
-		log.Error("the exchange could not be kept", "err", err)
+		log.ErrorContext(ctx, "the exchange could not be kept", "err", err)
 		return writes
 	}
 	return append(writes, w)

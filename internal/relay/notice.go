@@ -36,13 +36,14 @@ func (n *notice) queued(ctx context.Context, t target, place int) {
 	text := fmt.Sprintf("%s is busy: your question is number %d in its queue.", t.provider.ID, place)
 	receipt, err := n.pen.Post(guarded, chat.Content{Markdown: text, Key: n.turn.ID + "-q", Only: n.turn.Message.Author.ID, Final: true})
 	if err != nil {
-		n.log.Warn("the place in the queue could not be told", "err", err)
+		n.log.WarnContext(ctx, "the place in the queue could not be told", "err", err)
 		return
 	}
 	n.id = receipt.ID
 }
 
-// withdraw takes the notice back where others can see it.
+// withdraw takes the notice back where others can see it, at the latest when
+// the turn ends.
 func (n *notice) withdraw(ctx context.Context) {
 	remover, ok := n.pen.(chat.Remover)
 	if !ok || n.id == "" {
@@ -54,7 +55,7 @@ func (n *notice) withdraw(ctx context.Context) {
 	}
 	defer cancel()
 	if _, err := remover.Remove(guarded, n.id); err != nil && !chat.Refused(err) {
-		n.log.Warn("the notice of the queue stays", "err", err)
+		n.log.WarnContext(ctx, "the notice of the queue stays", "err", err)
 	}
 	n.id = ""
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,12 +158,15 @@ func (r *Relay) offerForm(o order, label, args string, form *chat.Form) (chat.Re
 // editProvider opens the form with what is stored; the key is never shown, and
 // stays when the field is left empty.
 func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
+	if err := o.bot.MayAdminister(o.who); err != nil {
+		return chat.Reply{}, err
+	}
 	p, source, err := r.entry(id)
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	if source == registry.Builtin {
-		return chat.Reply{}, chat.Tell("%s is built in and cannot be edited; /provider add makes one of your own.", id)
+		return chat.Reply{}, chat.Tell("%s is built in and cannot be edited; add one of your own under another id with /provider add.", id)
 	}
 	form := ProviderForm()
 	form.ID, form.Title = editForm, "Edit a provider"
@@ -219,6 +223,8 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	saved := p
 	_, err = r.registry.Update(ctx, p.ID, func(old registry.Entry, found bool) (provider.Provider, error) {
 		switch {
+		case s.Form == addForm && found && old.Source == registry.Builtin:
+			return p, &fieldError{"id", "This id is a built-in provider's; choose another."}
 		case s.Form == addForm && found:
 			return p, &fieldError{"id", "This id is taken; choose another, or use /provider edit " + p.ID + "."}
 		case s.Form == addForm:
@@ -239,7 +245,7 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	if err != nil {
 		return chat.Outcome{}, fmt.Errorf("save provider: %w", err)
 	}
-	r.log.Info("provider saved", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
+	r.log.InfoContext(ctx, "provider saved", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
 	return chat.Outcome{Then: func(ctx context.Context) chat.Reply {
 		return chat.Reply{Text: fmt.Sprintf("Saved `%s`. %s", saved.ID, r.diagnosis(ctx, saved))}
 	}}, nil
@@ -262,6 +268,14 @@ func changed(old, form provider.Provider) (provider.Provider, *fieldError) {
 	}
 	next := old
 	next.Name, next.Endpoint, next.Models = form.Name, form.Endpoint, form.Models
+	for i, m := range next.Models.List { // what the form does not ask for stays
+		if at := slices.IndexFunc(old.Models.List, func(o provider.Model) bool { return o.ID == m.ID }); at >= 0 {
+			next.Models.List[i] = old.Models.List[at]
+		}
+	}
+	if moved {
+		next.Endpoints, next.Proxy = nil, "" // the new key is not for the old servers
+	}
 	if !form.APIKey.IsZero() {
 		next.APIKey = form.APIKey
 	}
@@ -305,7 +319,7 @@ func (r *Relay) removeProvider(ctx context.Context, o order, id string) (chat.Re
 	if _, err := r.registry.Remove(ctx, id); err != nil {
 		return chat.Reply{}, err
 	}
-	r.log.Info("provider removed", "provider", id, "by", o.Author.ID, "platform", o.Place.Platform)
+	r.log.InfoContext(ctx, "provider removed", "provider", id, "by", o.Author.ID, "platform", o.Place.Platform)
 	return o.changed("Removed the provider `%s`.", id), nil
 }
 

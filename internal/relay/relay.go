@@ -151,13 +151,17 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 	log := r.log.With("ref", t.Ref, "platform", m.Place.Platform)
 	adapter, ok := r.adapters[m.Place.Platform]
 	if !ok {
-		log.Error("no adapter for this platform; the message is dropped")
+		log.ErrorContext(ctx, "no adapter for this platform; the message is dropped")
 		return t.Close(ctx)
 	}
 	responder, err := adapter.Responder(m)
 	if err != nil {
-		log.Error("this message cannot be answered any more; it is dropped", "err", err)
+		log.ErrorContext(ctx, "this message cannot be answered any more; it is dropped", "err", err)
 		return t.Close(ctx)
+	}
+	if t.Attempt > maxAttempts {
+		log = log.With("bot", m.Bot)
+		return r.decline(ctx, t, responder, fmt.Errorf("given up after %d attempts", t.Attempt-1), log)
 	}
 	if c, ok := r.inlineCommand(m); ok {
 		return r.answerCommand(ctx, t, responder, c, log)

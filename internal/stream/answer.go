@@ -35,6 +35,7 @@ type Answer struct {
 	finished   bool
 	whole      string // the final text, once finished
 	over       bool
+	leaving    error // abandoned: no call begins any more
 	err        error
 
 	cut      *markdown.Splitter
@@ -134,6 +135,27 @@ func (a *Answer) Finish(ctx context.Context, e End) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return a.result(), a.err
+}
+
+// Abandon gives the answer up as it stands, with err. It begins no further call
+// and waits until the one in flight is back and recorded, so that who goes on
+// with the answer finds what it posted; when ctx ends first, that call is cut.
+func (a *Answer) Abandon(ctx context.Context, err error) {
+	s := a.sched
+	s.mu.Lock()
+	a.leaving = err
+	if !a.busy {
+		a.fail(err)
+	}
+	s.mu.Unlock()
+	select {
+	case <-a.ended:
+	case <-ctx.Done():
+		s.mu.Lock()
+		a.fail(err)
+		s.mu.Unlock()
+		<-a.ended
+	}
 }
 
 // withNote puts a note below a text, outside a fence the text left open.

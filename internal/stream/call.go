@@ -5,8 +5,10 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -39,13 +41,14 @@ const (
 // and cuts while it runs.
 type call struct {
 	candidate
-	s    *Scheduler
-	post bool
-	own  *budget // nil when only a record is owed
-	left float64 // what the limit seemed to allow, this call included
-	made bool    // the platform was called
-	rate chat.Rate
-	size int // what a message measures that was found too long
+	s        *Scheduler
+	post     bool
+	own      *budget // nil when only a record is owed
+	left     float64 // what the limit seemed to allow, this call included
+	made     bool    // the platform was called
+	rate     chat.Rate
+	size     int  // what a message measures that was found too long
+	panicked bool // the call did not come back, and would not another time
 }
 
 // start begins a call. The lock is held.
@@ -68,10 +71,22 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 		}
 	}
 	s.calls.Go(func() {
-		err := c.do()
-		c.done(err)
+		c.done(c.guarded())
 		s.remember(context.WithoutCancel(a.ctx))
 	})
+}
+
+// guarded is do. A defect in rendering one answer ends that answer, not the
+// process and everybody's with it.
+func (c *call) guarded() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "panic", p, "stack", string(debug.Stack()))
+			err = &chat.Refusal{Reason: chat.Invalid, Err: fmt.Errorf("panic: %v", p)}
+			c.panicked = true
+		}
+	}()
+	return c.do()
 }
 
 // done hands the answer back to the schedule.
@@ -88,6 +103,10 @@ func (c *call) done(err error) {
 	switch {
 	case a.over:
 		close(a.ended)
+	case c.panicked:
+		a.fail(err)
+	case a.leaving != nil:
+		a.fail(a.leaving)
 	case err != nil:
 		c.failed(err, now)
 	default:

@@ -112,7 +112,7 @@ func (a *Answer) wants(now time.Time) (c candidate, ok bool) {
 	c = candidate{a: a, at: a.retryAt}
 	a.alarm = never
 	switch {
-	case a.busy || a.over:
+	case a.busy || a.over || a.leaving != nil:
 		return c, false
 	case a.owed != nil || a.finished:
 		c.purpose, c.since = finish, a.finishedAt
