@@ -149,19 +149,19 @@ func modelRows(m provider.Models) [][]string {
 		rows = append(rows, []string{"models", "asked from the endpoint"})
 	}
 	for _, model := range m.List {
-		about := model.ID
+		about := []string{model.ID}
 		if model.Name != model.ID {
-			about += " (" + model.Name + ")"
+			about[0] += " (" + model.Name + ")"
 		}
 		for _, s := range []string{priceText(model.Pricing), strings.TrimPrefix(tokensText(model.MaxInput), "unknown")} {
 			if s != "" {
-				about += ", " + s
+				about = append(about, s)
 			}
 		}
 		if model.Vision {
-			about += ", vision"
+			about = append(about, "vision")
 		}
-		rows = append(rows, []string{"model", about})
+		rows = append(rows, []string{"model", strings.Join(about, ", ")})
 	}
 	return rows
 }

@@ -383,7 +383,7 @@ func becauseOf(ctx context.Context, err error) error {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
 		return err
-	case cause == errSilence:
+	case errors.Is(cause, errSilence):
 		return &Error{Kind: KindSilence, Err: errSilence}
 	default:
 		return &Error{Kind: KindCanceled, Err: cause}

@@ -114,7 +114,7 @@ var behaviours = []struct {
 			s.srv.Next(openai.Reply{Text: "one two three", Fault: f, After: 1, Interval: time.Millisecond})
 			a := collect(t, t.Context(), s.client, s.p, ask("hi"))
 			if err := kindIs(a, provider.KindTruncated); err != nil || a.text != "one " {
-				return fmt.Errorf("%s: text %q, %v", f, a.text, err)
+				return fmt.Errorf("%s: text %q, %w", f, a.text, err)
 			}
 		}
 		return nil
@@ -150,7 +150,7 @@ var behaviours = []struct {
 			return errSkip
 		}
 		if err != nil || len(list) != 2 || list[0].ID != "m" {
-			return fmt.Errorf("%v, %v", list, err)
+			return fmt.Errorf("%v, %w", list, err)
 		}
 		if len(s.profile.ModelFields) > 0 && list[0].MaxInput == 0 {
 			return errors.New("the context length was not read")

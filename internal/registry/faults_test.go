@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -87,7 +88,7 @@ func TestChangesOfManyReplicasAreAllKept(t *testing.T) {
 						if err == nil {
 							break
 						}
-						if err != registry.ErrBusy {
+						if !errors.Is(err, registry.ErrBusy) {
 							t.Error(err)
 							return
 						}

@@ -99,11 +99,12 @@ func (r *Relay) asker(ctx context.Context, b bots.Bot, p chat.Place, a chat.Auth
 
 // question is what the person wrote, with a line for each file they sent.
 func question(m chat.Message) string {
-	text := strings.TrimSpace(m.Text)
+	var text strings.Builder
+	text.WriteString(strings.TrimSpace(m.Text))
 	for _, f := range m.Files {
-		text += fmt.Sprintf("\n[attached file: %s]", f.Name)
+		fmt.Fprintf(&text, "\n[attached file: %s]", f.Name)
 	}
-	return strings.TrimSpace(text)
+	return strings.TrimSpace(text.String())
 }
 
 // platformHistory asks the platform for what was said before parley came; it

@@ -2,7 +2,10 @@
 
 package markdown
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // seam is what closes at a cut and what opens again behind it.
 func (s *Splitter) seam(text string, at int) (suffix string, next opening) {
@@ -50,8 +53,7 @@ func (s *Splitter) carried(from int) string {
 
 // paragraph is where the block begins that holds the line at from.
 func (s *Splitter) paragraph(text string, from int) int {
-	for k := len(s.lines) - 1; k >= 0; k-- {
-		l := s.lines[k]
+	for _, l := range slices.Backward(s.lines) {
 		if l.from >= from {
 			continue
 		}
