@@ -56,6 +56,7 @@ type app struct {
 	members    members
 	indicators indicators
 	errands    errands
+	streaming  streaming
 }
 
 func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
@@ -63,7 +64,8 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	a := &app{
 		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, stagger: lineStagger,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
-		log: o.Log.With("platform", platform, "bot", lead.ID),
+		streaming: streaming{auto: o.StreamMode == "auto"},
+		log:       o.Log.With("platform", platform, "bot", lead.ID),
 	}
 	for _, b := range group {
 		a.bots = append(a.bots, b.ID)

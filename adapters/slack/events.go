@@ -36,6 +36,8 @@ type event struct {
 	Channel     string          `json:"channel"`
 	ChannelType string          `json:"channel_type"`
 	User        string          `json:"user"`
+	Team        string          `json:"team"`      // the person's workspace, not always the place's
+	UserTeam    string          `json:"user_team"` // the same; in some events only
 	BotID       string          `json:"bot_id"`
 	Text        string          `json:"text"`
 	TS          string          `json:"ts"`
@@ -112,6 +114,12 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 		// "@helper /model x" at the top of a channel is about the channel.
 		m.Place.Thread = ""
 		m.Notes = map[string]string{noteThread: ev.TS}
+	}
+	if theirs := orElse(ev.UserTeam, ev.Team); theirs != "" && theirs != team {
+		if m.Notes == nil {
+			m.Notes = map[string]string{}
+		}
+		m.Notes[noteTeam] = theirs
 	}
 	for _, f := range ev.Files {
 		m.Files = append(m.Files, f.neutral())

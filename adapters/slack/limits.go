@@ -12,6 +12,10 @@ import (
 // sum: https://docs.slack.dev/reference/block-kit/blocks/markdown-block.
 const messageSize = 12_000
 
+// streamSize is the most that a message streamed by Slack is made to hold, in
+// bytes: users report that between eleven and twelve thousand fit.
+const streamSize = 11_000
+
 // UpdateLimit is the budget of chat.update calls, per app and workspace. Its
 // zero value is Slack's tier 3: 50 a minute, with a burst of 10.
 type UpdateLimit struct {
@@ -25,6 +29,9 @@ type UpdateLimit struct {
 // channel with a short burst (https://docs.slack.dev/apis/web-api/rate-limits).
 func (r *responder) Limits() chat.Limits {
 	l := chat.Limits{Size: messageSize, Measure: Measure}
+	if r.streams() {
+		l.Native, l.Size, l.Measure = true, streamSize, bytesOf
+	}
 	limit := r.app.limit
 	if limit.Off {
 		return l
@@ -34,5 +41,10 @@ func (r *responder) Limits() chat.Limits {
 	}
 	l.Edits = chat.Budget{Key: r.to.Scope + ":chat.update", Calls: limit.PerMinute, Window: time.Minute, Burst: limit.Burst}
 	l.Posts = chat.Budget{Key: r.to.Scope + ":chat.postMessage:" + r.to.Place.Channel, Calls: 60, Window: time.Minute, Burst: 4}
+	if l.Native { // tiers 2, 4 and 2; the bursts are not documented
+		l.Starts = chat.Budget{Key: r.to.Scope + ":chat.startStream", Calls: 20, Window: time.Minute, Burst: 5}
+		l.Appends = chat.Budget{Key: r.to.Scope + ":chat.appendStream", Calls: 100, Window: time.Minute, Burst: 20}
+		l.Ends = chat.Budget{Key: r.to.Scope + ":chat.stopStream", Calls: 20, Window: time.Minute, Burst: 5}
+	}
 	return l
 }

@@ -49,7 +49,7 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 	}
 	options := append(r.content(c), inThread(r.thread()), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 	if c.Key != "" {
-		options = append(options, slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": c.Key}}))
+		options = append(options, keyed(c.Key))
 	}
 	status := r.app.indicators.standing(r.where())
 	_, ts, err := r.app.api.PostMessageContext(ctx, r.to.Place.Channel, options...)
@@ -62,7 +62,18 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 // Edit replaces a message's text and controls. Blocks are always sent, so the
 // message shows no "(edited)" and loses the controls it should lose.
 func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	_, _, _, err := r.app.api.UpdateMessageContext(ctx, r.to.Place.Channel, string(id), r.content(c)...)
+	options := append(r.content(c), r.mark(c.Key)...)
+	update := func() error {
+		_, _, _, err := r.app.api.UpdateMessageContext(ctx, r.to.Place.Channel, string(id), options...)
+		return err
+	}
+	err := update()
+	if word(err) == "streaming_state_conflict" { // a stream that was lost sight of
+		if _, err := r.End(ctx, id, "", chat.Content{Key: c.Key}); err != nil && !chat.Refused(err) && !errors.Is(err, chat.ErrStopped) {
+			return chat.Receipt{}, err
+		}
+		err = update()
+	}
 	return chat.Receipt{ID: id}, r.app.failed("edit", err)
 }
 
@@ -74,6 +85,11 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 		err = nil
 	}
 	return chat.Receipt{ID: id}, err
+}
+
+// keyed names a post, so that it is found again.
+func keyed(key string) slack.MsgOption {
+	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": key}})
 }
 
 // inThread posts as a reply; at the top where there is no thread.
@@ -122,7 +138,7 @@ func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error
 			return "", err
 		}
 		for _, m := range page {
-			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == key {
+			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == key || r.lostStream(m) {
 				return chat.MessageID(m.Timestamp), nil
 			}
 		}

@@ -169,6 +169,23 @@ type Remover interface {
 	Remove(ctx context.Context, id MessageID) (Receipt, error)
 }
 
+// Streamer is a Responder whose platform can stream an answer by itself: a
+// message that is started, grows by what is appended, and is ended. It is used
+// where Limits.Native says so. Any *Refusal means that this message grows by
+// edits from then on; ErrStopped, that a person stopped the stream, which has
+// ended with the text it holds.
+type Streamer interface {
+	// Start posts the next message of the answer and leaves it open. It never
+	// looks for an earlier post.
+	Start(ctx context.Context, c Content) (Receipt, error)
+	// Append lets a message that holds sent hold text, which begins with sent.
+	Append(ctx context.Context, id MessageID, sent, text string) (Receipt, error)
+	// End makes an ordinary message of an open one that holds sent: it then
+	// holds c.Markdown, which begins with sent, and the controls of c. With no
+	// Markdown the text stays as it is.
+	End(ctx context.Context, id MessageID, sent string, c Content) (Receipt, error)
+}
+
 // Limits is what a platform allows at one place, as data.
 type Limits struct {
 	// Size is the most one message may measure.
@@ -181,6 +198,8 @@ type Limits struct {
 	Edits, Posts, Global Budget
 	// Native says that the platform can stream an answer by itself; see Streamer.
 	Native bool
+	// Starts, Appends and Ends are the budgets of a Streamer's calls.
+	Starts, Appends, Ends Budget
 }
 
 // Budget is one of a platform's rate limits as believed before the platform

@@ -40,6 +40,8 @@ type Part struct {
 	ID      chat.MessageID `json:"id,omitempty"`
 	Length  int            `json:"n,omitempty"` // code points last known to stand there
 	Pending bool           `json:"p,omitempty"` // a post was announced and not confirmed: it may stand
+	// Streaming is a message that the platform streams, not ended yet.
+	Streaming bool `json:"s,omitempty"`
 }
 
 // Announce stores that a post with this key is about to be tried. Called

@@ -76,7 +76,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	go func() { // ends with modelCtx
 		select {
 		case <-answer.Done():
-			stopAsking(errPointless)
+			stopAsking(whyStop(answer.Err()))
 		case <-modelCtx.Done():
 		}
 	}()
@@ -88,7 +88,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 		leave(ctx, answer, stop)
 		return stop
 	}
-	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped)
+	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
 	err = r.conclude(writing, t, answer, ended{plan, o, stopped}, log)
 	if stop := interrupted(ctx); stop != nil && err != nil {
 		leave(ctx, answer, stop)
@@ -139,6 +139,14 @@ func outlive(ctx context.Context) (writing context.Context, done func()) {
 // errPointless is why a model is stopped when nobody can see the answer.
 var errPointless = errors.New("the answer can no longer be shown")
 
+// whyStop is why the model is stopped when the answer is done early.
+func whyStop(err error) error {
+	if errors.Is(err, chat.ErrStopped) {
+		return err
+	}
+	return errPointless
+}
+
 // interrupted says that the turn is no longer this process's to finish: it
 // stays open for the next owner.
 func interrupted(ctx context.Context) error {
@@ -173,11 +181,11 @@ func (r *Relay) job(t *inbox.Turn, pen chat.Responder, b bots.Bot, seen func()) 
 		Guard:       t.Guard,
 		Record: func(ctx context.Context, p stream.Posted) error {
 			seen()
-			return t.Record(ctx, inbox.Part{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending})
+			return t.Record(ctx, inbox.Part{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending, Streaming: p.Streaming})
 		},
 	}
 	for _, p := range t.Posted {
-		j.Posted = append(j.Posted, stream.Posted{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending})
+		j.Posted = append(j.Posted, stream.Posted{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending, Streaming: p.Streaming})
 	}
 	return j
 }

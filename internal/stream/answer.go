@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"parley/internal/chat"
 	"parley/internal/stream/markdown"
 )
 
@@ -22,7 +23,9 @@ type Answer struct {
 	done   chan struct{} // closed when writing has become pointless
 	ended  chan struct{} // closed when the answer is over, whichever way
 
-	edits, posts, global *budget
+	edits, posts, global  *budget
+	starts, appends, ends *budget       // of the platform's own streaming
+	native                chat.Streamer // nil where it is not used, or no more
 
 	// Below, everything is guarded by the scheduler's lock, except that cut and
 	// messages are changed only by the one call in flight.
@@ -48,6 +51,9 @@ type Answer struct {
 
 	busy      bool
 	growing   bool      // a message stands there that must be edited at the end
+	streaming bool      // that message is streamed by the platform
+	mustEnd   bool      // the stream must be ended before anything else
+	stopped   bool      // a person stopped the stream: no growth any more
 	visible   bool      // some message stands there
 	shown     bool      // something of this attempt stands there
 	visibleAt time.Time // since when
@@ -69,12 +75,13 @@ type Answer struct {
 // message is one message of the answer.
 type message struct {
 	Posted
-	old   bool   // of an earlier process, and not yet written by this one
-	tried bool   // a post of it may have happened
-	known bool   // text is what stands there
-	text  string // Markdown that stands there, when known
-	final bool   // it was written as final
-	stuck bool   // it can be edited no more
+	old   bool      // of an earlier process, and not yet written by this one
+	tried bool      // a post of it may have happened
+	known bool      // text is what stands there
+	text  string    // Markdown that stands there, when known
+	final bool      // it was written as final
+	stuck bool      // it can be edited no more
+	began time.Time // when its stream was started here
 }
 
 // Append adds text to the answer. It never blocks on a platform and never fails.
@@ -178,14 +185,19 @@ func (a *Answer) Shown() bool {
 }
 
 // Done is closed when writing has become pointless: a message of the answer
-// was deleted, access was lost, or the answer's context ended. Err says why.
+// was deleted, access was lost, a person stopped it with the platform's own
+// button, or the answer's context ended. Err says why.
 func (a *Answer) Done() <-chan struct{} { return a.done }
 
 // Err is why the answer ended early: nil while it is open and after it was
-// finished. A *chat.Refusal carries the platform's reason.
+// finished. A *chat.Refusal carries the platform's reason; after
+// chat.ErrStopped the answer is still to be finished.
 func (a *Answer) Err() error {
 	a.sched.mu.Lock()
 	defer a.sched.mu.Unlock()
+	if a.err == nil && a.stopped {
+		return chat.ErrStopped
+	}
 	return a.err
 }
 
@@ -203,7 +215,9 @@ func (a *Answer) result() Result {
 func (a *Answer) fail(err error) {
 	if !a.over {
 		a.end(err)
-		close(a.done)
+		if !a.stopped {
+			close(a.done)
+		}
 	}
 }
 

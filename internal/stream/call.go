@@ -42,7 +42,7 @@ const (
 type call struct {
 	candidate
 	s        *Scheduler
-	post     bool
+	post     bool    // the message does not stand yet
 	own      *budget // nil when only a record is owed
 	left     float64 // what the limit seemed to allow, this call included
 	made     bool    // the platform was called
@@ -57,7 +57,7 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 	c := &call{candidate: best, s: s}
 	a.busy = true
 	if a.owed == nil {
-		c.post, c.own = a.posting(), a.budget()
+		c.post, c.own = a.posting(), a.budget(best.way)
 		c.left = c.own.left(now)
 		c.own.begin()
 		a.global.begin()
@@ -65,7 +65,12 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 			c.own.grown = now
 		}
 		a.wrote = now
-		if c.post && !best.chunk && !a.finished && !a.growing {
+		switch {
+		case best.way == byStart:
+			a.streaming = true
+			a.appends.owed++
+			a.ends.owed++
+		case c.post && !best.chunk && !a.finished && !a.growing:
 			a.growing = true
 			a.edits.owed++
 		}
@@ -99,7 +104,6 @@ func (c *call) done(err error) {
 		c.account(err, now)
 	}
 	a.busy = false
-	a.growing = !a.posting()
 	switch {
 	case a.over:
 		close(a.ended)
@@ -118,6 +122,7 @@ func (c *call) done(err error) {
 			a.end(nil)
 		}
 	}
+	a.stand()
 	s.schedule(now)
 }
 
@@ -157,6 +162,9 @@ func (c *call) failed(err error, now time.Time) {
 		a.fail(lost.err)
 		return
 	}
+	if c.made && a.owed == nil && c.way.native() && c.unstreamed(err) {
+		return
+	}
 	if refusal, ok := errors.AsType[*chat.Refusal](err); ok {
 		c.refused(refusal)
 		return
@@ -185,7 +193,6 @@ func (c *call) refused(r *chat.Refusal) {
 		log.Info("a message can be edited no more; the text is posted anew")
 		m.stuck = true
 		a.covered, a.floor = a.cut.From(a.part), 0
-		a.growing = !a.posting()
 	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.invalid:
 		a.fail(r)
 	case !a.finished:
@@ -201,6 +208,8 @@ func (c *call) kind() string {
 	switch {
 	case c.a.upload:
 		return "upload"
+	case c.way.native():
+		return c.way.String()
 	case c.post:
 		return "post"
 	}
@@ -242,9 +251,15 @@ func (c *call) do() error {
 	case a.part >= a.max:
 		return c.file(ctx)
 	}
+	if c.way == byEnd && !a.current().known {
+		return c.close(ctx)
+	}
 	d, ok := c.draft()
 	if !ok {
 		return nil
+	}
+	if c.way == byEnd && !strings.HasPrefix(d.text, a.current().text) {
+		return c.close(ctx) // and an edit puts it right
 	}
 	if c.post {
 		if err := a.announce(ctx); err != nil {
@@ -304,8 +319,15 @@ func (c *call) write(ctx context.Context, d draft) error {
 		content.After = a.previous()
 	}
 	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
-		if c.post {
+		switch c.way {
+		case byPost:
 			return a.job.Responder.Post(ctx, content)
+		case byStart:
+			return a.native.Start(ctx, content)
+		case byAppend:
+			return a.native.Append(ctx, m.ID, m.text, d.text)
+		case byEnd:
+			return a.native.End(ctx, m.ID, m.text, content)
 		}
 		return a.job.Responder.Edit(ctx, m.ID, content)
 	})
@@ -326,6 +348,10 @@ func (c *call) write(ctx context.Context, d draft) error {
 		m.ID = receipt.ID
 	}
 	m.Length, m.Pending, m.tried = utf8.RuneCountInString(d.text), false, false
+	m.Streaming = c.way == byStart || c.way == byAppend
+	if c.way == byStart {
+		m.began = a.wrote
+	}
 	c.stands(d, m.known)
 	return a.note(*m, c.post)
 }

@@ -31,6 +31,9 @@ func (c *call) draft() (d draft, ok bool) {
 	if c.chunk && !finished && a.part == a.cut.Full() {
 		d.chunk = a.cut.Break(text, a.chunkSize())
 	}
+	if c.way == byAppend && !finished && a.part == a.cut.Full() {
+		c.rollOver(text)
+	}
 	switch {
 	case a.part < a.cut.Full():
 		d.text, d.final, d.full = a.cut.Part(text, a.part).Text(), true, true
@@ -43,7 +46,11 @@ func (c *call) draft() (d draft, ok bool) {
 	default:
 		d.text, d.covered = a.cut.Growing(text)
 	}
-	if c.ready(d) {
+	if c.way.native() {
+		if d, ok = c.streamed(d, text); ok || a.mustEnd {
+			return d, ok
+		}
+	} else if c.ready(d) {
 		return d, true
 	}
 	// Nothing is sent. Growth waits for more text, a part that is settled

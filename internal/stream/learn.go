@@ -46,7 +46,7 @@ func (s *Scheduler) recall(ctx context.Context, l chat.Limits) map[string]Learne
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	out := make(map[string]Learned)
-	for _, b := range []chat.Budget{l.Edits, l.Posts, l.Global} {
+	for _, b := range []chat.Budget{l.Edits, l.Posts, l.Global, l.Starts, l.Appends, l.Ends} {
 		s.mu.Lock()
 		_, met := s.budgets[b.Key]
 		s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *Scheduler) limit(kind string, want chat.Budget, learned map[string]Lear
 // long unused. The lock is held.
 func (s *Scheduler) release(a *Answer) {
 	now := time.Now()
-	for _, b := range []*budget{a.edits, a.posts, a.global} {
+	for _, b := range []*budget{a.edits, a.posts, a.global, a.starts, a.appends, a.ends} {
 		b.users--
 		b.unused = now
 	}

@@ -82,7 +82,7 @@ func (a *Answer) mayOwe(now time.Time) bool {
 
 // space moves a growth to when it is worth a call.
 func (a *Answer) space(c *candidate, now time.Time) {
-	b := a.edits
+	b := a.growthBudget()
 	if !b.limited {
 		age := now.Sub(a.visibleAt)
 		c.at = later(c.at, a.wrote.Add(min(max(age/5, freeGap), slowGap)))

@@ -39,6 +39,9 @@ func (s *Scheduler) schedule(now time.Time) {
 func (s *Scheduler) pick(now time.Time) (best candidate, next time.Time) {
 	for _, a := range s.open {
 		c, ok := a.wants(now)
+		if ok {
+			c.way = a.choose(c, now)
+		}
 		if ok && !c.at.After(now) {
 			ok = s.afford(&c, now)
 		}
@@ -84,8 +87,14 @@ func (s *Scheduler) tick() {
 func (s *Scheduler) count() {
 	for _, a := range s.open {
 		a.edits.open, a.edits.owed, a.posts.owed = 0, 0, 0
+		a.appends.owed, a.ends.owed = 0, 0
 	}
 	for _, a := range s.open {
+		if a.streaming {
+			a.appends.owed++
+			a.ends.owed++
+			continue
+		}
 		a.edits.open++
 		if a.growing {
 			a.edits.owed++
@@ -99,6 +108,7 @@ func (s *Scheduler) count() {
 type candidate struct {
 	a       *Answer
 	purpose purpose
+	way     way
 	at      time.Time // not before
 	chunk   bool      // a whole piece of the answer that will not be edited
 	stale   bool      // text has been unseen for longer than it should
@@ -117,12 +127,15 @@ func (a *Answer) wants(now time.Time) (c candidate, ok bool) {
 	case a.owed != nil || a.finished:
 		c.purpose, c.since = finish, a.finishedAt
 		return c, true
-	case a.mute || a.part >= a.max || a.words == 0:
+	case a.streaming && (a.mustEnd || !a.current().known):
+		c.purpose, c.since = finish, a.wrote
+		return c, true
+	case a.stopped || a.mute || a.part >= a.max || a.words == 0:
 		return c, false
 	case a.text.Len() <= max(a.covered, a.floor):
 		a.alarm = max(a.covered, a.floor) + 1
 		return c, false
-	case a.posting() && !a.mayOwe(now):
+	case a.posting() && !a.mayStream(now) && !a.mayOwe(now):
 		return a.wantsChunk(c, now), true
 	case !a.visible:
 		c.purpose, c.since = first, a.firstToken
@@ -169,14 +182,6 @@ func (a *Answer) posting() bool {
 	return true
 }
 
-// budget is the limit the answer's next call draws on.
-func (a *Answer) budget() *budget {
-	if a.posting() {
-		return a.posts
-	}
-	return a.edits
-}
-
 // afford moves c to when the limits allow it; false when that hangs on
 // something else that will be noticed.
 func (s *Scheduler) afford(c *candidate, now time.Time) bool {
@@ -184,7 +189,7 @@ func (s *Scheduler) afford(c *candidate, now time.Time) bool {
 	if a.owed != nil {
 		return true
 	}
-	own, spare := a.budget(), 1.0
+	own, spare := a.budget(c.way), 1.0
 	if c.purpose == growth {
 		spare += a.global.keepBack()
 	}
@@ -193,9 +198,12 @@ func (s *Scheduler) afford(c *candidate, now time.Time) bool {
 		return false
 	}
 	c.at = later(c.at, at)
-	if c.purpose == growth {
+	switch {
+	case c.purpose == growth && !c.way.native():
 		at, ok = own.growAt(own.reserve(own == a.edits && own.open > overload), now)
-	} else {
+	case c.purpose == growth && c.way == byAppend:
+		at, ok = own.growAt(0, now)
+	default:
 		at, ok = own.when(1, now)
 	}
 	c.at = later(c.at, at)
@@ -211,10 +219,11 @@ func (c *candidate) weigh(now time.Time) {
 	c.since = a.arrivals.oldest()
 	age := now.Sub(c.since)
 	c.weight = float64(a.text.Len()-a.covered) * age.Seconds()
-	if a.edits.scarce() {
+	b := a.growthBudget()
+	if b.scarce() {
 		c.weight /= 1 + a.ahead(now).Seconds()
 	}
-	c.stale = a.edits.limited && age > a.edits.patience()
+	c.stale = b.limited && age > b.patience()
 }
 
 // before is the order of the schedule: finals, then first words, in the order

@@ -98,6 +98,8 @@ type Posted struct {
 	ID      chat.MessageID
 	Length  int  // code points known to stand there
 	Pending bool // announced, but nobody knows whether it was posted
+	// Streaming is a message that the platform streams and that was not ended.
+	Streaming bool
 }
 
 // End is what an answer ends with.
@@ -175,17 +177,26 @@ func (s *Scheduler) Open(ctx context.Context, j Job) *Answer {
 			a.visible, a.visibleAt = true, time.Now()
 		}
 	}
-	a.growing = !a.posting()
+	if limits.Native {
+		a.native, _ = j.Responder.(chat.Streamer)
+	}
+	a.stand()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.edits = s.limit("edits", limits.Edits, learned)
 	a.posts = s.limit("posts", limits.Posts, learned)
 	a.global = s.limit("global", limits.Global, learned)
+	a.starts = s.limit("starts", limits.Starts, learned)
+	a.appends = s.limit("appends", limits.Appends, learned)
+	a.ends = s.limit("ends", limits.Ends, learned)
 	if s.closed {
 		a.end(ErrClosed)
 		return a
 	}
 	s.open = append(s.open, a)
+	if a.streaming {
+		s.schedule(time.Now()) // it must be ended
+	}
 	a.detach = context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -118,8 +118,19 @@ func (s *Splitter) Advance(text string, final bool) {
 // least bytes behind its start, and reports whether there was one.
 func (s *Splitter) Break(text string, least int) bool {
 	s.scan(text)
-	for k := len(s.lines) - 1; k > 0; k-- {
-		at := s.lines[k].from
+	return s.breakAt(text, least, len(s.lines)-1)
+}
+
+// BreakSoon is Break that takes a paragraph whose first line is still growing.
+func (s *Splitter) BreakSoon(text string, least int) bool {
+	s.scan(text)
+	return s.breakAt(text, least, len(s.lines))
+}
+
+// breakAt ends the open part before line last or an earlier one.
+func (s *Splitter) breakAt(text string, least, last int) bool {
+	for k := last; k > 0; k-- {
+		at := s.lineStart(k)
 		if at-s.start < least {
 			return false
 		}
