@@ -132,7 +132,7 @@ func (h *hub) deliver(ctx context.Context) {
 func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			h.a.o.Log.Error("playground cannot show a change", "post", c.id, "panic", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
+			h.a.o.Log.ErrorContext(ctx, "playground cannot show a change", "post", c.id, "panic", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
 		}
 	}()
 	channel, thread, _ := strings.Cut(c.room, "/")
@@ -160,7 +160,7 @@ func (a *Adapter) updates(ctx context.Context, id, channel, thread string) []upd
 	p, found, err := a.get(ctx, id)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.o.Log.Warn("playground cannot show a change", "post", id, "err", err)
+			a.o.Log.WarnContext(ctx, "playground cannot show a change", "post", id, "err", err)
 		}
 		return nil
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -106,9 +107,7 @@ func TestWrongSettingsAreToldAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := map[string]string{"HTTP_ADDR": "127.0.0.1:0"}
-			for k, v := range c.env {
-				env[k] = v
-			}
+			maps.Copy(env, c.env)
 			if said := startRefused(t, dir, env, c.args...); !strings.Contains(said, c.says) {
 				t.Errorf("%q is missing in:\n%s", c.says, said)
 			}

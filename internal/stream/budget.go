@@ -107,7 +107,7 @@ func (b *budget) left(now time.Time) float64 {
 	case !b.limited:
 		return math.Inf(1)
 	}
-	n := b.level
+	var n float64
 	if b.sliding {
 		b.forget(now)
 		n = b.burst - float64(len(b.ends))
