@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,7 +60,7 @@ func (r *responder) Start(ctx context.Context, c chat.Content) (chat.Receipt, er
 	switch word(err) {
 	case "missing_scope", "unknown_method", "not_allowed_token_type", "method_deprecated", "deprecated_endpoint", "access_denied", "no_permission":
 		r.app.streaming.refused.Store(time.Now().Unix())
-		r.app.log.Warn("Slack does not let the app stream messages; answers grow by edits", "reason", word(err))
+		r.app.log.WarnContext(ctx, "Slack does not let the app stream messages; answers grow by edits", "reason", word(err))
 	}
 	return chat.Receipt{ID: chat.MessageID(ts)}, r.unstreamed("start", err)
 }
@@ -68,7 +69,7 @@ func (r *responder) Start(ctx context.Context, c chat.Content) (chat.Receipt, er
 func (r *responder) start(ctx context.Context, options []slack.MsgOption, stoppable bool) (ts string, err error) {
 	if stoppable {
 		endpoint := r.app.apiURL.String() + "chat.startStream"
-		options = append(options[:len(options):len(options)], slack.UnsafeMsgOptionEndpoint(endpoint, func(v url.Values) { v.Set("is_stoppable", "true") }))
+		options = append(slices.Clip(options), slack.UnsafeMsgOptionEndpoint(endpoint, func(v url.Values) { v.Set("is_stoppable", "true") }))
 	}
 	_, ts, err = r.app.api.StartStreamContext(ctx, r.to.Place.Channel, options...)
 	return ts, err

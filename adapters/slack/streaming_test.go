@@ -81,7 +81,7 @@ func TestAutoStreamsAndEditDoesNot(t *testing.T) {
 		if start["recipient_user_id"] != "U1" || start["recipient_team_id"] != "T0TEAM" || start["is_stoppable"] != "true" {
 			t.Errorf("started with %v", start)
 		}
-		if !strings.Contains(string(r.ws.Calls("chat.stopStream")[0].Args["metadata"]), "turn-0") || got.Edited {
+		if !strings.Contains(r.ws.Calls("chat.stopStream")[0].Args["metadata"], "turn-0") || got.Edited {
 			t.Errorf("ended as %+v", got)
 		}
 	}
