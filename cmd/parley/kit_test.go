@@ -204,6 +204,9 @@ func (w *world) start() *server {
 		w.slack.Serve("", "http://"+s.addr+"/slack/helper")
 	}
 	s.awaitReady(w.t)
+	if w.discord != nil && w.env["DISCORD_TOKEN"] != "" {
+		w.until("the application commands are registered", func() bool { return len(w.discord.Commands("")) > 0 })
+	}
 	return s
 }
 
