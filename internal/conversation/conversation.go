@@ -137,6 +137,13 @@ func (t Transcript) Starter() string {
 	return ""
 }
 
+// Holds reports whether a message, a question's or an answer's, is remembered.
+func (t Transcript) Holds(id chat.MessageID) bool {
+	return slices.ContainsFunc(t.Exchanges, func(e Exchange) bool {
+		return e.ID == id || slices.Contains(e.Posted, id)
+	})
+}
+
 // About returns the exchanges that m continues. A thread or direct message is
 // one conversation. In a plain channel it is what its author said before, and
 // the chain of replies it hangs on.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -72,7 +74,7 @@ func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 		return plan{}, err
 	}
 	p := plan{bot: b, targets: targets, question: m}
-	if p.transcript, err = r.book.Load(ctx, m.Scope, m.Place); err != nil {
+	if p.transcript, err = r.settled(ctx, m); err != nil {
 		return plan{}, err
 	}
 	p.history = p.transcript.About(m)
@@ -87,6 +89,40 @@ func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 		p.question.Text = "(I was mentioned without a question: please respond to the conversation above.)"
 	}
 	return p, nil
+}
+
+// A reply can come while the answer it replies to has its last word but is not
+// yet in the transcript: that takes milliseconds.
+const (
+	settleTime  = 2 * time.Second
+	settleEvery = 25 * time.Millisecond
+)
+
+// settled reads the transcript that m continues. In a plain channel people do
+// not wait for each other, so a reply to what another turn is just closing
+// waits for that turn.
+func (r *Relay) settled(ctx context.Context, m chat.Message) (conversation.Transcript, error) {
+	give := time.Now().Add(settleTime)
+	for {
+		t, err := r.book.Load(ctx, m.Scope, m.Place)
+		if err != nil || m.ReplyTo == "" || m.Place.Direct || m.Place.Thread != "" || t.Holds(m.ReplyTo) || time.Now().After(give) {
+			return t, err
+		}
+		running, err := r.inbox.Running(ctx, m.Scope)
+		if err != nil {
+			return t, err
+		}
+		if !slices.ContainsFunc(running, func(o inbox.Running) bool {
+			return o.Place.Conversation() == m.Place.Conversation() && o.Author.ID != m.Author.ID
+		}) {
+			return r.book.Load(ctx, m.Scope, m.Place)
+		}
+		select {
+		case <-ctx.Done():
+			return t, context.Cause(ctx)
+		case <-time.After(settleEvery):
+		}
+	}
 }
 
 // asker is person, looked up only if the rules need it.
