@@ -199,14 +199,15 @@ type app struct {
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
 
-	mu       sync.Mutex
-	ok       bool
-	reason   string
-	userID   string
-	id       string // application id
-	verify   string // public key, once known
-	register bool   // commands were registered by this process
-	drafts   drafts
+	mu           sync.Mutex
+	ok           bool
+	reason       string
+	userID       string
+	id           string    // application id
+	verify       string    // public key, once known
+	verifyFailed time.Time // when asking for it failed last
+	register     bool      // commands were registered by this process
+	drafts       drafts
 }
 
 func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {

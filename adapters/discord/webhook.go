@@ -24,7 +24,10 @@ const (
 	webhookBody = 1 << 20         // bytes
 	freshness   = 5 * time.Minute // how far a signature's time may be off
 	replyWithin = 2500 * time.Millisecond
+	keyAgain    = 30 * time.Second // how long a failure to learn the public key is remembered
 )
+
+var errKeyUnknown = errors.New("the application's public key could not be asked from Discord a moment ago")
 
 // Handler serves interactions sent as signed HTTP requests. It answers 401 to a
 // signature that is missing, wrong or more than five minutes off, 413 to a body
@@ -43,19 +46,29 @@ func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
 }
 
 // publicKey is the key requests are signed with: from the definition, else
-// asked from Discord once.
+// asked from Discord once. A failure is remembered for keyAgain: anybody can
+// send requests here, and each refused call to Discord counts towards its ban.
 func (a *app) publicKey(ctx context.Context) (ed25519.PublicKey, error) {
 	text := a.key
 	if text == "" {
 		a.mu.Lock()
-		text = a.verify
+		var failed error
+		if text = a.verify; text == "" && time.Since(a.verifyFailed) < keyAgain {
+			failed = errKeyUnknown
+		}
 		a.mu.Unlock()
+		if failed != nil {
+			return nil, failed
+		}
 	}
 	if text == "" {
 		var out struct {
 			Verify string `json:"verify_key"`
 		}
 		if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application"}, &out); err != nil {
+			a.mu.Lock()
+			a.verifyFailed = time.Now()
+			a.mu.Unlock()
 			return nil, err
 		}
 		text = out.Verify
@@ -93,6 +106,10 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		http.Error(w, "the body could not be read", http.StatusBadRequest)
+		return
+	}
+	if r.Header.Get("X-Signature-Ed25519") == "" || r.Header.Get("X-Signature-Timestamp") == "" {
+		http.Error(w, "the signature is missing, wrong or too old", http.StatusUnauthorized)
 		return
 	}
 	key, err := c.app.publicKey(r.Context())

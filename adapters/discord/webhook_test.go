@@ -2,6 +2,7 @@ package discord
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,13 @@ func TestSignedRequests(t *testing.T) {
 func TestAPublicKeyOfWrongLengthIsNoCrash(t *testing.T) {
 	s := withCommands(t, &desk{}, func(o *Options) { o.Bots[0].Discord.PublicKey = "abcd" })
 	url := s.overHTTP(&desk{})
-	res, err := http.Post(url, "application/json", strings.NewReader("{}"))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Signature-Ed25519", strings.Repeat("ab", 64))
+	r.Header.Set("X-Signature-Timestamp", strconv.FormatInt(time.Now().Unix(), 10))
+	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

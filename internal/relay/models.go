@@ -10,6 +10,7 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/provider"
 	"parley/internal/registry"
 )
 
@@ -139,7 +140,10 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 		options, rest = append(r.options(ctx, o, now), chat.Option{Label: "reset", Value: "reset"}), c.Args
 	case c.Name == "provider" && deeper:
 		for _, e := range r.registry.Providers() {
-			if verb == "remove" && e.Source == "builtin" {
+			if verb == "use" && !o.mayUseAny(e) || verb != "use" && !o.bot.IsAdmin(o.who) {
+				continue // names of what one may not use are not for everyone
+			}
+			if (verb == "remove" || verb == "edit") && e.Source == registry.Builtin {
 				continue
 			}
 			options = append(options, chat.Option{Label: e.ID, Value: e.ID})
@@ -154,6 +158,13 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 		options, rest = words("list", "use"), c.Args
 	}
 	return filter(options, rest, 25), nil
+}
+
+// mayUseAny reports whether the person may use a model that the record lists.
+func (o order) mayUseAny(e registry.Entry) bool {
+	return e.Models.Discover || slices.ContainsFunc(e.Models.List, func(m provider.Model) bool {
+		return o.bot.MayModel(bots.ModelRef{Provider: e.ID, Model: m.ID}, o.who) == nil
+	})
 }
 
 func words(values ...string) []chat.Option {
