@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"parley/internal/near"
 )
 
 // Problem is one thing wrong with one definition file.
@@ -53,30 +55,9 @@ func invalid(problems []Problem) error {
 func nearest(word string, candidates []string) string {
 	best, distance := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
-		if d := edits(strings.ToLower(word), c); d < distance {
+		if d := near.Edits(strings.ToLower(word), c); d < distance {
 			best, distance = c, d
 		}
 	}
 	return best
-}
-
-// edits counts the insertions, deletions and replacements between a and b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"parley/internal/near"
 	"parley/internal/secret"
 )
 
@@ -281,33 +282,12 @@ func Nearest(name string, models []Model, n int) []Model {
 func distance(a, b string) int {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	a, b = a[:prefix(a, 100)], b[:prefix(b, 100)]
-	d := 10 * edits(a, b)
+	d := 10 * near.Edits(a, b)
 	if strings.Contains(b, a) || strings.Contains(a, b) {
 		d /= 4
 	}
 	if i := strings.LastIndexByte(b, '/'); i >= 0 {
-		d = min(d, 10*edits(a, b[i+1:])+1)
+		d = min(d, 10*near.Edits(a, b[i+1:])+1)
 	}
 	return d
-}
-
-// edits is the Levenshtein distance in bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j]+1, row[j+1]+1, change)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"parley/internal/near"
 )
 
 // Nearest returns up to n of the names, the most alike first: those that
@@ -20,7 +22,7 @@ func Nearest(written string, names []string, n int) []string {
 	var found []candidate
 	for _, name := range names {
 		lower := strings.ToLower(name)
-		distance := edits([]rune(word), []rune(lower))
+		distance := near.Edits(word, lower)
 		switch {
 		case word == "":
 			continue
@@ -42,27 +44,4 @@ func Nearest(written string, names []string, n int) []string {
 		out = append(out, c.name)
 	}
 	return out
-}
-
-// edits counts the insertions, deletions and replacements between a and b.
-func edits(a, b []rune) int {
-	const most = 200 // names are short; what is written may not be
-	a, b = a[:min(len(a), most)], b[:min(len(b), most)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range b {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

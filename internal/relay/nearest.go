@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"parley/internal/near"
 )
 
 // nearest returns up to n of names that are close to typed, the closest first;
@@ -20,7 +22,7 @@ func nearest(typed string, names []string, n int) []string {
 	for _, name := range names {
 		lower := strings.ToLower(name)
 		_, tail, _ := strings.Cut(lower, "/")
-		d := min(distance(typed, lower), distance(typed, tail))
+		d := min(near.Edits(typed, lower), near.Edits(typed, tail))
 		if typed != "" && (strings.Contains(lower, typed) || tail != "" && strings.Contains(typed, tail)) {
 			d = min(d, 1)
 		}
@@ -34,26 +36,6 @@ func nearest(typed string, names []string, n int) []string {
 		out = append(out, s.name)
 	}
 	return out
-}
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			step := 1
-			if a[i] == b[j] {
-				step = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+step)
-		}
-	}
-	return row[len(b)]
 }
 
 // didYouMean is a sentence with a leading space, or nothing.
