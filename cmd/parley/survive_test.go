@@ -113,3 +113,29 @@ func TestAThousandMessagesAndThreeKills(t *testing.T) {
 		w.clean()
 	})
 }
+
+// A process dies while it writes, and before the next one starts the person
+// loses the right to that model: the half answer gets an end, and no Stop button
+// stays behind.
+func TestKilledAndThenRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	s := w.start()
+	w.model.Func(func(openai.Request) openai.Reply {
+		return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
+	})
+	ts := ws.Mention("C1", "U1", "write")
+	w.until("the answer grows", func() bool {
+		a := ws.Answers("C1", ts)
+		return len(a) == 1 && len(a[0].Controls) == 1
+	})
+	s.kill()
+	w.write("bots/helper.yaml", helperYAML+"access:\n  models: [{match: \"lab/*\", users: [U7]}]\n")
+	w.start()
+	w.until("the message ends with the refusal", func() bool {
+		a := ws.Answers("C1", ts)
+		return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "You may not use lab/m1")
+	})
+	w.clean()
+}

@@ -377,13 +377,11 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 	writing, done := outlive(ctx)
 	defer done()
 	j := r.job(t, pen, bots.Bot{}, func() {})
-	if c.Only != "" {
-		// Such a message cannot be edited: it stands already, or is posted.
-		for _, p := range j.Posted {
-			if p.ID != "" {
-				return t.Close(writing)
-			}
-		}
+	if len(j.Posted) > 0 {
+		// An earlier attempt began to answer, or may have: its message gets the
+		// end and loses its Stop button. One that was for one person alone cannot
+		// be edited, and stands as it is.
+		c.Only = ""
 	}
 	j.Stop, j.Menu, j.Buttons, j.Only = false, c.Menu, c.Buttons, c.Only
 	if _, err := r.scheduler(t.Message.Scope).Open(writing, j).Finish(writing, stream.End{Note: c.Markdown}); err != nil {
