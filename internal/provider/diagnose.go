@@ -113,9 +113,13 @@ func (r *probe) noTLS(err error) string {
 		return fmt.Sprintf("The certificate of %s is expired or not yet valid; renew it, and check this machine's clock.", host)
 	}
 	if text := err.Error(); strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") {
-		return fmt.Sprintf("%s asks for a client certificate; name it in the provider's tls.certFile and tls.keyFile.", host)
+		return r.noCertificate()
 	}
 	return fmt.Sprintf("The TLS handshake with %s failed; check its certificate and that the port is the TLS one.", host)
+}
+
+func (r *probe) noCertificate() string {
+	return fmt.Sprintf("%s asks for a client certificate; name it in the provider's tls.certFile and tls.keyFile.", r.url.Hostname())
 }
 
 // diagnose says why the short answer failed. It may ask the endpoint a few more
@@ -127,6 +131,11 @@ func (r *probe) diagnose(ctx context.Context, e *Error) string {
 	case e.Kind == KindConnect && r.listed != nil && r.listed.Kind == KindTLS: // the first request said why
 		r.report.Kind = KindTLS
 		return r.noTLS(r.listed.Err)
+	case e.Kind == KindConnect && r.asksCert:
+		// TLS 1.3 lets the client finish first: the refusal may arrive as a mere
+		// closed connection.
+		r.report.Kind = KindTLS
+		return r.noCertificate()
 	case e.Kind == KindConnect && r.p.Proxy != "":
 		return fmt.Sprintf("%s could not be reached through its proxy; check the proxy setting and that the proxy allows %s.", r.name(), r.url.Hostname())
 	case e.Kind == KindConnect:

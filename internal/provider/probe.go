@@ -94,7 +94,8 @@ type probe struct {
 	list   []Model
 	listed *Error // why the models could not be listed
 
-	silence time.Duration // how long the short answer may keep silent
+	silence  time.Duration // how long the short answer may keep silent
+	asksCert bool          // the server asks for a client certificate, and there is none to show
 }
 
 func (c *Client) probeOne(ctx context.Context, p Provider, model string) Report {
@@ -206,6 +207,12 @@ func (r *probe) connect(ctx context.Context) bool {
 		}
 	}
 	config.ServerName = r.url.Hostname()
+	if len(config.Certificates) == 0 {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			r.asksCert = true
+			return &tls.Certificate{}, nil
+		}
+	}
 	start = time.Now()
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {

@@ -353,6 +353,32 @@ func TestAPrivateCAAndAClientCertificate(t *testing.T) {
 	}
 }
 
+// A server that wants a client certificate may close before its alert is read.
+func TestAClientCertificateMissedWithoutAnAlertIsDiagnosed(t *testing.T) {
+	own := tlsServer(t, nil)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = tls.Server(conn, &tls.Config{Certificates: own.TLS.Certificates, ClientAuth: tls.RequestClientCert}).Handshake()
+			_ = conn.Close()
+		}
+	}()
+	p := record("https://"+listener.Addr().String()+"/v1/chat/completions", "m")
+	p.TLS = &TLS{CAFile: writePEM(t, "ca.pem", "CERTIFICATE", own.Certificate().Raw)}
+	report := loopbackClient(t).Probe(t.Context(), p, "")
+	if report.OK || report.Kind != KindTLS || !strings.Contains(report.Diagnosis, "client certificate") {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestAnExplicitProxyIsUsedAndCannotReachWhatIsBlocked(t *testing.T) {
 	srv := openai.New(t)
 	used := 0
