@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,12 @@ import (
 	"parley/internal/telemetry"
 )
 
+// heapGrowth is how much garbage, in percent of what lives, is kept before it is
+// collected. An answer leaves much and keeps little: below Go's own 100 a tenth
+// of the memory is saved and no processor time lost (make bench, row Answers).
+// GOGC overrides it.
+const heapGrowth = 75
+
 // serve runs the server until ctx ends. It returns 0 after a graceful stop.
 func serve(ctx context.Context, args []string, p process) int {
 	freePort := slices.Contains(args, "--free-port")
@@ -34,6 +41,9 @@ func serve(ctx context.Context, args []string, p process) int {
 	s, problems := read(p)
 	if len(problems) > 0 {
 		return complain(p.stderr, problems...)
+	}
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(heapGrowth)
 	}
 	s.log = telemetry.NewLogger(p.stderr, s.config.Level(), s.config.LogFormat)
 	s.ready = telemetry.NewLogger(p.stderr, min(s.config.Level(), slog.LevelInfo), s.config.LogFormat)

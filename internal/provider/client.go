@@ -238,7 +238,7 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 		return err
 	}
 	ticket.outcome(nil)
-	d := newDecoder(body, resp.Header.Get("Content-Type"))
+	d := newDecoder(&gathered{r: body, done: ctx.Done()}, resp.Header.Get("Content-Type"))
 	err = c.deltas(ctx, d, watch)
 	if err == nil && !c.left && d.lines.err == nil {
 		watch.stop()

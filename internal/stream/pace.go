@@ -51,7 +51,7 @@ const (
 	// slowGap: a reader needs no more, and each edit costs work.
 	limitedGap = 200 * time.Millisecond
 	freeGap    = 100 * time.Millisecond
-	slowGap    = 400 * time.Millisecond
+	slowGap    = 500 * time.Millisecond
 
 	never = math.MaxInt
 )
@@ -85,7 +85,7 @@ func (a *Answer) space(c *candidate, now time.Time) {
 	b := a.growthBudget()
 	if !b.limited {
 		age := now.Sub(a.visibleAt)
-		c.at = later(c.at, a.wrote.Add(min(max(age/5, freeGap), slowGap)))
+		c.at = later(c.at, a.wrote.Add(min(max(age/4, freeGap), slowGap)))
 		return
 	}
 	c.at = later(c.at, a.wrote.Add(limitedGap))

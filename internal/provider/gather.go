@@ -1,0 +1,54 @@
+// Reading a stream in fewer, larger pieces.
+
+package provider
+
+import (
+	"io"
+	"time"
+)
+
+const (
+	// gatherAfter is how long from its first byte a stream is read as it comes:
+	// the first words must not wait.
+	gatherAfter = 500 * time.Millisecond
+	// gatherFor is how long a later read then leaves the bytes that come to
+	// gather, where the last one took less than gatherBelow. A message is edited
+	// every 100 ms at most, so a reader of it sees no difference, and waking up
+	// for every token is most of what an answer costs.
+	gatherFor   = 50 * time.Millisecond
+	gatherBelow = 2 << 10
+)
+
+// gathered reads r with a pause before a read that would find little.
+type gathered struct {
+	r     io.Reader
+	done  <-chan struct{} // cuts a pause short
+	first time.Time       // when the first byte came
+	last  int             // what the last read took
+	timer *time.Timer
+}
+
+func (g *gathered) Read(p []byte) (int, error) {
+	if g.last > 0 && g.last < gatherBelow && time.Since(g.first) > gatherAfter {
+		g.pause()
+	}
+	n, err := g.r.Read(p)
+	if n > 0 && g.first.IsZero() {
+		g.first = time.Now()
+	}
+	g.last = n
+	return n, err
+}
+
+func (g *gathered) pause() {
+	if g.timer == nil {
+		g.timer = time.NewTimer(gatherFor)
+	} else {
+		g.timer.Reset(gatherFor)
+	}
+	select {
+	case <-g.timer.C:
+	case <-g.done:
+		g.timer.Stop()
+	}
+}
