@@ -151,13 +151,14 @@ func TestModelIsSwitchedByCommand(t *testing.T) {
 			t.Errorf("max_tokens was to be dropped")
 		}
 
-		if _, err := d.Slash("general", "ann", "/model name:corp/gpt-4o"); err != nil {
+		i, err := d.Slash("general", "ann", "/model name:corp/gpt-4o")
+		if err != nil {
 			t.Fatal(err)
 		}
-		w.until("the model is switched on Discord", func() bool {
-			w.onDiscord(d.Mention("general", "ann", "who are you?"), "From the corporation.")
-			return true
-		})
+		if _, err := i.Answer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.onDiscord(d.Mention("general", "ann", "who are you?"), "From the corporation.")
 
 		// All of it is still there after a restart.
 		if code := s.stop(); code != 0 {
