@@ -58,11 +58,10 @@ func TestMentionOverSlack(t *testing.T) {
 				t.Errorf("the first post held %d characters; it should be the first words", len([]rune(first)))
 			}
 
-			follow := ws.Reply("C1", ts, "U1", "and then?")
 			w.model.Answer("Then nothing.")
+			ws.Reply("C1", ts, "U1", "and then?")
 			w.until("the follow-up is answered", func() bool { return len(ws.Answers("C1", ts)) == 2 })
 			w.onSlack("C1", ts, "Then nothing.")
-			_ = follow
 			last, _ := w.model.Last()
 			var roles []string
 			for _, m := range last.Messages {
