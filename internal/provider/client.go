@@ -33,9 +33,15 @@ const (
 	draining = time.Second
 
 	maxErrorBody = 64 << 10
+	maxReasoning = 16 << 20
 	maxLessons   = 8 // refused fields learned within one request
 	maxStale     = 3 // kept connections that turn out to be closed
 )
+
+// MaxAnswer is the most bytes of text one answer may have. One that goes on ends
+// there, as if by the model's length limit: a model that repeats itself, or a
+// hostile server, must not fill the memory.
+const MaxAnswer = 1 << 20
 
 // Options configure a Client. The zero value is usable: addresses public and
 // private, lessons kept in memory.
@@ -101,6 +107,8 @@ type call struct {
 	stale   bool   // the last attempt met a kept connection that was closed
 	fresh   Quirks // learned in this call, stored once the endpoint agrees
 	sent    map[string]any
+
+	text, reasoned int // bytes that came
 }
 
 // run makes attempts until one ends well or trying again is pointless.
@@ -113,11 +121,7 @@ func (c *call) run(ctx context.Context) error {
 	last := ""
 	stale := 0
 	for tries, lessons := 0, 0; ; {
-		ticket, err := c.c.endpoints.enter(c.p, last, c.force)
-		if err == nil {
-			err = c.attempt(ctx, ticket)
-		}
-		ticket.leave()
+		url, err := c.try(ctx, last)
 		if err == nil || c.left {
 			return nil
 		}
@@ -125,7 +129,7 @@ func (c *call) run(ctx context.Context) error {
 			stale++ // the server had closed a kept connection: nobody failed yet
 			continue
 		}
-		last = ticket.url
+		last = url
 		e := c.complete(ctx, err)
 		c.failed(ctx, e)
 		if c.started || ctx.Err() != nil {
@@ -145,6 +149,16 @@ func (c *call) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// try makes one attempt at an endpoint, another than last where there is one.
+func (c *call) try(ctx context.Context, last string) (url string, err error) {
+	ticket, err := c.c.endpoints.enter(c.p, last, c.force)
+	defer ticket.leave()
+	if err == nil {
+		err = c.attempt(ctx, ticket)
+	}
+	return ticket.url, err
 }
 
 func (c *call) failed(ctx context.Context, e *Error) {
@@ -214,7 +228,8 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	defer watch.stop()
 	reused := false
 	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
+		GotConn:      func(i httptrace.GotConnInfo) { reused = i.Reused },
+		WroteRequest: func(i httptrace.WroteRequestInfo) { ticket.asked(i.Err) },
 	})))
 	c.stale = err != nil && closedBefore(err, reused)
 	if c.stale {
@@ -276,13 +291,27 @@ func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
 		}
 		c.accepted(ctx)
 		c.started = true
-		if !c.yield(delta, nil) {
+		full := c.full(&delta)
+		if !c.yield(delta, nil) || full {
 			c.left = true
 			return nil
 		}
 	}
 	c.accepted(ctx)
 	return nil
+}
+
+// full counts what came, and cuts off what is too much.
+func (c *call) full(d *Delta) bool {
+	room := MaxAnswer - c.text
+	c.text += len(d.Text)
+	c.reasoned += len(d.Reasoning)
+	if len(d.Text) <= room && c.reasoned <= maxReasoning {
+		return false
+	}
+	d.Text = strings.ToValidUTF8(d.Text[:min(room, len(d.Text))], "")
+	d.Finish = "length"
+	return true
 }
 
 // accepted stores what was learned: the endpoint took the changed request.
@@ -415,6 +444,7 @@ func (c *call) complete(ctx context.Context, err error) *Error {
 type silence struct {
 	timer *time.Timer
 	after time.Duration
+	ends  bool // after is the time left, whatever is heard
 }
 
 func watchSilence(p Provider, cancel context.CancelCauseFunc) *silence {
@@ -425,12 +455,17 @@ func watchSilence(p Provider, cancel context.CancelCauseFunc) *silence {
 	return &silence{timer: time.AfterFunc(after, func() { cancel(errSilence) }), after: after}
 }
 
-func (s *silence) heard() { s.timer.Reset(s.after) }
+func (s *silence) heard() {
+	if !s.ends {
+		s.timer.Reset(s.after)
+	}
+}
 
+// limit ends the request after d at the latest, though the server keep sending.
 func (s *silence) limit(d time.Duration) {
-	if d < s.after {
-		s.after = d
-		s.heard()
+	if !s.ends {
+		s.timer.Reset(min(d, s.after))
+		s.ends = true
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	breakAfter = 10              // failures in a row
 	breakFor   = 5 * time.Second // then nothing is sent, and after that one try
+	trialFor   = 2 * time.Second // a try that is not refused for so long has succeeded
 )
 
 // endpoints counts what runs where.
@@ -68,9 +69,12 @@ func unhealthy(err error) bool {
 
 // ticket is one request's place at an endpoint.
 type ticket struct {
-	url  string
-	es   *endpoints
-	e    *endpoint
+	url   string
+	es    *endpoints
+	e     *endpoint
+	trial bool // everybody else waits for what becomes of it
+
+	mu   sync.Mutex
 	done func(error)
 }
 
@@ -92,6 +96,7 @@ func (es *endpoints) enter(p Provider, last string, force bool) (*ticket, error)
 	switch {
 	case err == nil:
 		t.done = done
+		t.trial = t.e.breaker.State() == gobreaker.StateHalfOpen
 	case !force:
 		return t, &Error{Kind: KindOverloaded, RetryAfter: time.Second, Err: fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)}
 	}
@@ -121,9 +126,20 @@ func (es *endpoints) pick(all []string, last string) string {
 
 // outcome tells the breaker how the request began.
 func (t *ticket) outcome(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.done != nil {
 		t.done(err)
 		t.done = nil
+	}
+}
+
+// asked notes that the request went out, or why not. A model server may send
+// nothing for minutes while it reads a long prompt: it is up all the same, and
+// the others need not wait.
+func (t *ticket) asked(err error) {
+	if err == nil && t.trial {
+		time.AfterFunc(trialFor, func() { t.outcome(nil) })
 	}
 }
 

@@ -270,11 +270,11 @@ func (c *chunkParts) usageOf(s *scanner) {
 		}
 		switch string(key) {
 		case "prompt_tokens":
-			u.PromptTokens = s.integer()
+			u.PromptTokens = tokens(s)
 		case "completion_tokens":
-			u.CompletionTokens = s.integer()
+			u.CompletionTokens = tokens(s)
 		case "prompt_cache_hit_tokens": // DeepSeek
-			u.CachedTokens = max(u.CachedTokens, s.integer())
+			u.CachedTokens = max(u.CachedTokens, tokens(s))
 		case "prompt_tokens_details":
 			u.CachedTokens = max(u.CachedTokens, cachedTokens(s))
 		default:
@@ -284,6 +284,16 @@ func (c *chunkParts) usageOf(s *scanner) {
 	if u != (Usage{}) {
 		c.usage, c.counted = u, true
 	}
+}
+
+// tokens reads a count. A server that counts below zero, or beyond what one
+// answer can hold, does not count.
+func tokens(s *scanner) int {
+	n := s.integer()
+	if n < 0 || n > 1e9 {
+		return 0
+	}
+	return n
 }
 
 func cachedTokens(s *scanner) (n int) {
@@ -297,7 +307,7 @@ func cachedTokens(s *scanner) (n int) {
 			return n
 		}
 		if string(key) == "cached_tokens" {
-			n = s.integer()
+			n = tokens(s)
 		} else {
 			s.skip(0)
 		}

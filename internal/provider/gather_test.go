@@ -66,15 +66,34 @@ func TestAStreamIsReadAsItComesAtFirstAndInPiecesLater(t *testing.T) {
 	})
 }
 
-func TestAFullReadIsFollowedByTheNextAtOnce(t *testing.T) {
+// backlog is a body that has everything, handed out as a connection's buffer
+// does: in blocks of 4 KiB, however small the reads are.
+type backlog struct{ left, block int }
+
+func (b *backlog) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	if b.block == 0 {
+		b.block = min(4<<10, b.left)
+	}
+	n := min(len(p), b.block)
+	b.block -= n
+	b.left -= n
+	return n, nil
+}
+
+func TestAFastStreamIsReadWithoutAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gathered{r: strings.NewReader(strings.Repeat("x", 1<<20)), done: t.Context().Done(), first: time.Now().Add(-time.Hour)}
-		began := time.Now()
-		if n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{g}, make([]byte, 4<<10)); n != 1<<20 || err != nil {
-			t.Fatal(n, err)
-		}
-		if took := time.Since(began); took > gatherFor {
-			t.Errorf("what was there already took %s", took)
+		for _, size := range []int{1 << 10, 1500, firstBuffer, 5 << 10, keepBuffer} {
+			g := &gathered{r: &backlog{left: 1 << 20}, done: t.Context().Done(), first: time.Now().Add(-time.Hour)}
+			began := time.Now()
+			if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{g}, make([]byte, size)); n != 1<<20 || err != nil {
+				t.Fatal(n, err)
+			}
+			if took := time.Since(began); took > 2*gatherFor {
+				t.Errorf("what was there already took %s in reads of %d bytes", took, size)
+			}
 		}
 	})
 }
@@ -86,7 +105,7 @@ func TestAPauseEndsWithItsRequest(t *testing.T) {
 		client, server := net.Pipe()
 		defer server.Close()
 		_ = client.Close()
-		g := &gathered{r: client, done: ctx.Done(), first: time.Now().Add(-time.Hour), last: 1}
+		g := &gathered{r: client, done: ctx.Done(), first: time.Now().Add(-time.Hour), short: true}
 		began := time.Now()
 		if _, err := g.Read(make([]byte, 1)); err == nil {
 			t.Error("a closed body was read")

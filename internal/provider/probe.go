@@ -289,11 +289,11 @@ type seen struct {
 }
 
 // streamed tells pieces that came as they were made from pieces that something
-// in between had held back: no model writes twenty tokens in 10 ms.
+// in between had held back: no model writes more than 2,000 tokens a second.
 func (s seen) streamed() bool {
 	took := s.last.Sub(s.first)
 	if s.deltas >= 20 {
-		return took > 10*time.Millisecond
+		return took > time.Duration(s.deltas)*time.Second/2000
 	}
 	return s.deltas > 2 || s.deltas == 2 && took > time.Millisecond
 }

@@ -5,6 +5,8 @@ package provider
 import (
 	"bytes"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -19,10 +21,14 @@ type thinkSplitter struct {
 	held     []byte // text whose meaning the next piece decides
 	inside   bool   // between the tags
 	begun    bool   // the answer has begun: something but white space came
+	led      int    // where the white space before the answer was cut; 0: it was not
 	trim     bool   // drop white space until the answer begins
 	doubtful []byte // the content of a block that opened in mid-answer, tag included
 	code     codeState
 }
+
+// maxLead is how much white space is kept before an answer begins.
+const maxLead = 256
 
 // split takes the next piece of content and returns what of it, and of what
 // was held, is answer and what is reasoning. Both may share piece's memory.
@@ -31,7 +37,7 @@ func (t *thinkSplitter) split(piece []byte) (answer, reasoning []byte) {
 		t.code.scan(piece)
 		return piece, nil
 	}
-	b := append(t.held, piece...)
+	b := t.lead(append(t.held, piece...))
 	t.held = nil
 	for len(b) > 0 {
 		if t.inside {
@@ -66,6 +72,24 @@ func (t *thinkSplitter) split(piece []byte) (answer, reasoning []byte) {
 		}
 	}
 	return answer, reasoning
+}
+
+// lead drops the white space beyond maxLead from b, where the answer has not
+// begun: it is held, and looked through anew with every piece.
+func (t *thinkSplitter) lead(b []byte) []byte {
+	if t.begun || t.inside {
+		return b
+	}
+	n := len(b) - len(bytes.TrimLeftFunc(b, unicode.IsSpace))
+	if t.led == 0 && n > maxLead {
+		for t.led = maxLead; !utf8.RuneStart(b[t.led]); {
+			t.led--
+		}
+	}
+	if t.led == 0 || n <= t.led {
+		return b
+	}
+	return append(b[:t.led], b[n:]...)
 }
 
 // find returns where in b an opening tag, or at its end the beginning of one,

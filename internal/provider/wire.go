@@ -348,6 +348,9 @@ func (d *decoder) take(data []byte) error {
 		reasoning = append(bytes.Clone(reasoning), inner...)
 	}
 	d.push(answer, reasoning, "")
+	if len(d.think.doubtful) > MaxAnswer {
+		c.finish = "length" // no block of thoughts is as long as that
+	}
 	if c.finish == "" || d.finish != "" {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 const (
 	// horizon is how long calls saved up are meant to last while one answer is
 	// open; with n answers it is horizon/√n.
-	horizon = 7 * time.Second
+	horizon = 9 * time.Second
 	// Before an answer draws on a shared limit to grow, its unseen text waits for
 	// half a fair turn, at most longestWait: early edits show little, and the
 	// calls are missed later.
@@ -19,7 +19,7 @@ const (
 	// reserveShare is how many calls are kept for each answer that will need
 	// one for its end. Of a sliding window it is less, as a call kept there is
 	// missed in every window; windowGrace is how long an end may wait for it.
-	reserveShare  = 0.6
+	reserveShare  = 0.55
 	windowReserve = 0.3
 	windowGrace   = 400 * time.Millisecond
 	// affordIn is the time within which the ends of all answers that stand

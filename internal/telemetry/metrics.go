@@ -125,8 +125,8 @@ func (m *Metrics) ProviderError(provider, kind string) {
 // Tokens counts tokens in and out.
 func (m *Metrics) Tokens(provider string, in, out int) {
 	if m != nil {
-		m.tokens.WithLabelValues(provider, "in").Add(float64(in))
-		m.tokens.WithLabelValues(provider, "out").Add(float64(out))
+		m.tokens.WithLabelValues(provider, "in").Add(float64(max(0, in)))
+		m.tokens.WithLabelValues(provider, "out").Add(float64(max(0, out)))
 	}
 }
 
