@@ -36,7 +36,7 @@ func (s *server) status(path string) (int, string) {
 func (s *server) operatorVerb(stdin string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	env := maps.Clone(s.w.env)
-	env["PARLEY_URL"] = "http://" + s.addr
+	env["PARLEY_URL"], env["HTTP_ADDR"] = "http://"+s.addr, s.addr
 	environ := make([]string, 0, len(env))
 	for name, value := range env {
 		environ = append(environ, name+"="+value)

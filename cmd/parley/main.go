@@ -12,8 +12,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"syscall"
-
-	"parley/internal/config"
 )
 
 func main() {
@@ -44,8 +42,9 @@ const usageText = `parley answers mentions in Slack and Discord from any OpenAI-
   parley version
 
 provider, bot and usage speak to a running server: PARLEY_URL (default
-http://127.0.0.1:7070) and ADMIN_TOKEN. Every verb takes --json.
-The settings of serve are environment variables; .env.example lists them.
+http://127.0.0.1:7070) and ADMIN_TOKEN. Every verb takes --json but serve, which
+prints nothing but its log (LOG_FORMAT=json). The settings of serve are
+environment variables; .env.example lists them.
 `
 
 // run carries out one verb and returns the exit code.
@@ -54,28 +53,18 @@ func run(ctx context.Context, args []string, p process) int {
 	if len(args) > 0 {
 		verb = args[0]
 	}
-	if slices.Contains([]string{"help", "-h", "--help"}, verb) {
+	switch {
+	case slices.Contains([]string{"help", "-h", "--help"}, verb):
 		_, _ = io.WriteString(p.stdout, usageText)
-		return 0
-	}
-	switch verb {
-	case "serve", "--free-port":
-		if verb == "serve" && len(args) > 0 {
-			args = args[1:]
-		}
+		return exitOK
+	case len(args) == 0 || verb == "--free-port":
 		return serve(ctx, args, p)
-	case "manifest":
-		return manifest(args[1:], p)
-	case "health":
-		return checkHealth(ctx, p)
-	case "version", "--version":
-		return printVersion(args[1:], p)
+	case verb == "serve":
+		return serve(ctx, args[1:], p)
+	case verb == "--version":
+		args = slices.Concat([]string{"version"}, args[1:])
 	}
-	env, err := config.ReadEnvironment(p.environ, ".env")
-	if err != nil {
-		return complain(p.stderr, err)
-	}
-	return operate(ctx, args, operatorEnv{stdin: p.stdin, stdout: p.stdout, stderr: p.stderr, getenv: env.Get})
+	return operate(ctx, args, p)
 }
 
 // version is the module's version, or the commit it was built from.

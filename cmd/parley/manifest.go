@@ -4,8 +4,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"flag"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,32 +18,28 @@ import (
 	"parley/bots"
 )
 
+func manifestVerb() operatorVerb {
+	return operatorVerb{takes: "slack|discord [--bot ID] [--url PUBLIC-ADDRESS]", run: manifest, least: 1, most: 1,
+		does: "prints what the platform must be told; with --url for Slack over HTTP",
+		flags: func(o *operator) {
+			o.flags.String("bot", "", "")
+			o.flags.String("url", "", "")
+		}}
+}
+
 // manifest prints what a platform must be told so that a bot works there.
-func manifest(args []string, p process) int {
-	flags := flag.NewFlagSet("manifest", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	id := flags.String("bot", "", "")
-	base := flags.String("url", "", "")
-	asJSON := flags.Bool("json", false, "")
-	platform := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		platform, args = args[0], args[1:]
-	}
-	if err := flags.Parse(args); err != nil {
-		return complain(p.stderr, err)
-	}
-	if platform == "" {
-		platform = flags.Arg(0)
-	}
+func manifest(_ context.Context, o *operator) error {
+	platform := o.args[0]
 	if platform != "slack" && platform != "discord" {
-		return complain(p.stderr, fmt.Errorf("manifest takes slack or discord, then --bot ID; with --url the public address of this server (Slack over HTTP)"))
+		return &operatorError{code: exitUsage, text: fmt.Sprintf("manifest takes slack or discord, not %q", platform)}
 	}
-	s, problems := read(p)
+	s, problems := read(o.process)
 	if len(s.bots) == 0 {
-		return complain(p.stderr, problems...)
+		return errors.Join(problems...)
 	}
-	i := slices.IndexFunc(s.bots, func(b bots.Bot) bool { return b.ID == *id })
-	if *id == "" && len(s.bots) == 1 {
+	id := flagText(o.flags, "bot")
+	i := slices.IndexFunc(s.bots, func(b bots.Bot) bool { return b.ID == id })
+	if id == "" && len(s.bots) == 1 {
 		i = 0
 	}
 	if i < 0 {
@@ -52,14 +47,14 @@ func manifest(args []string, p process) int {
 		for _, b := range s.bots {
 			ids = append(ids, b.ID)
 		}
-		return complain(p.stderr, fmt.Errorf("--bot %q is not a bot here; there is %s", *id, strings.Join(ids, ", ")))
+		return &operatorError{code: exitUsage, text: fmt.Sprintf("--bot %q is not a bot here; there is %s", id, strings.Join(ids, ", "))}
 	}
-	text, err := describe(platform, s.bots[i], *base, *asJSON)
+	text, err := describe(platform, s.bots[i], flagText(o.flags, "url"), o.json)
 	if err != nil {
-		return complain(p.stderr, err)
+		return err
 	}
-	_, _ = fmt.Fprintln(p.stdout, strings.TrimSpace(text))
-	return 0
+	_, _ = fmt.Fprintln(o.stdout, strings.TrimSpace(text))
+	return nil
 }
 
 // describe is Slack's app manifest, which is JSON, or Discord's setup for
@@ -77,22 +72,17 @@ func describe(platform string, b bots.Bot, base string, asJSON bool) (string, er
 	return string(text), err
 }
 
-func printVersion(args []string, p process) int {
-	if slices.Contains(args, "--json") {
-		_ = json.NewEncoder(p.stdout).Encode(map[string]string{"version": version()})
-		return 0
-	}
-	_, _ = fmt.Fprintln(p.stdout, "parley", version())
-	return 0
+func printVersion(_ context.Context, o *operator) error {
+	return o.show(map[string]string{"version": version()}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "parley", version()) })
 }
 
 // checkHealth asks the server on HTTP_ADDR whether it is alive, for a container
 // that has no curl.
-func checkHealth(ctx context.Context, p process) int {
-	s, _ := read(p)
+func checkHealth(ctx context.Context, o *operator) error {
+	s, _ := read(o.process)
 	host, port, err := net.SplitHostPort(s.config.HTTPAddr)
 	if err != nil {
-		return complain(p.stderr, fmt.Errorf("HTTP_ADDR: %w", err))
+		return fmt.Errorf("HTTP_ADDR: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -101,15 +91,15 @@ func checkHealth(ctx context.Context, p process) int {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
 	if err != nil {
-		return complain(p.stderr, err)
+		return err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return complain(p.stderr, err)
+		return err
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return complain(p.stderr, fmt.Errorf("the server answered %s", response.Status))
+		return fmt.Errorf("the server answered %s", response.Status)
 	}
-	return 0
+	return o.show(map[string]string{"status": "alive"}, func(io.Writer) {})
 }

@@ -1,4 +1,4 @@
-// The operator's verbs: they speak to a running server over its admin API.
+// Every verb but serve. Most speak to a running server over its admin API.
 
 package main
 
@@ -24,16 +24,9 @@ const (
 	exitUnreachable = 3 // no server answers
 )
 
-// operatorEnv is what the operator's verbs may use of the outside.
-type operatorEnv struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	getenv         func(string) string
-}
-
 // operator is one call of a verb.
 type operator struct {
-	operatorEnv
+	process
 	flags *flag.FlagSet
 	args  []string // what is left beside the flags
 	json  bool
@@ -51,25 +44,25 @@ type operatorVerb struct {
 }
 
 // operate runs one of the operator's verbs and returns the exit code.
-func operate(ctx context.Context, args []string, env operatorEnv) int {
+func operate(ctx context.Context, args []string, p process) int {
 	at := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })
 	if at < 0 {
-		return env.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb in %q; parley help lists them", args)})
+		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb in %q; parley help lists them", args)})
 	}
 	noun := args[at]
 	verbs, ok := operatorVerbs()[noun]
 	if !ok {
-		return env.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb %q; parley help lists them", noun)})
+		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb %q; parley help lists them", noun)})
 	}
 	verb, rest, err := pickVerb(noun, verbs, slices.Concat(args[:at], args[at+1:]))
 	if err != nil {
-		return env.fail(false, err)
+		return p.fail(false, err)
 	}
 	if verb.run == nil {
-		_, _ = io.WriteString(env.stdout, verbHelp(noun, verbs))
+		_, _ = io.WriteString(p.stdout, verbHelp(noun, verbs))
 		return exitOK
 	}
-	o := &operator{operatorEnv: env, flags: flag.NewFlagSet(verb.name, flag.ContinueOnError)}
+	o := &operator{process: p, flags: flag.NewFlagSet(verb.name, flag.ContinueOnError)}
 	o.flags.SetOutput(io.Discard)
 	o.flags.BoolVar(&o.json, "json", false, "")
 	if verb.flags != nil {
@@ -77,13 +70,13 @@ func operate(ctx context.Context, args []string, env operatorEnv) int {
 	}
 	if err := o.parse(noun, verb, rest); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			_, _ = io.WriteString(env.stdout, verbHelp(noun, []operatorVerb{verb}))
+			_, _ = io.WriteString(p.stdout, verbHelp(noun, []operatorVerb{verb}))
 			return exitOK
 		}
-		return env.fail(o.json, err)
+		return p.fail(o.json, err)
 	}
 	if err := verb.run(ctx, o); err != nil {
-		return env.fail(o.json, err)
+		return p.fail(o.json, err)
 	}
 	return exitOK
 }
@@ -94,6 +87,9 @@ func operatorVerbs() map[string][]operatorVerb {
 		"bot":      botVerbs(),
 		"usage":    {usageVerb()},
 		"key":      {{name: "generate", does: "prints a fresh entry for MASTER_KEYS", run: generateKey}},
+		"manifest": {manifestVerb()},
+		"health":   {{does: "succeeds when the server on HTTP_ADDR is alive", run: checkHealth}},
+		"version":  {{does: "prints the version", run: printVersion}},
 	}
 }
 
@@ -134,7 +130,7 @@ func verbHelp(noun string, verbs []operatorVerb) string {
 	}
 	var b strings.Builder
 	writeTable(&b, rows)
-	b.WriteString("\nEvery verb takes --json. PARLEY_URL names the server (default " + defaultURL + "), ADMIN_TOKEN its token.\n")
+	b.WriteString("\nEvery verb takes --json. PARLEY_URL names the server, ADMIN_TOKEN its token: parley help says more.\n")
 	return b.String()
 }
 
@@ -185,7 +181,7 @@ func (e *operatorError) Error() string {
 }
 
 // fail prints why a verb failed, on stderr.
-func (env operatorEnv) fail(asJSON bool, err error) int {
+func (p process) fail(asJSON bool, err error) int {
 	e, ok := errors.AsType[*operatorError](err)
 	if !ok {
 		e = &operatorError{code: exitFailed, text: err.Error()}
@@ -197,11 +193,11 @@ func (env operatorEnv) fail(asJSON bool, err error) int {
 		if e.server == nil {
 			e.server, _ = json.Marshal(map[string]any{"detail": e.text, "errors": e.more})
 		}
-		_, _ = fmt.Fprintln(env.stderr, compact(e.server))
+		_, _ = fmt.Fprintln(p.stderr, compact(e.server))
 		return e.code
 	}
 	for line := range strings.SplitSeq(e.Error(), "\n") {
-		_, _ = fmt.Fprintln(env.stderr, "parley: "+line)
+		_, _ = fmt.Fprintln(p.stderr, "parley: "+line)
 	}
 	return e.code
 }

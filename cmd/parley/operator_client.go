@@ -14,10 +14,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"parley/internal/config"
 )
 
 const (
-	defaultURL  = "http://127.0.0.1:7070"
 	callTime    = 30 * time.Second
 	probeTime   = 5 * time.Minute // the server's own limit is below
 	maxResponse = 32 << 20        // bytes
@@ -33,14 +34,21 @@ type problemReply struct {
 	} `json:"errors"`
 }
 
+// environment is the process's own and the file .env under it, as the server
+// reads them.
+func (o *operator) environment() (config.Environment, error) {
+	return config.ReadEnvironment(o.environ, ".env")
+}
+
 // call sends one request and decodes the reply into out, unless out is nil.
 func (o *operator) call(ctx context.Context, method, path string, body []byte, out any) error {
-	base := strings.TrimRight(o.getenv("PARLEY_URL"), "/")
-	if base == "" {
-		base = defaultURL
+	env, err := o.environment()
+	if err != nil {
+		return err
 	}
-	if u, err := url.Parse(base); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return &operatorError{code: exitUsage, text: "PARLEY_URL must be the URL of a server, such as " + defaultURL}
+	server, err := config.LoadOperator(env)
+	if err != nil {
+		return &operatorError{code: exitUsage, text: err.Error()}
 	}
 	limit := callTime
 	if strings.HasSuffix(path, "/test") {
@@ -48,28 +56,28 @@ func (o *operator) call(ctx context.Context, method, path string, body []byte, o
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, base+"/api/v1"+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, server.URL+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
 		return &operatorError{code: exitUsage, text: "PARLEY_URL: " + err.Error()}
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if token := o.getenv("ADMIN_TOKEN"); token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
+	if !server.AdminToken.IsZero() {
+		r.Header.Set("Authorization", "Bearer "+server.AdminToken.Reveal())
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(r)
 	if err != nil {
-		return unreachable(base, err)
+		return unreachable(server.URL, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		return unreachable(base, err)
+		return unreachable(server.URL, err)
 	}
-	return understand(base, resp, text, out)
+	return understand(server.URL, resp, text, out)
 }
 
 func unreachable(base string, err error) error {

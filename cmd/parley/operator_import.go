@@ -42,7 +42,11 @@ func importProviders(ctx context.Context, o *operator) error {
 	if err != nil {
 		return err
 	}
-	found, err := importer.Parse(data, flagText(o.flags, "format"), o.getenv)
+	env, err := o.environment()
+	if err != nil {
+		return err
+	}
+	found, err := importer.Parse(data, flagText(o.flags, "format"), env.Get)
 	if err != nil {
 		return &operatorError{code: exitUsage, text: err.Error()}
 	}

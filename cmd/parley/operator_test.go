@@ -65,8 +65,11 @@ type said struct {
 func (d *desk) run(stdin string, args ...string) said {
 	d.t.Helper()
 	var out, err bytes.Buffer
-	code := operate(d.t.Context(), args, operatorEnv{stdin: strings.NewReader(stdin), stdout: &out, stderr: &err,
-		getenv: func(name string) string { return d.env[name] }})
+	var environ []string
+	for name, value := range d.env {
+		environ = append(environ, name+"="+value)
+	}
+	code := run(d.t.Context(), args, process{stdin: strings.NewReader(stdin), stdout: &out, stderr: &err, environ: environ})
 	return said{code, out.String(), err.String()}
 }
 
@@ -223,7 +226,7 @@ func TestTheServerIsNotThere(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stderr bytes.Buffer
-	if code := operate(ctx, []string{"bot", "list"}, operatorEnv{stdout: &stderr, stderr: &stderr, getenv: func(string) string { return "" }}); code != exitUnreachable {
+	if code := run(ctx, []string{"bot", "list"}, process{stdout: &stderr, stderr: &stderr}); code != exitUnreachable {
 		t.Error(code, stderr.String())
 	}
 }
