@@ -74,7 +74,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 		Learned: b.registry.Learned,
 		Learn: func(ctx context.Context, id, model string, q provider.Quirks) {
 			if err := b.registry.Learn(ctx, id, model, q); err != nil {
-				s.log.WarnContext(ctx, "what an endpoint refuses could not be remembered", "provider", id, "model", model, "err", err)
+				s.log.WarnContext(ctx, "what an endpoint refuses could not be remembered", "provider", id, "model", model, "error", err)
 			}
 		},
 	})
@@ -103,7 +103,7 @@ func (b *built) buildAdapters(p parts, memo *store.Memo) error {
 	var err error
 	b.slack, err = slack.New(slack.Options{
 		Bots: b.bots, APIURL: c.SlackAPIURL, StreamMode: c.StreamMode, Log: b.log, Metrics: p.metrics,
-		UpdateLimit: slack.UpdateLimit{PerMinute: c.SlackUpdateLimit.PerMinute, Burst: c.SlackUpdateLimit.Burst, Off: c.SlackUpdateLimit.Off},
+		UpdateLimit: slack.UpdateLimit(c.SlackUpdateLimit),
 	})
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (b *built) listProviders(context.Context) ([]playground.Provider, error) {
 func (b *built) using(ctx context.Context, bot string, p chat.Place) (providerID, model string) {
 	ref, err := b.relay.Using(ctx, bot, p)
 	if err != nil {
-		b.log.WarnContext(ctx, "which model is used could not be read", "bot", bot, "err", err)
+		b.log.WarnContext(ctx, "which model is used could not be read", "bot", bot, "error", err)
 	}
 	return ref.Provider, ref.Model
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"parley/internal/provider"
+	"parley/internal/registry"
 )
 
 func providerVerbs() []operatorVerb {
@@ -236,7 +237,7 @@ func exportProviders(ctx context.Context, o *operator) error {
 		if err := json.Unmarshal(text, &p); err != nil {
 			return err
 		}
-		if len(o.args) == 0 && p.Source == "builtin" || len(o.args) > 0 && !slices.Contains(o.args, p.ID) {
+		if len(o.args) == 0 && p.Source == registry.Builtin || len(o.args) > 0 && !slices.Contains(o.args, p.ID) {
 			continue
 		}
 		out[p.ID] = withoutSecrets(record)

@@ -260,7 +260,7 @@ func (s *stack) unwind(ctx context.Context, log *slog.Logger) {
 	defer cancel()
 	for _, e := range slices.Backward(s.entries) {
 		if err := e.close(ctx); err != nil {
-			log.WarnContext(ctx, "did not close cleanly", "part", e.name, "err", err)
+			log.WarnContext(ctx, "did not close cleanly", "part", e.name, "error", err)
 		}
 	}
 }

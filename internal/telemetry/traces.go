@@ -89,7 +89,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	now := time.Now().Unix()
 	if last := e.last.Load(); err != nil && now-last >= int64(logAgain.Seconds()) && e.last.CompareAndSwap(last, now) {
-		e.log.WarnContext(ctx, "traces could not be sent", "spans", len(spans), "err", err)
+		e.log.WarnContext(ctx, "traces could not be sent", "spans", len(spans), "error", err)
 	}
 	return nil
 }
