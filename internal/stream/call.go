@@ -140,7 +140,6 @@ func (c *call) account(err error, now time.Time) {
 	switch {
 	case !c.made:
 	case refused:
-		c.s.metrics.Limited(c.a.job.Platform, c.kind())
 		c.s.limited(c, limited, now)
 	default:
 		if err == nil || chat.Refused(err) {

@@ -43,12 +43,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return v
 	}
 	return &Metrics{
-		turns:        counter("turns_total", "Answers that ended, by how.", "platform", "bot", "outcome"),
-		firstToken:   histogram("first_token_seconds", "From taking a message up to the model's first token.", "provider"),
+		turns:        counter("turns_total", "Answers that ended: outcome is answered, failed, stopped, refused.", "platform", "bot", "outcome"),
+		firstToken:   histogram("first_token_seconds", "From asking a provider to its first token, waiting in its queue and retries included.", "provider"),
 		firstVisible: histogram("first_visible_seconds", "From the model's first token to the posted first words.", "platform"),
 		finalDelay:   histogram("final_seconds", "From the model's last token to the confirmed final text.", "platform"),
-		edits:        counter("platform_calls_total", "Posts and edits, by what they were for.", "platform", "call", "purpose"),
-		limited:      counter("platform_429_total", "Times a platform said it is too much.", "platform", "call"),
+		edits:        counter("platform_calls_total", "Calls that write answers: call is post, edit, upload, or start, append, end of Slack's own streaming; purpose is first, growth, final, continuation.", "platform", "call", "purpose"),
+		limited:      counter("platform_429_total", "Calls that a platform refused with 429.", "platform", "call"),
 		budget:       gauge("platform_budget_calls", "Calls per minute believed to be allowed.", "budget"),
 		errors:       counter("provider_errors_total", "Failed model requests, by kind.", "provider", "kind"),
 		tokens:       counter("tokens_total", "Tokens as the endpoint reports them, or estimated.", "provider", "direction"),
@@ -57,15 +57,16 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 }
 
-// Turn counts one ended answer: outcome is "answered", "failed", "stopped",
-// "refused" or "handed_over".
+// Turn counts one ended answer: outcome is "answered", "failed", "stopped" or
+// "refused". One that is left to the next owner has not ended.
 func (m *Metrics) Turn(platform, bot, outcome string) {
 	if m != nil {
 		m.turns.WithLabelValues(platform, bot, outcome).Inc()
 	}
 }
 
-// FirstToken observes the wait for a model's first token.
+// FirstToken observes the wait for a model's first token, from the moment its
+// provider was asked: a queue of the provider's and retries are part of it.
 func (m *Metrics) FirstToken(provider string, d time.Duration) {
 	if m != nil {
 		m.firstToken.WithLabelValues(provider).Observe(d.Seconds())
@@ -86,15 +87,16 @@ func (m *Metrics) Final(platform string, d time.Duration) {
 	}
 }
 
-// Call counts one platform call: call is "post", "edit" or "upload", purpose
-// "first", "growth", "final" or "continuation".
+// Call counts one platform call: call is "post", "edit", "upload", or "start",
+// "append", "end" of Slack's own streaming; purpose is "first", "growth", "final"
+// or "continuation".
 func (m *Metrics) Call(platform, call, purpose string) {
 	if m != nil {
 		m.edits.WithLabelValues(platform, call, purpose).Inc()
 	}
 }
 
-// Limited counts one 429.
+// Limited counts one 429; the adapters call it, for every call they make.
 func (m *Metrics) Limited(platform, call string) {
 	if m != nil {
 		m.limited.WithLabelValues(platform, call).Inc()
