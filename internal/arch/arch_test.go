@@ -1,3 +1,4 @@
+// Package arch is tests only: of who imports whom, and of ARCHITECTURE.md.
 package arch
 
 import (
@@ -44,6 +45,53 @@ func TestImportsRunDownwardsOnly(t *testing.T) {
 	}
 	for _, line := range Check(packages) {
 		t.Error(line)
+	}
+}
+
+// An allowance nobody uses lets in, unseen, what it was once meant to keep out.
+func TestEveryAllowanceIsUsed(t *testing.T) {
+	used := map[string]bool{}
+	for _, p := range list(t) {
+		name := own(p.ImportPath)
+		for _, i := range p.Imports {
+			used[name+" → "+own(i)] = true
+			note(used, name, i, false)
+		}
+		for _, i := range slices.Concat(p.TestImports, p.XTestImports) {
+			note(used, name, i, true)
+		}
+	}
+	for name, allowed := range rooms {
+		for _, below := range allowed {
+			if below != anything && !used[name+" → "+below] {
+				t.Errorf("%s may import %s and does not", name, below)
+			}
+		}
+	}
+	for library, importers := range libraries {
+		if len(importers) == 0 {
+			t.Errorf("nobody may import %s", library)
+		}
+		for _, i := range importers {
+			if !used[i+" → "+library] {
+				t.Errorf("%s may import %s and does not", i, library)
+			}
+		}
+	}
+}
+
+// note marks the allowances of libraries under which name may import path.
+func note(used map[string]bool, name, path string, test bool) {
+	for library, importers := range libraries {
+		if path != library && !strings.HasPrefix(path, library+"/") {
+			continue
+		}
+		for _, i := range importers {
+			who, forTest := strings.CutPrefix(i, "test:")
+			if forTest == test && (who == name || strings.HasSuffix(who, "/") && strings.HasPrefix(name, who)) {
+				used[i+" → "+library] = true
+			}
+		}
 	}
 }
 
