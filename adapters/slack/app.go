@@ -27,6 +27,9 @@ type identity struct {
 	App  string // bot id: one per app and workspace, so it names the app in scopes
 	User string // the bot's user id, as people mention it
 	Team string
+	// Organisation is the Enterprise organisation that Team is of, or for whose
+	// workspaces the token is; empty outside one.
+	Organisation string
 }
 
 // app is one Slack app with the bots that share it.
@@ -40,18 +43,18 @@ type app struct {
 	api      *slack.Client
 	http     *http.Client
 	limit    UpdateLimit
-	stagger  time.Duration // between the starts of the two Socket Mode connections
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
 
 	self  atomic.Pointer[identity]
 	known chan struct{} // closed once self is set
 
-	mu          sync.Mutex
-	problem     string  // why no call to Slack can work
-	lines       [2]bool // Socket Mode connections that stand
-	lineProblem string  // why the last one to fail did
-	lost        bool    // problem came from a refused call
+	wire        *wire  // Socket Mode, with those that have the same app token; nil without one
+	signedAlike []*app // those with the same signing secret, itself among them
+
+	mu      sync.Mutex
+	problem string // why no call to Slack can work
+	lost    bool   // problem came from a refused call
 
 	members    members
 	indicators indicators
@@ -62,7 +65,7 @@ type app struct {
 func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	lead := group[0]
 	a := &app{
-		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, stagger: lineStagger,
+		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
 		streaming: streaming{auto: o.StreamMode == "auto"},
 		log:       o.Log.With("platform", platform, "bot", lead.ID),
@@ -91,21 +94,13 @@ func (a *app) run(ctx context.Context, in chat.Inbox, desk chat.Desk) {
 	if !a.identify(ctx) {
 		return
 	}
-	if a.appToken == "" {
+	if a.wire == nil {
 		if a.secret == "" {
 			a.fail("neither slack.app_token (Socket Mode) nor slack.signing_secret (HTTP) is set, so no event can arrive")
 		}
 		return
 	}
-	var lines sync.WaitGroup
-	for i := range a.lines {
-		lines.Go(func() {
-			if pause(ctx, time.Duration(i)*a.stagger) {
-				a.holdLine(ctx, i, in, desk)
-			}
-		})
-	}
-	lines.Wait()
+	a.wire.once.Do(func() { a.holdLines(ctx, in, desk) })
 }
 
 // identify asks who the token belongs to until Slack answers. A refused token
@@ -114,7 +109,7 @@ func (a *app) identify(ctx context.Context) bool {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		who, err := a.api.AuthTestContext(ctx)
 		if err == nil {
-			id := identity{App: who.BotID, User: who.UserID, Team: who.TeamID}
+			id := identity{App: who.BotID, User: who.UserID, Team: who.TeamID, Organisation: who.EnterpriseID}
 			if id.App == "" {
 				id.App = who.UserID
 			}
@@ -151,7 +146,7 @@ func (a *app) whoami(ctx context.Context) (identity, bool) {
 	select {
 	case <-a.known:
 	default:
-		t := time.NewTimer(2 * time.Second)
+		t := time.NewTimer(whoamiWithin)
 		defer t.Stop()
 		select {
 		case <-a.known:
@@ -169,13 +164,6 @@ func (a *app) fail(problem string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.problem, a.lost = problem, false
-}
-
-// failLine records why a Socket Mode connection does not stand.
-func (a *app) failLine(problem string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.lineProblem = problem
 }
 
 // notice keeps the app's health true while it works: a call that is refused
@@ -210,8 +198,8 @@ func (a *app) health() chat.Health {
 	switch {
 	case a.problem != "":
 		return chat.Health{Reason: a.problem}
-	case a.appToken != "" && !a.lines[0] && !a.lines[1]:
-		return chat.Health{Reason: orElse(a.lineProblem, "no Socket Mode connection stands yet")}
+	case a.wire != nil:
+		return a.wire.health()
 	}
 	return chat.Health{OK: true}
 }

@@ -76,6 +76,8 @@ type slashCommand struct {
 	Text        string `json:"text"`
 	ResponseURL string `json:"response_url"`
 	TriggerID   string `json:"trigger_id"`
+	Enterprise  string `json:"enterprise_id"`
+	OrgWide     truth  `json:"is_enterprise_install"`
 }
 
 // occasion is where and to whom a reply goes, and what can still be done there.
@@ -101,12 +103,17 @@ type reply struct {
 	UnfurlMedia     bool          `json:"unfurl_media"`
 }
 
+// starting is the answer before it is known for whom a command is.
+func starting() *reply {
+	return &reply{ResponseType: "ephemeral", Text: "This bot is just starting. Please try again in a few seconds."}
+}
+
 // slash runs a slash command. What is said within answerWithin is the answer to
 // the request; a nil answer means that the rest follows at the response_url.
 func (a *app) slash(ctx context.Context, c slashCommand, desk chat.Desk) *reply {
 	self, ok := a.whoami(ctx)
 	if !ok {
-		return &reply{ResponseType: "ephemeral", Text: "This bot is just starting. Please try again in a few seconds."}
+		return starting()
 	}
 	team := self.team(c.Team, nil)
 	o := occasion{

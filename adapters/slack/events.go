@@ -24,8 +24,10 @@ type envelope struct {
 }
 
 type authorization struct {
-	TeamID string `json:"team_id"`
-	UserID string `json:"user_id"`
+	EnterpriseID string `json:"enterprise_id"`
+	TeamID       string `json:"team_id"`
+	UserID       string `json:"user_id"`
+	OrgWide      truth  `json:"is_enterprise_install"`
 }
 
 // event is the part of a message or app_mention event that matters.

@@ -27,6 +27,7 @@ const (
 type view struct {
 	CallbackID      string `json:"callback_id"`
 	PrivateMetadata string `json:"private_metadata"`
+	InstalledTeam   string `json:"app_installed_team_id"`
 	State           struct {
 		Values map[string]map[string]struct {
 			Value *string `json:"value"`

@@ -30,7 +30,7 @@ const (
 func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /slack/{bot}/events", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
-		app.serveEvent(w, r, body, in, a)
+		app.serveEvent(w, r, body, in)
 	}))
 	mux.HandleFunc("POST /slack/{bot}/commands", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
 		app.serveCommand(w, r, body, desk)
@@ -86,7 +86,7 @@ func (a *app) verify(h http.Header, body []byte) error {
 // serveEvent answers 200 once the message is safe, and 500 when it could not be
 // stored, so that Slack sends it again. A retry is treated like any delivery:
 // it may be the only one that arrived.
-func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, all *Adapter) {
+func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		http.Error(w, "the body is not JSON", http.StatusBadRequest)
@@ -96,25 +96,14 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 		writeJSON(w, map[string]string{"challenge": e.Challenge})
 		return
 	}
-	if err := all.receiver(a, e.TeamID).receive(r.Context(), e, in); err != nil {
+	to, err := a.receiver(r.Context(), a.signedAlike, e.addressee())
+	if err == nil {
+		err = to.receive(r.Context(), e, in)
+	}
+	if err != nil {
 		a.log.ErrorContext(r.Context(), "an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
 		http.Error(w, "not stored, send it again", http.StatusInternalServerError)
 	}
-}
-
-// receiver is the app that an event is for. One Slack app installed in several
-// workspaces sends all events to one address: they go to the bot whose token
-// belongs to the workspace.
-func (a *Adapter) receiver(at *app, team string) *app {
-	if id := at.self.Load(); id == nil || id.Team == team || team == "" {
-		return at
-	}
-	for _, other := range a.apps {
-		if id := other.self.Load(); id != nil && id.Team == team && other.secret == at.secret {
-			return other
-		}
-	}
-	return at
 }
 
 // errStarting says that the app does not know yet who it is.
@@ -155,11 +144,17 @@ func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, 
 	c := slashCommand{
 		Team: form.Get("team_id"), Channel: form.Get("channel_id"), User: form.Get("user_id"), UserName: form.Get("user_name"),
 		Command: form.Get("command"), Text: form.Get("text"), ResponseURL: form.Get("response_url"), TriggerID: form.Get("trigger_id"),
+		Enterprise: form.Get("enterprise_id"), OrgWide: form.Get("is_enterprise_install") == "true",
 	}
 	if form.Get("ssl_check") == "1" { // Slack tries the address now and then
 		return
 	}
-	if answer := a.slash(r.Context(), c, desk); answer != nil {
+	to, err := a.receiver(r.Context(), a.signedAlike, c.addressee())
+	if err != nil {
+		writeJSON(w, starting())
+		return
+	}
+	if answer := to.slash(r.Context(), c, desk); answer != nil {
 		writeJSON(w, answer)
 	}
 }
@@ -171,7 +166,12 @@ func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []by
 		http.Error(w, "the body holds no payload", http.StatusBadRequest)
 		return
 	}
-	if answer := a.interact(r.Context(), i, desk); answer != nil {
+	to, err := a.receiver(r.Context(), a.signedAlike, i.addressee())
+	if err != nil {
+		http.Error(w, "not connected yet, try again", http.StatusServiceUnavailable)
+		return
+	}
+	if answer := to.interact(r.Context(), i, desk); answer != nil {
 		writeJSON(w, answer)
 	}
 }

@@ -154,21 +154,3 @@ func TestEveryEventIsStoredUnderLoad(t *testing.T) {
 		t.Errorf("%d messages of %d", distinct, n)
 	}
 }
-
-func TestOneAppInTwoWorkspacesIsToldApart(t *testing.T) {
-	one, two := fake.DefaultApp(), fake.DefaultApp()
-	two.Team, two.BotToken, two.BotID, two.BotUser = "T0OTHER", "xoxb-2-helper", "B0TWO", "U0TWO"
-	two.ID = "A0HELPER2" // the fake tells apps apart by id
-	b2 := helper()
-	b2.ID, b2.Slack.BotToken = "other", secret.New("xoxb-2-helper")
-	r := newRig(t, setup{fake: fake.Options{Apps: []fake.App{one, two}}, bots: []bots.Bot{helper(), b2}})
-	eventually(t, "both connected", func() bool {
-		h := r.adapter.Health()
-		return h[0].OK && h[1].OK
-	})
-	r.ws.Serve("A0HELPER2", r.ws.App("").BaseURL) // one address for all
-	r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
-	if m := r.message(); m.Bot != "other" || m.Scope != "slack:B0TWO:T0OTHER" || m.Text != "hi" {
-		t.Errorf("%+v", m)
-	}
-}

@@ -37,7 +37,11 @@ type interaction struct {
 	Team *struct {
 		ID string `json:"id"`
 	} `json:"team"`
-	User struct {
+	Enterprise *struct {
+		ID string `json:"id"`
+	} `json:"enterprise"`
+	OrgWide truth `json:"is_enterprise_install"`
+	User    struct {
 		ID       string `json:"id"`
 		Username string `json:"username"`
 		Name     string `json:"name"`
@@ -52,6 +56,7 @@ type interaction struct {
 		IsEphemeral bool   `json:"is_ephemeral"`
 	} `json:"container"`
 	Message struct {
+		User     string `json:"user"`
 		TS       string `json:"ts"`
 		ThreadTS string `json:"thread_ts"`
 	} `json:"message"`

@@ -82,7 +82,9 @@ func newRig(t *testing.T, s setup) *rig {
 		t.Fatal(err)
 	}
 	for _, app := range r.adapter.apps {
-		app.stagger = 0
+		if app.wire != nil {
+			app.wire.stagger = 0
+		}
 	}
 	if !s.socket {
 		web := httptest.NewServer(r.adapter.Handler(r.inbox, r.desk))

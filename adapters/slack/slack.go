@@ -103,6 +103,7 @@ func New(o Options) (*Adapter, error) {
 		}
 	}
 	slices.SortFunc(a.apps, func(x, y *app) int { return cmp.Compare(x.lead.ID, y.lead.ID) })
+	share(a.apps)
 	return a, errors.Join(problems...)
 }
 

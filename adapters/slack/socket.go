@@ -1,5 +1,5 @@
-// Socket Mode: two connections per app, so that one can come again while the
-// other takes what arrives.
+// Socket Mode: two connections per app token, so that one can come again while
+// the other takes what arrives.
 
 package slack
 
@@ -39,6 +39,54 @@ type socketEnvelope struct {
 	Payload    json.RawMessage `json:"payload"`
 }
 
+// wire is the pair of Socket Mode connections of one app token, and the apps
+// that it brings events to: one for each workspace.
+type wire struct {
+	apps    []*app
+	once    sync.Once     // the first app to know who it is holds the connections
+	stagger time.Duration // between the starts of the two
+
+	mu      sync.Mutex
+	lines   [2]bool // those that stand
+	problem string  // why the last one to fail did
+}
+
+// health is whether events arrive: one connection of the two is enough.
+func (w *wire) health() chat.Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.lines[0] && !w.lines[1] {
+		return chat.Health{Reason: orElse(w.problem, "no Socket Mode connection stands yet")}
+	}
+	return chat.Health{OK: true}
+}
+
+func (w *wire) set(n int, stands bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines[n] = stands
+}
+
+// fail records why a connection does not stand.
+func (w *wire) fail(problem string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.problem = problem
+}
+
+// holdLines keeps both connections standing until ctx ends.
+func (a *app) holdLines(ctx context.Context, in chat.Inbox, desk chat.Desk) {
+	var lines sync.WaitGroup
+	for n := range a.wire.lines {
+		lines.Go(func() {
+			if pause(ctx, time.Duration(n)*a.wire.stagger) {
+				a.holdLine(ctx, n, in, desk)
+			}
+		})
+	}
+	lines.Wait()
+}
+
 // holdLine keeps connection n standing until ctx ends.
 func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) {
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, longestWait) {
@@ -49,7 +97,7 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 		}
 		err = a.classify(err)
 		if chat.Refused(err) {
-			a.failLine(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
+			a.wire.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
 			wait = longestWait
 		}
 		if time.Since(begun) > time.Minute && !chat.Refused(err) {
@@ -72,7 +120,7 @@ func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) er
 	defer hangUp()
 	ended := make(chan error, 1)
 	go func() { ended <- client.RunContext(conn) }()
-	defer a.setLine(n, false)
+	defer a.wire.set(n, false)
 
 	var busy sync.WaitGroup
 	for {
@@ -132,14 +180,14 @@ func drain(client *socketmode.Client, ended chan error) error {
 func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) error {
 	switch e.Type {
 	case socketmode.EventTypeConnecting:
-		a.setLine(n, false)
+		a.wire.set(n, false)
 	case socketmode.EventTypeConnected:
-		a.setLine(n, true)
+		a.wire.set(n, true)
 		a.log.InfoContext(ctx, "Socket Mode connection stands", "connection", n)
 	case socketmode.EventTypeConnectionError:
 		if ce, ok := e.Data.(*slack.ConnectionErrorEvent); ok {
 			err := a.classify(ce.ErrorObj)
-			a.failLine("Slack cannot be reached by Socket Mode: " + cause(err))
+			a.wire.fail("Slack cannot be reached by Socket Mode: " + cause(err))
 			a.log.WarnContext(ctx, "a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
 			if _, told := errors.AsType[*chat.RateLimited](err); !told && ce.Backoff > longestWait {
 				return err // the library would wait for up to five minutes
@@ -194,13 +242,21 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if json.Unmarshal(s.Payload, &e) != nil {
 			return nil, nil
 		}
-		return nil, a.receive(ctx, e, in)
+		to, err := a.receiver(ctx, a.wire.apps, e.addressee())
+		if err != nil {
+			return nil, err
+		}
+		return nil, to.receive(ctx, e, in)
 	case socketmode.RequestTypeSlashCommands:
 		var c slashCommand
 		if json.Unmarshal(s.Payload, &c) != nil {
 			return nil, nil
 		}
-		if answer := a.slash(ctx, c, desk); answer != nil {
+		to, err := a.receiver(ctx, a.wire.apps, c.addressee())
+		if err != nil {
+			return starting(), nil
+		}
+		if answer := to.slash(ctx, c, desk); answer != nil {
 			return answer, nil
 		}
 	case socketmode.RequestTypeInteractive:
@@ -208,15 +264,13 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if json.Unmarshal(s.Payload, &i) != nil {
 			return nil, nil
 		}
-		return a.interact(ctx, i, desk), nil
+		to, err := a.receiver(ctx, a.wire.apps, i.addressee())
+		if err != nil {
+			return nil, err
+		}
+		return to.interact(ctx, i, desk), nil
 	default:
 		a.log.InfoContext(ctx, "a Socket Mode message of unknown type was acknowledged", "type", s.Type)
 	}
 	return nil, nil
-}
-
-func (a *app) setLine(n int, stands bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.lines[n] = stands
 }

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -260,7 +261,7 @@ func controls(blocks []any) []Control {
 
 // wire is a message as the API and events show it.
 func (s *Server) wire(m *Message, withMetadata bool) map[string]any {
-	out := map[string]any{"type": "message", "ts": m.TS, "user": m.User, "text": m.Text, "team": s.o.Team}
+	out := map[string]any{"type": "message", "ts": m.TS, "user": m.User, "text": m.Text, "team": cmp.Or(s.channelFor(m.Channel).Team, s.o.Team)}
 	if m.Subtype != "" {
 		out["subtype"] = m.Subtype
 	}

@@ -23,7 +23,8 @@ import (
 	"time"
 )
 
-// App is one Slack app installed in the workspace.
+// App is one Slack app installed in a workspace. Apps with the same AppToken
+// are installations of one app, which share its Socket Mode connections.
 type App struct {
 	ID            string // "A0HELPER"
 	Name          string

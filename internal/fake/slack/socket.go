@@ -136,12 +136,23 @@ func (s *Server) drop(k *socket) {
 	s.touch()
 }
 
+// plug is the id under which an app's connections are kept: the first app's
+// with the same app token.
+func (s *Server) plug(a *App) string {
+	for _, other := range s.apps {
+		if other.AppToken == a.AppToken && a.AppToken != "" {
+			return other.ID
+		}
+	}
+	return a.ID
+}
+
 // Connections counts the open Socket Mode connections of an app (empty: the
 // first).
 func (s *Server) Connections(appID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sockets[s.app(appID).ID])
+	return len(s.sockets[s.plug(s.app(appID))])
 }
 
 // Opened counts the Socket Mode connections ever made.
@@ -180,7 +191,7 @@ func (s *Server) Raw(appID string, n int, message map[string]any) bool {
 func (s *Server) socketAt(appID string, n int) *socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.sockets[s.app(appID).ID]
+	all := s.sockets[s.plug(s.app(appID))]
 	if n >= len(all) {
 		return nil
 	}
@@ -191,13 +202,14 @@ func (s *Server) socketAt(appID string, n int) *socket {
 // the acknowledgement.
 func (s *Server) sendEnvelope(a *App, kind string, payload any, attempt int, answer *json.RawMessage) (int, string) {
 	s.mu.Lock()
-	all := s.sockets[a.ID]
+	at := s.plug(a)
+	all := s.sockets[at]
 	if len(all) == 0 {
 		s.mu.Unlock()
 		return 0, "no connection"
 	}
-	k := all[s.nextSocket[a.ID]%len(all)]
-	s.nextSocket[a.ID]++
+	k := all[s.nextSocket[at]%len(all)]
+	s.nextSocket[at]++
 	id := s.newID("env-")
 	s.mu.Unlock()
 	message := map[string]any{"type": kind, "envelope_id": id, "payload": payload, "accepts_response_payload": kind != "events_api"}

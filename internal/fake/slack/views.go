@@ -112,7 +112,8 @@ func readView(raw string) (*View, []string) {
 func (s *Server) wireView(v *View, values map[string]any) map[string]any {
 	var raw map[string]any
 	_ = json.Unmarshal(v.Raw, &raw)
-	out := map[string]any{"id": v.ID, "team_id": s.o.Team, "app_id": v.App, "type": "modal", "hash": v.hash,
+	a := s.app(v.App)
+	out := map[string]any{"id": v.ID, "team_id": a.Team, "app_id": v.App, "app_installed_team_id": a.Team, "bot_id": a.BotID, "type": "modal", "hash": v.hash,
 		"callback_id": v.CallbackID, "private_metadata": v.Metadata, "title": raw["title"], "blocks": raw["blocks"],
 		"state": map[string]any{"values": values}, "root_view_id": v.ID, "previous_view_id": nil}
 	if b, ok := raw["submit"]; ok {

@@ -35,6 +35,9 @@ type Channel struct {
 	Archived bool
 	// Absent are the apps (by id) that are not members; all others are.
 	Absent []string
+	// Team is the workspace that it is in, for apps of others it does not exist;
+	// empty: in all of them.
+	Team string
 	// Direct is the person of a direct message; App the app they talk to.
 	Direct string
 	App    string
@@ -105,8 +108,10 @@ func (c *channel) has(a *App) bool {
 	if c.Direct != "" {
 		return c.App == a.ID
 	}
-	return !slices.Contains(c.Absent, a.ID)
+	return c.in(a.Team) && !slices.Contains(c.Absent, a.ID)
 }
+
+func (c *channel) in(team string) bool { return c.Team == "" || c.Team == team }
 
 // kind is the word in an event's channel_type.
 func (c *channel) kind() string {
@@ -125,7 +130,7 @@ func (s *Server) reach(c call, id string) (*channel, error) {
 		return s.direct(c.app, id), nil
 	}
 	ch := s.channels[id]
-	if ch == nil || (ch.Private || ch.Direct != "") && !ch.has(c.app) {
+	if ch == nil || !ch.in(c.app.Team) || (ch.Private || ch.Direct != "") && !ch.has(c.app) {
 		return nil, fail("channel_not_found")
 	}
 	return ch, nil

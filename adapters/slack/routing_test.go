@@ -1,0 +1,211 @@
+// One Slack app in several workspaces: everything is answered by the bot whose
+// token is the workspace's, whichever way it came.
+
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"parley/bots"
+	"parley/internal/chat"
+	fake "parley/internal/fake/slack"
+	"parley/internal/secret"
+)
+
+// installedTwice is a rig with one app in the workspaces T0TEAM (bot helper,
+// channel C1) and T0OTHER (bot other, channel C2).
+func installedTwice(t *testing.T, s setup, token string) *rig {
+	t.Helper()
+	one, two := fake.DefaultApp(), fake.DefaultApp()
+	two.ID = "A0HELPER2" // the fake tells installations apart by id
+	two.Team, two.BotToken, two.BotID, two.BotUser = "T0OTHER", "xoxb-2-helper", "B0TWO", "U0TWO"
+	s.fake.Apps = []fake.App{one, two}
+	b1 := helper()
+	if s.socket {
+		b1 = socketHelper()
+	}
+	b2 := b1
+	b2.ID, b2.Slack.BotToken = "other", secret.New("xoxb-2-helper")
+	b1.Slack.BotToken = secret.New(token)
+	s.bots = []bots.Bot{b1, b2}
+	r := newRig(t, s)
+	if !s.socket {
+		r.ws.Serve("A0HELPER2", r.ws.App("").BaseURL) // an app has one address
+	}
+	r.ws.AddChannel(fake.Channel{ID: "C1", Team: "T0TEAM"})
+	r.ws.AddChannel(fake.Channel{ID: "C2", Team: "T0OTHER"})
+	return r
+}
+
+func overBothTwice(t *testing.T, f func(t *testing.T, r *rig)) {
+	for name, socket := range map[string]bool{"http": false, "socket": true} {
+		t.Run(name, func(t *testing.T) {
+			r := installedTwice(t, setup{socket: socket}, "xoxb-1-helper")
+			eventually(t, "both connected", func() bool { h := r.adapter.Health(); return h[0].OK && h[1].OK })
+			f(t, r)
+		})
+	}
+}
+
+func TestEachWorkspaceIsServedByItsOwnBot(t *testing.T) {
+	overBothTwice(t, func(t *testing.T, r *rig) {
+		for _, c := range []struct{ app, channel, bot, scope, team string }{
+			{"A0HELPER2", "C2", "other", "slack:B0TWO:T0OTHER", "T0OTHER"},
+			{"A0HELPER", "C1", "helper", "slack:B0HELPER:T0TEAM", "T0TEAM"},
+			{"A0HELPER2", "C2", "other", "slack:B0TWO:T0OTHER", "T0OTHER"}, // by the other connection, too
+			{"A0HELPER", "C1", "helper", "slack:B0HELPER:T0TEAM", "T0TEAM"},
+		} {
+			r.ws.MentionApp(c.app, c.channel, "U1", "hi")
+			m := r.message()
+			if m.Bot != c.bot || m.Scope != c.scope || m.Place.Workspace != c.team || m.Text != "hi" {
+				t.Fatalf("%+v", m)
+			}
+			post, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "Once upon", Key: "k", Stop: "turn-1"})
+			if err != nil {
+				t.Fatalf("the answer in %s: %v", c.channel, err)
+			}
+			before := len(r.desk.did())
+			if got := r.ws.Slash(fake.Command{App: c.app, Channel: c.channel, User: "U1", Command: "/model", Text: "b"}); got.Problem != "" {
+				t.Fatalf("%+v", got)
+			}
+			if _, err := r.ws.Press(fake.Press{Message: string(post.ID), User: "U1", Button: "Stop"}); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "both commands", func() bool { return len(r.desk.did()) == before+2 })
+			for _, did := range r.desk.did()[before:] {
+				if did.Bot != c.bot || did.Scope != c.scope || did.Place.Workspace != c.team {
+					t.Errorf("%+v", did)
+				}
+			}
+		}
+	})
+}
+
+func TestAFormOfEachWorkspaceOpensAndIsAnswered(t *testing.T) {
+	overBothTwice(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
+		r.desk.onSubmit = func(_ context.Context, s chat.Submission) (chat.Outcome, error) {
+			return chat.Outcome{Then: func(context.Context) chat.Reply { return chat.Reply{Text: "saved by " + s.Bot} }}, nil
+		}
+		got := r.ws.Slash(fake.Command{App: "A0HELPER2", Channel: "C2", User: "U1", Command: "/provider", Text: "add"})
+		if got.Problem != "" || got.Body != "" {
+			t.Fatalf("%+v", got)
+		}
+		if _, got, err := r.ws.SubmitView("U1", map[string]string{"id": "lab", "endpoint": "http://x"}); err != nil || got.Problem != "" {
+			t.Fatalf("%v %+v", err, got)
+		}
+		r.await("the result", func() bool {
+			all := r.ws.Messages("C2")
+			return len(all) == 1 && all[0].Only == "U1" && all[0].Seen == "saved by other"
+		})
+	})
+}
+
+func TestOneAppTokenNeedsOnePairOfConnections(t *testing.T) {
+	r := installedTwice(t, setup{socket: true}, "xoxb-1-helper")
+	eventually(t, "both connected", func() bool { h := r.adapter.Health(); return h[0].OK && h[1].OK })
+	r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+	r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
+	r.message()
+	if n := len(r.ws.Calls("apps.connections.open")); n != 2 {
+		t.Errorf("%d connections were opened", n)
+	}
+}
+
+func TestAWorkspaceThatRefusesItsTokenTakesNoOtherDown(t *testing.T) {
+	r := installedTwice(t, setup{socket: true}, "xoxb-revoked")
+	r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+	r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
+	if m := r.message(); m.Bot != "other" {
+		t.Errorf("%+v", m)
+	}
+	eventually(t, "health", func() bool { h := health(r.adapter); return h["other"].OK && !h["helper"].OK })
+}
+
+// The bot of a workspace does not know yet who it is: its events wait, or come
+// again, and are not taken by another.
+func TestAnEventWaitsForTheBotOfItsWorkspace(t *testing.T) {
+	for name, socket := range map[string]bool{"http": false, "socket": true} {
+		t.Run(name, func(t *testing.T) {
+			r := installedTwice(t, setup{socket: socket, idle: true, fake: fake.Options{Pace: 60, EventTimeout: 5 * time.Second}}, "xoxb-1-helper")
+			r.ws.Inject(fake.Fault{Method: "auth.test", App: "A0HELPER2", Status: http.StatusServiceUnavailable})
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+			defer func() { stop(); <-done }()
+			eventually(t, "the first", func() bool { return health(r.adapter)["helper"].OK })
+			r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
+			if m := r.message(); m.Bot != "other" {
+				t.Errorf("%+v", m)
+			}
+		})
+	}
+}
+
+func TestWhomARequestIsFor(t *testing.T) {
+	var apps []*app
+	for _, id := range []identity{
+		{App: "B1", User: "U1", Team: "T1", Organisation: "E1"}, {App: "B2", User: "U2", Team: "T2"}, {App: "B3", User: "U3", Team: "E3", Organisation: "E3"},
+	} {
+		a := &app{}
+		a.self.Store(&id)
+		apps = append(apps, a)
+	}
+	apps = append(apps, &app{}) // it does not know yet who it is
+	for _, c := range []struct{ name, body, want string }{
+		{"by the workspace", `{"team_id":"T2"}`, "B2"},
+		{"shared with another organisation", `{"team_id":"T9","authorizations":[{"team_id":"T2","user_id":"U9"}]}`, "B2"},
+		{"by the bot user", `{"team_id":"T1","authorizations":[{"team_id":"T1","user_id":"U2"}]}`, "B2"},
+		{"for a whole organisation", `{"team_id":"T7","authorizations":[{"enterprise_id":"E3","team_id":"T7","user_id":"U9","is_enterprise_install":true}]}`, "B3"},
+		{"of an organisation, for one workspace", `{"team_id":"T7","authorizations":[{"enterprise_id":"E1","team_id":"T7","user_id":"U9","is_enterprise_install":false}]}`, ""},
+		{"unknown", `{"team_id":"T7"}`, ""},
+		{"nothing said", `{}`, ""},
+	} {
+		var e envelope
+		if err := json.Unmarshal([]byte(c.body), &e); err != nil {
+			t.Fatal(err)
+		}
+		if got := botID(e.addressee().among(apps)); got != c.want {
+			t.Errorf("an event %s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	for _, c := range []struct{ body, want string }{
+		{`{"team_id":"T2","is_enterprise_install":"false"}`, "B2"},
+		{`{"team_id":"T7","enterprise_id":"E3","is_enterprise_install":"true"}`, "B3"},
+		{`{"team_id":"T7","enterprise_id":"E3","is_enterprise_install":false}`, ""},
+	} {
+		var s slashCommand
+		if err := json.Unmarshal([]byte(c.body), &s); err != nil {
+			t.Fatal(err)
+		}
+		if got := botID(s.addressee().among(apps)); got != c.want {
+			t.Errorf("command %s: %q", c.body, got)
+		}
+	}
+	for _, c := range []struct{ body, want string }{
+		{`{"team":{"id":"T2"}}`, "B2"},
+		{`{"team":{"id":"T1"},"message":{"user":"U2"}}`, "B2"},
+		{`{"team":{"id":"T1"},"view":{"app_installed_team_id":"T2"}}`, "B2"},
+		{`{"team":null,"enterprise":{"id":"E3"},"is_enterprise_install":true}`, "B3"},
+		{`{"team":null,"enterprise":null,"is_enterprise_install":false}`, ""},
+	} {
+		var i interaction
+		if err := json.Unmarshal([]byte(c.body), &i); err != nil {
+			t.Fatal(err)
+		}
+		if got := botID(i.addressee().among(apps)); got != c.want {
+			t.Errorf("interaction %s: %q", c.body, got)
+		}
+	}
+}
+
+func botID(a *app) string {
+	if a == nil {
+		return ""
+	}
+	return a.self.Load().App
+}
