@@ -13,9 +13,10 @@ import (
 	"parley/internal/chat"
 )
 
-// pings matches exactly the markup by which a message notifies people. Slack
-// obeys it in markdown blocks too, inside code as well.
-var pings = regexp.MustCompile(`<(?:![Hh][Ee][Rr][Ee]|![Cc][Hh][Aa][Nn][Nn][Ee][Ll]|![Ee][Vv][Ee][Rr][Yy][Oo][Nn][Ee]|!subteam\^[^<>|]*|@[UW][A-Z0-9]+)(?:\|[^<>]*)?>`)
+// pings matches the opening of the markup by which a message notifies people.
+// Slack obeys it in markdown blocks too, inside code as well. What follows does
+// not matter: a label may hold anything, "<" included.
+var pings = regexp.MustCompile(`<(?:!(?i:here|channel|everyone)\b|!subteam\^|@[UW][A-Z0-9]+\b)`)
 
 // gap is a zero-width space: it breaks the markup and shows nothing.
 const gap = "\u200b"

@@ -15,9 +15,10 @@ func TestModelOutputCanPingNobody(t *testing.T) {
 	for _, in := range []string{
 		"<!here>", "<!channel>", "<!everyone>", "<!HERE>", "<!here|here>", "<@U1>", "<@W2AB>", "<@U1|bob>",
 		"<!subteam^S1>", "<!subteam^S1|@ops>", "`<!here>`", "```\n<@U123>\n```", "<<!channel>>", "a<@U1>b<@U2>",
+		"<!here|<b>", "<!channel|a<b>c>", "<@U1|<@U2>>", "<!subteam^S1|<i>", "<!subteam^<b>", "<!everyone|\n>", "<!here", "<!Channel ", "<@W2AB|",
 	} {
 		out := Neutralise(in)
-		if pings.MatchString(out) {
+		if opens(out) {
 			t.Errorf("%q still pings: %q", in, out)
 		}
 		if strings.ReplaceAll(out, gap, "") != in {
@@ -34,12 +35,31 @@ func TestModelOutputCanPingNobody(t *testing.T) {
 	}
 }
 
+// opens reports whether text holds the start of a mention that Slack could
+// obey, said in other words than the code's.
+func opens(text string) bool {
+	for _, rest := range strings.Split(text, "<")[1:] {
+		body, _, _ := strings.Cut(rest, ">")
+		body, _, _ = strings.Cut(body, "|")
+		switch name := strings.ToLower(body); {
+		case name == "!here", name == "!channel", name == "!everyone", strings.HasPrefix(body, "!subteam^"):
+			return true
+		case strings.HasPrefix(body, "@U") || strings.HasPrefix(body, "@W"):
+			if len(body) > 2 && strings.Trim(body[2:], "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func FuzzNeutralise(f *testing.F) {
 	f.Add("<!here> <@U1> <!subteam^S1|x>")
 	f.Add("<<!channel|<@U2>>")
+	f.Add("<!here|<b>")
 	f.Fuzz(func(t *testing.T, in string) {
 		out := Neutralise(in)
-		if pings.MatchString(out) {
+		if opens(out) {
 			t.Fatalf("%q still pings: %q", in, out)
 		}
 		if strings.ReplaceAll(out, gap, "") != strings.ReplaceAll(in, gap, "") {

@@ -147,7 +147,7 @@ func (m *Message) copy() Message {
 	return c
 }
 
-var ping = regexp.MustCompile(`<(!(?:here|channel|everyone)(?:\|[^<>]*)?|@[UW][A-Z0-9]+(?:\|[^<>]*)?|!subteam\^[A-Z0-9]+(?:\|[^<>]*)?)>`)
+var ping = regexp.MustCompile(`<((?:!(?:here|channel|everyone)|@[UW][A-Z0-9]+|!subteam\^[A-Z0-9]+)(?:\|[^>]*)?)>`)
 
 func pings(text string) []string {
 	var out []string
