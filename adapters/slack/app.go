@@ -218,8 +218,13 @@ func (a *app) later(ctx context.Context, limit time.Duration, work func(ctx cont
 // survive turns a panic into a log line: one bad event must not end the server.
 func (a *app) survive() {
 	if p := recover(); p != nil {
-		a.log.Error("defect while handling a Slack request", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		a.defect(p)
 	}
+}
+
+// defect logs a panic; its value may hold what must not be logged.
+func (a *app) defect(p any) {
+	a.log.Error("defect while handling a Slack request", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 }
 
 // trusts reports whether a URL that Slack gave may be called: Slack's own hosts

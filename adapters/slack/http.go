@@ -49,7 +49,7 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			http.Error(w, "no bot of this name is connected to Slack", http.StatusNotFound)
 			return
 		}
-		defer app.survive()
+		defer app.surviveRequest(w)
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			if _, big := errors.AsType[*http.MaxBytesError](err); big {
@@ -69,6 +69,15 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			return
 		}
 		next(app, w, r, body)
+	}
+}
+
+// surviveRequest is survive for a request: Slack is told that it was not taken,
+// and sends an event again.
+func (a *app) surviveRequest(w http.ResponseWriter) {
+	if p := recover(); p != nil {
+		a.defect(p)
+		http.Error(w, "a defect of this server, send it again", http.StatusInternalServerError)
 	}
 }
 

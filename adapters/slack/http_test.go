@@ -105,6 +105,23 @@ func TestAMessageThatCouldNotBeStoredComesAgain(t *testing.T) {
 	}
 }
 
+func TestAMessageThatMetADefectComesAgain(t *testing.T) {
+	for name, socket := range map[string]bool{"http": false, "socket": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, setup{socket: socket, fake: fake.Options{Pace: 600, EventTimeout: time.Second}})
+			eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+			r.inbox.panicIn(2) // a mention arrives as two events
+			ts := r.ws.Mention("C1", "U1", "hello")
+			if m := r.message(); string(m.ID) != ts {
+				t.Errorf("message %s", m.ID)
+			}
+			if all := r.logged.String(); !strings.Contains(all, "defect while handling") || strings.Contains(all, "must not be logged") {
+				t.Errorf("log:\n%s", all)
+			}
+		})
+	}
+}
+
 func TestARetryThatIsTheOnlyDeliveryIsTaken(t *testing.T) {
 	r := newRig(t, setup{})
 	data, err := json.Marshal(golden(t, "app_mention"))

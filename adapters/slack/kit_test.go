@@ -159,6 +159,7 @@ type inbox struct {
 	seen  map[string]bool
 	puts  int
 	fail  int // Puts to refuse
+	panic int // Puts to panic in
 	fresh chan chat.Message
 }
 
@@ -170,6 +171,10 @@ func (i *inbox) Put(_ context.Context, m chat.Message) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.puts++
+	if i.panic > 0 {
+		i.panic--
+		panic("a value that must not be logged")
+	}
 	if i.fail > 0 {
 		i.fail--
 		return errors.New("the store is away")
@@ -185,6 +190,12 @@ func (i *inbox) refuse(n int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.fail = n
+}
+
+func (i *inbox) panicIn(n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.panic = n
 }
 
 func (i *inbox) count() (puts, distinct int) {
