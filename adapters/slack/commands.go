@@ -101,6 +101,8 @@ type reply struct {
 	Blocks          []slack.Block `json:"blocks,omitempty"`
 	UnfurlLinks     bool          `json:"unfurl_links"`
 	UnfurlMedia     bool          `json:"unfurl_media"`
+	// Metadata tells a reply that stands in a thread from an answer.
+	Metadata *slack.SlackMetadata `json:"metadata,omitempty"`
 }
 
 // starting is the answer before it is known for whom a command is.
@@ -230,6 +232,9 @@ func (a *app) sorry(err error, what, name string) string {
 // through the Web API.
 func (a *app) tell(ctx context.Context, o occasion, said reply) {
 	public := said.ResponseType == "in_channel"
+	if public && !o.slash {
+		said.Metadata = new(besides())
+	}
 	if o.responseURL != "" && (o.slash || said.ReplaceOriginal) {
 		err := a.respond(ctx, o.responseURL, said)
 		if err == nil {
@@ -240,7 +245,7 @@ func (a *app) tell(ctx context.Context, o occasion, said reply) {
 	options := []slack.MsgOption{slack.MsgOptionText(said.Text, false), slack.MsgOptionBlocks(said.Blocks...), inThread(o.place.Thread)}
 	var err error
 	if public {
-		options = append(options, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
+		options = append(options, slack.MsgOptionMetadata(besides()), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 		_, _, err = a.api.PostMessageContext(ctx, o.place.Channel, options...)
 	} else {
 		_, err = a.api.PostEphemeralContext(ctx, o.place.Channel, o.user.ID, options...)

@@ -15,6 +15,10 @@ import (
 // key, by which a post is found again.
 const eventType = "parley_turn"
 
+// besideType names the metadata of what is posted beside the answers: replies to
+// commands and buttons.
+const besideType = "parley_reply"
+
 // responder answers one message.
 type responder struct {
 	app *app
@@ -50,6 +54,8 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 	options := append(r.content(c), inThread(r.thread()), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 	if c.Key != "" {
 		options = append(options, keyed(c.Key))
+	} else {
+		options = append(options, slack.MsgOptionMetadata(besides()))
 	}
 	status := r.app.indicators.standing(r.where())
 	_, ts, err := r.app.api.PostMessageContext(ctx, r.to.Place.Channel, options...)
@@ -90,6 +96,11 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 // keyed names a post, so that it is found again.
 func keyed(key string) slack.MsgOption {
 	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": key}})
+}
+
+// besides marks a post that is no answer, so that it is never taken for one.
+func besides() slack.SlackMetadata {
+	return slack.SlackMetadata{EventType: besideType, EventPayload: map[string]any{}}
 }
 
 // inThread posts as a reply; at the top where there is no thread.

@@ -143,8 +143,8 @@ func (r *responder) mark(key string) []slack.MsgOption {
 }
 
 // lostStream reports whether m is a stream of this app that was started and
-// never ended, so that it has no key: answers in a thread are written one after
-// the other, so it belongs to this one.
+// never ended, so that it has no metadata: all else that the app posts has some.
+// Answers in a thread are written one after the other, so it belongs to this one.
 func (r *responder) lostStream(m slack.Message) bool {
 	self := r.app.self.Load()
 	return r.app.streaming.auto && self != nil && m.User == self.User && m.Metadata.EventType == "" &&

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -181,6 +182,45 @@ func TestAStreamLeftBehindIsRepaired(t *testing.T) {
 				t.Errorf("it stands in another message")
 			}
 		}
+	}
+}
+
+// What a button said to all in the thread is no part of the answer, whichever
+// way it was posted.
+func TestAReplyInTheThreadIsNotTakenForALostStream(t *testing.T) {
+	for name, refuse := range map[string]string{"posted": "", "by the response_url": "not_in_channel"} {
+		t.Run(name, func(t *testing.T) {
+			r, m, open := streamed(t, setup{}, "auto")
+			r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+				return chat.Reply{Text: "This thread now uses `b`.", Public: true}, nil
+			}
+			pen := r.responder(m)
+			if _, err := pen.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Buttons: []chat.Button{{Label: "Use b", Command: "model", Args: "b"}}}); err != nil {
+				t.Fatal(err)
+			}
+			menu := r.ws.Answers("C1", string(m.ID))[0]
+			if refuse != "" {
+				r.ws.Inject(fake.Fault{Method: "chat.postMessage", Error: refuse})
+			}
+			if _, err := r.ws.Press(fake.Press{Message: menu.TS, User: "U2", Button: "Use b"}); err != nil {
+				t.Fatal(err)
+			}
+			r.await("the reply", func() bool { return len(r.ws.Answers("C1", string(m.ID))) == 2 })
+			begun, err := pen.(chat.Streamer).Start(t.Context(), chat.Content{Markdown: "Half an ans", Key: "turn-0"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := open(stream.Posted{Key: "turn-0", Pending: true})
+			a.Append("Half an answer is better than none.")
+			if _, err := a.Finish(t.Context(), stream.End{}); err != nil {
+				t.Fatal(err)
+			}
+			said := r.ws.Answers("C1", string(m.ID))
+			if len(said) != 3 || said[0].Seen != "Now: `a`" || said[1].Seen != "This thread now uses `b`." ||
+				said[2].TS != string(begun.ID) || said[2].Streaming || said[2].Seen != "Half an answer is better than none." {
+				t.Errorf("%+v", said)
+			}
+		})
 	}
 }
 

@@ -147,6 +147,7 @@ func (s *Server) say(hookID string, body []byte, direct bool) error {
 		ThreadTS        string          `json:"thread_ts"`
 		ReplaceOriginal bool            `json:"replace_original"`
 		DeleteOriginal  bool            `json:"delete_original"`
+		Metadata        json.RawMessage `json:"metadata"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		in.Text = string(body) // plain text is allowed as the answer
@@ -166,7 +167,7 @@ func (s *Server) say(hookID string, body []byte, direct bool) error {
 	if !direct {
 		h.uses++
 	}
-	m := &Message{Channel: h.channel, ThreadTS: in.ThreadTS, Text: in.Text, App: h.app, User: s.app(h.app).BotUser}
+	m := &Message{Channel: h.channel, ThreadTS: in.ThreadTS, Text: in.Text, App: h.app, User: s.app(h.app).BotUser, Metadata: in.Metadata}
 	if m.ThreadTS == "" {
 		m.ThreadTS = h.thread
 	}
