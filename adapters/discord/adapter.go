@@ -123,7 +123,7 @@ func byToken(all []bots.Bot) [][]bots.Bot {
 		if !b.Discord.Enabled() {
 			continue
 		}
-		token := b.Discord.Token.Reveal()
+		token := bareToken(b)
 		i, known := index[token]
 		if !known {
 			i = len(groups)
@@ -134,6 +134,10 @@ func byToken(all []bots.Bot) [][]bots.Bot {
 	}
 	return groups
 }
+
+// bareToken is a bot's token without the word that it is sent with, and that some
+// people copy along.
+func bareToken(b bots.Bot) string { return strings.TrimPrefix(b.Discord.Token.Reveal(), "Bot ") }
 
 // Platform is "discord".
 func (a *Adapter) Platform() string { return platform }
@@ -213,7 +217,7 @@ type app struct {
 func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 	lead := group[0]
 	log := o.Log.With(slog.String("platform", platform), slog.String("bot", lead.ID))
-	token := strings.TrimPrefix(lead.Discord.Token.Reveal(), "Bot ")
+	token := bareToken(lead)
 	if strings.ContainsAny(token, " \t\r\n") {
 		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
 	}

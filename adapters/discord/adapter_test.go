@@ -17,7 +17,7 @@ func bot(id, token string, lead bool) bots.Bot {
 
 func TestBotsWithOneTokenShareOneApplication(t *testing.T) {
 	a, err := New(Options{Bots: []bots.Bot{
-		bot("zeta", "one.a.b", false), bot("alpha", "one.a.b", false), bot("beta", "two.a.b", false), bot("omega", "two.a.b", true), bot("slackonly", "", false),
+		bot("zeta", "one.a.b", false), bot("alpha", "one.a.b", false), bot("beta", "two.a.b", false), bot("omega", "Bot two.a.b", true), bot("slackonly", "", false),
 	}})
 	if err != nil {
 		t.Fatal(err)

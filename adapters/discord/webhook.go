@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -40,9 +41,23 @@ func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
+		defer one.survive(w)
 		a.counter(one, desk).serve(w, r)
 	})
 	return mux
+}
+
+// survive ends a request that met a defect: the person is told at once that it
+// failed.
+func (a *app) survive(w http.ResponseWriter) {
+	if fault := recover(); fault != nil {
+		a.log.Error("interaction failed", slog.String("panic", describe(fault)), slog.String("stack", string(debug.Stack())))
+		failed(w)
+	}
+}
+
+func failed(w http.ResponseWriter) {
+	http.Error(w, "the interaction met a defect of this server", http.StatusInternalServerError)
 }
 
 // publicKey is the key requests are signed with: from the definition, else
@@ -140,13 +155,15 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 	first := make(chan callback, 1)
 	var once sync.Once
 	finished := make(chan struct{})
+	broken := make(chan struct{})
 	ctx := context.WithoutCancel(r.Context())
 	taken := make(chan struct{}) // the response was written
 	c.work.Go(func() {
 		defer close(finished)
 		defer func() {
 			if fault := recover(); fault != nil {
-				c.app.log.ErrorContext(ctx, "interaction failed", slog.String("panic", describe(fault)))
+				close(broken)
+				c.app.log.ErrorContext(ctx, "interaction failed", slog.String("panic", describe(fault)), slog.String("stack", string(debug.Stack())))
 			}
 		}()
 		err := c.answer(ctx, i, func(ctx context.Context, b callback) error {
@@ -178,8 +195,12 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 		writeJSON(w, b)
 		_ = http.NewResponseController(w).Flush()
 	default:
-		// Another process answers, or nothing could be said.
-		w.WriteHeader(http.StatusAccepted)
+		select {
+		case <-broken:
+			failed(w)
+		default: // another process answers, or nothing could be said
+			w.WriteHeader(http.StatusAccepted)
+		}
 	}
 	close(taken)
 }

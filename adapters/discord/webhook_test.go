@@ -1,11 +1,16 @@
 package discord
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"parley/internal/chat"
 )
 
 func TestSignedRequests(t *testing.T) {
@@ -54,6 +59,39 @@ func TestSignedRequests(t *testing.T) {
 		if got := send(one.body, one.header); got != one.want {
 			t.Errorf("%s: %d, want %d", name, got, one.want)
 		}
+	}
+}
+
+func TestARequestThatMeetsADefectIsNotSaidToBeTaken(t *testing.T) {
+	d := &desk{complete: func(context.Context, chat.Command) ([]chat.Option, error) { panic("not to be logged") }}
+	s := withCommands(t, d, nil)
+	url := s.overHTTP(d)
+	app := s.App("")
+	body := []byte(`{"id":"123456789","application_id":"` + app.ID + `","type":4,"token":"x","version":1,"channel_id":"234567890",` +
+		`"user":{"id":"345678901","username":"ann"},"data":{"name":"model","options":[{"name":"name","type":3,"value":"m","focused":true}]}}`)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = app.Sign(body, time.Now())
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusInternalServerError {
+		t.Errorf("%d, want 500", res.StatusCode)
+	}
+}
+
+func TestADefectInReadingARequestIsAnsweredToo(t *testing.T) {
+	w := httptest.NewRecorder()
+	func() {
+		defer (&app{log: slog.New(slog.DiscardHandler)}).survive(w)
+		panic("not to be logged")
+	}()
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("%d, want 500", w.Code)
 	}
 }
 
