@@ -11,6 +11,7 @@ import (
 	"parley/internal/fake/discord"
 	"parley/internal/fake/openai"
 	"parley/internal/fake/slack"
+	"parley/internal/store/storetest"
 )
 
 // A process that is killed while it writes leaves half an answer; the next one
@@ -137,5 +138,56 @@ func TestKilledAndThenRefused(t *testing.T) {
 		a := ws.Answers("C1", ts)
 		return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "You may not use lab/m1")
 	})
+	w.clean()
+}
+
+// Somebody stops an answer and its process dies before it has written the end:
+// the next one keeps what could be read, takes the Stop button away and
+// remembers the exchange.
+func TestKilledAndThenStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.useRedis()
+	ws := w.useSlack(slack.Options{}, false)
+	s := w.start()
+	w.model.Func(func(openai.Request) openai.Reply {
+		return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
+	})
+	ts := ws.Mention("C1", "U1", "write")
+	w.until("the answer grows", func() bool {
+		a := ws.Answers("C1", ts)
+		return len(a) == 1 && len(a[0].Controls) == 1 && len(a[0].Seen) > 100
+	})
+	read := ws.Answers("C1", ts)[0].Seen
+	s.kill()
+	// The Stop reached the store, as another replica would have put it there.
+	st := storetest.Open(t, w.env["REDIS_URL"])
+	keys := st.Client.Keys(t.Context(), "parley:{slack:*}:turns").Val()
+	if len(keys) != 1 {
+		t.Fatalf("turn records: %v", keys)
+	}
+	for _, field := range st.Client.HKeys(t.Context(), keys[0]).Val() {
+		turn, _, _ := strings.Cut(field, ":")
+		if err := st.Client.SAdd(t.Context(), strings.TrimSuffix(keys[0], "turns")+"stops", turn).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.model.Func(nil)
+	w.model.Answer("Yes.")
+	asked := len(w.model.Requests())
+	w.start()
+	w.until("the Stop button is gone", func() bool {
+		a := ws.Answers("C1", ts)
+		return len(a) == 1 && len(a[0].Controls) == 0
+	})
+	if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, strings.TrimSuffix(read, ".")) {
+		t.Errorf("of %q is left %q", read, got)
+	}
+	next := ws.MentionIn("C1", ts, "U1", "and?")
+	w.until("the thread goes on", func() bool { return next != "" && len(w.model.Requests()) > asked })
+	last, _ := w.model.Last()
+	if n := len(last.Messages); n < 3 || !strings.HasPrefix(last.Messages[n-2].Content, "On and on") {
+		t.Errorf("the stopped answer is not remembered: %+v", last.Messages)
+	}
 	w.clean()
 }

@@ -39,6 +39,7 @@ type Part struct {
 	Key     string         `json:"k"`
 	ID      chat.MessageID `json:"id,omitempty"`
 	Length  int            `json:"n,omitempty"` // code points last known to stand there
+	Text    string         `json:"t,omitempty"` // what of the answer's own text that is
 	Pending bool           `json:"p,omitempty"` // a post was announced and not confirmed: it may stand
 	// Streaming is a message that the platform streams, not ended yet.
 	Streaming bool `json:"s,omitempty"`
@@ -54,6 +55,13 @@ func (t *Turn) Announce(ctx context.Context, key string) error {
 // next call to the platform.
 func (t *Turn) Record(ctx context.Context, p Part) error { return t.keep(ctx, p) }
 
+// Parts is Posted as of now: with what this attempt has recorded since.
+func (t *Turn) Parts() []Part {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.parts)
+}
+
 func (t *Turn) keep(ctx context.Context, p Part) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -63,7 +71,7 @@ func (t *Turn) keep(ctx context.Context, p Part) error {
 	parts := slices.Clone(t.parts)
 	if at := slices.IndexFunc(parts, func(old Part) bool { return old.Key == p.Key }); at >= 0 {
 		if p.Pending && p.ID == "" && parts[at].ID != "" {
-			p.ID, p.Length = parts[at].ID, parts[at].Length
+			p.ID, p.Length, p.Text = parts[at].ID, parts[at].Length, parts[at].Text
 		}
 		parts[at] = p
 	} else {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,7 +46,13 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	m := t.Message
 	plan, err := r.plan(ctx, m)
 	if errors.Is(context.Cause(ctx), chat.ErrStopped) {
-		return t.Close(context.WithoutCancel(ctx)) // stopped before a word was asked for
+		if len(t.Posted) == 0 {
+			return t.Close(context.WithoutCancel(ctx)) // stopped before a word was asked for
+		}
+		// An earlier process began to answer: that gets its end.
+		planning, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		plan, err = r.plan(planning, m)
+		cancel()
 	}
 	if err != nil && !forPerson(err) && t.Attempt < patientAttempts {
 		return err // the store is away, most likely: the turn waits for it
@@ -89,9 +96,18 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 		return stop
 	}
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
-	err = r.conclude(writing, t, answer, ended{plan, o, stopped}, log)
+	last := answer
+	if stood := standing(t.Parts()); stopped && len(t.Posted) > 0 && len(stood) > len(o.text) {
+		// Stopped before this attempt came as far as an earlier one: what people
+		// have read is what the answer is.
+		leave(ctx, answer, chat.ErrStopped)
+		last = r.scheduler(m.Scope).Open(writing, r.job(t, pen, plan.bot, seen))
+		last.Append(stood)
+		o.text = stood
+	}
+	err = r.conclude(writing, t, last, ended{plan, o, stopped}, log)
 	if stop := interrupted(ctx); stop != nil && err != nil {
-		leave(ctx, answer, stop)
+		leave(ctx, last, stop)
 		return stop
 	}
 	return err
@@ -181,13 +197,22 @@ func (r *Relay) job(t *inbox.Turn, pen chat.Responder, b bots.Bot, seen func()) 
 		Guard:       t.Guard,
 		Record: func(ctx context.Context, p stream.Posted) error {
 			seen()
-			return t.Record(ctx, inbox.Part{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending, Streaming: p.Streaming})
+			return t.Record(ctx, inbox.Part(p))
 		},
 	}
-	for _, p := range t.Posted {
-		j.Posted = append(j.Posted, stream.Posted{Key: p.Key, ID: p.ID, Length: p.Length, Pending: p.Pending, Streaming: p.Streaming})
+	for _, p := range t.Parts() {
+		j.Posted = append(j.Posted, stream.Posted(p))
 	}
 	return j
+}
+
+// standing is what of an answer can be read in its messages.
+func standing(parts []inbox.Part) string {
+	var text strings.Builder
+	for _, p := range parts {
+		text.WriteString(p.Text)
+	}
+	return text.String()
 }
 
 // ask tries the chosen model and then the fallbacks, until one has begun to

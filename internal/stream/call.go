@@ -346,6 +346,7 @@ func (c *call) write(ctx context.Context, d draft) error {
 	if c.post {
 		m.ID = receipt.ID
 	}
+	m.Text = d.raw
 	m.Length, m.Pending, m.tried = utf8.RuneCountInString(d.text), false, false
 	m.Streaming = c.way == byStart || c.way == byAppend
 	if c.way == byStart {

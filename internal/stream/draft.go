@@ -10,11 +10,12 @@ import (
 // draft is the content of one call.
 type draft struct {
 	text    string
-	final   bool // no edit of this message is planned after it
-	full    bool // another part comes behind it
-	chunk   bool // it was made a part of its own early
-	whole   bool // it ends the answer
-	covered int  // bytes of the answer's text that stand when it does
+	raw     string // what it says of the answer's own text
+	final   bool   // no edit of this message is planned after it
+	full    bool   // another part comes behind it
+	chunk   bool   // it was made a part of its own early
+	whole   bool   // it ends the answer
+	covered int    // bytes of the answer's text that stand when it does
 }
 
 // draft renders what the current message is to say now; ok is false when there
@@ -46,6 +47,7 @@ func (c *call) draft() (d draft, ok bool) {
 	default:
 		d.text, d.covered = a.cut.Growing(text)
 	}
+	d.raw = text[a.cut.From(a.part):max(a.cut.From(a.part), d.covered)]
 	if c.way.native() {
 		if d, ok = c.streamed(d, text); ok || a.mustEnd {
 			return d, ok

@@ -115,7 +115,9 @@ func (a *Answer) spills(now time.Time) bool {
 func (c *call) streamed(d draft, text string) (_ draft, ok bool) {
 	a, m := c.a, c.a.current()
 	if !d.final {
-		d.text = commonPrefix(d.text, a.cut.Rest(text).Text())
+		rest := a.cut.Rest(text)
+		d.text = commonPrefix(d.text, rest.Text())
+		d.raw = strings.TrimPrefix(d.text, rest.Prefix)
 	}
 	switch {
 	case c.way == byStart:
@@ -128,7 +130,7 @@ func (c *call) streamed(d draft, text string) (_ draft, ok bool) {
 	case c.way == byAppend:
 		return d, len(d.text) > len(m.text) && strings.HasPrefix(d.text, m.text)
 	case !d.final && len(d.text) < len(m.text):
-		d.text = m.text
+		d.text, d.raw = m.text, m.Text
 	}
 	return d, true
 }

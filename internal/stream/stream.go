@@ -94,9 +94,12 @@ type Job struct {
 
 // Posted is one message of an answer.
 type Posted struct {
-	Key     string
-	ID      chat.MessageID
-	Length  int  // code points known to stand there
+	Key    string
+	ID     chat.MessageID
+	Length int // code points known to stand there
+	// Text is what of the answer's own text that is, as it was appended: those of
+	// all messages, joined, are what a reader has seen of the answer.
+	Text    string
 	Pending bool // announced, but nobody knows whether it was posted
 	// Streaming is a message that the platform streams and that was not ended.
 	Streaming bool

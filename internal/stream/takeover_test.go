@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -97,5 +98,24 @@ func TestTakeoverThatEndsInNothing(t *testing.T) {
 		if len(p.order) != 0 {
 			t.Errorf("left over: %q", p.texts())
 		}
+	})
+}
+
+// What is recorded of the messages is the answer's own text, whole, however it
+// was cut: the next owner can end the answer as it stands.
+func TestTheTextThatStandsIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{Size: 300})
+		stands := map[string]string{}
+		a := open(t, p, Job{Turn: "t", Record: func(_ context.Context, p Posted) error {
+			stands[p.Key] = p.Text
+			return nil
+		}})
+		want := say(a, 20*time.Millisecond, "```go\n", strings.Repeat("x := 1\n", 60), "```\n\n", "And that was all of it.")
+		end(t, a)
+		if got := stands["t-0"] + stands["t-1"]; len(stands) != 2 || got != want {
+			t.Errorf("%d messages hold %q, want %q", len(stands), got, want)
+		}
+		p.settled(t)
 	})
 }
