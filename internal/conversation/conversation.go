@@ -4,12 +4,12 @@ package conversation
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,6 +24,10 @@ const (
 	Keep    = 100
 	KeepFor = 30 * 24 * time.Hour
 )
+
+// forgottenFor is how long a place is known to be forgotten since it was last
+// asked for: long enough for any answer to be written and then to be forgotten.
+const forgottenFor = 2 * KeepFor
 
 // Exchange is one question and its answer.
 type Exchange struct {
@@ -64,7 +68,7 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 	if err != nil {
 		return Transcript{}, err
 	}
-	t := Transcript{Forgotten: generation > 0, key: b.key(scope, "conv", p.Conversation(), strconv.FormatInt(generation, 10))}
+	t := Transcript{Forgotten: generation != unforgotten, key: b.key(scope, "conv", p.Conversation(), generation)}
 	sealed, err := b.client.LRange(ctx, t.key, 0, -1).Result()
 	if err != nil {
 		return Transcript{}, fmt.Errorf("read transcript: %w", err)
@@ -103,27 +107,37 @@ func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 	if err != nil {
 		return err
 	}
-	counter := b.key(scope, "forgot", p.Conversation())
-	if err := b.client.Set(ctx, counter, generation+1, 2*KeepFor).Err(); err != nil {
+	// A name that no transcript has had: what an old one still holds is never
+	// read again.
+	if err := b.client.Set(ctx, b.key(scope, "forgot", p.Conversation()), rand.Text(), forgottenFor).Err(); err != nil {
 		return fmt.Errorf("forget conversation: %w", err)
 	}
-	old := b.key(scope, "conv", p.Conversation(), strconv.FormatInt(generation, 10))
+	old := b.key(scope, "conv", p.Conversation(), generation)
 	if err := b.client.Del(ctx, old).Err(); err != nil {
 		return fmt.Errorf("forget conversation: %w", err)
 	}
 	return nil
 }
 
-// generation counts how often a place was forgotten.
-func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (int64, error) {
-	n, err := b.client.Get(ctx, b.key(scope, "forgot", p.Conversation())).Int64()
+// unforgotten is the generation of a place that was not forgotten.
+const unforgotten = "0"
+
+// generation names the transcript of a place since it was last forgotten. To
+// ask keeps the name: who adds to a transcript has loaded it before, so the name
+// lives longer than what it stands for.
+func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (string, error) {
+	key := b.key(scope, "forgot", p.Conversation())
+	name, err := b.client.Get(ctx, key).Result()
 	if errors.Is(err, redis.Nil) {
-		return 0, nil
+		return unforgotten, nil
+	}
+	if err == nil {
+		err = b.client.PExpire(ctx, key, forgottenFor).Err()
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read conversation: %w", err)
+		return "", fmt.Errorf("read conversation: %w", err)
 	}
-	return n, nil
+	return name, nil
 }
 
 // Starter is the id of the person who began the conversation, as far back as is
