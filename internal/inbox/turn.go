@@ -180,10 +180,11 @@ func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 	}
 }
 
-// passing reports whether an error reply speaks of a state that ends by
-// itself: a server that loads, fails over or has lost its replicas.
+// passing reports whether an error reply speaks of a state that ends: a server
+// that loads, fails over or has lost its replicas, or one whose password or
+// rights are just being changed. To give up would be to ask the model again.
 func passing(err error) bool {
-	for _, p := range []string{"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY", "MOVED", "ASK", "OOM", "MISCONF"} {
+	for _, p := range []string{"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY", "MOVED", "ASK", "OOM", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM"} {
 		if redis.HasErrorPrefix(err, p) {
 			return true
 		}

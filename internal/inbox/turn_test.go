@@ -577,3 +577,52 @@ func TestAFullRedisTakesNoMessageAndLosesNoAnswer(t *testing.T) {
 		t.Errorf("transcript = %q", v)
 	}
 }
+
+// A password is rotated: for a while the store lets nobody in.
+func TestAnAnswerIsClosedOnceTheStoreLetsUsInAgain(t *testing.T) {
+	t.Parallel()
+	for name, lock := range map[string]struct{ out, in []any }{
+		"password": {[]any{"CONFIG", "SET", "requirepass", "new"}, []any{"CONFIG", "SET", "requirepass", ""}},
+		"rights":   {[]any{"ACL", "SETUSER", "default", "-@all"}, []any{"ACL", "SETUSER", "default", "+@all"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := storetest.Redis(t)
+			s := storetest.Open(t, url)
+			o, err := redis.ParseURL(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Client.Do(t.Context(), "ACL", "SETUSER", "operator", "on", ">pass", "~*", "&*", "+@all").Err(); err != nil {
+				t.Fatal(err)
+			}
+			o.Username, o.Password = "operator", "pass"
+			operator := redis.NewClient(o)
+			defer operator.Close()
+			do := func(args ...any) {
+				t.Helper()
+				if err := operator.Do(t.Context(), args...).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in := newInbox(t, s, func(o *inbox.Options) { o.Lease = 20 * time.Second })
+			h, _ := byHand(t, in, inbox.RunOptions{})
+			put(t, in, message("1", "C1", "hello"))
+			turn := receive(t, h.turns)
+			do(lock.out...)
+			do("CLIENT", "KILL", "USER", "default")
+			closed := make(chan error, 1)
+			go func() { closed <- turn.Close(t.Context()) }()
+			select {
+			case err := <-closed:
+				t.Errorf("gave up: %v", err)
+			case <-time.After(300 * time.Millisecond):
+			}
+			do(lock.in...)
+			if err := receive(t, closed); err != nil {
+				t.Error(err)
+			}
+			h.out <- nil
+		})
+	}
+}
