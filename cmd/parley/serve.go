@@ -193,7 +193,7 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 		start(&upper, running, a.Platform(), func(ctx context.Context) error { return a.Run(ctx, b.inbox, b.relay) })
 	}
 	start(&upper, running, "inbox", func(ctx context.Context) error {
-		return b.inbox.Run(ctx, b.relay.Handle, inbox.RunOptions{Grace: s.config.ShutdownGrace})
+		return b.inbox.Run(ctx, b.relay.Handle, inbox.RunOptions{Grace: s.config.ShutdownGrace, Serves: b.relay.Serves})
 	})
 	start(&upper, running, "http", func(context.Context) error { return ignoreClosed(server.Serve(l)) })
 	start(&lower, below, "discovery", b.local.Run)

@@ -191,3 +191,33 @@ func TestKilledAndThenStopped(t *testing.T) {
 	}
 	w.clean()
 }
+
+// The replica with the bot dies while it answers, and one without that bot takes
+// over what it can: the answer waits for a replica that has the bot.
+func TestKilledBesideAReplicaWithoutTheBot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.useRedis()
+	older := map[string]string{}
+	for name, value := range w.env {
+		older[name] = value
+	}
+	other := startProcess(t, w.dir, older)
+	t.Cleanup(other.kill)
+	ws := w.useSlack(slack.Options{}, false)
+	s := w.start()
+	w.model.Func(func(openai.Request) openai.Reply {
+		return openai.Reply{Text: "Half of it is here and", Fault: openai.FaultSilence, After: 4}
+	})
+	ts := ws.Mention("C1", "U1", "write")
+	w.until("the answer has begun", func() bool { return len(ws.Answers("C1", ts)) == 1 })
+	s.kill()
+	w.until("the other replica has looked", func() bool {
+		return strings.Contains(other.log.String(), "cannot answer") || strings.Contains(other.log.String(), "dropped")
+	})
+	w.model.Func(nil)
+	w.model.Answer("Half of it is here and the rest too.")
+	w.start()
+	w.onSlack("C1", ts, "Half of it is here and the rest too.")
+	w.clean()
+}

@@ -57,6 +57,8 @@ type dispatch struct {
 	stopped map[string]bool    // turns stopped by a person
 	cancels map[string]context.CancelCauseFunc
 	refs    map[string]string // of running turns
+	taken   int               // messages for this process
+	strange int               // messages that wait for another process
 }
 
 func (d *dispatch) init() {
@@ -143,6 +145,33 @@ func (n *tenure) take(entry redis.XMessage) {
 		it.attempts, it.parts = past.attempts, past.parts
 		delete(n.past, it.turn)
 	}
+	if wait := time.Until(it.message.At.Add(ForeignFor)); wait > 0 && !n.r.serves(it.message) {
+		n.strange++
+		n.log.Info("this process cannot answer a message; it waits for one that can", "ref", it.ref, "bot", it.message.Bot)
+		timer := time.AfterFunc(wait, func() {
+			n.dispatch.mu.Lock()
+			defer n.dispatch.mu.Unlock()
+			if n.alive.Err() == nil {
+				n.enter(it)
+			}
+		})
+		context.AfterFunc(n.alive, func() { timer.Stop() })
+		return
+	}
+	n.taken++
+	n.enter(it)
+}
+
+// foreigners reports whether every message of the scope is for another process.
+func (n *tenure) foreigners() bool {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	return n.strange > 0 && n.taken == 0
+}
+
+// enter puts an item behind others of its lane, a command before everyone.
+// Called with mu held.
+func (n *tenure) enter(it *item) {
 	if strings.HasPrefix(strings.TrimSpace(it.message.Text), "/") {
 		n.begin(it)
 		return

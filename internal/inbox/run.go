@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"parley/internal/chat"
 )
 
 // Handler answers one message. It ends by t.Close; when it returns without
@@ -28,7 +30,16 @@ type RunOptions struct {
 	// Handlers is how many messages of one scope are handled at once, commands
 	// apart. 0: 256.
 	Handlers int
+	// Serves reports whether this process can answer a message: in a rolling
+	// deploy it may lack the bot. It does no call. Nil: it can answer all.
+	// A scope of which nothing can be answered is left to other processes, and a
+	// message for ForeignFor, then it goes to the handler.
+	Serves func(m chat.Message) bool
 }
+
+// ForeignFor is how long after it was written a message waits for a process
+// that can answer it.
+const ForeignFor = 10 * time.Minute
 
 const (
 	defaultHandlers = 256
@@ -37,6 +48,9 @@ const (
 	scopesEvery = time.Second
 	// retryOwned is the pause after a failed attempt to own a scope.
 	retryOwned = 200 * time.Millisecond
+	// foreignPause is how long a scope is left to others of which nothing can be
+	// answered here.
+	foreignPause = 5 * time.Second
 )
 
 // runner is one call of Run.
@@ -49,6 +63,7 @@ type runner struct {
 
 	mu   sync.Mutex           // of next
 	next map[string]time.Time // scopes not owned here, and when to try again
+	left map[string]time.Time // scopes left to others, and until when
 	down bool                 // the store did not answer the last time; discover's goroutine only
 	look chan struct{}        // capacity 1: a scope's time has come
 }
@@ -65,7 +80,7 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 	if o.Handlers <= 0 {
 		o.Handlers = defaultHandlers
 	}
-	r := &runner{in: i, handler: h, o: o, stop: make(chan struct{}), next: map[string]time.Time{}, look: make(chan struct{}, 1)}
+	r := &runner{in: i, handler: h, o: o, stop: make(chan struct{}), next: map[string]time.Time{}, left: map[string]time.Time{}, look: make(chan struct{}, 1)}
 	i.mu.Lock()
 	if i.runner != nil {
 		i.mu.Unlock()
@@ -137,7 +152,7 @@ func (r *runner) consider(scope string, now bool) {
 	r.mu.Lock()
 	_, known := r.next[scope]
 	if now || !known {
-		r.next[scope] = time.Time{}
+		r.next[scope] = r.left[scope]
 	}
 	r.mu.Unlock()
 	if now || !known {
@@ -199,7 +214,7 @@ func (r *runner) note(scope string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.next[scope]; !ok {
-		r.next[scope] = time.Time{}
+		r.next[scope] = r.left[scope]
 	}
 }
 
@@ -269,6 +284,7 @@ func (r *runner) own(ctx context.Context, scope string) {
 	}
 	r.mu.Lock()
 	delete(r.next, scope)
+	delete(r.left, scope)
 	r.mu.Unlock()
 	r.in.mu.Lock()
 	r.in.owned[scope] = t
@@ -276,14 +292,25 @@ func (r *runner) own(ctx context.Context, scope string) {
 	t.log.DebugContext(ctx, "scope taken", "lease", t.token)
 	r.wait.Go(func() {
 		t.serve(r.stop, r.o.Grace)
+		if t.foreign {
+			r.mu.Lock()
+			r.left[scope] = time.Now().Add(foreignPause)
+			r.mu.Unlock()
+		}
 		r.in.mu.Lock()
 		delete(r.in.owned, scope)
 		r.in.mu.Unlock()
 		select {
 		case <-r.stop:
 		default:
-			t.log.WarnContext(ctx, "scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
+			if t.foreign {
+				t.log.DebugContext(ctx, "scope left to others: this process has no bot for it")
+			} else {
+				t.log.WarnContext(ctx, "scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
+			}
 			r.consider(scope, true)
 		}
 	})
 }
+
+func (r *runner) serves(m chat.Message) bool { return r.o.Serves == nil || r.o.Serves(m) }

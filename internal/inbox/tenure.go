@@ -39,6 +39,7 @@ type tenure struct {
 	expiry      *time.Timer
 	newest      atomic.Int64 // id of the newest entry, as the last renewal said
 	handlerWait sync.WaitGroup
+	foreign     bool // nothing here can be answered by this process; serve's goroutine only
 
 	dispatch
 }
@@ -215,6 +216,9 @@ func (n *tenure) attend(stop <-chan struct{}) {
 		case <-n.wakeup:
 		}
 		if err := n.insist("reading messages", n.read); err != nil {
+			return
+		}
+		if n.foreign = n.foreigners(); n.foreign {
 			return
 		}
 	}

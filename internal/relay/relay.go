@@ -141,6 +141,20 @@ func (r *Relay) scheduler(scope string) *stream.Scheduler {
 // with a word to the person: something about it brings the process down.
 const maxAttempts = 10
 
+// Serves reports whether this process has the bot that m was sent to, and its
+// platform: during a rolling deploy another replica may have more.
+func (r *Relay) Serves(m chat.Message) bool {
+	adapter, ok := r.adapters[m.Place.Platform]
+	if !ok {
+		return false
+	}
+	if _, ok := r.bots[m.Bot]; !ok {
+		return false
+	}
+	_, err := adapter.Responder(m)
+	return err == nil
+}
+
 // Handle answers one message. It is the inbox's handler: nil means the turn is
 // closed, an error leaves it for another try.
 func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
@@ -150,11 +164,17 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 	defer span.End()
 	log := r.log.With("ref", t.Ref, "platform", m.Place.Platform)
 	adapter, ok := r.adapters[m.Place.Platform]
+	if !ok && t.Attempt < maxAttempts {
+		return fmt.Errorf("this process has no adapter for %s", m.Place.Platform)
+	}
 	if !ok {
 		log.ErrorContext(ctx, "no adapter for this platform; the message is dropped")
 		return t.Close(ctx)
 	}
 	responder, err := adapter.Responder(m)
+	if err != nil && t.Attempt < maxAttempts {
+		return err // another replica may be able to, or a newer version of this one
+	}
 	if err != nil {
 		log.ErrorContext(ctx, "this message cannot be answered any more; it is dropped", "err", err)
 		return t.Close(ctx)
