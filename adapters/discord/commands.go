@@ -46,43 +46,45 @@ type choiceDef struct {
 // argumentLimit is how long a typed model name or id may be.
 const argumentLimit = 200
 
+// unregistered are the verbs that Discord is not told of; they work when
+// written after a mention.
+func unregistered(command, verb string) bool { return command == "provider" && verb == "edit" }
+
 // commandDefs are the commands every application registers: usable in servers
 // and in direct messages with the bot.
 func commandDefs() []commandDef {
-	argument := func(name, description string, required bool) optionDef {
-		return optionDef{
-			Type: discordgo.ApplicationCommandOptionString, Name: name, Description: description, Required: required, Autocomplete: true, MaxLength: argumentLimit,
-		}
-	}
-	sub := func(name, description string, options ...optionDef) optionDef {
-		return optionDef{Type: discordgo.ApplicationCommandOptionSubCommand, Name: name, Description: description, Options: options}
-	}
-	command := func(name, description string, options ...optionDef) commandDef {
-		return commandDef{
-			Name: name, Type: discordgo.ChatApplicationCommand, Description: description, Options: options,
+	var out []commandDef
+	for _, w := range chat.Words() {
+		c := commandDef{
+			Name: w.Name, Type: discordgo.ChatApplicationCommand, Description: w.About, Options: argument(w.Argument, false),
 			Contexts: []discordgo.InteractionContextType{discordgo.InteractionContextGuild, discordgo.InteractionContextBotDM},
 			Installs: []discordgo.ApplicationIntegrationType{discordgo.ApplicationIntegrationGuildInstall},
 		}
+		for _, v := range w.Verbs {
+			if !unregistered(w.Name, v.Name) {
+				c.Options = append(c.Options, optionDef{
+					Type: discordgo.ApplicationCommandOptionSubCommand, Name: v.Name, Description: v.About, Options: argument(v.Argument, true),
+				})
+			}
+		}
+		out = append(out, c)
 	}
-	return []commandDef{
-		command("model", "Show or switch the model used here", argument("name", "A model, provider/model, or reset", false)),
-		command("provider", "Model providers",
-			sub("list", "List providers and their models"),
-			sub("use", "Switch to a provider", argument("id", "The provider", true)),
-			sub("add", "Add a provider"),
-			sub("remove", "Remove a provider", argument("id", "The provider", true)),
-			sub("test", "Test a provider", argument("id", "The provider", true))),
-		command("bot", "The bots of this app",
-			sub("list", "List the bots"),
-			sub("use", "Give this channel, thread or conversation to a bot", argument("id", "The bot", true))),
-		command("usage", "What your answers cost", optionDef{
-			Type: discordgo.ApplicationCommandOptionString, Name: "of", Description: "For admins: everybody's figures",
-			Choices: []choiceDef{{"everybody", "all"}, {"by person", "user"}, {"by channel", "channel"}, {"by model", "model"}, {"by day", "day"}},
-		}),
-		command("reset", "Forget this conversation"),
-		command("stop", "Stop your answers being written here"),
-		command("help", "What one can do here"),
+	return out
+}
+
+// argument is the one option of a command or subcommand that takes a value.
+func argument(a chat.Argument, required bool) []optionDef {
+	if a.Name == "" {
+		return nil
 	}
+	o := optionDef{Type: discordgo.ApplicationCommandOptionString, Name: a.Name, Description: a.About, Required: required}
+	for _, c := range a.Choices {
+		o.Choices = append(o.Choices, choiceDef{c.Label, c.Value})
+	}
+	if len(a.Choices) == 0 {
+		o.Autocomplete, o.MaxLength = true, argumentLimit
+	}
+	return []optionDef{o}
 }
 
 // registerCommands makes Discord's list of commands ours, if it is not already:

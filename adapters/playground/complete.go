@@ -11,37 +11,6 @@ import (
 	"parley/internal/chat"
 )
 
-// commandInfo is one command as the completion explains it.
-type commandInfo struct {
-	name, about string
-	verbs       []verbInfo
-	desk        bool // its argument is completed by the desk
-}
-
-type verbInfo struct {
-	name, about string
-	desk        bool
-}
-
-var commands = []commandInfo{
-	{name: "model", about: "Show or switch the model here", desk: true},
-	{name: "provider", about: "List, switch, add, remove or test providers", verbs: []verbInfo{
-		{"list", "Providers and their models", false},
-		{"use", "Switch provider here", true},
-		{"add", "Connect a model server", false},
-		{"test", "Probe an endpoint", true},
-		{"remove", "Forget a provider", true},
-	}},
-	{name: "bot", about: "List bots, or give this place to another", verbs: []verbInfo{
-		{"list", "The bots of this app", false},
-		{"use", "Give this place to a bot", true},
-	}},
-	{name: "reset", about: "Forget this conversation"},
-	{name: "stop", about: "End the answer being written"},
-	{name: "usage", about: "What your questions used"},
-	{name: "help", about: "What one can do here"},
-}
-
 // suggestion is one line of the completion.
 type suggestion struct {
 	Label   string `json:"label"`
@@ -109,35 +78,40 @@ func (s *server) suggestCommand(r *http.Request, at spot, line string) []suggest
 	name, rest, spaced := strings.Cut(line, " ")
 	out := []suggestion{}
 	if !spaced {
-		for _, c := range commands {
-			if hasPrefixFold(c.name, name) {
-				out = append(out, suggestion{Label: "/" + c.name, Detail: c.about, Insert: "/" + c.name + " ", Back: units(name) + 1, More: c.desk || len(c.verbs) > 0})
+		for _, w := range chat.Words() {
+			if hasPrefixFold(w.Name, name) {
+				out = append(out, suggestion{Label: "/" + w.Name, Detail: w.About, Insert: "/" + w.Name + " ", Back: units(name) + 1, More: w.Argument.Name != "" || len(w.Verbs) > 0})
 			}
 		}
 		return out
 	}
-	for _, c := range commands {
-		if c.name != name {
-			continue
-		}
-		if c.desk {
-			return s.suggestArgument(r, at, name, "", strings.TrimLeft(rest, " "))
-		}
-		verb, argument, spaced := strings.Cut(strings.TrimLeft(rest, " "), " ")
-		for _, v := range c.verbs {
-			switch {
-			case !spaced && hasPrefixFold(v.name, verb):
-				out = append(out, suggestion{Label: v.name, Detail: v.about, Insert: v.name + more(v.desk), Back: units(verb), More: v.desk})
-			case spaced && v.name == verb && v.desk:
-				return s.suggestArgument(r, at, name, verb, strings.TrimLeft(argument, " "))
-			}
+	word, _ := chat.WordOf(name)
+	if word.Argument.Name != "" {
+		return s.suggestArgument(r, at, name, "", word.Argument, strings.TrimLeft(rest, " "))
+	}
+	verb, argument, spaced := strings.Cut(strings.TrimLeft(rest, " "), " ")
+	for _, v := range word.Verbs {
+		takes := v.Argument.Name != ""
+		switch {
+		case !spaced && hasPrefixFold(v.Name, verb):
+			out = append(out, suggestion{Label: v.Name, Detail: v.About, Insert: v.Name + more(takes), Back: units(verb), More: takes})
+		case spaced && v.Name == verb && takes:
+			return s.suggestArgument(r, at, name, verb, v.Argument, strings.TrimLeft(argument, " "))
 		}
 	}
 	return out
 }
 
-func (s *server) suggestArgument(r *http.Request, at spot, name, verb, typed string) []suggestion {
+func (s *server) suggestArgument(r *http.Request, at spot, name, verb string, a chat.Argument, typed string) []suggestion {
 	out := []suggestion{}
+	for _, c := range a.Choices {
+		if hasPrefixFold(c.Value, typed) {
+			out = append(out, suggestion{Label: c.Value, Detail: c.Label, Insert: c.Value, Back: units(typed)})
+		}
+	}
+	if len(a.Choices) > 0 {
+		return out
+	}
 	args := typed
 	if verb != "" {
 		args = verb + " " + typed

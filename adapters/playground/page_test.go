@@ -11,6 +11,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"parley/internal/chat"
 )
 
 const rich = "Here is the short version, and then the details.\n\n## What happens\n\n1. The message is **stored** before anyone is told.\n2. The owner of the scope takes it, *in order*.\n3. The answer grows; see `internal/stream`.\n\n```go\nfunc main() {\n\tfmt.Println(\"hello, parley\")\n}\n```\n\n| provider | models | per million |\n| --- | :---: | ---: |\n| corp | 3 | 2.50 |\n| lab | 12 | 0.00 |\n\n> Facts first, taste second.\n\nMore at https://example.org/docs and nowhere else. "
@@ -103,7 +105,7 @@ func TestPageCompletesByKeyboardAlone(t *testing.T) {
 	}
 	closed := b.wait(`document.querySelector('main .options').hidden`)
 
-	b.do(keys("/"), options(len(commands)), active("/model"), keys(kb.ArrowDown), active("/provider"), keys(kb.ArrowUp), keys(kb.ArrowUp), active("/help"))
+	b.do(keys("/"), options(len(chat.Words())), active("/model"), keys(kb.ArrowDown), active("/provider"), keys(kb.ArrowUp), keys(kb.ArrowUp), active("/help"))
 	b.shot("commands")
 	b.do(keys(kb.Escape), closed, value("/"), keys("mo"), options(1), keys(kb.Tab), value("/model "), options(3))
 	b.shot("models")

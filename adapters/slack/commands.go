@@ -28,11 +28,6 @@ const (
 	commandLife = 10 * time.Minute
 )
 
-// words are the commands, the same on every platform.
-func words() []string {
-	return []string{"model", "provider", "bot", "reset", "stop", "help", "usage"}
-}
-
 // visibleName is the name under which a command is registered with Slack. Slack
 // keeps some names for itself and refuses a whole manifest that asks for one;
 // such a command gets "parley-" in front. A prefix makes any name free.
@@ -59,7 +54,7 @@ func commandName(typed, prefix string) string {
 	if cut, ok := strings.CutPrefix(name, prefix); ok && prefix != "" {
 		name = cut
 	}
-	if cut, ok := strings.CutPrefix(name, "parley-"); ok && slices.Contains(words(), cut) {
+	if cut, ok := strings.CutPrefix(name, "parley-"); ok && slices.Contains(chat.WordNames(), cut) {
 		name = cut
 	}
 	return name

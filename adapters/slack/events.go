@@ -161,7 +161,7 @@ func canonical(text, prefix string) string {
 	}
 	word, rest, spaced := strings.Cut(text, " ")
 	name := commandName(word, prefix)
-	if !slices.Contains(words(), name) {
+	if !slices.Contains(chat.WordNames(), name) {
 		return text
 	}
 	if !spaced {
@@ -173,7 +173,7 @@ func canonical(text, prefix string) string {
 // isCommand reports whether text, as canonical gives it, is one of the commands.
 func isCommand(text string) bool {
 	word, _, _ := strings.Cut(text, " ")
-	return strings.HasPrefix(word, "/") && slices.Contains(words(), word[1:])
+	return strings.HasPrefix(word, "/") && slices.Contains(chat.WordNames(), word[1:])
 }
 
 // stamp is the moment in a Slack timestamp, "1700000000.000100".

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"parley/bots"
+	"parley/internal/chat"
 )
 
 // Manifest is the app manifest for a bot, as JSON for Slack's "From a manifest"
@@ -51,13 +52,13 @@ func Manifest(b bots.Bot, baseURL string) ([]byte, error) {
 			Socket:        socket,
 		},
 	}
-	for _, c := range described() {
-		command := visibleName(c.word, b.Slack.CommandPrefix)
+	for _, c := range chat.Words() {
+		command := visibleName(c.Name, b.Slack.CommandPrefix)
 		if len(command) > 32 {
 			return nil, fmt.Errorf("bot %s: command %s is longer than Slack's 32 characters: shorten slack.command_prefix", b.ID, command)
 		}
 		m.Features.Commands = append(m.Features.Commands, manifestCommand{
-			Command: command, URL: at("/commands"), Description: c.does, Hint: c.hint,
+			Command: command, URL: at("/commands"), Description: c.About, Hint: c.Hint(),
 		})
 	}
 	var out bytes.Buffer
@@ -90,20 +91,6 @@ func scopes() []string {
 // subscriptions are the events of the bot user.
 func subscriptions() []string {
 	return []string{"app_mention", "message.channels", "message.groups", "message.im", "message.mpim"}
-}
-
-type describedCommand struct{ word, does, hint string }
-
-func described() []describedCommand {
-	return []describedCommand{
-		{"model", "Show or switch the model", "[name | reset]"},
-		{"provider", "List, choose or add providers", "[use | add | test | remove] [id]"},
-		{"bot", "List the bots, give this channel to one", "[use id]"},
-		{"reset", "Forget this conversation", ""},
-		{"stop", "Stop your running answers here", ""},
-		{"usage", "Show tokens and cost", ""},
-		{"help", "What one can do here", ""},
-	}
 }
 
 // limited is s cut to n characters.

@@ -287,11 +287,14 @@ func TestTheManifestAsksForWhatIsUsedAndForNoNameOfSlacks(t *testing.T) {
 			if slices.Contains(reserved(), strings.TrimPrefix(command.Command, "/")) {
 				t.Errorf("Slack keeps %s for itself", command.Command)
 			}
+			if command.Command == "/provider" && command.Hint != "[list | use | add | edit | remove | test] [id]" {
+				t.Errorf("the hint of /provider is %q", command.Hint)
+			}
 			if (command.URL == "") != c.socket {
 				t.Errorf("%+v", command)
 			}
 		}
-		if len(m.Features.Commands) != len(words()) || !m.Features.Home.MessagesTab || m.Features.Home.ReadOnly {
+		if len(m.Features.Commands) != len(chat.WordNames()) || !m.Features.Home.MessagesTab || m.Features.Home.ReadOnly {
 			t.Errorf("%s", out)
 		}
 	}

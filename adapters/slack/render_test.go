@@ -182,7 +182,7 @@ func TestACommandIsKnownUnderEveryNameItHas(t *testing.T) {
 		}
 	}
 	for _, prefix := range []string{"", "helper-"} {
-		for _, w := range words() {
+		for _, w := range chat.WordNames() {
 			if got := commandName(visibleName(w, prefix), prefix); got != w {
 				t.Errorf("%s is %s to Slack, which runs %s", w, visibleName(w, prefix), got)
 			}

@@ -20,7 +20,7 @@ type Desk interface {
 // Command is a slash command, a command written after a mention, a menu choice
 // or a pressed button: all are the same to the desk.
 type Command struct {
-	Name   string // without slash or prefix: "model", "provider", "bot", "reset", "stop", "help"
+	Name   string // one of Words, without slash or prefix: "model"
 	Args   string // the rest, trimmed: "use corp-gateway"
 	Scope  string
 	Bot    string // lead bot of the app

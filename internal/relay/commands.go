@@ -31,7 +31,7 @@ type order struct {
 	who bots.Person
 }
 
-// commands are the words and who carries them out.
+// commands are chat.Words and who carries them out.
 func (r *Relay) commands() map[string]func(context.Context, order) (chat.Reply, error) {
 	return map[string]func(context.Context, order) (chat.Reply, error){
 		"model":    r.doModel,
@@ -44,9 +44,6 @@ func (r *Relay) commands() map[string]func(context.Context, order) (chat.Reply, 
 	}
 }
 
-// commandWords are the names of commands(), for telling a command from a path.
-var commandWords = []string{"model", "provider", "bot", "reset", "stop", "usage", "help"}
-
 // inlineCommand reads a command written after a mention. Text that only looks
 // like one ("/etc/hosts is odd") is a question.
 func (r *Relay) inlineCommand(m chat.Message) (chat.Command, bool) {
@@ -56,7 +53,8 @@ func (r *Relay) inlineCommand(m chat.Message) (chat.Command, bool) {
 	}
 	name, args, _ := strings.Cut(rest, " ")
 	name = strings.ToLower(name)
-	if !slices.Contains(commandWords, name) && (m.Trigger == chat.Thread || len(nearest(name, commandWords, 1)) == 0) {
+	words := chat.WordNames()
+	if !slices.Contains(words, name) && (m.Trigger == chat.Thread || len(nearest(name, words, 1)) == 0) {
 		return chat.Command{}, false
 	}
 	return chat.Command{
@@ -87,7 +85,7 @@ func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	run, ok := r.commands()[c.Name]
 	if !ok {
-		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", nearest(c.Name, commandWords, 1)))
+		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", nearest(c.Name, chat.WordNames(), 1)))
 	}
 	o, err := r.order(ctx, c)
 	if err != nil {
@@ -206,21 +204,44 @@ func (r *Relay) doHelp(ctx context.Context, o order) (chat.Reply, error) {
 	if err != nil {
 		return chat.Reply{}, err
 	}
+	return chat.Reply{Text: o.help(ref)}, nil
+}
+
+// help is the text of /help.
+func (o order) help(now bots.ModelRef) string {
 	text := fmt.Sprintf("**%s**", o.bot.Name)
 	if o.bot.Description != "" {
 		text += ": " + o.bot.Description
 	}
-	text += fmt.Sprintf(`
+	return text + fmt.Sprintf(`
 It uses `+"`%s`"+` in %s. Mention it with a question, or write to it directly; in a thread it knows, no mention is needed.
 
 - `+"`/model`"+` shows the models, `+"`/model NAME`"+` switches %s, `+"`/model reset`"+` goes back
-- `+"`/provider`"+` lists providers, `+"`/provider use ID`"+` switches to one, `+"`/provider add`"+`, `+"`remove`"+` and `+"`test`"+` are for admins
+- `+"`/provider`"+` lists providers, `+"`/provider use ID`"+` switches to one; %s are for admins
 - `+"`/bot`"+` lists the bots here, `+"`/bot use ID`"+` gives %s to another
 - `+"`/stop`"+` ends the answer being written, `+"`/reset`"+` forgets the conversation
 - `+"`/usage`"+` shows what your questions used
 
-In a Slack thread write them after a mention: `+"`@%s /model`"+`.`, ref, o.here(), o.here(), o.here(), o.bot.ID)
-	return chat.Reply{Text: text}, nil
+In a Slack thread write them after a mention: `+"`@%s /model`"+`.`, now, o.here(), o.here(), forAdmins("provider"), o.here(), o.bot.ID)
+}
+
+// forAdmins lists the verbs of a command that only admins may use.
+func forAdmins(command string) string {
+	word, _ := chat.WordOf(command)
+	var verbs []string
+	for _, v := range word.Verbs {
+		if v.Admins {
+			verbs = append(verbs, "`/"+command+" "+v.Name+"`")
+		}
+	}
+	last := len(verbs) - 1
+	return strings.Join(verbs[:last], ", ") + " and " + verbs[last]
+}
+
+// wrongVerb says what a command takes instead.
+func wrongVerb(command, verb string) error {
+	word, _ := chat.WordOf(command)
+	return chat.Tell("/%s takes %s.%s", command, word.Takes(), didYouMean("/"+command+" ", nearest(verb, word.VerbNames(), 1)))
 }
 
 // doBot lists the bots of this app, or gives the place to another of them.
@@ -233,7 +254,7 @@ func (r *Relay) doBot(ctx context.Context, o order) (chat.Reply, error) {
 		return r.listBots(o, family), nil
 	case "use":
 	default:
-		return chat.Reply{}, chat.Tell("/bot takes list or use ID.")
+		return chat.Reply{}, wrongVerb("bot", verb)
 	}
 	if !slices.Contains(family, id) {
 		return chat.Reply{}, chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", nearest(id, family, 3)))

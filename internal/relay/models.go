@@ -152,10 +152,12 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 		for _, id := range r.family(c.Place.Platform, c.Bot) {
 			options = append(options, chat.Option{Label: id, Value: id})
 		}
-	case c.Name == "provider":
-		options, rest = words(providerVerbs...), c.Args
-	case c.Name == "bot":
-		options, rest = words("list", "use"), c.Args
+	default:
+		word, _ := chat.WordOf(c.Name)
+		for _, v := range word.VerbNames() {
+			options = append(options, chat.Option{Label: v, Value: v})
+		}
+		rest = c.Args
 	}
 	return filter(options, rest, 25), nil
 }
@@ -165,14 +167,6 @@ func (o order) mayUseAny(e registry.Entry) bool {
 	return e.Models.Discover || slices.ContainsFunc(e.Models.List, func(m provider.Model) bool {
 		return o.bot.MayModel(bots.ModelRef{Provider: e.ID, Model: m.ID}, o.who) == nil
 	})
-}
-
-func words(values ...string) []chat.Option {
-	var out []chat.Option
-	for _, v := range values {
-		out = append(out, chat.Option{Label: v, Value: v})
-	}
-	return out
 }
 
 // filter keeps at most n options that hold what was typed, those that begin

@@ -3,6 +3,8 @@ package relay
 import (
 	"slices"
 	"testing"
+
+	"parley/internal/chat"
 )
 
 func TestNearestFindsWhatAPersonMeant(t *testing.T) {
@@ -23,7 +25,7 @@ func TestNearestFindsWhatAPersonMeant(t *testing.T) {
 	if got := nearest("something-else-entirely", models, 3); len(got) > 0 {
 		t.Errorf("nothing is near, got %q", got)
 	}
-	if got := nearest("modle", commandWords, 1); !slices.Equal(got, []string{"model"}) {
+	if got := nearest("modle", chat.WordNames(), 1); !slices.Equal(got, []string{"model"}) {
 		t.Errorf("nearest(modle) = %q", got)
 	}
 }

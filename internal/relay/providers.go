@@ -26,9 +26,6 @@ const (
 	editForm = "provider-edit"
 )
 
-// providerVerbs are what /provider takes.
-var providerVerbs = []string{"list", "use", "add", "edit", "remove", "test"}
-
 func (r *Relay) doProvider(ctx context.Context, o order) (chat.Reply, error) {
 	verb, id, _ := strings.Cut(o.Args, " ")
 	id = strings.TrimSpace(id)
@@ -46,7 +43,7 @@ func (r *Relay) doProvider(ctx context.Context, o order) (chat.Reply, error) {
 	case "test":
 		return r.testProvider(ctx, o, id)
 	}
-	return chat.Reply{}, chat.Tell("/provider takes list, use ID, add, edit ID, remove ID or test ID.%s", didYouMean("/provider ", nearest(verb, providerVerbs, 1)))
+	return chat.Reply{}, wrongVerb("provider", verb)
 }
 
 func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) {

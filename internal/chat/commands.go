@@ -1,0 +1,120 @@
+// The commands: one table for everything that lists, describes or recognises
+// them.
+
+package chat
+
+import "strings"
+
+// Word is one of the commands, the same on every platform.
+type Word struct {
+	Name     string
+	About    string // what it does, in a few words
+	Argument Argument
+	Verbs    []Verb // what its first argument may be
+}
+
+// Verb is what a command's first argument asks for.
+type Verb struct {
+	Name     string
+	About    string
+	Argument Argument
+	Admins   bool // for admins only
+}
+
+// Argument is a value that follows a command or a verb; without a Name nothing
+// follows. Values it may have are its Choices, else the desk's Complete knows
+// them.
+type Argument struct {
+	Name    string
+	About   string
+	Also    string // a word that may stand in its place
+	Choices []Option
+}
+
+// Words are the commands, in the order in which people should read them.
+func Words() []Word {
+	provider := Argument{Name: "id", About: "The provider"}
+	return []Word{
+		{Name: "model", About: "Show or switch the model used here", Argument: Argument{Name: "name", About: "A model, provider/model, or reset", Also: "reset"}},
+		{Name: "provider", About: "List, switch, add or change model providers", Verbs: []Verb{
+			{Name: "list", About: "List providers and their models"},
+			{Name: "use", About: "Switch to a provider", Argument: provider},
+			{Name: "add", About: "Add a provider", Admins: true},
+			{Name: "edit", About: "Change a provider that was added", Argument: provider, Admins: true},
+			{Name: "remove", About: "Remove a provider", Argument: provider, Admins: true},
+			{Name: "test", About: "Test a provider", Argument: provider, Admins: true},
+		}},
+		{Name: "bot", About: "List the bots, or give this place to one", Verbs: []Verb{
+			{Name: "list", About: "List the bots of this app"},
+			{Name: "use", About: "Give this channel, thread or conversation to a bot", Argument: Argument{Name: "id", About: "The bot"}},
+		}},
+		{Name: "usage", About: "What your answers cost", Argument: Argument{Name: "of", About: "For admins: everybody's figures", Choices: []Option{
+			{Label: "everybody", Value: "all"}, {Label: "by person", Value: "user"}, {Label: "by channel", Value: "channel"},
+			{Label: "by model", Value: "model"}, {Label: "by day", Value: "day"},
+		}}},
+		{Name: "reset", About: "Forget this conversation"},
+		{Name: "stop", About: "Stop your answers being written here"},
+		{Name: "help", About: "What one can do here"},
+	}
+}
+
+// WordNames are the names of Words.
+func WordNames() []string {
+	var names []string
+	for _, w := range Words() {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+// WordOf is the word with a name.
+func WordOf(name string) (Word, bool) {
+	for _, w := range Words() {
+		if w.Name == name {
+			return w, true
+		}
+	}
+	return Word{}, false
+}
+
+// VerbNames are the names of w's verbs.
+func (w Word) VerbNames() []string {
+	var names []string
+	for _, v := range w.Verbs {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// Takes lists the verbs as a sentence does: "list or use ID".
+func (w Word) Takes() string {
+	var forms []string
+	for _, v := range w.Verbs {
+		forms = append(forms, strings.TrimSpace(v.Name+" "+strings.ToUpper(v.Argument.Name)))
+	}
+	last := len(forms) - 1
+	if last < 1 {
+		return strings.Join(forms, "")
+	}
+	return strings.Join(forms[:last], ", ") + " or " + forms[last]
+}
+
+// Hint shows what may follow the command: "[list | use] [id]".
+func (w Word) Hint() string {
+	var values []string
+	switch {
+	case len(w.Verbs) > 0:
+		return "[" + strings.Join(w.VerbNames(), " | ") + "] [id]"
+	case len(w.Argument.Choices) > 0:
+		for _, c := range w.Argument.Choices {
+			values = append(values, c.Value)
+		}
+	case w.Argument.Also != "":
+		values = []string{w.Argument.Name, w.Argument.Also}
+	case w.Argument.Name != "":
+		values = []string{w.Argument.Name}
+	default:
+		return ""
+	}
+	return "[" + strings.Join(values, " | ") + "]"
+}
