@@ -142,7 +142,7 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At,
 	}
 	m.Files = files(e.Attachments)
-	if strings.HasPrefix(m.Text, "/") {
+	if _, _, command := m.Command(); command {
 		return m, true
 	}
 	// "@bot explain this" in reply to someone, or a forwarded message: what is

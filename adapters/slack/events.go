@@ -109,10 +109,11 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 		Text:    canonical(toMarkdown(ev.Text, self.User), prefix),
 		At:      stamp(ev.TS),
 	}
+	_, _, command := m.Command()
 	switch {
 	case reply:
 		m.Place.Thread = ev.ThreadTS
-	case !direct && isCommand(m.Text):
+	case !direct && command:
 		// "@helper /model x" at the top of a channel is about the channel.
 		m.Place.Thread = ""
 		m.Notes = map[string]string{noteThread: ev.TS}
@@ -168,12 +169,6 @@ func canonical(text, prefix string) string {
 		return "/" + name
 	}
 	return "/" + name + " " + rest
-}
-
-// isCommand reports whether text, as canonical gives it, is one of the commands.
-func isCommand(text string) bool {
-	word, _, _ := strings.Cut(text, " ")
-	return strings.HasPrefix(word, "/") && slices.Contains(chat.WordNames(), word[1:])
 }
 
 // stamp is the moment in a Slack timestamp, "1700000000.000100".

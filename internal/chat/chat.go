@@ -1,7 +1,7 @@
 // Package chat holds the neutral words every other package shares: what a
 // person said and where, what a bot posts, and the small interfaces between a
-// platform adapter and the rest. It knows no platform and imports the standard
-// library only.
+// platform adapter and the rest. It knows no platform and imports nothing but the
+// standard library and how near two words are.
 package chat
 
 import (

@@ -3,7 +3,12 @@
 
 package chat
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"parley/internal/near"
+)
 
 // Word is one of the commands, the same on every platform.
 type Word struct {
@@ -117,4 +122,27 @@ func (w Word) Hint() string {
 		return ""
 	}
 	return "[" + strings.Join(values, " | ") + "]"
+}
+
+// Command reads a command written after a mention. Text that only looks like
+// one ("/etc/hosts is odd") is a question. A misspelt one is a command, so that
+// the right one can be offered, except where people may be talking to each
+// other.
+func (m Message) Command() (name, args string, ok bool) {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(m.Text), "/")
+	if !ok {
+		return "", "", false
+	}
+	name, args, _ = strings.Cut(rest, " ")
+	name = strings.ToLower(name)
+	names := WordNames()
+	if !slices.Contains(names, name) && (m.Trigger == Thread || !slices.ContainsFunc(names, func(w string) bool { return misspelt(name, w) })) {
+		return "", "", false
+	}
+	return name, strings.TrimSpace(args), true
+}
+
+// misspelt reports whether typed is a part of word or a few letters away.
+func misspelt(typed, word string) bool {
+	return typed != "" && strings.Contains(word, typed) || near.Edits(typed, word) <= 1+len(typed)/3
 }

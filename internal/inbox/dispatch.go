@@ -39,7 +39,7 @@ const (
 type item struct {
 	entry, turn, ref string
 	message          chat.Message
-	lane             string // "" for a command
+	lane             string // "" for a command, and for what gave up its place: neither waits nor is waited for
 	attempts         int    // begun before
 	parts            []Part
 }
@@ -172,7 +172,7 @@ func (n *tenure) foreigners() bool {
 // enter puts an item behind others of its lane, a command before everyone.
 // Called with mu held.
 func (n *tenure) enter(it *item) {
-	if strings.HasPrefix(strings.TrimSpace(it.message.Text), "/") {
+	if _, _, ok := it.message.Command(); ok {
 		n.begin(it)
 		return
 	}

@@ -98,6 +98,7 @@ func TestACommandNeverWaits(t *testing.T) {
 		}
 		put(t, in, message("2", "C1", "behind"))
 		put(t, in, message("3", "C2", "another lane, but no free handler"))
+		put(t, in, message("6", "C1", "/etc/hosts is odd: a question"))
 		put(t, in, message("4", "C1", " /stop"))
 		put(t, in, message("5", "C2", "/help"))
 		got := []string{receive(t, began), receive(t, began)}

@@ -44,23 +44,12 @@ func (r *Relay) commands() map[string]func(context.Context, order) (chat.Reply, 
 	}
 }
 
-// inlineCommand reads a command written after a mention. Text that only looks
-// like one ("/etc/hosts is odd") is a question.
-func (r *Relay) inlineCommand(m chat.Message) (chat.Command, bool) {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(m.Text), "/")
-	if !ok {
-		return chat.Command{}, false
-	}
-	name, args, _ := strings.Cut(rest, " ")
-	name = strings.ToLower(name)
-	words := chat.WordNames()
-	if !slices.Contains(words, name) && (m.Trigger == chat.Thread || len(nearest(name, words, 1)) == 0) {
-		return chat.Command{}, false
-	}
+// inlineCommand is the command that m is, if it is one.
+func inlineCommand(m chat.Message) (chat.Command, bool) {
+	name, args, ok := m.Command()
 	return chat.Command{
-		Name: name, Args: strings.TrimSpace(args), Scope: m.Scope, Bot: m.Bot,
-		Place: m.Place, Author: m.Author, Inline: true,
-	}, true
+		Name: name, Args: args, Scope: m.Scope, Bot: m.Bot, Place: m.Place, Author: m.Author, Inline: true,
+	}, ok
 }
 
 // Do runs a command. Errors are *chat.UserError wherever the person can do

@@ -183,7 +183,7 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 		log = log.With("bot", m.Bot)
 		return r.decline(ctx, t, responder, fmt.Errorf("given up after %d attempts", t.Attempt-1), log)
 	}
-	if c, ok := r.inlineCommand(m); ok {
+	if c, ok := inlineCommand(m); ok {
 		return r.answerCommand(ctx, t, responder, c, log)
 	}
 	return r.answer(ctx, t, responder, log)
