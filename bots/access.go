@@ -21,8 +21,10 @@ type Person struct {
 type Refusal struct {
 	Bot    string   // the bot's name
 	Admins []string // the bot's own admins, platform ids
-	format string
-	subj   string
+	// AdminsOnly says that an admin would not be refused.
+	AdminsOnly bool
+	format     string
+	subj       string
 }
 
 // Error is the sentence with the admins' ids as they stand.
@@ -49,6 +51,10 @@ func (r *Refusal) whoHelps(mention func(id string) string) string {
 
 func (b *Bot) refuse(format, subj string) error {
 	return &Refusal{Bot: b.Name, Admins: b.Access.Admins, format: format, subj: subj}
+}
+
+func (b *Bot) adminsOnly(format string) error {
+	return &Refusal{Bot: b.Name, Admins: b.Access.Admins, AdminsOnly: true, format: format, subj: b.Name}
 }
 
 // May says whether p may use the bot where they ask: nil, or a *Refusal. Users
@@ -92,7 +98,7 @@ func (b *Bot) MaySwitch(p Person, own bool) error {
 	if own || b.Access.Switch != SwitchAdmins || b.IsAdmin(p) {
 		return nil
 	}
-	return b.refuse("Only admins of %s switch its model here; ask %s, or switch it in a thread of your own or a direct message.", b.Name)
+	return b.adminsOnly("Only admins of %s switch its model here; ask %s, or switch it in a thread of your own or a direct message.")
 }
 
 // MayAdminister says whether p may add, change or remove providers: nil, or a
@@ -101,7 +107,7 @@ func (b *Bot) MayAdminister(p Person) error {
 	if b.IsAdmin(p) {
 		return nil
 	}
-	return b.refuse("Only admins of %s may do that; ask %s.", b.Name)
+	return b.adminsOnly("Only admins of %s may do that; ask %s.")
 }
 
 // NeedsGroups reports whether May or MayModel looks at a person's groups; when

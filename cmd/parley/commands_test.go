@@ -252,6 +252,23 @@ func TestAccessIsRefusedInOneSentence(t *testing.T) {
 	}
 }
 
+// Slack cannot say who somebody is: what needs no admin goes on, what needs one
+// is not refused as if they were none.
+func TestCommandsWithoutALookUpOfThePerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
+	w.start()
+	ws.Inject(slack.Fault{Method: "users.info", Times: 1000, Status: http.StatusBadGateway})
+	w.slash("/stop", "")
+	w.private("C1", "U1", "No answer of yours")
+	w.slash("/parley-help", "")
+	w.private("C1", "U1", "ends the answer being written")
+	w.slash("/provider", "remove lab")
+	w.private("C1", "U1", "could not look up your groups")
+}
+
 func TestFailuresAreExplained(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -29,6 +29,8 @@ type order struct {
 	chat.Command
 	bot bots.Bot
 	who bots.Person
+	// unsure is set where the platform did not say whether they are an admin.
+	unsure error
 }
 
 // commands are chat.Words and who carries them out.
@@ -80,7 +82,16 @@ func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	return run(ctx, o)
+	reply, err := run(ctx, o)
+	return reply, o.fair(err)
+}
+
+// fair is what to say instead of a refusal that an admin may not deserve.
+func (o order) fair(err error) error {
+	if no, ok := errors.AsType[*bots.Refusal](err); ok && no.AdminsOnly && o.unsure != nil {
+		return o.unsure
+	}
+	return err
 }
 
 // order finds the bot and asks its rules whether this person may use it.
@@ -89,14 +100,14 @@ func (r *Relay) order(ctx context.Context, c chat.Command) (order, error) {
 	if err != nil {
 		return order{}, err
 	}
-	who, err := r.person(ctx, b, c.Place, c.Author)
+	who, unsure, err := r.person(ctx, b, c.Place, c.Author)
 	if err != nil {
 		return order{}, err
 	}
 	if err := b.May(who); err != nil {
 		return order{}, err
 	}
-	return order{Command: c, bot: b, who: who}, nil
+	return order{Command: c, bot: b, who: who, unsure: unsure}, nil
 }
 
 // maySwitch refuses to change what others use where the bot keeps that for its

@@ -130,7 +130,8 @@ func (r *Relay) asker(ctx context.Context, b bots.Bot, p chat.Place, a chat.Auth
 	if !b.NeedsGroups() {
 		return bots.Person{ID: a.ID, Channel: p.Channel}, nil
 	}
-	return r.person(ctx, b, p, a)
+	who, _, err := r.person(ctx, b, p, a)
+	return who, err
 }
 
 // question is what the person wrote, with a line for each file they sent.

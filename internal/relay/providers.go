@@ -205,7 +205,7 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	}
 	o, err := r.order(ctx, chat.Command{Name: "provider", Args: "add", Scope: s.Scope, Bot: s.Bot, Place: s.Place, Author: s.Author})
 	if err == nil {
-		err = o.bot.MayAdminister(o.who)
+		err = o.fair(o.bot.MayAdminister(o.who))
 	}
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
 		return chat.Outcome{}, &chat.UserError{Text: no.Error()}

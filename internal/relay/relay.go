@@ -208,20 +208,30 @@ func (r *Relay) bot(ctx context.Context, lead string, p chat.Place) (bots.Bot, e
 // lookupTime is how long a person may wait for what the platform knows of them.
 const lookupTime = 2 * time.Second
 
-// person gathers what a bot's rules need to know of an author; the platform is
-// asked only where the rules speak of groups or admins.
-func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (bots.Person, error) {
-	who := bots.Person{ID: a.ID, Channel: p.Channel}
+// person gathers what a bot's rules need to know of an author. Where the
+// platform does not tell, and the rules speak of no groups, the person is there
+// all the same, as no admin, and unsure says why.
+func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (who bots.Person, unsure, err error) {
+	who = bots.Person{ID: a.ID, Channel: p.Channel}
 	adapter, ok := r.adapters[p.Platform]
 	if !ok {
-		return who, nil
+		return who, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	member, err := adapter.Member(ctx, b.ID, p, a)
-	if err != nil {
-		return who, &chat.UserError{Text: "I could not look up your groups and roles just now; try again in a moment.", Err: err}
+	switch {
+	case err == nil:
+		who.Groups, who.Admin = member.Groups, member.Admin
+		return who, nil, nil
+	case b.NeedsGroups():
+		return who, nil, unknown(err)
 	}
-	who.Groups, who.Admin = member.Groups, member.Admin
-	return who, nil
+	r.log.WarnContext(ctx, "whether a person is an admin could not be looked up; they go on as none", "platform", p.Platform, "bot", b.ID, "err", err)
+	return who, unknown(err), nil
+}
+
+// unknown is for a person of whom the platform did not tell enough.
+func unknown(err error) error {
+	return &chat.UserError{Text: "I could not look up your groups and roles just now; try again in a moment.", Err: err}
 }
