@@ -7,10 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -322,12 +319,8 @@ func (n *tenure) handle(it *item) error {
 
 func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
 	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case runtime.Error:
-			err = fmt.Errorf("panic: %w\n%s", p, debug.Stack())
-		default: // its text may be someone's message: not for the log
-			err = fmt.Errorf("panic of type %T\n%s", p, debug.Stack())
+		if fault := chat.Panicked(recover()); fault != nil {
+			err = fault
 		}
 	}()
 	return h(ctx, t)

@@ -68,7 +68,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	defer done()
 	modelCtx, stopAsking := context.WithCancelCause(ctx)
 	defer stopAsking(nil)
-	seen := think(ctx, pen)
+	seen := think(ctx, pen, log)
 	defer seen()
 
 	answer := r.scheduler(m.Scope).Open(writing, r.job(t, pen, plan.bot, seen))
@@ -174,11 +174,19 @@ func interrupted(ctx context.Context) error {
 }
 
 // think shows the platform's indicator until the returned function is called:
-// when the first words stand, and at the latest when the turn ends.
-func think(ctx context.Context, pen chat.Responder) (seen func()) {
+// when the first words stand, and at the latest when the turn ends. A defect in
+// it costs the indicator, not the answer.
+func think(ctx context.Context, pen chat.Responder, log *slog.Logger) (seen func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var showing sync.WaitGroup
-	showing.Go(func() { pen.Thinking(ctx) })
+	showing.Go(func() {
+		defer func() {
+			if fault := chat.Panicked(recover()); fault != nil {
+				log.ErrorContext(ctx, "the sign that an answer is being prepared failed", "err", fault)
+			}
+		}()
+		pen.Thinking(ctx)
+	})
 	return func() {
 		cancel()
 		showing.Wait()

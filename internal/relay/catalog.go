@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"parley/internal/chat"
+	"parley/internal/inbox"
 	"parley/internal/provider"
 	"parley/internal/registry"
 )
@@ -138,7 +140,7 @@ func (c *catalog) ask(ctx context.Context, p provider.Provider, l *listing) {
 	defer close(l.done)
 	ctx, cancel := context.WithTimeout(ctx, catalogAsk)
 	defer cancel()
-	models, err := c.endpoints.Models(ctx, p)
+	models, err := c.asked(ctx, p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -147,4 +149,15 @@ func (c *catalog) ask(ctx context.Context, p provider.Provider, l *listing) {
 		return
 	}
 	l.models, l.until = models, time.Now().Add(catalogFresh)
+}
+
+// asked is what the endpoint says. A defect in reading it is a failed listing.
+func (c *catalog) asked(ctx context.Context, p provider.Provider) (models []provider.Model, err error) {
+	defer func() {
+		if fault := chat.Panicked(recover()); fault != nil {
+			c.log.ErrorContext(ctx, "listing an endpoint's models failed", "ref", inbox.NewRef(), "provider", p.ID, "err", fault)
+			err = fault
+		}
+	}()
+	return c.endpoints.Models(ctx, p)
 }

@@ -5,10 +5,8 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -85,9 +83,9 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 // process and everybody's with it.
 func (c *call) guarded() (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "panic", p, "stack", string(debug.Stack()))
-			err = &chat.Refusal{Reason: chat.Invalid, Err: fmt.Errorf("panic: %v", p)}
+		if fault := chat.Panicked(recover()); fault != nil {
+			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "err", fault)
+			err = &chat.Refusal{Reason: chat.Invalid, Err: errors.New("panic")}
 			c.panicked = true
 		}
 	}()
