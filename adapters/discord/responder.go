@@ -169,17 +169,16 @@ func (r *responder) Upload(ctx context.Context, name string, data []byte, commen
 	return r.create(ctx, "upload", body, &upload{name: name, data: data})
 }
 
-// Thinking shows the typing indicator until ctx ends. It returns at once.
+// Thinking shows the typing indicator until ctx ends; Discord takes it away by
+// itself.
 func (r *responder) Thinking(ctx context.Context) {
 	c := call{method: http.MethodPost, path: endpoint(discordgo.EndpointChannelTyping(r.channel)), route: "POST typing", major: r.channel, name: "typing"}
-	go func() {
-		for ctx.Err() == nil {
-			_, err := r.app.rest.do(ctx, c, nil)
-			if chat.Refused(err) || !sleep(ctx, typingEvery) {
-				return
-			}
+	for ctx.Err() == nil {
+		_, err := r.app.rest.do(ctx, c, nil)
+		if chat.Refused(err) || !sleep(ctx, typingEvery) {
+			return
 		}
-	}()
+	}
 }
 
 // Remove deletes a message of the answer.
