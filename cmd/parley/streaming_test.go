@@ -19,7 +19,7 @@ func TestMentionStreamedBySlack(t *testing.T) {
 	long := sixSeconds()
 	w.model.Next(long)
 	answer := w.onSlack("C1", ws.Mention("C1", "U1", "tell me everything"), long.Text)
-	if n := slackGrowth(w, answer.TS); n < 5 || len(ws.Calls("chat.startStream")) != 1 || len(ws.Calls("chat.update")) != 0 {
+	if n := slackGrowth(w, answer.TS); n < 3 || len(ws.Calls("chat.startStream")) != 1 || len(ws.Calls("chat.update")) != 0 {
 		t.Errorf("it was seen to grow %d times, with %d updates", n, len(ws.Calls("chat.update")))
 	}
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,18 @@ func (s *Server) Slash(c Command) Answered {
 		}
 	}
 	return out
+}
+
+// Told says whether the person has seen what came of a command or a click: an
+// answer at once, one at the response_url, or a form.
+func (s *Server) Told(a Answered) bool {
+	if strings.TrimSpace(a.Body) != "" {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, t := s.hooks[path.Base(a.ResponseURL)], s.triggers[a.TriggerID]
+	return h != nil && h.uses > 0 || t != nil && t.used
 }
 
 // tokens makes a trigger_id and a response_url; the caller holds s.mu.
