@@ -43,6 +43,7 @@ type app struct {
 	api      *slack.Client
 	http     *http.Client
 	limit    UpdateLimit
+	within   time.Duration // answerWithin, unless a test has more patience
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
 
@@ -65,7 +66,7 @@ type app struct {
 func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	lead := group[0]
 	a := &app{
-		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit,
+		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, within: answerWithin,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
 		streaming: streaming{auto: o.StreamMode == "auto"},
 		log:       o.Log.With("platform", platform, "bot", lead.ID),

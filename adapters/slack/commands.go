@@ -151,7 +151,7 @@ func (a *app) inTime(ctx context.Context, work func(ctx context.Context, late fu
 			done <- said
 		}
 	})
-	t := time.NewTimer(answerWithin)
+	t := time.NewTimer(a.within)
 	defer t.Stop()
 	select {
 	case said := <-done:

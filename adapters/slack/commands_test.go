@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/internal/chat"
@@ -59,7 +60,7 @@ func TestWhatChangesSomethingForAllIsSaidToAll(t *testing.T) {
 }
 
 func TestASlowCommandIsAnsweredLater(t *testing.T) {
-	r := newRig(t, setup{})
+	r := newRig(t, setup{slow: true})
 	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
 	release := make(chan struct{})
 	r.desk.onDo = func(ctx context.Context, _ chat.Command) (chat.Reply, error) {
@@ -286,7 +287,7 @@ func TestAFormWhoseResultHasNoPlaceIsAnsweredInTheDirectMessage(t *testing.T) {
 }
 
 func TestASlowFormClosesAndTellsItsErrorsAfterwards(t *testing.T) {
-	r := newRig(t, setup{})
+	r := newRig(t, setup{slow: true})
 	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
 	release := make(chan struct{})
 	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
@@ -295,7 +296,8 @@ func TestASlowFormClosesAndTellsItsErrorsAfterwards(t *testing.T) {
 		return chat.Outcome{Errors: map[string]string{"endpoint": "This address is not allowed."}}, nil
 	}
 	r.ws.Mention("C1", "U1", "hi") // the bot is in the channel
-	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "add"})
+	asked := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "add"})
+	r.await("the form", func() bool { return r.ws.Told(asked) })
 	v, got, err := r.ws.SubmitView("U1", map[string]string{"id": "lab", "endpoint": "http://x"})
 	if err != nil || got.Problem != "" || v.Open {
 		t.Fatalf("%v %+v", err, got)
@@ -339,18 +341,24 @@ func TestRepliesGoToSlackOnly(t *testing.T) {
 }
 
 func TestWorkUnderWayMayFinishAndIsThenEnded(t *testing.T) {
-	var e errands
-	ended := make(chan string, 2)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := e.begin(cancel)
-	go func() { defer done(); <-ctx.Done(); ended <- "cancelled" }()
-	quick := e.begin(func() {})
-	go func() { defer quick(); ended <- "done" }()
-	e.finish(10 * time.Millisecond)
-	if a, b := <-ended, <-ended; a != "done" || b != "cancelled" {
-		t.Errorf("%s, %s", a, b)
-	}
-	e.finish(time.Hour) // nothing is open
+	synctest.Test(t, func(t *testing.T) {
+		var e errands
+		ended := make(chan string, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := e.begin(cancel)
+		go func() { defer done(); <-ctx.Done(); ended <- "cancelled" }()
+		quick := e.begin(func() {})
+		go func() { defer quick(); time.Sleep(time.Second); ended <- "done" }()
+		begun := time.Now()
+		e.finish(3 * time.Second)
+		if a, b := <-ended, <-ended; a != "done" || b != "cancelled" {
+			t.Errorf("%s, %s", a, b)
+		}
+		e.finish(time.Hour) // nothing is open
+		if took := time.Since(begun); took != 3*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
 }
 
 func TestAVeryLongReplyIsCutToOneMessage(t *testing.T) {
@@ -417,16 +425,13 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 }
 
 func TestADefectInOneRequestEndsNothing(t *testing.T) {
-	r := newRig(t, setup{fake: fake.Options{EventTimeout: time.Second}})
+	r := newRig(t, setup{})
 	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
 	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
 		panic("xoxb-1-helper: a value that must not be logged")
 	}
 	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"})
-	r.adapter.apps[0].errands.finish(time.Second)
-	if !strings.Contains(r.logged.String(), "defect while handling") {
-		t.Error("not logged")
-	}
+	eventually(t, "logged", func() bool { return strings.Contains(r.logged.String(), "defect while handling") })
 	r.desk.onDo = nil
 	if got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"}); got.Problem != "" || got.Body == "" {
 		t.Errorf("%+v", got)

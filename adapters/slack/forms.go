@@ -141,7 +141,7 @@ func (a *app) submitted(ctx context.Context, i interaction, desk chat.Desk) *sub
 			a.tell(ctx, o, *said)
 		}
 	})
-	t := time.NewTimer(answerWithin)
+	t := time.NewTimer(a.within)
 	defer t.Stop()
 	select {
 	case said := <-answer:

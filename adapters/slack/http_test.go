@@ -144,7 +144,7 @@ func TestARetryThatIsTheOnlyDeliveryIsTaken(t *testing.T) {
 }
 
 func TestEventsBeforeTheFirstAuthTestAreNotLost(t *testing.T) {
-	r := newRig(t, setup{idle: true, fake: fake.Options{Pace: 600, EventTimeout: 5 * time.Second}})
+	r := newRig(t, setup{idle: true, fake: fake.Options{Pace: 30}}) // tried again after 2 s and 10 s more
 	ts := r.ws.Mention("C1", "U1", "early")
 	r.await("a refusal", func() bool { d := r.ws.Deliveries(); return len(d) > 0 && d[0].Status == 500 })
 	ctx, stop := context.WithCancel(t.Context())

@@ -20,6 +20,9 @@ import (
 	"parley/internal/secret"
 )
 
+// patience bounds every wait for something that must happen.
+const patience = time.Minute
+
 // rig is one adapter connected to one workspace.
 type rig struct {
 	t       *testing.T
@@ -40,6 +43,8 @@ type setup struct {
 	socket bool
 	// idle does not run the adapter.
 	idle bool
+	// slow work is answered later, as in front of Slack.
+	slow bool
 }
 
 func helper() bots.Bot {
@@ -59,10 +64,10 @@ func newRig(t *testing.T, s setup) *rig {
 	// A busy machine is not what these tests are about; those that are about
 	// Slack's patience set it.
 	if s.fake.EventTimeout == 0 {
-		s.fake.EventTimeout = 20 * time.Second
+		s.fake.EventTimeout = patience
 	}
 	if s.fake.Pace == 0 {
-		s.fake.TriggerLife = 20 * time.Second
+		s.fake.TriggerLife = patience
 	}
 	ws, err := fake.Start(s.fake)
 	if err != nil {
@@ -84,6 +89,9 @@ func newRig(t *testing.T, s setup) *rig {
 	for _, app := range r.adapter.apps {
 		if app.wire != nil {
 			app.wire.stagger = 0
+		}
+		if !s.slow {
+			app.within = patience
 		}
 	}
 	if !s.socket {
@@ -122,7 +130,7 @@ func newRig(t *testing.T, s setup) *rig {
 // await waits for a condition over the workspace, or fails the test.
 func (r *rig) await(what string, cond func() bool) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	if err := r.ws.Await(ctx, cond); err != nil {
 		r.t.Fatalf("waiting for %s: %v\nlog:\n%s", what, err, r.logged.String())
@@ -138,7 +146,7 @@ func (r *rig) message() chat.Message {
 	select {
 	case m := <-r.inbox.fresh:
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		r.t.Fatalf("no message reached the inbox\nlog:\n%s", r.logged.String())
 		return chat.Message{}
 	}
@@ -265,7 +273,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for !cond() {
 		select {
 		case <-tick.C:

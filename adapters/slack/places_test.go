@@ -5,9 +5,12 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/bots"
@@ -228,16 +231,34 @@ func TestWithoutAStatusThinkingShowsAReaction(t *testing.T) {
 	}
 }
 
+// calls counts requests, inside a synctest bubble where no network may be.
+type calls int
+
+func (c *calls) RoundTrip(r *http.Request) (*http.Response, error) {
+	*c++
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"ok":true}`)), Header: http.Header{}, Request: r}, nil
+}
+
 func TestAnAnswerThatBeginsAtOnceNeedsNoSign(t *testing.T) {
-	r := newRig(t, setup{})
-	r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
-	ctx, stop := context.WithTimeout(t.Context(), thinkingAfter/10)
-	defer stop()
-	begun := time.Now()
-	pen.Thinking(ctx)
-	if n := len(r.ws.Calls("assistant.threads.setStatus")); n != 0 || time.Since(begun) > thinkingAfter {
-		t.Errorf("%d calls in %s", n, time.Since(begun))
+	for answered, want := range map[time.Duration]bool{thinkingAfter - time.Millisecond: false, thinkingAfter + time.Millisecond: true} {
+		synctest.Test(t, func(t *testing.T) {
+			var made calls
+			a, err := New(Options{Bots: helpers(), HTTPClient: &http.Client{Transport: &made}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pen, err := a.Responder(chat.Message{Bot: "helper", Scope: "slack:B1:T1", Place: chat.Place{Channel: "C1", Thread: "1.1"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithTimeout(t.Context(), answered)
+			defer stop()
+			pen.Thinking(ctx)
+			synctest.Wait() // a sign that was set is taken away by itself
+			if (made > 0) != want {
+				t.Errorf("an answer after %s: %d calls", answered, made)
+			}
+		})
 	}
 }
 
@@ -349,9 +370,12 @@ func life(t *testing.T, scopes []string) string {
 		_, _ = r.responder(m).Post(t.Context(), chat.Content{Markdown: "x", Only: "U1"})
 		_, _ = r.adapter.Member(t.Context(), "helper", m.Place, m.Author)
 		if channel == "C1" {
-			ctx, stop := context.WithTimeout(t.Context(), thinkingAfter+200*time.Millisecond)
-			r.responder(m).Thinking(ctx)
+			ctx, stop := context.WithCancel(t.Context())
+			thought := make(chan struct{})
+			go func() { defer close(thought); r.responder(m).Thinking(ctx) }()
+			r.await("a reaction", func() bool { return len(r.ws.Calls("reactions.add")) > 0 })
 			stop()
+			<-thought
 		}
 		r.ws.Say(fake.Said{Channel: channel, Thread: root, User: "U1", Text: "<@U0HELPER> two"})
 		_, _ = r.adapter.History(t.Context(), r.message(), 3)
