@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds every wait of these tests; none sleeps.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // inbox keeps what it is given and wakes who waits.
 type inbox struct {
