@@ -48,7 +48,7 @@ func newBrowser(t *testing.T, s *stage) *browser {
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
 	}
 	// A browser that hangs must fail its test, not the whole run after ten minutes.
-	bounded, cancelAll := context.WithTimeout(t.Context(), 2*time.Minute)
+	bounded, cancelAll := context.WithTimeout(t.Context(), 5*time.Minute)
 	alloc, cancelAlloc := chromedp.NewExecAllocator(bounded, options...)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(func() { cancel(); cancelAlloc(); cancelAll() })
@@ -91,7 +91,7 @@ func (b *browser) open(path string) {
 // wait looks every few milliseconds until a JavaScript expression is true.
 func (b *browser) wait(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		for {
 			is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
@@ -100,7 +100,7 @@ func (b *browser) wait(expression string) chromedp.Action[chromedp.Void] {
 			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("20 s without %s (%w)", expression, err)
+				return fmt.Errorf("a minute without %s (%w)", expression, err)
 			case <-time.After(10 * time.Millisecond):
 			}
 		}

@@ -19,11 +19,11 @@ type event struct {
 	data map[string]any
 }
 
-// feed follows the events of a channel until the test ends, half a minute at
+// feed follows the events of a channel until the test ends, a minute at
 // most: who waits for one that never comes must fail, not hang.
 func (s *stage) feed(query string, headers ...string) <-chan event {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	s.t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+"/playground/events?"+query, nil)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *stage) feed(query string, headers ...string) <-chan event {
 // A growing answer reaches an open page in steps, the last of them whole.
 func TestTheFeedShowsAnAnswerGrow(t *testing.T) {
 	s := newStage(t)
-	s.answer, s.pace = "one two three four five six seven eight nine ten.", 30_000_000
+	s.answer, s.pace = strings.Repeat("one two three four five six seven eight nine ", 4)+"ten.", 60*time.Millisecond
 	here, elsewhere := s.feed("channel=C-general"), s.feed("channel=C-random")
 	s.until("both pages are known", func() bool {
 		s.adapter.hub.mu.Lock()

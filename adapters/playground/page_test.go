@@ -19,7 +19,7 @@ const rich = "Here is the short version, and then the details.\n\n## What happen
 
 func TestPageShowsAnAnswerGrowing(t *testing.T) {
 	s := newStage(t)
-	s.answer, s.pace = rich, 60*time.Millisecond
+	s.answer, s.pace = rich, 120*time.Millisecond
 	b := newBrowser(t, s)
 	b.open("/")
 	b.shot("start")
@@ -75,13 +75,13 @@ func TestPageShowsAnAnswerGrowing(t *testing.T) {
 
 func TestPageStopsAnAnswer(t *testing.T) {
 	s := newStage(t)
-	s.answer, s.pace = strings.Repeat("more and ", 400), 20*time.Millisecond
+	s.answer, s.pace = strings.Repeat("more and ", 4000), 20*time.Millisecond
 	b := newBrowser(t, s)
 	b.open("/playground/d/helper")
 	b.do(keys("go on for ever"), keys(kb.Enter), b.wait(`document.querySelector('main .growing .stop')`))
 	b.shot("growing")
 	b.do(chromedp.Focus[chromedp.CSS]("main .stop"), keys(kb.Enter), b.wait(`document.querySelector('main .by-bot') && !document.querySelector('main .growing')`))
-	if got := b.text("main .by-bot .body"); !strings.HasPrefix(got, "more and") || len(got) > 2000 {
+	if got := b.text("main .by-bot .body"); !strings.HasPrefix(got, "more and") || len(got) >= len(strings.TrimSpace(s.answer)) {
 		t.Errorf("what stands is %d long: %.40q", len(got), got)
 	}
 	if did := s.did(); did[len(did)-1].Name != "stop" || did[len(did)-1].Args != "turn-1" {
@@ -308,7 +308,7 @@ func TestPageWithoutScript(t *testing.T) {
 // A page whose connection broke shows, once it is back, what it missed.
 func TestPageComesBackAfterALostConnection(t *testing.T) {
 	s := newStage(t)
-	s.answer, s.pace = strings.Repeat("word ", 60)+"end.", 40*time.Millisecond
+	s.answer, s.pace = strings.Repeat("word ", 60)+"end.", 100*time.Millisecond
 	b := newBrowser(t, s)
 	b.ignore = "ERR_"
 	b.open("/playground/d/helper")

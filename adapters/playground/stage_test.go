@@ -379,10 +379,10 @@ func (s *stage) did() []chat.Command {
 // until waits for a condition, looking every few milliseconds.
 func (s *stage) until(what string, is func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !is() {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("waited 10 s in vain: %s", what)
+			s.t.Fatalf("waited a minute in vain: %s", what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
