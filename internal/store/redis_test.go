@@ -169,7 +169,7 @@ func TestSentinelFindsTheMasterAndTheNextOne(t *testing.T) {
 // within polls until the condition holds.
 func within(t testing.TB, condition func(ctx context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

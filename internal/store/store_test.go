@@ -77,7 +77,7 @@ func TestEachStoreTakesWritesAndIsReady(t *testing.T) {
 		if err := s.Client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := s.Ready(ctx); err != nil {
 			t.Fatal(err)

@@ -89,12 +89,17 @@ func start(t testing.TB, binary, dir string, port int, args []string) (*Server, 
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
-		err := c.Ping(ctx).Err()
-		if err == nil || answered(err) {
+		about, err := c.Info(ctx, "server").Result()
+		own := strings.Contains(about, fmt.Sprintf("process_id:%d\r\n", cmd.Process.Pid))
+		if err == nil && own || err != nil && answered(err) {
 			return &Server{Addr: addr, Dir: dir, Kill: kill}, nil
+		}
+		if err == nil { // of another test: this one's cannot have the port
+			kill()
+			return nil, fmt.Errorf("another redis-server has port %d", port)
 		}
 		select {
 		case <-gone:
