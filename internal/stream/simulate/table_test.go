@@ -70,14 +70,19 @@ func TestTextIsAsEarlyAsTheLimitsAllow(t *testing.T) {
 }
 
 // TestTable prints the whole table: go test -run Table -v. It is what
-// BenchmarkSchedule runs.
+// BenchmarkSchedule runs. Where nobody would see the table, the cases of its
+// first rows are run once.
 func TestTable(t *testing.T) {
+	cases, seeds := Cases(), *seeds
 	if !testing.Verbose() && *jsonOut == "" && *picture == "" {
-		return // nobody would see it; the bars are held above
+		cases, seeds = cases[:5], 1
 	}
 	var rows, drawn []Measured
-	for _, c := range Cases() {
-		m := measure(t, c, *seeds)
+	for _, c := range cases {
+		m := measure(t, c, seeds)
+		if m.Outcome.Runs != seeds || m.Outcome.Wrong > 0 {
+			t.Errorf("%s, %s: %d runs of %d, %d answers wrong", m.Group, m.Strategy, m.Outcome.Runs, seeds, m.Outcome.Wrong)
+		}
 		rows = append(rows, m)
 		if m.Group == Cases()[0].Group && m.Latency == 200*time.Millisecond {
 			drawn = append(drawn, m)
@@ -86,6 +91,11 @@ func TestTable(t *testing.T) {
 	var table bytes.Buffer
 	if err := Table(&table, rows); err != nil {
 		t.Fatal(err)
+	}
+	for _, m := range rows {
+		if !strings.Contains(table.String(), m.Strategy) {
+			t.Errorf("the table has no row of %s", m.Strategy)
+		}
 	}
 	t.Log("\n" + table.String())
 	if *picture != "" {
