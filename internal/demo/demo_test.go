@@ -1,9 +1,11 @@
 package demo_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/internal/demo"
@@ -75,11 +77,14 @@ func TestTheDemoStopsAtMaxTokens(t *testing.T) {
 }
 
 func TestTheDemoTakesItsTime(t *testing.T) {
-	start := time.Now()
-	r := provider.Request{Model: "demo", Messages: user("hi")}
-	r.Params.MaxTokens = new(5)
-	ask(t, demo.New(), r)
-	if d := time.Since(start); d < 400*time.Millisecond {
-		t.Errorf("five words in %s: nobody could watch them come", d)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"messages":[{"role":"user","content":"hi"}],"stream":true,"max_tokens":50}`))
+		w := httptest.NewRecorder()
+		demo.New().ServeHTTP(w, r)
+		// 0.4 s before the first word, then about thirty a second.
+		if d := time.Since(start); w.Code != http.StatusOK || d < time.Second || d > 4*time.Second {
+			t.Errorf("HTTP %d, fifty words in %s: nobody could watch them come", w.Code, d)
+		}
+	})
 }

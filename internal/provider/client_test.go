@@ -170,15 +170,15 @@ func TestRetriesBeforeTheFirstDelta(t *testing.T) {
 	}
 }
 
-func TestWithAFallbackLeftAProviderIsRetriedOnceWithinTwoSeconds(t *testing.T) {
+// That the wait is within 2 s is a row of TestTheWaitBeforeARetryIsBounded.
+func TestWithAFallbackLeftAProviderIsRetriedOnce(t *testing.T) {
 	srv := openai.New(t)
 	srv.Next(openai.Reply{Status: 503}, openai.Reply{Status: 503})
 	r := ask("hi")
 	r.Retry = provider.BeforeFallback()
-	start := time.Now()
 	a := collect(t, t.Context(), newClient(t), corp(srv), r)
-	if a.err == nil || a.err.Kind != provider.KindOverloaded || len(srv.Requests()) != 2 || time.Since(start) > 2*time.Second {
-		t.Errorf("%+v after %d requests and %s", a, len(srv.Requests()), time.Since(start))
+	if a.err == nil || a.err.Kind != provider.KindOverloaded || len(srv.Requests()) != 2 {
+		t.Errorf("%+v after %d requests", a, len(srv.Requests()))
 	}
 
 	srv.Next(openai.Reply{Status: 429, RetryAfter: "30"})
@@ -202,7 +202,7 @@ func TestATruncatedAnswerIsToldAndKeepsItsText(t *testing.T) {
 func TestSilenceIsAnErrorAndTheServerIsFreed(t *testing.T) {
 	srv := openai.New(t)
 	p := corp(srv)
-	p.SilenceTimeout = 1
+	p.SilenceTimeout = 3
 	srv.Next(openai.Reply{Text: "one two", Fault: openai.FaultSilence, After: 1})
 	a := collect(t, t.Context(), newClient(t), p, ask("hi"))
 	if a.text != "one " || a.err == nil || a.err.Kind != provider.KindSilence {

@@ -175,7 +175,7 @@ var behaviours = []struct {
 		return s.srv.Wait(t.Context(), func(srv *openai.Server) bool { return srv.Open() == 0 && srv.Canceled() == gone+1 })
 	}},
 	{"probe", func(t *testing.T, s service) error {
-		s.srv.Next(openai.Reply{Text: "one two three four five six", Interval: 5 * time.Millisecond})
+		s.srv.Next(openai.Reply{Text: "one two three four five six", Interval: 20 * time.Millisecond})
 		report := s.client.Probe(t.Context(), s.p, "")
 		if !report.OK || !report.Streams || report.Diagnosis == "" {
 			return fmt.Errorf("%+v", report)

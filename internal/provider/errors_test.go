@@ -185,7 +185,7 @@ func TestEndpointTextLosesKeysAndEchoes(t *testing.T) {
 	}
 	long := newCleaner(Provider{}, Request{Messages: []Message{{Content: strings.Repeat("a", 1<<20)}}})
 	start := time.Now()
-	if got := long.text(strings.Repeat("a", 4000)); got != "[…]" || time.Since(start) > 5*time.Second {
+	if got := long.text(strings.Repeat("a", 4000)); got != "[…]" || time.Since(start) > time.Minute {
 		t.Errorf("%q after %s", got, time.Since(start))
 	}
 }

@@ -238,7 +238,7 @@ func checkSentence(t *testing.T, s string) {
 }
 
 func TestTheProbeOfAWorkingEndpoint(t *testing.T) {
-	srv := openai.NewWith(t, openai.Options{Profile: "vllm", Models: []string{"m", "m-large"}, Interval: 5 * time.Millisecond, Answer: "one two three four five six seven eight nine ten"})
+	srv := openai.NewWith(t, openai.Options{Profile: "vllm", Models: []string{"m", "m-large"}, Interval: 20 * time.Millisecond, Answer: "one two three four five six seven eight nine ten"})
 	srv.Refuse("max_tokens", "max_completion_tokens")
 	report := loopbackClient(t).Probe(t.Context(), record(srv.Endpoint(), "m"), "")
 	if !report.OK || !report.Streams || report.Model != "m" || report.Usage == nil || report.TokensPerSecond <= 0 || report.FirstToken < 0 || len(report.Models) != 2 {
@@ -277,7 +277,7 @@ func TestABufferInBetweenIsNoticed(t *testing.T) {
 	if !report.OK || report.Streams || !strings.Contains(report.Diagnosis, "buffers") {
 		t.Errorf("all at once: %+v", report)
 	}
-	srv.Pace(2 * time.Millisecond)
+	srv.Pace(20 * time.Millisecond)
 	if report = loopbackClient(t).Probe(t.Context(), record(srv.Endpoint(), "m"), ""); !report.OK || !report.Streams {
 		t.Errorf("one by one: %+v", report)
 	}

@@ -181,7 +181,7 @@ func dial(t *testing.T, url string) *websocket.Conn {
 // next reads a frame, or the code the connection was closed with.
 func next(t *testing.T, ws *websocket.Conn) (map[string]any, int) {
 	t.Helper()
-	_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = ws.SetReadDeadline(time.Now().Add(time.Minute))
 	var f map[string]any
 	err := ws.ReadJSON(&f)
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
