@@ -60,7 +60,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"REDIS_URL=redis://u:pw@a:6379/2?sentinel_master=m", "REDIS_PREFIX=x", "REDIS_WAIT_REPLICAS=2", "DATA_DIR=/d", "MASTER_KEYS="+key,
 		"BOTS_DIR=/b", "PROVIDERS_FILE=/p", "PROVIDER_NETWORKS=public, 10.0.0.0/8,192.168.1.4", "DISCOVER_LOCAL=off",
 		"SLACK_API_URL=http://127.0.0.1:1/api", "SLACK_UPDATE_LIMIT=off", "STREAM_MODE=auto",
-		"DISCORD_API_URL=http://127.0.0.1:2/api/v10/", "DISCORD_GLOBAL_LIMIT=off",
+		"DISCORD_API_URL=http://127.0.0.1:2/api/v10/", "DISCORD_GLOBAL_LIMIT=7",
 		"OPENAI_API_KEY=1", "ANTHROPIC_API_KEY=2", "GEMINI_API_KEY=3", "XAI_API_KEY=4", "OPENROUTER_API_KEY=5", "DEEPSEEK_API_KEY=6",
 		"GROQ_API_KEY=7", "MISTRAL_API_KEY=8", "CLOUDFLARE_API_TOKEN=9", "CLOUDFLARE_ACCOUNT_ID=10", "OLLAMA_HOST=h:1",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_HEADERS=a=b", "OTEL_SERVICE_NAME=svc",
@@ -73,13 +73,16 @@ func TestEveryVariableIsRead(t *testing.T) {
 		RedisURL: secret.New("redis://u:pw@a:6379/2?sentinel_master=m"), RedisPrefix: "x", RedisWaitReplicas: 2, DataDir: "/d", MasterKeys: secret.New(key),
 		BotsDir: "/b", ProvidersFile: "/p", ProviderNetworks: "public, 10.0.0.0/8,192.168.1.4", DiscoverLocal: "off",
 		SlackAPIURL: "http://127.0.0.1:1/api/", SlackUpdateLimit: config.Limit{Off: true}, StreamMode: "auto",
-		DiscordAPIURL: "http://127.0.0.1:2/api/v10", DiscordGlobalLimit: config.Rate{Off: true},
+		DiscordAPIURL: "http://127.0.0.1:2/api/v10", DiscordGlobalLimit: config.Rate{PerSecond: 7},
 		OpenAIKey: secret.New("1"), AnthropicKey: secret.New("2"), GeminiKey: secret.New("3"), XAIKey: secret.New("4"), OpenRouterKey: secret.New("5"),
 		DeepSeekKey: secret.New("6"), GroqKey: secret.New("7"), MistralKey: secret.New("8"), CloudflareToken: secret.New("9"), CloudflareAccount: "10", OllamaHost: "h:1",
 		OTLPEndpoint: "http://c:4318", OTLPProtocol: "http/protobuf", OTLPHeaders: secret.New("a=b"), ServiceName: "svc", HTTPAddrGiven: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if off, err := load(t, "DISCORD_GLOBAL_LIMIT=off"); err != nil || off.DiscordGlobalLimit != (config.Rate{}) {
+		t.Errorf("DISCORD_GLOBAL_LIMIT=off is %+v, %v", off.DiscordGlobalLimit, err)
 	}
 	v := reflect.ValueOf(got)
 	for i := range v.NumField() {

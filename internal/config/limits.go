@@ -34,17 +34,14 @@ func (l *Limit) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Rate is DISCORD_GLOBAL_LIMIT: requests per second.
-type Rate struct {
-	PerSecond int
-	Off       bool
-}
+// Rate is DISCORD_GLOBAL_LIMIT: requests per second, 0 where it is off.
+type Rate struct{ PerSecond int }
 
 // UnmarshalText reads "50" or "off".
 func (r *Rate) UnmarshalText(b []byte) error {
 	s := strings.TrimSpace(string(b))
 	if strings.EqualFold(s, "off") {
-		*r = Rate{Off: true}
+		*r = Rate{}
 		return nil
 	}
 	n, err := strconv.Atoi(s)

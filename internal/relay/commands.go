@@ -18,9 +18,6 @@ import (
 // Claim reports true to the first process that asks for a key: Discord hands an
 // interaction to each that is connected.
 func (r *Relay) Claim(ctx context.Context, key string) (bool, error) {
-	if r.once == nil {
-		return true, nil
-	}
 	return r.once(ctx, key)
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -39,7 +38,7 @@ type Endpoints interface {
 	Diagnose(ctx context.Context, p provider.Provider) string
 }
 
-// Options are what a Relay is wired with.
+// Options are what a Relay is wired with; all are required but Metrics.
 type Options struct {
 	Bots      []bots.Bot
 	Adapters  []chat.Adapter
@@ -101,9 +100,6 @@ func New(o Options) *Relay {
 		schedulers: map[string]*stream.Scheduler{},
 
 		calibration: calibration{perToken: map[bots.ModelRef]float64{}},
-	}
-	if r.tracer == nil {
-		r.tracer = noop.NewTracerProvider().Tracer("")
 	}
 	for _, b := range o.Bots {
 		r.bots[b.ID] = b
