@@ -52,10 +52,9 @@ func (c *console) botView(b bots.Bot) botView {
 	return v
 }
 
+// inUse is the provider and model a bot uses where nobody chose otherwise: the
+// operator's choice, else its file's.
 func (c *console) inUse(b bots.Bot) registry.Choice {
-	if c.InUse != nil {
-		return c.InUse(b)
-	}
 	if chosen, ok := c.Registry.Default(b.ID); ok {
 		return chosen
 	}

@@ -22,9 +22,6 @@ import (
 type Options struct {
 	Registry *registry.Registry
 	Bots     []bots.Bot
-	// InUse is the provider and model a bot uses where nobody chose otherwise.
-	// Nil: the operator's choice, else its file's.
-	InUse func(b bots.Bot) registry.Choice
 	// Probe asks an endpoint for real; an empty model is the provider's first.
 	Probe func(ctx context.Context, p provider.Provider, model string) any
 	// Models asks an endpoint which models it has; nil: nobody is asked.

@@ -19,16 +19,14 @@ type Window struct {
 	// PerToken is how many bytes one token stands for, learned from reported
 	// usage; 0 takes a cautious default.
 	PerToken float64
-	// Unknown is the limit taken when MaxInput is 0, so that a history cannot
-	// grow for ever.
-	Unknown int
 }
 
 // defaultPerToken is bytes per token where nothing was learned: English prose
 // is near 4, code and other scripts less.
 const defaultPerToken = 3.2
 
-// unknownWindow is what nearly every model of today takes.
+// unknownWindow is the limit where MaxInput is 0, so that a history cannot grow
+// for ever: what nearly every model of today takes.
 const unknownWindow = 16_000
 
 // Tokens estimates how many tokens a text is.
@@ -43,9 +41,6 @@ func (w Window) Tokens(text string) int {
 // Budget is how many tokens the messages may fill.
 func (w Window) Budget() int {
 	limit := w.MaxInput
-	if limit <= 0 {
-		limit = w.Unknown
-	}
 	if limit <= 0 {
 		limit = unknownWindow
 	}

@@ -248,7 +248,7 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 		}
 	}()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		err := c.refusal(resp, body)
+		err := errorFromResponse(resp, body)
 		ticket.outcome(err)
 		return err
 	}
@@ -356,11 +356,7 @@ func setHeaders(req *http.Request, p Provider) {
 	}
 }
 
-// refusal reads an answer that is no success.
-func (c *call) refusal(resp *http.Response, body io.Reader) error {
-	return errorFromResponse(resp, body)
-}
-
+// errorFromResponse reads an answer that is no success.
 func errorFromResponse(resp *http.Response, body io.Reader) error {
 	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	e := errorFromBody(resp.StatusCode, raw)

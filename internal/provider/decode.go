@@ -117,9 +117,6 @@ func DecodeFile(data []byte) (map[string]Provider, error) {
 	return out, nil
 }
 
-// DecodeYAML is DecodeFile: the two formats are one.
-func DecodeYAML(data []byte) (map[string]Provider, error) { return DecodeFile(data) }
-
 // lineOf is the line of a record's field, or of its id.
 func lineOf(key, record *yaml.Node, field string) int {
 	name, _, _ := strings.Cut(field, "[")

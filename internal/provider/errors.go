@@ -44,17 +44,6 @@ func (e *Error) name() string {
 	return e.Provider + "/" + e.Model
 }
 
-// Temporary reports whether another try, or the next fallback, may do better.
-// It is false when the request itself is the reason: the person stopped it, a
-// filter refused it, it does not fit.
-func (e *Error) Temporary() bool {
-	switch e.Kind {
-	case KindCanceled, KindFilter, KindContext:
-		return false
-	}
-	return true
-}
-
 // again reports whether the same endpoint may be asked again with the same
 // request.
 func (e *Error) again() bool {

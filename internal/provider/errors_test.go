@@ -82,16 +82,15 @@ func TestEveryKindHasItsSentence(t *testing.T) {
 	}
 }
 
-func TestWhatHelpsByWaitingAndWhatByAnotherProvider(t *testing.T) {
-	for kind, want := range map[Kind][2]bool{ // the same endpoint again, a fallback
-		KindConnect: {true, true}, KindRateLimit: {true, true}, KindOverloaded: {true, true}, KindServer: {true, true}, KindTruncated: {true, true},
-		KindAuth: {false, true}, KindModel: {false, true}, KindNotFound: {false, true}, KindQuota: {false, true}, KindBlocked: {false, true}, KindTLS: {false, true},
-		KindProtocol: {false, true}, KindSilence: {false, true}, KindBadRequest: {false, true}, KindUnknown: {false, true},
-		KindContext: {false, false}, KindFilter: {false, false}, KindCanceled: {false, false},
+func TestWhatHelpsByWaiting(t *testing.T) {
+	for kind, want := range map[Kind]bool{ // the same endpoint again
+		KindConnect: true, KindRateLimit: true, KindOverloaded: true, KindServer: true, KindTruncated: true,
+		KindAuth: false, KindModel: false, KindNotFound: false, KindQuota: false, KindBlocked: false, KindTLS: false,
+		KindProtocol: false, KindSilence: false, KindBadRequest: false, KindUnknown: false,
+		KindContext: false, KindFilter: false, KindCanceled: false,
 	} {
-		e := &Error{Kind: kind}
-		if e.again() != want[0] || e.Temporary() != want[1] {
-			t.Errorf("%s: again %v, temporary %v, want %v", kind, e.again(), e.Temporary(), want)
+		if e := (&Error{Kind: kind}); e.again() != want {
+			t.Errorf("%s: again %v, want %v", kind, e.again(), want)
 		}
 	}
 }

@@ -20,19 +20,15 @@ type Preset struct {
 	Model    string // default model of a built-in; empty: the endpoint's first
 	Key      string // environment variable of a built-in's key; empty: no built-in
 
-	// Hosts and Paths recognise the service: a host ("api.groq.com"), a host's
-	// end (".openai.azure.com"), a port on any host (":11434"); a part of the path.
+	// Hosts recognise the service: a host ("api.groq.com"), a host's end
+	// (".openai.azure.com"), a port on any host (":11434").
 	Hosts []string
-	Paths []string
 
 	KeyHeader string   // header that carries the key; empty: Authorization: Bearer
 	Quirks    Quirks   // what its requests need
 	NoModels  bool     // it lists no models
 	Local     []string // loopback addresses it listens on by default
 }
-
-// Presets returns the table of services.
-func Presets() []Preset { return slices.Clone(presets) }
 
 var presets = []Preset{
 	// Hosted services.
@@ -100,7 +96,7 @@ func PresetNames() []string {
 }
 
 // Recognize returns the preset of p: the one it names, else the one its
-// endpoint's host or path belongs to, else the zero Preset.
+// endpoint's host belongs to, else the zero Preset.
 func Recognize(p Provider) Preset {
 	if preset, ok := PresetNamed(p.Preset); ok {
 		return preset
@@ -112,11 +108,6 @@ func Recognize(p Provider) Preset {
 	for _, preset := range presets {
 		for _, h := range preset.Hosts {
 			if matchHost(u, h) {
-				return preset
-			}
-		}
-		for _, part := range preset.Paths {
-			if strings.Contains(u.Path, part) {
 				return preset
 			}
 		}
