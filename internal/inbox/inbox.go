@@ -84,7 +84,6 @@ type Options struct {
 	// that it is safe (REDIS_WAIT_REPLICAS).
 	WaitReplicas int
 	Lease        time.Duration // 0: DefaultLease
-	Replica      string        // name of this process in logs
 }
 
 // Inbox takes messages and hands them out. It is safe for concurrent use.

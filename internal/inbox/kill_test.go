@@ -71,7 +71,7 @@ func replica(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	in := inbox.New(inbox.Options{Client: s.Client, Prefix: "parley", Ring: ring, Log: log, Replica: c.Name})
+	in := inbox.New(inbox.Options{Client: s.Client, Prefix: "parley", Ring: ring, Log: log.With("replica", c.Name)})
 	var mu sync.Mutex
 	out := json.NewEncoder(os.Stdout)
 	say := func(r report) {

@@ -86,7 +86,7 @@ return 1`),
 
 		// KEYS owner, events, turns, stops, then one per write
 		// ARGV token, entry, turn, then per write: set value ttl | push value
-		//      keep ttl | del | add n (field amount)×n ttl
+		//      keep ttl | add n (field amount)×n ttl
 		// → {1, what a write failed with or ""}, {0} closed before, {-1} lost
 		//
 		// A write that fails (its key holds another type) does not keep the turn
@@ -107,9 +107,7 @@ local a = 4
 for k = 5, #KEYS do
   local op = ARGV[a]
   a = a + 1
-  if op == 'del' then
-    try('DEL', KEYS[k])
-  elseif op == 'set' then
+  if op == 'set' then
     if ARGV[a + 1] == '0' then
       try('SET', KEYS[k], ARGV[a])
     else

@@ -64,7 +64,7 @@ func (r *runner) acquire(ctx context.Context, scope string) (*tenure, error) {
 		return nil, err
 	}
 	n := &tenure{in: i, r: r, scope: scope, token: token, wakeup: make(chan struct{}, 1)}
-	n.log = i.o.Log.With("scope", scope, "replica", i.o.Replica)
+	n.log = i.o.Log.With("scope", scope)
 	n.alive, n.lost = context.WithCancelCause(context.WithoutCancel(ctx))
 	n.handlers, n.cancel = context.WithCancelCause(n.alive)
 	n.expiry = time.AfterFunc(time.Hour, n.lose)

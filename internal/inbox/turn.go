@@ -115,8 +115,8 @@ func (t *Turn) Guard(ctx context.Context) (context.Context, context.CancelFunc, 
 	}, nil
 }
 
-// Write is something to store when a turn closes. With none of Push, Increments
-// and Delete it sets Key to Value.
+// Write is something to store when a turn closes. With neither Push nor
+// Increments it sets Key to Value.
 type Write struct {
 	Key        string // made with ScopeKey, of the turn's scope
 	Value      []byte
@@ -124,7 +124,6 @@ type Write struct {
 	Push       []byte             // to append to a list, of which the last Keep stay
 	Keep       int                // at least 1 with Push
 	Increments map[string]float64 // amounts to add to the fields of a hash
-	Delete     bool
 }
 
 // Close ends the turn: writes are done and the message leaves the inbox, all
@@ -194,8 +193,6 @@ func passing(err error) bool {
 
 func (w Write) append(args []any) []any {
 	switch {
-	case w.Delete:
-		return append(args, "del")
 	case w.Push != nil:
 		return append(args, "push", w.Push, max(w.Keep, 1), w.TTL.Milliseconds())
 	case w.Increments != nil:

@@ -51,9 +51,6 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 		in := newInbox(t, s)
 		ctx := t.Context()
 		key := func(name string) string { return in.ScopeKey(scope, name) }
-		if err := s.Client.Set(ctx, key("old"), "1", 0).Err(); err != nil {
-			t.Fatal(err)
-		}
 		if err := s.Client.Set(ctx, key("wrong"), "no list", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +66,6 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 		writes := []inbox.Write{
 			{Key: key("transcript"), Value: []byte("sealed\x00bytes"), TTL: time.Hour},
 			{Key: key("plain"), Value: []byte("v")},
-			{Key: key("old"), Delete: true},
 			{Key: key("wrong"), Push: []byte("x"), Keep: 5},
 			{Key: key("list"), Push: []byte("newest"), Keep: 2, TTL: time.Hour},
 			{Key: key("usage"), Increments: map[string]float64{"in": 12, "cost": 0.000125}, TTL: time.Hour},
@@ -90,9 +86,6 @@ func TestCloseDoesItsWritesOnceAndAllOfThem(t *testing.T) {
 		}
 		if v := s.Client.LRange(ctx, key("list"), 0, -1).Val(); !slices.Equal(v, []string{"older", "newest"}) {
 			t.Errorf("list = %v", v)
-		}
-		if n := s.Client.Exists(ctx, key("old")).Val(); n != 0 {
-			t.Error("old is still there")
 		}
 		if v := s.Client.HGetAll(ctx, key("usage")).Val(); v["in"] != "12" || v["cost"] != "0.000125" {
 			t.Errorf("usage = %v", v)
