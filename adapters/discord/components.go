@@ -58,11 +58,7 @@ func rows(m *chat.Menu, buttons []chat.Button) []discordgo.MessageComponent {
 			continue
 		}
 		seen[id] = true
-		style := discordgo.SecondaryButton
-		if b.Danger {
-			style = discordgo.DangerButton
-		}
-		row = append(row, discordgo.Button{Label: clip(b.Label, buttonLabelLimit), Style: style, CustomID: id})
+		row = append(row, discordgo.Button{Label: clip(b.Label, buttonLabelLimit), Style: discordgo.SecondaryButton, CustomID: id})
 		if len(row) == rowWidth {
 			out, row = append(out, discordgo.ActionsRow{Components: row}), nil
 		}

@@ -29,7 +29,6 @@ type providersPage struct {
 	Notes    []noteView
 	OpenForm *formView
 	Problem  string
-	Editable bool
 }
 
 // botsPage lists the bots.
@@ -85,15 +84,6 @@ func (s *server) openForm(ctx context.Context, edit string) extra {
 	return extra{form: v}
 }
 
-// editable asks the desk whether it knows "/provider edit".
-func (s *server) editable(ctx context.Context) bool {
-	at := s.consoleSpot()
-	verbs, err := s.desk.Complete(ctx, chat.Command{
-		Name: "provider", Scope: Scope, Bot: at.bot, Place: at.c.place(""), Author: you(),
-	})
-	return err == nil && slices.ContainsFunc(verbs, func(o chat.Option) bool { return o.Value == "edit" })
-}
-
 func (s *server) list(ctx context.Context) []Provider {
 	if s.a.o.Providers == nil {
 		return nil
@@ -108,7 +98,7 @@ func (s *server) list(ctx context.Context) []Provider {
 func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) {
 	page := providersPage{
 		frame: s.frame("Providers", "providers", ""), List: s.list(r.Context()), Where: s.consoleSpot().where(),
-		Notes: x.notes, OpenForm: x.form, Problem: x.problem, Editable: s.editable(r.Context()),
+		Notes: x.notes, OpenForm: x.form, Problem: x.problem,
 	}
 	if page.OpenForm != nil {
 		page.OpenForm.Back = providersPath

@@ -173,11 +173,7 @@ func controls(menu *chat.Menu, buttons []chat.Button) []slack.Block {
 		if i == maxButtons || utf8.RuneCountInString(value) > maxButtonValue {
 			break
 		}
-		e := slack.NewButtonBlockElement(fmt.Sprintf("%s.%d", actionRun, i), value, plainObject(b.Label, maxButtonText))
-		if b.Danger {
-			e = e.WithStyle(slack.StyleDanger)
-		}
-		elements = append(elements, e)
+		elements = append(elements, slack.NewButtonBlockElement(fmt.Sprintf("%s.%d", actionRun, i), value, plainObject(b.Label, maxButtonText)))
 	}
 	var out []slack.Block
 	if len(elements) > 0 {

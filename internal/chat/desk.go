@@ -61,7 +61,6 @@ type Button struct {
 	Label   string
 	Command string
 	Args    string
-	Danger  bool
 }
 
 // Form is a small dialog.

@@ -36,7 +36,6 @@ func Tell(format string, args ...any) error {
 // "ratelimited".
 type RateLimited struct {
 	After  time.Duration // how long the platform asks to wait
-	Budget string        // the Budget.Key that was hit; empty: the one of the call
 	Global bool          // every call of the bot is limited
 	Shared bool          // Discord's scope "shared": others caused it
 }

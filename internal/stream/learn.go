@@ -166,11 +166,8 @@ func (s *Scheduler) remember(ctx context.Context) {
 // unless others caused it, less is believed from now on. The lock is held.
 func (s *Scheduler) limited(c *call, err *chat.RateLimited, now time.Time) {
 	b := c.own
-	switch {
-	case err.Global:
+	if err.Global {
 		b = c.a.global
-	case err.Budget != "" && s.budgets[err.Budget] != nil:
-		b = s.budgets[err.Budget]
 	}
 	after := max(err.After, shortestPause)
 	b.paused = later(b.paused, now.Add(after))
