@@ -347,6 +347,9 @@ func TestPageLogin(t *testing.T) {
 	b.ignore = "401"
 	b.do(chromedp.Navigate(s.server.URL+"/playground/bots"), b.wait(`document.activeElement.name === 'token'`), keys("guess"), keys(kb.Enter), b.wait(`document.querySelector('.error').innerText.includes('not the token')`))
 	b.shot("refused")
+	if b.eval(`performance.getEntriesByType('resource').some((r) => r.name.includes('/playground/events'))`) {
+		t.Error("the login page asks for a feed that it may not have, and fails when that does not come")
+	}
 	b.do(theme("dark"))
 	b.shot("refused-dark")
 	b.do(chromedp.Focus[chromedp.CSS]("[name=token]"), keys(token), keys(kb.Enter), b.wait(`location.pathname === '/playground/bots' && document.querySelector('[data-bot=helper]')`))

@@ -11,7 +11,7 @@ localTimes(document);
 composeAll();
 toEnd();
 feed.restoreUnread();
-feed.start();
+if ($('#lost')) feed.start(); // nothing happens on the login page
 actions.start();
 
 const box = $('.thread:not([hidden]) textarea') || $('main textarea');
