@@ -37,7 +37,8 @@ type item struct {
 	entry, turn, ref string
 	message          chat.Message
 	lane             string // "" for a command, and for what gave up its place: neither waits nor is waited for
-	attempts         int    // begun before
+	command          bool
+	attempts         int // begun before
 	parts            []Part
 }
 
@@ -46,7 +47,10 @@ type dispatch struct {
 	last string // id of the last entry read; serve's goroutine only
 
 	mu      sync.Mutex
-	halted  bool
+	halted  bool               // no answer begins any more, only commands
+	shut    bool               // nothing begins any more
+	running int                // handlers running, those of commands too
+	idle    chan struct{}      // capacity 1: halted, and nothing runs
 	lanes   map[string][]*item // waiting, the head being handled or paused
 	ready   []*item            // heads that wait for a free handler
 	active  int                // handlers running, commands apart
@@ -65,13 +69,34 @@ func (d *dispatch) init() {
 	d.stopped = map[string]bool{}
 	d.cancels = map[string]context.CancelCauseFunc{}
 	d.refs = map[string]string{}
+	d.idle = make(chan struct{}, 1)
 }
 
-// halt lets no further handler begin.
+// halt lets no further answer begin. Commands go on: they never wait behind an
+// answer, not even behind the last ones of this process.
 func (n *tenure) halt() {
 	n.dispatch.mu.Lock()
 	defer n.dispatch.mu.Unlock()
 	n.halted = true
+	n.quiet()
+}
+
+// shutIf lets nothing begin any more, unless something runs and must not.
+func (n *tenure) shutIf(running bool) (shut bool) {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	n.shut = n.shut || running || n.running == 0
+	return n.shut
+}
+
+// quiet tells drain when nothing runs any more. Called with mu held.
+func (n *tenure) quiet() {
+	if n.halted && n.running == 0 {
+		select {
+		case n.idle <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (n *tenure) runningRefs() []string {
@@ -169,7 +194,7 @@ func (n *tenure) foreigners() bool {
 // enter puts an item behind others of its lane, a command before everyone.
 // Called with mu held.
 func (n *tenure) enter(it *item) {
-	if _, _, ok := it.message.Command(); ok {
+	if _, _, it.command = it.message.Command(); it.command {
 		n.begin(it)
 		return
 	}
@@ -192,7 +217,7 @@ func (n *tenure) begin(it *item) {
 
 // start runs the handler now, or when one is free. Called with mu held.
 func (n *tenure) start(it *item) {
-	if n.halted {
+	if n.shut || n.halted && !it.command {
 		return
 	}
 	if it.lane != "" {
@@ -202,6 +227,7 @@ func (n *tenure) start(it *item) {
 		}
 		n.active++
 	}
+	n.running++
 	n.handlerWait.Go(func() {
 		n.finished(it, n.handle(it))
 	})
@@ -225,6 +251,8 @@ func (n *tenure) finished(it *item, err error) {
 	defer n.dispatch.mu.Unlock()
 	delete(n.cancels, it.turn)
 	delete(n.refs, it.turn)
+	n.running--
+	n.quiet()
 	if it.lane != "" {
 		n.active--
 	}

@@ -264,3 +264,47 @@ func TestDispatchTakesMilliseconds(t *testing.T) {
 		}
 	})
 }
+
+func TestCommandsAreCarriedOutWhileTheLastAnswersFinish(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in, elsewhere := newInbox(t, s), newInbox(t, s)
+		began := make(chan string, 10)
+		finish := make(chan struct{})
+		stop := run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
+			began <- turn.Message.Text
+			if turn.Message.Text == "slow" {
+				select {
+				case <-finish:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			return turn.Close(ctx)
+		}, inbox.RunOptions{Grace: time.Minute})
+		put(t, in, message("1", "C1", "slow"))
+		receive(t, began)
+		idle := message("1", "C1", "quick")
+		idle.Scope = "slack:A02:T02"
+		put(t, in, idle)
+		receive(t, began)
+		stopped := make(chan struct{})
+		go func() {
+			stop()
+			close(stopped)
+		}()
+		until(t, "the process stops: the scope where nothing runs is given up", func() bool {
+			return s.Client.Exists(t.Context(), in.ScopeKey(idle.Scope, "owner", "lease")).Val() == 0
+		})
+		put(t, elsewhere, message("2", "C2", "late"))
+		put(t, elsewhere, message("3", "C1", "/stop"))
+		if text := receive(t, began); text != "/stop" {
+			t.Errorf("%s began although the process stops", text)
+		}
+		close(finish)
+		receive(t, stopped)
+		if n := stored(t, s, in); n != 1 {
+			t.Errorf("%d messages are left for the next owner, it should be one", n)
+		}
+	})
+}

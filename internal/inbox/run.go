@@ -69,7 +69,7 @@ type runner struct {
 }
 
 // Run owns scopes and hands their messages to h until ctx ends. Then it takes
-// nothing more, gives up scopes where nothing runs at once, lets running
+// commands only, gives up scopes where nothing runs at once, lets running
 // handlers finish for o.Grace, ends the context of the rest, gives up what it
 // still owns and returns nil. It waits at most a few seconds more for handlers
 // that do not heed their context.
@@ -100,12 +100,17 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 		}
 		return err
 	}
-	listener := i.o.Client.Subscribe(ctx, i.channel())
+	// Scopes are served, and so listened for, until the last is given up.
+	serving, served := context.WithCancel(context.WithoutCancel(ctx))
+	listener := i.o.Client.Subscribe(serving, i.channel())
 	defer listener.Close()
-	r.wait.Go(func() { r.listen(ctx, listener) })
+	var listening sync.WaitGroup
+	listening.Go(func() { r.listen(serving, listener) })
 	r.discover(ctx)
 	close(r.stop)
 	r.wait.Wait()
+	served()
+	listening.Wait()
 	return nil
 }
 

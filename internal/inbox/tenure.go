@@ -250,22 +250,17 @@ func (n *tenure) read(ctx context.Context) error {
 // handlerPatience is how long handlers may go on after their context ended.
 const handlerPatience = 5 * time.Second
 
-// drain ends the tenure in good order.
+// drain ends the tenure in good order: answers may finish, for grace at most,
+// and commands are carried out meanwhile.
 func (n *tenure) drain(grace time.Duration) {
 	n.halt()
+	n.finish(grace)
+	n.shutIf(true)
 	done := make(chan struct{})
 	go func() {
 		n.handlerWait.Wait()
 		close(done)
 	}()
-	if n.alive.Err() == nil {
-		select {
-		case <-done:
-		case <-n.alive.Done():
-		case <-time.After(grace):
-			n.cancel(ErrHandedOver)
-		}
-	}
 	select {
 	case <-done:
 	case <-time.After(handlerPatience):
@@ -274,6 +269,32 @@ func (n *tenure) drain(grace time.Duration) {
 	n.lose() // before the next owner can begin: a handler that lingers must do nothing more
 	n.release()
 	n.expiry.Stop()
+}
+
+// finish returns when no handler runs, the lease is lost, or grace is over; then
+// it has told the handlers that others go on.
+func (n *tenure) finish(grace time.Duration) {
+	over := time.NewTimer(grace)
+	defer over.Stop()
+	for n.alive.Err() == nil {
+		select {
+		case <-n.idle:
+			if n.shutIf(false) {
+				return
+			}
+		case <-n.wakeup:
+			if n.insist("reading messages", n.read) != nil {
+				return
+			}
+		case <-n.alive.Done():
+			return
+		case <-over.C:
+			if n.alive.Err() == nil {
+				n.cancel(ErrHandedOver)
+			}
+			return
+		}
+	}
 }
 
 // release gives the lease up, so that nobody need wait for its end. A lease
