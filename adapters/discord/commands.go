@@ -158,6 +158,15 @@ func args(options []optionData) string {
 	return strings.TrimSpace(strings.Join(words, " "))
 }
 
+// typing is args of what is not written yet: a subcommand keeps the space behind
+// it, also while nothing of its value stands there.
+func typing(options []optionData) string {
+	if len(options) == 1 && options[0].Type == discordgo.ApplicationCommandOptionSubCommand {
+		return options[0].Name + " " + args(options[0].Options)
+	}
+	return args(options)
+}
+
 // parseCommand reads "provider add" as it stands in a custom id.
 func parseCommand(line string) (name, args string) {
 	name, args, _ = strings.Cut(strings.TrimSpace(line), " ")

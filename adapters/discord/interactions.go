@@ -222,7 +222,7 @@ func (c *counter) complete(ctx context.Context, i *interaction, say say) error {
 	}
 	within, cancel := context.WithDeadline(ctx, i.received.Add(completeLimit))
 	defer cancel()
-	options, err := c.desk.Complete(within, c.order(i, d.Name, args(d.Options)))
+	options, err := c.desk.Complete(within, c.order(i, d.Name, typing(d.Options)))
 	if err != nil && within.Err() == nil {
 		c.app.log.WarnContext(ctx, "autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
 	}

@@ -355,7 +355,7 @@ func TestAutocompleteOffersWhatTheDeskKnows(t *testing.T) {
 		return append([]chat.Option{{Value: strings.Repeat("v", 101)}}, out...), nil
 	}}
 	ways(t, d, func(t *testing.T, s *stage) {
-		for text, first := range map[string]string{"/model name:qw": "model:qw:0", "/provider use id:la": "provider:use la:0", "/bot use id:": "bot:use:0"} {
+		for text, first := range map[string]string{"/model name:qw": "model:qw:0", "/provider use id:la": "provider:use la:0", "/bot use id:": "bot:use :0"} {
 			got, err := s.Autocomplete(t.Context(), "general", "ann", text)
 			if err != nil {
 				t.Fatal(err)

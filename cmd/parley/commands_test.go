@@ -223,6 +223,11 @@ func TestCommandsOnDiscord(t *testing.T) {
 	if err != nil || len(choices) < 2 {
 		t.Errorf("autocomplete offered %v, %v", choices, err)
 	}
+	for text, want := range map[string]string{"/provider use id:": "demo", "/bot use id:": "helper"} { // nothing typed yet
+		if choices, err := d.Autocomplete(t.Context(), "general", "ann", text); err != nil || len(choices) == 0 || choices[0].Value != want {
+			t.Errorf("%s offers %v, %v, want %s", text, choices, err, want)
+		}
+	}
 	i, err := d.Slash("general", "ann", "/model name:m2")
 	if err != nil {
 		t.Fatal(err)
