@@ -44,6 +44,7 @@ type event struct {
 	Text        string          `json:"text"`
 	TS          string          `json:"ts"`
 	ThreadTS    string          `json:"thread_ts"`
+	ParentUser  string          `json:"parent_user_id"` // who wrote the first message of the thread; in replies
 	Edited      json.RawMessage `json:"edited"`
 	Files       []file          `json:"files"`
 }
@@ -112,7 +113,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 	_, _, command := m.Command()
 	switch {
 	case reply:
-		m.Place.Thread = ev.ThreadTS
+		m.Place.Thread, m.Place.Owner = ev.ThreadTS, ev.ParentUser
 	case !direct && command:
 		// "@helper /model x" at the top of a channel is about the channel.
 		m.Place.Thread = ""

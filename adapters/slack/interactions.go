@@ -56,9 +56,10 @@ type interaction struct {
 		IsEphemeral bool   `json:"is_ephemeral"`
 	} `json:"container"`
 	Message struct {
-		User     string `json:"user"`
-		TS       string `json:"ts"`
-		ThreadTS string `json:"thread_ts"`
+		User       string `json:"user"`
+		TS         string `json:"ts"`
+		ThreadTS   string `json:"thread_ts"`
+		ParentUser string `json:"parent_user_id"`
 	} `json:"message"`
 	Actions     []action `json:"actions"`
 	ResponseURL string   `json:"response_url"`
@@ -143,7 +144,7 @@ func (i interaction) occasion(team string) occasion {
 		name = i.User.Name
 	}
 	return occasion{
-		place: chat.Place{Platform: platform, Workspace: team, Channel: channel, Thread: thread, Direct: strings.HasPrefix(channel, "D")},
+		place: chat.Place{Platform: platform, Workspace: team, Channel: channel, Thread: thread, Owner: i.Message.ParentUser, Direct: strings.HasPrefix(channel, "D")},
 		user:  chat.Author{ID: i.User.ID, Name: name}, responseURL: i.ResponseURL, triggerID: i.TriggerID,
 		replace: i.Container.IsEphemeral,
 	}

@@ -21,6 +21,7 @@ type Place struct {
 	Channel   string `json:"channel"`             // channel or direct-message channel; on Discord a thread's parent
 	Thread    string `json:"thread,omitempty"`    // the thread, where there is one
 	Direct    bool   `json:"direct,omitempty"`    // a direct message with the bot
+	Owner     string `json:"owner,omitempty"`     // who opened the thread, where the platform says so
 }
 
 // Conversation is the key of the history that p belongs to: a thread, or the
@@ -74,7 +75,8 @@ type Message struct {
 	Place   Place     `json:"place"`
 	Author  Author    `json:"author"`
 	Trigger Trigger   `json:"trigger"`
-	Text    string    `json:"text"` // Markdown as the person meant it: the bot's own mention removed, platform markup translated
+	Text    string    `json:"text"`             // Markdown as the person meant it: the bot's own mention removed, platform markup translated
+	Joined  bool      `json:"joined,omitempty"` // of a Thread message: the bot began the thread, so it takes part there
 	Files   []File    `json:"files,omitempty"`
 	ReplyTo MessageID `json:"reply_to,omitempty"` // the message this one answers (Discord replies)
 	At      time.Time `json:"at"`
@@ -248,7 +250,7 @@ type Health struct {
 
 // Inbox takes messages that must not be lost.
 type Inbox interface {
-	// Put stores m unless it was stored before or is a Thread message in a
-	// thread where the bot takes no part. Nil means: safe, tell the platform.
+	// Put stores m unless it was stored before or is a Thread message, not
+	// Joined, in a thread where the bot takes no part. Nil means: safe, tell the platform.
 	Put(ctx context.Context, m Message) error
 }

@@ -29,6 +29,10 @@ const (
 // asked for: long enough for any answer to be written and then to be forgotten.
 const forgottenFor = 2 * KeepFor
 
+// ownerFor is how long it is known whose thread was forgotten: longer than any
+// thread is followed.
+const ownerFor = 4 * KeepFor
+
 // Exchange is one question and its answer.
 type Exchange struct {
 	ID       chat.MessageID   `json:"id,omitempty"` // the question's message
@@ -38,6 +42,7 @@ type Exchange struct {
 	Answer   string           `json:"answer"`
 	Posted   []chat.MessageID `json:"posted,omitempty"` // the answer's messages
 	Bot      string           `json:"bot,omitempty"`
+	Owner    string           `json:"owner,omitempty"` // whose thread it is, as far as is known
 	At       time.Time        `json:"at"`
 }
 
@@ -60,6 +65,8 @@ type Transcript struct {
 	Exchanges []Exchange
 	Forgotten bool // /reset was used here: what the platform still shows is not to be read again
 	key       string
+	thread    bool
+	owner     string // of the thread, kept when the conversation was forgotten
 }
 
 // Load reads the transcript of a place.
@@ -69,6 +76,7 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 		return Transcript{}, err
 	}
 	t := Transcript{Forgotten: generation != unforgotten, key: b.key(scope, "conv", p.Conversation(), generation)}
+	t.thread = p.InThread()
 	sealed, err := b.client.LRange(ctx, t.key, 0, -1).Result()
 	if err != nil {
 		return Transcript{}, fmt.Errorf("read transcript: %w", err)
@@ -87,12 +95,20 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 		}
 		t.Exchanges = append(t.Exchanges, e)
 	}
-	return t, nil
+	if t.Forgotten {
+		t.owner, err = b.owner(ctx, scope, p)
+	}
+	return t, err
 }
 
 // Add is the write that appends e to a transcript, for closing a turn. After a
 // Forget it goes to where nobody reads any more.
 func (b *Book) Add(t Transcript, e Exchange) (inbox.Write, error) {
+	if t.thread && e.Owner == "" {
+		if e.Owner = t.Owner(); e.Owner == "" && !t.Forgotten {
+			e.Owner = e.Author.ID
+		}
+	}
 	plain, err := json.Marshal(e)
 	if err != nil {
 		return inbox.Write{}, fmt.Errorf("encode exchange: %w", err)
@@ -100,9 +116,12 @@ func (b *Book) Add(t Transcript, e Exchange) (inbox.Write, error) {
 	return inbox.Write{Key: t.key, Push: b.ring.Seal(plain, t.key), Keep: Keep, TTL: KeepFor}, nil
 }
 
-// Forget drops the memory of a place; an answer still being written adds
-// nothing to it any more.
+// Forget drops the memory of a place, but for whose thread it is; an answer
+// still being written adds nothing to it any more.
 func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
+	if err := b.keepOwner(ctx, scope, p); err != nil {
+		return err
+	}
 	generation, err := b.generation(ctx, scope, p)
 	if err != nil {
 		return err
@@ -140,15 +159,56 @@ func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (stri
 	return name, nil
 }
 
-// Starter is the id of the person who began the conversation, as far back as is
-// remembered; empty when nothing is.
-func (t Transcript) Starter() string {
-	for _, e := range t.Exchanges {
-		if e.Question != "" {
-			return e.Author.ID
+// keepOwner writes down whose thread p is, if that is known.
+func (b *Book) keepOwner(ctx context.Context, scope string, p chat.Place) error {
+	if !p.InThread() {
+		return nil
+	}
+	t, err := b.Load(ctx, scope, p)
+	if err != nil || t.Owner() == "" {
+		return err
+	}
+	key := b.key(scope, "owner", p.Conversation())
+	if err := b.client.Set(ctx, key, b.ring.Seal([]byte(t.Owner()), key), ownerFor).Err(); err != nil {
+		return fmt.Errorf("forget conversation: %w", err)
+	}
+	return nil
+}
+
+// owner reads what keepOwner wrote; empty when there is nothing.
+func (b *Book) owner(ctx context.Context, scope string, p chat.Place) (string, error) {
+	if !p.InThread() {
+		return "", nil
+	}
+	key := b.key(scope, "owner", p.Conversation())
+	sealed, err := b.client.Get(ctx, key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read conversation: %w", err)
+	}
+	plain, _, err := b.ring.Open(sealed, key)
+	if err != nil {
+		b.log.WarnContext(ctx, "whose thread it is cannot be opened and counts as unknown", "err", err)
+		return "", nil
+	}
+	return string(plain), nil
+}
+
+// Owner is the id of the person whose thread it is: who opened it, where the
+// platform said so, else who asked first there. Neither a reset nor the length
+// of the conversation changes that. Empty when it is not known.
+func (t Transcript) Owner() string {
+	for _, e := range slices.Backward(t.Exchanges) {
+		if e.Owner != "" {
+			return e.Owner
 		}
 	}
-	return ""
+	if t.owner == "" && !t.Forgotten && len(t.Exchanges) > 0 && len(t.Exchanges) < Keep {
+		return t.Exchanges[0].Author.ID // kept before owners were
+	}
+	return t.owner
 }
 
 // Holds reports whether a message, a question's or an answer's, is remembered.

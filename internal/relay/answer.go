@@ -440,6 +440,7 @@ func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.
 		Answer:   e.text,
 		Posted:   posted,
 		Bot:      e.bot.ID,
+		Owner:    t.Message.Place.Owner,
 		At:       t.Message.At,
 	})
 	if err != nil {

@@ -108,16 +108,20 @@ func (r *Relay) order(ctx context.Context, c chat.Command) (order, error) {
 }
 
 // maySwitch refuses to change what others use where the bot keeps that for its
-// admins. A direct message, or a thread whose first question was one's own, may
-// always be switched.
+// admins. A direct message, or a thread of one's own, may always be switched; a
+// thread of which nobody knows whose it is may not.
 func (r *Relay) maySwitch(ctx context.Context, o order) error {
 	own := o.Place.Direct
 	if o.Place.InThread() && o.bot.Access.Switch == bots.SwitchAdmins {
-		transcript, err := r.book.Load(ctx, o.Scope, o.Place)
-		if err != nil {
-			return err
+		owner := o.Place.Owner
+		if owner == "" {
+			transcript, err := r.book.Load(ctx, o.Scope, o.Place)
+			if err != nil {
+				return err
+			}
+			owner = transcript.Owner()
 		}
-		own = transcript.Starter() == o.Author.ID || transcript.Starter() == ""
+		own = owner != "" && owner == o.Author.ID
 	}
 	return o.bot.MaySwitch(o.who, own)
 }
