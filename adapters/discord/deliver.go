@@ -12,6 +12,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
 )
 
 const (
@@ -186,6 +190,12 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 	if e.Author != nil && e.Member != nil && !e.Author.Bot {
 		g.app.world.seeMember(e.Guild, e.Author.ID, e.Member.Roles, -1)
 	}
+	switch {
+	case e.Author != nil && e.Author.ID == self:
+		g.app.world.keepPost(e.ID)
+	case e.Type == discordgo.MessageTypeThreadStarterMessage && e.Referenced.by(self):
+		g.app.world.keepPost(e.Channel)
+	}
 	if !e.written(self) {
 		return nil
 	}
@@ -199,6 +209,9 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 		if k.place, ok = g.app.world.channel(ctx, e.Channel); !ok && e.ChannelType != nil {
 			k.place = place{kind: *e.ChannelType}
 		}
+	}
+	if e.incomplete(k) {
+		g.lookUp(ctx, e)
 	}
 	m, ok := translate(e, k)
 	if !ok {
@@ -217,6 +230,20 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 	}
 }
 
+// lookUp completes a reply that came without the message it answers. When that
+// cannot be had, the reply is taken as it came.
+func (g *gateway) lookUp(ctx context.Context, e *messageEvent) {
+	found, err := g.app.world.message(ctx, e.Channel, e.Reference.Message)
+	switch {
+	case err == nil:
+		e.Referenced = lookup{found, true}
+	case chat.Refused(err):
+		e.Referenced.told = true
+	case ctx.Err() == nil:
+		g.log.WarnContext(ctx, "the message that was replied to could not be read", slog.String("message", e.ID), slog.String("error", err.Error()))
+	}
+}
+
 // knowledge is what translate needs for a message in a guild ("" for none).
 func (a *app) knowledge(guild string) knowledge {
 	self, _ := a.known()
@@ -224,5 +251,6 @@ func (a *app) knowledge(guild string) knowledge {
 		self: self, bot: a.lead.ID,
 		role:    func(id string) role { return a.world.role(guild, id) },
 		channel: a.world.name,
+		wrote:   a.world.wrote,
 	}
 }

@@ -37,10 +37,23 @@ type messageEvent struct {
 	Reference   *struct {
 		Message string `json:"message_id"`
 	} `json:"message_reference"`
-	Referenced *referenced `json:"referenced_message"`
+	Referenced lookup `json:"referenced_message"`
 	Snapshots  []struct {
 		Message referenced `json:"message"`
 	} `json:"message_snapshots"` // of a forwarded message
+}
+
+// lookup is a message inside another, as far as the event tells: Discord leaves
+// the field out where it did not look, and sends null where there is no such
+// message any more.
+type lookup struct {
+	*referenced
+	told bool
+}
+
+func (l *lookup) UnmarshalJSON(raw []byte) error {
+	l.told = true
+	return json.Unmarshal(raw, &l.referenced)
 }
 
 // referenced is a message inside another: replied to, or forwarded.
@@ -68,7 +81,12 @@ type knowledge struct {
 	place   place  // of the channel; zero in a direct message
 	role    func(id string) role
 	channel func(id string) string // a channel's name
+	wrote   func(id string) bool   // the bot is known to have written that message
 }
+
+// started reports whether the bot began a thread: by itself, or with the message
+// it was opened from, whose id it then has.
+func (k knowledge) started(thread string) bool { return k.place.owner == k.self || k.wrote(thread) }
 
 func (k knowledge) scope() string { return platform + ":" + k.self }
 
@@ -80,17 +98,47 @@ func (e *messageEvent) written(self string) bool {
 }
 
 // names reports whether the text itself mentions the bot, by its name or by
-// the role that came with it, which completion offers beside it.
+// the role that came with it, which completion offers beside it. Discord says
+// who is mentioned; in code nobody is.
 func (e *messageEvent) names(k knowledge) bool {
-	if strings.Contains(e.Content, "<@"+k.self+">") || strings.Contains(e.Content, "<@!"+k.self+">") {
+	written := strings.Contains(e.Content, "<@"+k.self+">") || strings.Contains(e.Content, "<@!"+k.self+">")
+	if written && (e.Mentions == nil || e.mentions(k.self)) {
 		return true
 	}
 	return slices.ContainsFunc(e.Roles, func(id string) bool { return k.role(id).bot == k.self })
 }
 
+// mentions reports whether the event says that the bot is mentioned. A reply
+// may mention whom it answers without a word in the text.
+func (e *messageEvent) mentions(self string) bool {
+	return slices.ContainsFunc(e.Mentions, func(m mention) bool { return m.ID == self })
+}
+
 // answers reports whether the message replies to one of the bot's.
-func (e *messageEvent) answers(self string) bool {
-	return e.Reference != nil && e.Referenced != nil && e.Referenced.Author != nil && e.Referenced.Author.ID == self
+func (e *messageEvent) answers(k knowledge) bool {
+	switch {
+	case e.Reference == nil:
+		return false
+	case e.Referenced.told:
+		return e.Referenced.by(k.self)
+	case e.replyTo() == "":
+		return false // forwarded
+	}
+	return k.wrote(e.Reference.Message) || e.mentions(k.self) && !e.names(k)
+}
+
+// by reports whether self wrote the message, if there is one.
+func (l lookup) by(self string) bool {
+	return l.referenced != nil && l.Author != nil && l.Author.ID == self
+}
+
+// incomplete reports whether only the message this one replies to can tell
+// whether it is for the bot, or what is meant, and the event left it out.
+func (e *messageEvent) incomplete(k knowledge) bool {
+	if e.Guild == "" || e.replyTo() == "" || e.Referenced.told || e.answers(k) {
+		return false
+	}
+	return e.names(k) || !(k.place.thread() && e.others(k.self))
 }
 
 // replyTo is the message this one replies to, if any.
@@ -104,12 +152,7 @@ func (e *messageEvent) replyTo() chat.MessageID {
 // others reports whether the message mentions people or roles, the bot not
 // among them.
 func (e *messageEvent) others(self string) bool {
-	for _, m := range e.Mentions {
-		if m.ID == self {
-			return false
-		}
-	}
-	return len(e.Mentions)+len(e.Roles) > 0
+	return !e.mentions(self) && len(e.Mentions)+len(e.Roles) > 0
 }
 
 // trigger says why the message is for the bot; "" means it is not.
@@ -123,7 +166,7 @@ func (e *messageEvent) trigger(k knowledge) chat.Trigger {
 		return chat.Mention
 	case k.place.thread() && e.others(k.self):
 		return ""
-	case e.answers(k.self):
+	case e.answers(k):
 		return chat.Answer
 	case k.place.thread() && (e.Content != "" || len(e.Attachments)+len(e.Snapshots) > 0):
 		return chat.Thread
@@ -141,13 +184,14 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 		Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: whereabouts(e.Guild, e.Channel, k.place),
 		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At,
 	}
+	m.Joined = why == chat.Thread && k.started(e.Channel)
 	m.Files = files(e.Attachments)
 	if _, _, command := m.Command(); command {
 		return m, true
 	}
 	// "@bot explain this" in reply to someone, or a forwarded message: what is
 	// meant stands in the other message, which nothing else brings along.
-	if e.Referenced != nil && why == chat.Mention && !e.answers(k.self) {
+	if e.Referenced.referenced != nil && why == chat.Mention && !e.answers(k) {
 		name := "Someone"
 		if e.Referenced.Author != nil {
 			name = displayName(e.Referenced.Author, nil)
@@ -190,7 +234,7 @@ func whereabouts(guild, channel string, p place) chat.Place {
 		return chat.Place{Platform: platform, Channel: channel, Direct: true}
 	}
 	if p.thread() && p.parent != "" {
-		return chat.Place{Platform: platform, Workspace: guild, Channel: p.parent, Thread: channel}
+		return chat.Place{Platform: platform, Workspace: guild, Channel: p.parent, Thread: channel, Owner: p.owner}
 	}
 	return chat.Place{Platform: platform, Workspace: guild, Channel: channel}
 }

@@ -150,10 +150,11 @@ func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, err
 	if channel == "" {
 		channel = i.Channel.ID
 	}
+	where := i.Channel.place()
 	if i.Channel.ID == channel && i.Guild != "" {
-		c.app.world.keepChannel(channel, i.Channel.place())
+		where = c.app.world.keepChannel(channel, where)
 	}
-	i.place = whereabouts(i.Guild, channel, i.Channel.place())
+	i.place = whereabouts(i.Guild, channel, where)
 	return i, nil
 }
 
@@ -177,6 +178,7 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 	if mine, err := c.claim(ctx, i); err != nil || !mine {
 		return err
 	}
+	c.findOwner(ctx, i)
 	var err error
 	switch i.Type {
 	case interactionCommand:
@@ -195,6 +197,21 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 		return nil // another process was faster
 	}
 	return err
+}
+
+// ownerLimit is the time to ask whose thread it is; the answer waits for it.
+const ownerLimit = time.Second
+
+// findOwner asks whose thread the interaction is in, where that is not known.
+func (c *counter) findOwner(ctx context.Context, i *interaction) {
+	if !i.place.InThread() || i.place.Owner != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ownerLimit)
+	defer cancel()
+	if p, ok := c.app.world.channel(ctx, i.place.Thread); ok {
+		i.place.Owner = p.owner
+	}
 }
 
 // claim makes sure that one process acts when several are connected, and that a

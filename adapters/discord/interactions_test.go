@@ -164,7 +164,7 @@ func TestASlashCommandIsAnsweredToItsCallerAlone(t *testing.T) {
 	t.Parallel()
 	d := &desk{}
 	ways(t, d, func(t *testing.T, s *stage) {
-		thread := s.Thread("general", "talk")
+		thread := s.ThreadBy("bob", "general", "talk")
 		for _, one := range []struct{ text, name, args string }{
 			{"/model", "model", ""},
 			{"/model name:lab/qwen3 8b", "model", "lab/qwen3 8b"},
@@ -183,7 +183,7 @@ func TestASlashCommandIsAnsweredToItsCallerAlone(t *testing.T) {
 			c := d.asked()[before]
 			want := chat.Command{
 				Name: one.name, Args: one.args, Scope: "discord:" + s.App("").UserID(), Bot: "helper", Author: chat.Author{ID: s.UserID("ann"), Name: "ann"},
-				Place: chat.Place{Platform: "discord", Workspace: s.GuildID(), Channel: s.ChannelID("general"), Thread: thread},
+				Place: chat.Place{Platform: "discord", Workspace: s.GuildID(), Channel: s.ChannelID("general"), Thread: thread, Owner: s.UserID("bob")},
 			}
 			if c != want {
 				t.Errorf("%s came as %+v, want %+v", one.text, c, want)

@@ -145,6 +145,7 @@ func (r *responder) create(ctx context.Context, name string, body messageBody, f
 	if err != nil {
 		return chat.Receipt{}, err
 	}
+	r.app.world.keepPost(out.ID)
 	return chat.Receipt{ID: chat.MessageID(out.ID), Rate: rate}, nil
 }
 

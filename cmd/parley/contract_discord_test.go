@@ -69,6 +69,55 @@ func TestWhatIsAnsweredOnDiscord(t *testing.T) {
 	w.clean()
 }
 
+// A thread the bot began, or that hangs on its message, needs no mention.
+func TestItsOwnThreadsAreFollowedOnDiscord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	w.model.Answer("Yes.")
+	begun := d.ThreadBy(d.App("").UserID(), "general", "begun")
+	w.onDiscord(d.Say(begun, "ann", "hello?"), "Yes.")
+	question := d.Mention("general", "ann", "?")
+	answer := w.onDiscord(question, "Yes.")
+	d.Say(d.ThreadFrom(question, "ann", "among us"), "ann", "not for the bot")
+	w.onDiscord(d.Say(d.ThreadFrom(answer.ID, "bob", "about it"), "bob", "why?"), "Yes.")
+	w.asked(t, 3, "what is said in a thread of people")
+	w.clean()
+}
+
+// Where switching is kept for admins, one's own thread is the one that one
+// opened: whoever asked first there, and whatever was forgotten.
+func TestAThreadIsItsOpenersOnDiscord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write("bots/helper.yaml", helperYAML+"access: {switch: admins}\n")
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	w.model.Answer("Yes.")
+	w.until("the commands are registered", func() bool { return len(d.Commands("")) > 0 })
+	thread := d.ThreadBy("ann", "general", "ann's")
+	said := func(user, text, want string) {
+		t.Helper()
+		i, err := d.Slash(thread, user, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err := i.Answer(t.Context()); err != nil || len(all) == 0 || !strings.Contains(all[0].Content, want) {
+			t.Errorf("%s by %s: %+v, %v, want %q", text, user, all, err, want)
+		}
+	}
+	said("bob", "/model name:m2", "Only admins")
+	w.onDiscord(d.Mention(thread, "bob", "first"), "Yes.")
+	said("bob", "/model name:m2", "Only admins")
+	said("bob", "/reset", "Forgotten")
+	said("bob", "/model name:m2", "Only admins")
+	id := d.Mention(thread, "bob", "/model m2")
+	w.until("the command is answered", func() bool { r := d.Replies(id); return len(r) == 1 && strings.Contains(r[0].Content, "Only admins") })
+	said("ann", "/model name:m2", "lab/m2")
+	w.clean()
+}
+
 // Everything of the commands that Discord shows, and who sees the answers.
 func TestDiscordCommands(t *testing.T) {
 	t.Parallel()

@@ -31,7 +31,7 @@ const (
 
 // Put stores m for the owner of its scope unless it was stored within the last
 // 24 hours, or is a Thread message in a thread where the bot takes no part. A
-// Mention, an Answer or a Direct message in a thread makes the bot take part,
+// Mention, an Answer or a Direct message in a thread, or a Joined one, makes the bot take part,
 // for 60 days since the last message to it. Nil means that the message is
 // safe, replicas included; after an error the platform must deliver it again.
 func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
@@ -96,7 +96,7 @@ func (i *Inbox) spans(scope, name string, now time.Time, span time.Duration) []s
 // threadMode says what a message means for taking part in its thread: "only"
 // if the bot does already, "join" to begin, "" for neither.
 func threadMode(m chat.Message) (mode, thread string) {
-	if m.Trigger == chat.Thread {
+	if m.Trigger == chat.Thread && !m.Joined {
 		return "only", digest(m.Place.Channel + "/" + m.Place.Thread)
 	}
 	if m.Place.Thread == "" {

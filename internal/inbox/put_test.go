@@ -89,6 +89,13 @@ func TestAThreadIsFollowedOnceTheBotTakesPart(t *testing.T) {
 				t.Errorf("%s: stored %d, want %d", c.what, got, c.want)
 			}
 		}
+		m := message("11", "C1", "hello")
+		m.Place.Thread, m.Trigger, m.Joined = "t5", chat.Thread, true
+		before := stored(t, s, in)
+		put(t, in, m)
+		if stored(t, s, in) != before+1 || say("12", "t5", chat.Thread, false) != 1 {
+			t.Error("a thread that the bot began is not followed")
+		}
 	})
 }
 

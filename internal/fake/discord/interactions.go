@@ -252,6 +252,9 @@ func (s *Server) interactionJSON(i *Interaction, data map[string]any) map[string
 		"channel": i.channel.json(), "app_permissions": "274877991936", "locale": "en-US", "entitlements": []any{},
 		"authorizing_integration_owners": map[string]any{"0": i.channel.GuildID}, "context": 0, "attachment_size_limit": 10485760,
 	}
+	if c, ok := body["channel"].(map[string]any); ok {
+		delete(c, "owner_id") // a partial channel: who opened a thread is not promised
+	}
 	if i.channel.GuildID != "" {
 		member := s.memberJSON(i.user.ID, true)
 		member["permissions"] = strconv.FormatInt(s.permissions(i.user.ID), 10)

@@ -117,17 +117,40 @@ func (s *Server) DMChannel(user string) string {
 	return s.direct(s.apps[0], s.user(user)).ID
 }
 
-// Thread opens a public thread in a channel and returns its id.
-func (s *Server) Thread(parent, name string) string { return s.thread(parent, name, true) }
+// Thread opens a public thread in a channel and returns its id. The guild's
+// owner opens it.
+func (s *Server) Thread(parent, name string) string { return s.thread("", parent, name, "", true) }
 
 // SilentThread makes a thread without telling anyone: as one that was made
 // while a client was away.
-func (s *Server) SilentThread(parent, name string) string { return s.thread(parent, name, false) }
+func (s *Server) SilentThread(parent, name string) string {
+	return s.thread("", parent, name, "", false)
+}
 
-func (s *Server) thread(parent, name string, announce bool) string {
+// ThreadBy lets a person or bot (name or id) open a thread in a channel.
+func (s *Server) ThreadBy(user, parent, name string) string {
+	return s.thread("", parent, name, user, true)
+}
+
+// ThreadFrom lets a person open a thread from a message, whose id it has.
+func (s *Server) ThreadFrom(messageID, user, name string) string {
+	s.mu.Lock()
+	parent := s.message(messageID).channel.ID
+	s.mu.Unlock()
+	return s.thread(messageID, parent, name, user, true)
+}
+
+func (s *Server) thread(id, parent, name, user string, announce bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &channel{ID: s.snowflake(), Type: channelPublicThread, GuildID: s.guild.ID, Name: name, Parent: s.place(parent).ID}
+	if id == "" {
+		id = s.snowflake()
+	}
+	opener := s.guild.Owner
+	if user != "" {
+		opener = s.user(user).ID
+	}
+	c := &channel{ID: id, Type: channelPublicThread, GuildID: s.guild.ID, Name: name, Parent: s.place(parent).ID, Opener: opener}
 	s.channels[c.ID] = c
 	if announce {
 		s.dispatchAll(intentGuilds, "THREAD_CREATE", c.json())

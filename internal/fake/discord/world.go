@@ -55,6 +55,7 @@ type channel struct {
 	GuildID string `json:"guild_id,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Parent  string `json:"parent_id,omitempty"`
+	Opener  string `json:"owner_id,omitempty"` // of a thread
 
 	recipient string // the person of a direct message
 	app       *App   // and its bot
@@ -257,6 +258,7 @@ func (c *channel) json() map[string]any {
 		out["parent_id"] = c.Parent
 	}
 	if c.thread() {
+		out["owner_id"] = c.Opener
 		out["thread_metadata"] = map[string]any{"archived": false, "auto_archive_duration": 1440, "locked": false}
 	}
 	return out
