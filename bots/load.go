@@ -143,8 +143,8 @@ func together(all []definition) []Problem {
 			if a.Slack.SigningSecret != b.Slack.SigningSecret {
 				report(b, line, "slack.bot_token is the one of %s, but slack.signing_secret is not: bots of one app name the same tokens", a.File)
 			}
-			if p, q := a.Slack.CommandPrefix, b.Slack.CommandPrefix; p != "" && q != "" && p != q {
-				report(b, b.slackLines["command_prefix"], "slack.command_prefix differs from the one in %s, and both share one app", a.File)
+			if a.Slack.CommandPrefix != b.Slack.CommandPrefix {
+				report(b, cmp.Or(b.slackLines["command_prefix"], line), "slack.command_prefix differs from the one in %s, and both share one app", a.File)
 			}
 		}
 	}
@@ -160,30 +160,22 @@ func sameApp(a, b raw) bool {
 	return a.value == b.value
 }
 
-// SlackApps groups the bots that have a Slack app by that app. In each group
-// the bot that answers first comes first: the one with Default, else the first
-// by id.
-func SlackApps(all []Bot) [][]Bot {
-	return apps(all, func(b Bot) secret.Text { return b.Slack.BotToken })
-}
-
-// DiscordApps does the same for Discord applications.
-func DiscordApps(all []Bot) [][]Bot {
-	return apps(all, func(b Bot) secret.Text { return b.Discord.Token })
-}
-
-func apps(all []Bot, token func(Bot) secret.Text) [][]Bot {
+// Apps groups the bots of a platform by the app whose tokens they name. In each
+// group the bot that answers first comes first: the one with Default, else the
+// first by id. On a platform that takes no tokens, the playground, all bots are
+// of one app.
+func Apps(platform string, all []Bot) [][]Bot {
 	var out [][]Bot
 	at := map[secret.Text]int{}
 	for _, b := range all {
-		t := token(b)
-		if t.IsZero() {
+		token, needed := b.token(platform)
+		if needed && token.IsZero() {
 			continue
 		}
-		i, ok := at[t]
+		i, ok := at[token]
 		if !ok {
 			i = len(out)
-			at[t] = i
+			at[token] = i
 			out = append(out, nil)
 		}
 		out[i] = append(out[i], b)
@@ -192,6 +184,18 @@ func apps(all []Bot, token func(Bot) secret.Text) [][]Bot {
 		slices.SortFunc(group, leadFirst)
 	}
 	return out
+}
+
+// token is what names b's app on a platform, and whether one is needed there.
+// Some people copy the word along that Discord's is sent with.
+func (b *Bot) token(platform string) (token secret.Text, needed bool) {
+	switch platform {
+	case "slack":
+		return b.Slack.BotToken, true
+	case "discord":
+		return secret.New(strings.TrimPrefix(b.Discord.Token.Reveal(), "Bot ")), true
+	}
+	return secret.Text{}, false
 }
 
 func leadFirst(a, b Bot) int {

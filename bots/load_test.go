@@ -252,6 +252,9 @@ func TestRulesAcrossBots(t *testing.T) {
 		"one app, two prefixes": {files(
 			"a.yaml", bot("a", "slack: {bot_token: \"${T}\", app_token: \"${A}\", command_prefix: a-}\n"),
 			"b.yaml", bot("b", "slack: {bot_token: \"${T}\", app_token: \"${A}\", command_prefix: b-}\n")), "b.yaml:4: slack.command_prefix differs"},
+		"command prefix of one alone": {files(
+			"a.yaml", bot("a", "slack: {bot_token: \"${T}\", app_token: \"${A}\", command_prefix: a-}\n"),
+			"b.yaml", bot("b", "slack: {bot_token: \"${T}\", app_token: \"${A}\"}\n")), "b.yaml:4: slack.command_prefix differs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := bots.Load(c.fs, tokens)
@@ -405,7 +408,7 @@ func TestBuiltinDefinitions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for platform, apps := range map[string][][]bots.Bot{"slack": bots.SlackApps(got), "discord": bots.DiscordApps(got)} {
+	for platform, apps := range map[string][][]bots.Bot{"slack": bots.Apps("slack", got), "discord": bots.Apps("discord", got)} {
 		if len(apps) != 1 || len(apps[0]) != len(got) || apps[0][0].ID != "helper" {
 			t.Errorf("%s: with one app's tokens helper leads and all are in it; got %v", platform, apps)
 		}
@@ -426,7 +429,7 @@ func TestAppsGroupByTokenAndLeadFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got [][]string
-	for _, app := range bots.DiscordApps(all) {
+	for _, app := range bots.Apps("discord", all) {
 		var ids []string
 		for _, b := range app {
 			ids = append(ids, b.ID)
@@ -436,8 +439,11 @@ func TestAppsGroupByTokenAndLeadFirst(t *testing.T) {
 	if want := [][]string{{"c", "a"}, {"b"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if apps := bots.SlackApps(all); len(apps) != 0 {
+	if apps := bots.Apps("slack", all); len(apps) != 0 {
 		t.Errorf("Slack apps: %v", apps)
+	}
+	if apps := bots.Apps("playground", all); len(apps) != 1 || len(apps[0]) != 4 {
+		t.Errorf("the playground shows every bot: %v", apps)
 	}
 }
 

@@ -90,7 +90,7 @@ func New(o Options) (*Adapter, error) {
 	}
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log, quit: make(chan struct{})}
 	refused := &refusals{}
-	for _, group := range byToken(o.Bots) {
+	for _, group := range bots.Apps(platform, o.Bots) {
 		one, err := newApp(o, group, refused)
 		if err != nil {
 			return nil, err
@@ -101,38 +101,6 @@ func New(o Options) (*Adapter, error) {
 		}
 	}
 	return a, nil
-}
-
-// byToken groups the bots that have a Discord token by it, each group with its
-// lead first.
-func byToken(all []bots.Bot) [][]bots.Bot {
-	var groups [][]bots.Bot
-	index := map[string]int{}
-	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, func(x, y bots.Bot) int { return strings.Compare(x.ID, y.ID) })
-	slices.SortStableFunc(sorted, func(x, y bots.Bot) int {
-		switch {
-		case x.Default == y.Default:
-			return 0
-		case x.Default:
-			return -1
-		}
-		return 1
-	})
-	for _, b := range sorted {
-		if !b.Discord.Enabled() {
-			continue
-		}
-		token := bareToken(b)
-		i, known := index[token]
-		if !known {
-			i = len(groups)
-			index[token] = i
-			groups = append(groups, nil)
-		}
-		groups[i] = append(groups[i], b)
-	}
-	return groups
 }
 
 // bareToken is a bot's token without the word that it is sent with, and that some

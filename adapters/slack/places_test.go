@@ -36,10 +36,6 @@ func TestBotsWithTheSameTokenAreOneApp(t *testing.T) {
 	if h := ad.Health(); len(h) != 3 || h[0].Bot != "alpha" || h[0].OK || h[0].Reason == "" {
 		t.Errorf("%+v", h)
 	}
-	b.Slack.CommandPrefix = "x-"
-	if _, err := New(Options{Bots: []bots.Bot{a, b}}); err == nil || !strings.Contains(err.Error(), "command_prefix") {
-		t.Errorf("%v", err)
-	}
 	for _, bad := range []Options{{APIURL: "slack.com"}, {APIURL: "ftp://x/"}, {StreamMode: "fast"}} {
 		if _, err := New(bad); err == nil {
 			t.Errorf("%+v was taken", bad)

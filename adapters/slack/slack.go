@@ -8,7 +8,6 @@ package slack
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -59,8 +58,8 @@ type Adapter struct {
 
 var _ chat.Adapter = (*Adapter)(nil)
 
-// New groups the bots into apps. It makes no network call; its error names
-// every setting that cannot work.
+// New groups the bots into apps. It makes no network call; its error names the
+// setting that cannot work.
 func New(o Options) (*Adapter, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -82,41 +81,15 @@ func New(o Options) (*Adapter, error) {
 		o.HTTPClient = newHTTPClient()
 	}
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log}
-	byToken := map[string][]bots.Bot{}
-	var problems []error
-	for _, b := range o.Bots {
-		if !b.Slack.Enabled() {
-			continue
-		}
-		token := b.Slack.BotToken.Reveal()
-		byToken[token] = append(byToken[token], b)
-	}
-	for token, group := range byToken {
-		slices.SortFunc(group, leadFirst)
-		app := newApp(group, token, u, o)
+	for _, group := range bots.Apps(platform, o.Bots) {
+		app := newApp(group, group[0].Slack.BotToken.Reveal(), u, o)
 		a.apps = append(a.apps, app)
 		for _, b := range group {
-			if group[0].Slack.CommandPrefix != b.Slack.CommandPrefix {
-				problems = append(problems, fmt.Errorf("bots %s and %s share a Slack app but not its command_prefix", group[0].ID, b.ID))
-			}
 			a.byBot[b.ID] = app
 		}
 	}
-	slices.SortFunc(a.apps, func(x, y *app) int { return cmp.Compare(x.lead.ID, y.lead.ID) })
 	share(a.apps)
-	return a, errors.Join(problems...)
-}
-
-// leadFirst puts the bot that answers for a shared app first: the one that says
-// default, else the first by id.
-func leadFirst(x, y bots.Bot) int {
-	if x.Default != y.Default {
-		if x.Default {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Compare(x.ID, y.ID)
+	return a, nil
 }
 
 func newHTTPClient() *http.Client {

@@ -297,20 +297,19 @@ func (r *Relay) listBots(o order, family []string) chat.Reply {
 
 // family is the bots that share an app with lead, sorted by id.
 func (r *Relay) family(platform, lead string) []string {
-	first := r.bots[lead]
-	var out []string
-	for _, id := range r.ids {
-		b := r.bots[id]
-		same := true
-		switch platform {
-		case "slack":
-			same = b.Slack.BotToken == first.Slack.BotToken
-		case "discord":
-			same = b.Discord.Token == first.Discord.Token
+	all := make([]bots.Bot, len(r.ids))
+	for i, id := range r.ids {
+		all[i] = r.bots[id]
+	}
+	for _, app := range bots.Apps(platform, all) {
+		var ids []string
+		for _, b := range app {
+			ids = append(ids, b.ID)
 		}
-		if same {
-			out = append(out, id)
+		if slices.Contains(ids, lead) {
+			slices.Sort(ids)
+			return ids
 		}
 	}
-	return out
+	return nil
 }
