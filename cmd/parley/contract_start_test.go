@@ -88,6 +88,10 @@ func TestWrongSettingsAreToldAtOnce(t *testing.T) {
 		}
 		seen[name] = true
 	}
+	ftp := strings.Index(said, "providers.yaml: line 2: lab.endpoint")
+	if style := strings.Index(said, "providers.yaml: line 3: lab.apiStyle"); ftp < 0 || style < ftp || !strings.Contains(said[ftp:style], "\n") {
+		t.Errorf("the problems of PROVIDERS_FILE should stand in lines of their own, in order")
+	}
 	if t.Failed() {
 		t.Log(said)
 	}

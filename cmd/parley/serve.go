@@ -102,12 +102,27 @@ func read(p process) (settings, []error) {
 		if err != nil {
 			keep(fmt.Errorf("PROVIDERS_FILE: %w", err))
 		} else if s.file, err = provider.DecodeFile(data); err != nil {
-			keep(fmt.Errorf("PROVIDERS_FILE %s: %w", path, err))
+			for line := range strings.SplitSeq(problemsOf(err), "\n") {
+				keep(fmt.Errorf("PROVIDERS_FILE %s: %s", path, line))
+			}
 		}
 		sum := sha256.Sum256(data)
 		s.digest = hex.EncodeToString(sum[:])
 	}
 	return s, problems
+}
+
+// problemsOf is what is wrong with a record, a line each.
+func problemsOf(err error) string {
+	invalid, ok := errors.AsType[*provider.InvalidError](err)
+	if !ok {
+		return err.Error()
+	}
+	lines := make([]string, len(invalid.Problems))
+	for i, p := range invalid.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
 }
 
 // run starts the parts, serves until ctx ends, and stops them in reverse order.

@@ -12,11 +12,13 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"parley/internal/provider"
 )
 
 const (
-	maxBody  = 64 << 10 // bytes
-	maxDepth = 32       // objects and arrays inside each other
+	maxBody  = provider.MaxRecord // bytes
+	maxDepth = 32                 // objects and arrays inside each other
 )
 
 // readObject reads a JSON object, its fields still raw. A body of JSON null is

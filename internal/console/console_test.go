@@ -319,7 +319,7 @@ func TestBadInputIsExplainedAndLosesNothing(t *testing.T) {
 		{"a key twice", "a", `{` + endpoint + `,` + endpoint + `}`, 400, "twice"},
 		{"deep", "a", `{` + endpoint + `,"addParams":` + strings.Repeat(`{"a":`, 100) + `1` + strings.Repeat(`}`, 100) + `}`, 400, "deeper"},
 		{"very deep", "a", strings.Repeat(`[`, 60000), 400, ""},
-		{"large", "a", `{` + endpoint + `,"name":"` + strings.Repeat("x", 70000) + `"}`, 413, "64 KiB"},
+		{"large", "a", `{` + endpoint + `,"name":"` + strings.Repeat("x", 270000) + `"}`, 413, "256 KiB"},
 		{"many models", "a", `{` + endpoint + `,"models":[` + strings.Repeat(`"",`, 15000) + `"a"]}`, 422, "models"},
 		{"unknown field", "a", `{` + endpoint + `,"colour":"red"}`, 422, "colour"},
 		{"endpoint missing", "a", `{}`, 422, "endpoint"},

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,6 +113,7 @@ func DecodeFile(data []byte) (map[string]Provider, error) {
 		out[key.Value] = p
 	}
 	if len(problems) > 0 {
+		slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 		return nil, &InvalidError{problems}
 	}
 	return out, nil

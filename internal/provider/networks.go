@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -166,6 +167,42 @@ func (n Networks) control(_ context.Context, _, address string, _ syscall.RawCon
 		return fmt.Errorf("dial %s: %w", address, err)
 	}
 	return n.Check(addr)
+}
+
+// checkName judges a host that is a number in one of the notations of old, as
+// 2852039166 or 0xa9.254.0251.0376: what reads it as an address must not be led
+// to one that is not allowed. Other names are the resolver's.
+func (n Networks) checkName(host string) error {
+	if addr, ok := numeric(host); ok {
+		return n.Check(addr)
+	}
+	return nil
+}
+
+// numeric reads an IPv4 address as inet_aton does: one to four numbers, decimal,
+// octal or hexadecimal, of which the last fills what is left.
+func numeric(host string) (netip.Addr, bool) {
+	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var whole uint64
+	for i, part := range parts {
+		last := i == len(parts)-1
+		bits := 8
+		if last {
+			bits = 8 * (5 - len(parts))
+		}
+		if low := strings.ToLower(part); strings.HasPrefix(low, "0b") || strings.HasPrefix(low, "0o") || strings.Contains(low, "_") {
+			return netip.Addr{}, false // Go's own notations
+		}
+		v, err := strconv.ParseUint(part, 0, bits)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		whole = whole<<bits | v
+	}
+	return netip.AddrFrom4([4]byte{byte(whole >> 24), byte(whole >> 16), byte(whole >> 8), byte(whole)}), true
 }
 
 // prefixTable names address ranges; the first that contains an address decides.

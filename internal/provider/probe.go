@@ -173,6 +173,9 @@ func (r *probe) resolve(ctx context.Context) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(r.url.Hostname()); err == nil {
 		return []netip.Addr{addr}, nil
 	}
+	if addr, ok := numeric(r.url.Hostname()); ok && r.c.o.Networks.Check(addr) != nil {
+		return []netip.Addr{addr}, nil // and the next step says why not
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeConnect)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", r.url.Hostname())

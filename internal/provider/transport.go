@@ -85,7 +85,7 @@ func settingsKey(p Provider) (string, error) {
 func (t *transports) make(p Provider) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, ControlContext: t.networks.control}
 	transport := &http.Transport{
-		DialContext:         dialer.DialContext,
+		DialContext:         t.guarded(dialer),
 		TLSHandshakeTimeout: handshakeTimeout,
 		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     idleTimeout,
@@ -114,6 +114,19 @@ func (t *transports) make(p Provider) (*http.Transport, error) {
 	return transport, nil
 }
 
+// guarded dials with dialer, whose control sees every resolved address, and
+// leaves no number to a resolver that may read it as an address of its own.
+func (t *transports) guarded(dialer *net.Dialer) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if host, _, err := net.SplitHostPort(addr); err == nil {
+			if err := t.networks.checkName(host); err != nil {
+				return nil, err
+			}
+		}
+		return dialer.DialContext(ctx, network, addr)
+	}
+}
+
 // throughProxy sends every request through proxy, once the endpoint's own
 // address is allowed: the proxy would reach what parley may not. A name that
 // only the proxy can resolve is the proxy's to judge.
@@ -122,6 +135,9 @@ func (t *transports) throughProxy(proxy *url.URL) func(*http.Request) (*url.URL,
 		host := r.URL.Hostname()
 		if addr, err := netip.ParseAddr(host); err == nil {
 			return proxy, t.networks.Check(addr)
+		}
+		if err := t.networks.checkName(host); err != nil {
+			return nil, err
 		}
 		addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", host)
 		if err != nil {
