@@ -36,6 +36,7 @@ type identity struct {
 type app struct {
 	lead     bots.Bot
 	bots     []string
+	groups   []string // user groups that the bots' access rules name
 	token    string
 	appToken string
 	secret   string // signing secret
@@ -73,6 +74,10 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	}
 	for _, b := range group {
 		a.bots = append(a.bots, b.ID)
+		a.groups = append(a.groups, b.Access.Groups...)
+		for _, rule := range b.Access.Models {
+			a.groups = append(a.groups, rule.Groups...)
+		}
 		if a.appToken == "" {
 			a.appToken = b.Slack.AppToken.Reveal()
 		}

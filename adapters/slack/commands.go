@@ -98,6 +98,8 @@ type reply struct {
 	UnfurlMedia     bool          `json:"unfurl_media"`
 	// Metadata tells a reply that stands in a thread from an answer.
 	Metadata *slack.SlackMetadata `json:"metadata,omitempty"`
+
+	to occasion
 }
 
 // starting is the answer before it is known for whom a command is.
@@ -188,7 +190,7 @@ func (a *app) reply(r chat.Reply, o occasion) *reply {
 	if strings.TrimSpace(r.Text) == "" && r.Menu == nil && len(r.Buttons) == 0 {
 		return nil
 	}
-	out := &reply{ResponseType: "ephemeral", Text: notification(r.Text), ReplaceOriginal: o.replace && !r.Public}
+	out := &reply{ResponseType: "ephemeral", Text: notification(r.Text), ReplaceOriginal: o.replace && !r.Public, to: o}
 	if r.Public {
 		out.ResponseType = "in_channel"
 	}

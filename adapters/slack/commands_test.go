@@ -5,6 +5,7 @@ package slack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -131,6 +132,73 @@ func TestAMenuRunsItsCommandAndGivesWayToTheAnswer(t *testing.T) {
 			t.Errorf("the menu is still there: %+v", r.ws.Messages("C1"))
 		}
 	})
+}
+
+func TestAMenuOfTwoWordsRunsTheVerbWithTheChoice(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(_ context.Context, c chat.Command) (chat.Reply, error) {
+			if c.Args == "" {
+				return chat.Reply{Text: "Providers", Menu: &chat.Menu{Command: "provider use", Options: []chat.Option{{Label: "Lab", Value: "lab"}, {Label: "Corp", Value: "corp"}}}}, nil
+			}
+			return chat.Reply{Text: "Now: " + c.Args}, nil
+		}
+		r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider"})
+		menu := r.ws.Messages("C1")[0]
+		if _, err := r.ws.Press(fake.Press{Message: menu.TS, User: "U1", Choose: "Corp"}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the command", func() bool { return len(r.desk.did()) == 2 })
+		if c := r.desk.did()[1]; c.Name != "provider" || c.Args != "use corp" {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// Socket Mode takes 20 KiB with an acknowledgement; HTTP takes more.
+func TestALongReplyIsSaidHoweverItCame(t *testing.T) {
+	overBoth(t, func(t *testing.T, r *rig) {
+		r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+			menu := &chat.Menu{Command: "model"}
+			for i := range 100 {
+				id := fmt.Sprintf("corp/%03d-%s", i, strings.Repeat("x", 60))
+				menu.Options = append(menu.Options, chat.Option{Label: id + " of the corporation", Value: id})
+			}
+			return chat.Reply{Text: "Models: " + strings.Repeat("many ", 1500), Menu: menu}, nil
+		}
+		r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"})
+		r.await("the reply", func() bool { return len(r.ws.Messages("C1")) == 1 })
+		if said := r.ws.Messages("C1")[0]; said.Only != "U1" || len(said.Controls) != 1 || len(said.Controls[0].Options) != 100 {
+			t.Errorf("%+v", said)
+		}
+	})
+}
+
+// Slack does not send a press again that it was told of.
+func TestAStopIsDoneBeforeSlackIsTold(t *testing.T) {
+	r := newRig(t, setup{})
+	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
+	release, pressed := make(chan struct{}), make(chan struct{})
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+		<-release
+		return chat.Reply{}, nil
+	}
+	r.ws.Mention("C1", "U1", "write a book")
+	post, err := r.responder(r.message()).Post(t.Context(), chat.Content{Markdown: "Once upon", Key: "turn-7-0", Stop: "turn-7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(pressed)
+		_, _ = r.ws.Press(fake.Press{Message: string(post.ID), User: "U2", Button: "Stop"})
+	}()
+	eventually(t, "the command", func() bool { return len(r.desk.did()) == 1 })
+	select {
+	case <-pressed:
+		t.Error("Slack was told before the answer was stopped")
+	default:
+	}
+	close(release)
+	<-pressed
 }
 
 func TestTheStopButtonRunsStopInTheThread(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/slack-go/slack"
@@ -90,8 +91,8 @@ func (a *app) interact(ctx context.Context, i interaction, desk chat.Desk) any {
 	return nil
 }
 
-// pressed runs the command of a button or menu. Slack is told at once; the
-// reply follows.
+// pressed runs the command of a button or menu. Slack is told at once, and the
+// reply follows; but a stop that Slack was told of must outlive this process.
 func (a *app) pressed(ctx context.Context, i interaction, desk chat.Desk) {
 	if len(i.Actions) == 0 {
 		return
@@ -100,7 +101,9 @@ func (a *app) pressed(ctx context.Context, i interaction, desk chat.Desk) {
 	if name == "" {
 		return
 	}
+	done := make(chan struct{})
 	a.later(ctx, commandLife, func(ctx context.Context) {
+		defer close(done)
 		self, ok := a.whoami(ctx)
 		if !ok {
 			return
@@ -117,14 +120,21 @@ func (a *app) pressed(ctx context.Context, i interaction, desk chat.Desk) {
 			a.tell(ctx, o, *said)
 		}
 	})
+	if name == "stop" {
+		t := time.NewTimer(answerWithin)
+		defer t.Stop()
+		select {
+		case <-done:
+		case <-t.C:
+		}
+	}
 }
 
 // pressedCommand reads the command of a control; "" for one that is not ours.
 func pressedCommand(action, value, chosen string) (name, args string) {
 	if command, ok := strings.CutPrefix(action, actionMenu); ok {
-		return command, chosen
-	}
-	if !strings.HasPrefix(action, actionRun) {
+		value = command + " " + chosen
+	} else if !strings.HasPrefix(action, actionRun) {
 		return "", ""
 	}
 	name, args, _ = strings.Cut(value, " ")

@@ -76,6 +76,17 @@ func (a *app) isAdmin(ctx context.Context, user string) (bool, error) {
 	return admin, nil
 }
 
+// membersOf asks for one group that a rule names and the list of all says
+// nothing of: it leaves out groups of the organisation, and members where an
+// administrator restricts them.
+func (a *app) membersOf(ctx context.Context, group string) []string {
+	users, err := a.api.GetUserGroupMembersContext(ctx, group)
+	if err != nil {
+		a.log.WarnContext(ctx, "Slack does not tell who is in a user group", "group", group, "reason", cause(a.failed("groups", err)))
+	}
+	return users
+}
+
 func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
 	now := time.Now()
 	a.members.mu.Lock()
@@ -95,9 +106,20 @@ func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
 		a.log.WarnContext(ctx, "Slack does not tell the user groups", "reason", cause(err))
 	}
 	fresh := cachedGroups{byUser: map[string][]string{}, until: now.Add(memberKeeps)}
+	listed := map[string]bool{}
 	for _, g := range all {
+		listed[g.ID] = len(g.Users) > 0
 		for _, u := range g.Users {
 			fresh.byUser[u] = append(fresh.byUser[u], g.ID)
+		}
+	}
+	for _, id := range a.groups {
+		if listed[id] {
+			continue
+		}
+		listed[id] = true
+		for _, u := range a.membersOf(ctx, id) {
+			fresh.byUser[u] = append(fresh.byUser[u], id)
 		}
 	}
 	for _, ids := range fresh.byUser {

@@ -77,6 +77,25 @@ func TestMembersAreLookedUpAndKept(t *testing.T) {
 	}
 }
 
+// A list of all groups may leave out one that a rule names, or its members.
+func TestAGroupThatARuleNamesIsAskedForByItself(t *testing.T) {
+	b := helper()
+	b.Access.Groups = []string{"S1"}
+	b.Access.Models = []bots.ModelRule{{Match: "*", Groups: []string{"S1", "S9"}}}
+	r := newRig(t, setup{bots: []bots.Bot{b}})
+	r.ws.AddGroup(fake.Group{ID: "S1", Users: []string{"U2"}})
+	r.ws.Inject(fake.Fault{Method: "usergroups.list", Error: "unknown_method"})
+	for range 2 {
+		m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: "U2"})
+		if err != nil || !slices.Equal(m.Groups, []string{"S1"}) {
+			t.Errorf("%+v %v", m, err)
+		}
+	}
+	if n := len(r.ws.Calls("usergroups.users.list")); n != 2 {
+		t.Errorf("%d calls for two groups", n)
+	}
+}
+
 func TestWithoutTheScopeNobodyIsAnAdmin(t *testing.T) {
 	app := fake.DefaultApp()
 	app.Scopes = []string{"chat:write"}

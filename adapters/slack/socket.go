@@ -228,9 +228,13 @@ func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvel
 		if err := client.AckCtx(ctx, s.EnvelopeID, answer); err == nil {
 			return
 		}
-		// Too large for the connection: say it without the payload rather than
-		// not at all.
+		// Too large for the connection: the payload takes another way rather than
+		// none.
+		a.log.WarnContext(ctx, "an answer did not fit into its acknowledgement", "envelope", s.EnvelopeID, "error", err)
 		_ = client.AckCtx(ctx, s.EnvelopeID, nil)
+		if said, ok := answer.(*reply); ok && said != nil {
+			a.tell(ctx, said.to, *said)
+		}
 	})
 }
 

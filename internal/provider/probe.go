@@ -252,6 +252,10 @@ func (r *probe) models(ctx context.Context) {
 		return
 	}
 	r.list = list
+	if r.model == "" && len(list) > 0 {
+		r.model = list[0].ID
+		r.report.Model = r.model
+	}
 	for _, m := range list {
 		r.report.Models = append(r.report.Models, m.ID)
 	}

@@ -4,6 +4,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -213,10 +214,10 @@ func (r *Relay) targets(ctx context.Context, b bots.Bot, p chat.Place, who bots.
 		out = append(out, target{provider: entry.Provider, model: ref.Model})
 	}
 	if len(out) == 0 && problem != "" {
-		return nil, chat.Tell("%s cannot be used: %s", first, problem)
+		return nil, &chat.UserError{Text: fmt.Sprintf("%s cannot be used: %s", first, problem), Err: errors.New("the provider cannot be used")}
 	}
 	if len(out) == 0 {
-		return nil, chat.Tell("The provider of %s is not set up: add it with /provider add, or switch with /model.", first)
+		return nil, &chat.UserError{Text: fmt.Sprintf("The provider of %s is not set up: add it with /provider add, or switch with /model.", first), Err: errors.New("the provider is not set up")}
 	}
 	return out, nil
 }

@@ -49,7 +49,7 @@ func tier(method string) Rate {
 	case "chat.update", "chat.delete", "conversations.replies", "conversations.history", "conversations.info",
 		"conversations.open", "bots.info", "reactions.add", "reactions.remove":
 		return Rate{PerMinute: 50, Burst: 10}
-	case "chat.startStream", "chat.stopStream", "usergroups.list", "apps.connections.open":
+	case "chat.startStream", "chat.stopStream", "usergroups.list", "usergroups.users.list", "apps.connections.open":
 		return Rate{PerMinute: 20, Burst: 5}
 	case "chat.appendStream", "chat.postEphemeral", "users.info", "views.open", "files.getUploadURLExternal", "files.completeUploadExternal":
 		return Rate{PerMinute: 100, Burst: 20}

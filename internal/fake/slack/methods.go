@@ -129,6 +129,7 @@ func needs(method string) []string {
 		"reactions.add":                {"reactions:write"},
 		"reactions.remove":             {"reactions:write"},
 		"usergroups.list":              {"usergroups:read"},
+		"usergroups.users.list":        {"usergroups:read"},
 		"users.info":                   {"users:read"},
 	}[method]
 }
@@ -155,6 +156,7 @@ func handlers() map[string]handler {
 		"reactions.add":                (*Server).addReaction,
 		"reactions.remove":             (*Server).removeReaction,
 		"usergroups.list":              (*Server).listGroups,
+		"usergroups.users.list":        (*Server).listGroupMembers,
 		"users.info":                   (*Server).userInfo,
 		"views.open":                   (*Server).openView,
 	}

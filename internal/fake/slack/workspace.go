@@ -177,6 +177,14 @@ func (s *Server) listGroups(c call) (map[string]any, error) {
 	return map[string]any{"usergroups": list}, nil
 }
 
+func (s *Server) listGroupMembers(c call) (map[string]any, error) {
+	g := s.groups[c.args["usergroup"]]
+	if g == nil {
+		return nil, fail("no_such_subteam")
+	}
+	return map[string]any{"users": g.Users}, nil
+}
+
 func (s *Server) conversationInfo(c call) (map[string]any, error) {
 	ch, err := s.reach(c, c.args["channel"])
 	if err != nil {
