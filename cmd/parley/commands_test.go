@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,51 @@ func (w *world) typed(c slack.Command) {
 		w.t.Fatalf("%s %s was answered %+v", c.Command, c.Text, got)
 	}
 	w.until(c.Command+" "+c.Text+" is answered", func() bool { return w.slack.Told(got) })
+}
+
+// The menus that parley offers do what they say, and a question whose provider
+// is gone gets a reference that the log has too.
+func TestMenusOfProvidersOnSlack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
+	s := w.start()
+	w.model.Answer("As you wish.")
+	s.do(http.MethodPut, "/api/v1/providers/corp", map[string]any{"endpoint": w.model.Endpoint(), "models": map[string]any{"discover": true}}, http.StatusCreated)
+	if report := s.do(http.MethodPost, "/api/v1/providers/corp/test", nil, http.StatusOK); !strings.Contains(report, `"ok": true`) {
+		t.Errorf("a provider whose models are discovered: %s", report)
+	}
+	if last, _ := w.model.Last(); last.Model == "" {
+		t.Error("the probe named no model")
+	}
+
+	w.slash("/provider", "")
+	menu := w.private("C1", "U1", "`corp`")
+	if _, err := ws.Press(slack.Press{Message: menu.TS, User: "U1", Choose: "corp"}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the channel uses corp", func() bool {
+		return strings.Contains(allSeen(ws.Messages("C1")), "uses `corp/")
+	})
+
+	s.do(http.MethodDelete, "/api/v1/providers/corp", nil, http.StatusNoContent)
+	ts := ws.Mention("C1", "U1", "hello")
+	w.until("the failure", func() bool { return len(ws.Answers("C1", ts)) == 1 })
+	said := ws.Answers("C1", ts)[0].Seen
+	ref := regexp.MustCompile(`ref-\d{8}`).FindString(said)
+	if ref == "" || !strings.Contains(said, "corp/") || !strings.Contains(s.log.String(), ref) {
+		t.Errorf("a question whose provider is gone: %q", said)
+	}
+	w.clean()
+}
+
+func allSeen(messages []slack.Message) string {
+	var all []string
+	for _, m := range messages {
+		all = append(all, m.Seen)
+	}
+	return strings.Join(all, "\n")
 }
 
 func TestCommandsOnSlack(t *testing.T) {
