@@ -147,7 +147,8 @@ func (b *built) mount(mux *http.ServeMux) {
 	options := console.Options{
 		Registry: b.registry, Bots: b.bots, Token: b.config.AdminToken, ListenerLoopback: b.config.Loopback(),
 		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return b.client.Probe(ctx, p, model) },
-		Models: b.client.Models, Usage: report{b.ledger}, Playground: b.playground != nil, Log: b.log,
+		Models: b.client.Models, Manifest: func(platform, bot, base string) (any, error) { return describe(b.bots, platform, bot, base) },
+		Usage: report{b.ledger}, Playground: b.playground != nil, Log: b.log,
 	}
 	if b.playground != nil {
 		options.Session = b.playground.LoggedIn

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -215,5 +216,42 @@ func TestOperatorVerbs(t *testing.T) {
 	answer := w.settled("C1", ts, "mine")
 	if !strings.Contains(answer.Seen, "/provider add") {
 		t.Errorf("it should be said what to do: %s", answer.Seen)
+	}
+}
+
+// The manifest is that of the server's bots, as every operator verb speaks of
+// the server.
+func TestTheManifestIsThatOfTheServersBots(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.env["ADMIN_TOKEN"] = "the-admin-token"
+	w.write("bots/aide.yaml", "id: aide\nname: Aide of Corp\nprovider: lab\nmodel: m1\n")
+	w.write("bots/zed.yaml", "id: zed\nname: Zed of Corp\ndefault: true\nprovider: lab\nmodel: m1\n")
+	s := w.start()
+	delete(w.env, "BOTS_DIR")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"slack"}, 0, "Zed of Corp"},
+		{[]string{"slack", "--bot", "aide"}, 0, "Aide of Corp"},
+		{[]string{"slack", "--bot", "aide", "--url", "https://parley.example"}, 0, "https://parley.example/slack/aide/events"},
+		{[]string{"discord", "--bot", "zed"}, 0, "Message Content"},
+		{[]string{"slack", "--bot", "nobody"}, exitFailed, "aide, helper, zed"},
+		{[]string{"teams"}, exitFailed, "slack or discord"},
+	} {
+		code, out, errs := s.operatorVerb("", append([]string{"manifest"}, c.args...)...)
+		if code != c.code || !strings.Contains(out+errs, c.says) {
+			t.Errorf("manifest %v: exit %d, %s%s", c.args, code, out, errs)
+		}
+	}
+	s.stop()
+	if code, _, errs := s.operatorVerb("", "manifest", "slack"); code != exitUnreachable {
+		t.Errorf("without the server that PARLEY_URL names: exit %d, %s", code, errs)
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"manifest", "slack"}, process{stdout: &out, stderr: &errs}); code != 0 || !strings.Contains(out.String(), "app_mention") {
+		t.Errorf("before there is a server: exit %d, %s%s", code, out.String(), errs.String())
 	}
 }

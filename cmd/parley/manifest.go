@@ -4,11 +4,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,49 +29,70 @@ func manifestVerb() operatorVerb {
 		}}
 }
 
-// manifest prints what a platform must be told so that a bot works there.
-func manifest(_ context.Context, o *operator) error {
-	platform := o.args[0]
-	if platform != "slack" && platform != "discord" {
-		return &operatorError{code: exitUsage, text: fmt.Sprintf("manifest takes slack or discord, not %q", platform)}
-	}
+// manifest prints what a platform must be told so that a bot works there. The
+// definitions are those of BOTS_DIR where that is set here, else those of the
+// server; before there is a server, the ones built in.
+func manifest(ctx context.Context, o *operator) error {
+	platform, id, base := o.args[0], flagText(o.flags, "bot"), flagText(o.flags, "url")
 	s, problems := read(o.process)
-	if len(s.bots) == 0 {
-		return errors.Join(problems...)
-	}
-	id := flagText(o.flags, "bot")
-	i := slices.IndexFunc(s.bots, func(b bots.Bot) bool { return b.ID == id })
-	if id == "" && len(s.bots) == 1 {
-		i = 0
-	}
-	if i < 0 {
-		var ids []string
-		for _, b := range s.bots {
-			ids = append(ids, b.ID)
+	var m described
+	var err error
+	if s.config.BotsDir == "" {
+		err = o.call(ctx, http.MethodGet, "/manifest/"+url.PathEscape(platform)+"?"+url.Values{"bot": {id}, "url": {base}}.Encode(), nil, &m)
+		if e, ok := errors.AsType[*operatorError](err); ok && e.code == exitUnreachable && s.env.Get("PARLEY_URL") == "" {
+			m, err = describe(s.bots, platform, id, base)
 		}
-		return &operatorError{code: exitUsage, text: fmt.Sprintf("--bot %q is not a bot here; there is %s", id, strings.Join(ids, ", "))}
+	} else if len(s.bots) == 0 {
+		return errors.Join(problems...)
+	} else {
+		m, err = describe(s.bots, platform, id, base)
 	}
-	text, err := describe(platform, s.bots[i], flagText(o.flags, "url"), o.json)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(o.stdout, strings.TrimSpace(text))
-	return nil
+	return o.show(m.Manifest, func(w io.Writer) { _, _ = fmt.Fprintln(w, strings.TrimSpace(m.Text)) })
 }
 
-// describe is Slack's app manifest, which is JSON, or Discord's setup for
-// people or machines.
-func describe(platform string, b bots.Bot, base string, asJSON bool) (string, error) {
+// described is what a platform must be told of a bot, for people and machines.
+type described struct {
+	Bot      string          `json:"bot"`
+	Text     string          `json:"text"`
+	Manifest json.RawMessage `json:"manifest"`
+}
+
+// describe makes Slack's app manifest, which is JSON, or Discord's setup. An
+// empty id is the bot that answers first.
+func describe(all []bots.Bot, platform, id, base string) (described, error) {
+	usage := func(format string, args ...any) error {
+		return &operatorError{code: exitUsage, text: fmt.Sprintf(format, args...)}
+	}
+	if platform != "slack" && platform != "discord" {
+		return described{}, usage("manifest takes slack or discord, not %q", platform)
+	}
+	i := slices.IndexFunc(all, func(b bots.Bot) bool { return b.ID == id || id == "" && b.Default })
+	if i < 0 && id == "" {
+		i = 0 // they stand in the order of their ids
+	}
+	if i < 0 {
+		var ids []string
+		for _, b := range all {
+			ids = append(ids, b.ID)
+		}
+		return described{}, usage("--bot %q is not a bot here; there is %s", id, strings.Join(ids, ", "))
+	}
+	m := described{Bot: all[i].ID}
 	if platform == "slack" {
-		text, err := slack.Manifest(b, base)
-		return string(text), err
+		text, err := slack.Manifest(all[i], base)
+		m.Text, m.Manifest = string(text), text
+		return m, err
 	}
-	setup, err := discord.Manifest(b, base)
-	if err != nil || !asJSON {
-		return setup.String(), err
+	setup, err := discord.Manifest(all[i], base)
+	if err != nil {
+		return m, err
 	}
-	text, err := setup.JSON()
-	return string(text), err
+	m.Text = setup.String()
+	m.Manifest, err = setup.JSON()
+	return m, err
 }
 
 func printVersion(_ context.Context, o *operator) error {

@@ -29,6 +29,14 @@ type botView struct {
 	Problem     string          `json:"problem,omitempty"`
 }
 
+func (c *console) getManifest(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	body, err := c.Manifest(r.PathValue("platform"), r.FormValue("bot"), r.FormValue("url"))
+	if err != nil {
+		return 0, nil, notFound(err.Error())
+	}
+	return http.StatusOK, body, nil
+}
+
 func (c *console) botView(b bots.Bot) botView {
 	now := c.inUse(b)
 	v := botView{

@@ -27,6 +27,10 @@ type Options struct {
 	// Models asks an endpoint which models it has; nil: nobody is asked.
 	Models func(ctx context.Context, p provider.Provider) ([]provider.Model, error)
 	Usage  Usage // nil: nothing was used
+	// Manifest is what a platform must be told of a bot (empty: the one that
+	// answers first) that it meets at the public address base (empty: none). Its
+	// error is for the operator.
+	Manifest func(platform, bot, base string) (any, error)
 
 	Token            secret.Text // ADMIN_TOKEN
 	ListenerLoopback bool        // whether only this machine can reach the listener
@@ -52,6 +56,7 @@ func New(o Options) http.Handler {
 		"/api/v1/providers/{id}/test": {"POST": c.testProvider},
 		"/api/v1/bots":                {"GET": c.listBots},
 		"/api/v1/bots/{id}":           {"GET": c.getBot, "PATCH": c.patchBot},
+		"/api/v1/manifest/{platform}": {"GET": c.getManifest},
 		"/api/v1/usage":               {"GET": c.getUsage},
 	} {
 		limit := callTime
@@ -61,7 +66,7 @@ func New(o Options) http.Handler {
 		mux.Handle(path, c.serve(methods, limit))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots and /api/v1/usage.").Write(w)
+		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots, /api/v1/manifest and /api/v1/usage.").Write(w)
 	})
 	guard := Guard{Token: o.Token, ListenerLoopback: o.ListenerLoopback, Session: o.Session}
 	return c.recovered(guard.Wrap(mux))
