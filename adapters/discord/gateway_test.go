@@ -297,8 +297,36 @@ func (s *shelf) Take(context.Context, string) ([]byte, error) {
 
 func TestARestartHearsWhatWasSaidMeanwhile(t *testing.T) {
 	t.Parallel()
+	for name, token := range map[string]string{"usual token": "", "token of another form": "opaque-token"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			restart(t, token)
+		})
+	}
+}
+
+func TestASessionIsResumedWithItsOwnTokenOnly(t *testing.T) {
+	t.Parallel()
 	kept := &shelf{}
-	s := prepare(t, fake.Options{}, func(o *Options) { o.Sessions = kept })
+	s := prepare(t, fake.Options{Apps: []fake.AppOptions{{Name: "Helper"}, {Name: "Other"}}}, func(o *Options) { o.Sessions = kept })
+	stop := s.run(nil)
+	s.connected()
+	stop()
+	s.closed(1)
+	if token := s.App("").Token; bytes.Contains(kept.state, []byte(token)) {
+		t.Error("the token is kept")
+	}
+	s.adapter.apps[0].bots = []bots.Bot{helper(s.App("Other").Token)}
+	s.restarted(kept, func(*app) {})
+	s.connected()
+	if c := s.Connections(); len(c) != 2 || c[1].Resumed != nil || c[1].App != "Other" {
+		t.Errorf("connections: %+v", c)
+	}
+}
+
+func restart(t *testing.T, token string) {
+	kept := &shelf{}
+	s := prepare(t, fake.Options{Apps: []fake.AppOptions{{Name: "Helper", Token: token}}}, func(o *Options) { o.Sessions = kept })
 	stop := s.run(nil)
 	s.connected()
 	s.Mention("general", "ann", "before")

@@ -8,6 +8,9 @@ package discord
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -41,6 +44,7 @@ type savedSession struct {
 	Resume  string    `json:"resume"`
 	Seq     int64     `json:"seq"` // up to here all is stored
 	User    string    `json:"user"`
+	Token   string    `json:"token"` // digest of the bot's, which alone may resume
 	App     string    `json:"app"`
 	At      time.Time `json:"at"`   // when the owner said so
 	Free    bool      `json:"free"` // the owner has let go
@@ -78,10 +82,18 @@ func (g *gateway) takeSession(ctx context.Context) *savedSession {
 		g.log.WarnContext(ctx, "gateway session not looked up", slog.String("error", err.Error()))
 	}
 	var s savedSession
-	if err != nil || data == nil || json.Unmarshal(data, &s) != nil || s.Session == "" || s.User == "" || s.User != userOf(g.app.token) {
+	if err != nil || data == nil || json.Unmarshal(data, &s) != nil || s.Session == "" || s.User == "" || s.Token != g.digest() {
 		return nil
 	}
 	return &s
+}
+
+// digest tells the bot's token from others without giving it away: a token is
+// too random to be guessed from what it was hashed to.
+func (g *gateway) digest() string {
+	mac := hmac.New(sha256.New, []byte(g.app.token))
+	mac.Write([]byte("parley gateway session"))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // share lets remember see the session.
@@ -91,7 +103,7 @@ func (g *gateway) share() {
 		return
 	}
 	user, id := g.app.known()
-	g.current.Store(&savedSession{Session: g.session, Resume: g.resumeURL, User: user, App: id})
+	g.current.Store(&savedSession{Session: g.session, Resume: g.resumeURL, User: user, App: id, Token: g.digest()})
 }
 
 // remember saves the session again and again until ctx ends, and before that
