@@ -177,6 +177,9 @@ func (i *Inbox) CheckRing(ctx context.Context) error {
 		if err == nil || errors.Is(err, secret.ErrSealed) {
 			return err
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // stopped, which is not the store's fault
+		}
 		i.o.Log.WarnContext(ctx, "the store does not answer; trying again", "error", err)
 		select {
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ package inbox_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -205,6 +206,19 @@ func TestAMessageThatMakesNoSenseIsRefused(t *testing.T) {
 			t.Errorf("%s: taken", what)
 		}
 	}
+}
+
+func TestAStopIsNotTheStoresFault(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var log strings.Builder
+		in := newInbox(t, s, func(o *inbox.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := in.CheckRing(ctx); !errors.Is(err, context.Canceled) || log.Len() > 0 {
+			t.Errorf("stopped at once: %v, logged %q", err, log.String())
+		}
+	})
 }
 
 func TestOtherMasterKeysAreNoticedBeforeAnythingIsSetAside(t *testing.T) {
