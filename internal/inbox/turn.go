@@ -43,6 +43,8 @@ type Part struct {
 	Pending bool           `json:"p,omitempty"` // a post was announced and not confirmed: it may stand
 	// Streaming is a message that the platform streams, not ended yet.
 	Streaming bool `json:"s,omitempty"`
+	// Stuck is a message that can be edited no more and is no part of the answer.
+	Stuck bool `json:"x,omitempty"`
 }
 
 // Announce stores that a post with this key is about to be tried. Called

@@ -217,7 +217,10 @@ func (r *Relay) job(t *inbox.Turn, pen chat.Responder, b bots.Bot, seen func()) 
 // standing is what of an answer can be read in its messages.
 func standing(parts []inbox.Part) string {
 	var text strings.Builder
-	for _, p := range parts {
+	for k, p := range parts {
+		if p.Stuck && k+1 < len(parts) && parts[k+1].Text != "" {
+			continue // the same stands again below
+		}
 		text.WriteString(p.Text)
 	}
 	return text.String()

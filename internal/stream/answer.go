@@ -81,6 +81,7 @@ type message struct {
 	text  string    // Markdown that stands there, when known
 	final bool      // it was written as final
 	stuck bool      // it can be edited no more
+	tidy  bool      // all that can be done about that was done
 	began time.Time // when its stream was started here
 }
 

@@ -113,7 +113,7 @@ func (c *call) done(err error) {
 		c.failed(err, now)
 	default:
 		a.failures, a.retryAt = 0, time.Time{}
-		if a.final && a.owed == nil && a.message >= len(a.messages) {
+		if a.final && a.owed == nil && a.message >= len(a.messages) && a.leftover() == nil {
 			if !a.lastToken.IsZero() {
 				s.metrics.Final(a.job.Platform, now.Sub(a.lastToken))
 			}
@@ -188,7 +188,10 @@ func (c *call) refused(r *chat.Refusal) {
 		a.floor = 0
 	case r.Reason == chat.EditClosed && m != nil && !c.post:
 		log.Info("a message can be edited no more; the text is posted anew")
-		m.stuck = true
+		// Whoever goes on with this answer must know before it is taken back.
+		m.stuck, m.Stuck = true, true
+		owed := m.Posted
+		a.owed = &owed
 		a.covered, a.floor = a.cut.From(a.part), 0
 	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.invalid:
 		a.fail(r)
@@ -354,11 +357,25 @@ func (c *call) write(ctx context.Context, d draft) error {
 	return a.note(*m, c.post)
 }
 
-// previous is the last message before the current one that stands.
+// leftover is a message that can be edited no more, with a piece of the answer
+// and a Stop button, and that can be taken back; nil when there is none.
+func (a *Answer) leftover() *message {
+	if _, ok := a.job.Responder.(chat.Remover); !ok {
+		return nil
+	}
+	for k := range a.messages {
+		if m := &a.messages[k]; m.stuck && !m.tidy && m.ID != "" {
+			return m
+		}
+	}
+	return nil
+}
+
+// previous is the last message before the current one that stays.
 func (a *Answer) previous() chat.MessageID {
 	for k := a.message - 1; k >= 0; k-- {
-		if id := a.messages[k].ID; id != "" {
-			return id
+		if m := a.messages[k]; m.ID != "" && !m.stuck {
+			return m.ID
 		}
 	}
 	return ""
@@ -455,16 +472,29 @@ func (c *call) file(ctx context.Context) error {
 	return nil
 }
 
-// tidy deals with one message that an earlier, longer attempt left: it is
-// taken back where that is possible, and otherwise says that nothing follows.
+// tidy deals with one message that is no part of the answer: it takes back one
+// that can be edited no more, now that the answer stands elsewhere; one that an
+// earlier, longer attempt left is taken back where that is possible, and
+// otherwise says that nothing follows.
 func (c *call) tidy(ctx context.Context) error {
 	a := c.a
+	remover, canRemove := a.job.Responder.(chat.Remover)
+	if m := a.leftover(); m != nil {
+		_, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) { return remover.Remove(ctx, m.ID) })
+		switch {
+		case err == nil:
+			m.ID = ""
+		case !chat.Refused(err):
+			return err
+		}
+		m.tidy = true
+		return nil
+	}
 	a.skipStuck()
 	if a.message == len(a.messages) {
 		return nil
 	}
 	m := &a.messages[a.message]
-	remover, canRemove := a.job.Responder.(chat.Remover)
 	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
 		content := chat.Content{Markdown: surplusText, Key: m.Key, Final: true}
 		switch {

@@ -199,6 +199,49 @@ func TestAClosedEditWindowMovesTheTextToANewMessage(t *testing.T) {
 	})
 }
 
+// What is left behind shows half an answer and a Stop button: where a message
+// can be deleted it is, also by who takes over.
+func TestAMessageThatCanBeEditedNoMoreIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		removals := 0
+		p.before = func(_ int, k request) error {
+			switch {
+			case k.kind == "edit" && k.id == "m0" && len(k.Markdown) > 100:
+				return refuse(chat.EditClosed)
+			case k.kind == "remove":
+				if removals++; removals == 1 {
+					return errWeather
+				}
+			}
+			return nil
+		}
+		kept := map[string]Posted{}
+		record := func(_ context.Context, q Posted) error { kept[q.Key] = q; return nil }
+		a := open(t, remover{p}, Job{Turn: "t", Stop: true, Record: record})
+		want := say(a, 20*time.Millisecond, many(50)...)
+		r := end(t, a)
+		if len(p.order) != 1 || p.messages["m1"].Markdown != want || len(r.Messages) != 1 || r.Messages[0].ID != "m1" {
+			t.Errorf("%q stand, the result is %+v", p.texts(), r)
+		}
+		for _, k := range p.calls {
+			if k.kind == "post" && k.After == "m0" {
+				t.Error("the new message replies to the one that is taken back")
+			}
+		}
+		p.settled(t)
+
+		// As after a crash before the turn was closed.
+		b := open(t, remover{p}, Job{Turn: "t", Stop: true, Record: record, Posted: []Posted{kept["t-0"], kept["t-1"]}})
+		b.Append(want)
+		r = end(t, b)
+		if len(p.order) != 1 || p.messages["m1"].Markdown != want || len(r.Messages) != 1 || p.count("post") != 2 {
+			t.Errorf("after a takeover %q stand, the result is %+v, %d posts", p.texts(), r, p.count("post"))
+		}
+		p.settled(t)
+	})
+}
+
 func TestTextThePlatformCallsInvalidBecomesAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{})

@@ -103,6 +103,9 @@ type Posted struct {
 	Pending bool // announced, but nobody knows whether it was posted
 	// Streaming is a message that the platform streams and that was not ended.
 	Streaming bool
+	// Stuck is a message that can be edited no more: it is no part of the answer
+	// and is taken back where that is possible.
+	Stuck bool
 }
 
 // End is what an answer ends with.
@@ -175,7 +178,7 @@ func (s *Scheduler) Open(ctx context.Context, j Job) *Answer {
 	}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	for _, p := range j.Posted {
-		a.messages = append(a.messages, message{Posted: p, tried: p.Pending, old: true})
+		a.messages = append(a.messages, message{Posted: p, tried: p.Pending, old: true, stuck: p.Stuck})
 		if p.ID != "" {
 			a.visible, a.visibleAt = true, time.Now()
 		}
