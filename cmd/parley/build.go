@@ -79,8 +79,12 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 		},
 	})
 	b.local = newLocal(b.client, b.registry, builtins, s.env.Get("OLLAMA_HOST"), s.config.DiscoverLocal == "auto" && s.config.Embedded())
+	lease := inbox.DefaultLease
+	if p.store.Kind == "embedded" {
+		lease = inbox.LoneLease // its keys do not outlive this process either
+	}
 	b.inbox = inbox.New(inbox.Options{
-		Client: p.store.Client, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log, Metrics: p.metrics,
+		Client: p.store.Client, Urgent: p.store.Urgent, Lease: lease, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log, Metrics: p.metrics,
 		WaitReplicas: s.config.RedisWaitReplicas,
 	})
 	book := conversation.New(p.store.Client, p.ring, b.inbox.ScopeKey, s.log)

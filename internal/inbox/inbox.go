@@ -68,6 +68,10 @@ var ErrHandedOver = errors.New("handed over to another process")
 // renewed four times as often.
 const DefaultLease = 3500 * time.Millisecond
 
+// LoneLease is the lease of a process that nobody else takes over from, as on
+// the embedded store: a machine that is overloaded for seconds loses nothing.
+const LoneLease = 15 * time.Second
+
 // putsAtOnce bounds the calls of Put that use the store at a time. In a burst
 // the others wait here, not for a connection or the journal, so that leases
 // are renewed and answers recorded meanwhile.
@@ -84,6 +88,9 @@ type Options struct {
 	// that it is safe (REDIS_WAIT_REPLICAS).
 	WaitReplicas int
 	Lease        time.Duration // 0: DefaultLease
+	// Urgent is Client by connections of its own, so that a lease is renewed
+	// however many answers wait for the store; nil: Client.
+	Urgent redis.UniversalClient
 }
 
 // Inbox takes messages and hands them out. It is safe for concurrent use.
@@ -107,6 +114,9 @@ func New(o Options) *Inbox {
 	}
 	if o.Lease == 0 {
 		o.Lease = DefaultLease
+	}
+	if o.Urgent == nil {
+		o.Urgent = o.Client
 	}
 	return &Inbox{o: o, door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, owned: map[string]*tenure{}}
 }

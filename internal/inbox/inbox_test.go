@@ -132,3 +132,37 @@ func TestEveryMessageIsHandledOnceHoweverOftenItIsDelivered(t *testing.T) {
 		}
 	})
 }
+
+// Answers that occupy every connection must not cost the scope.
+func TestALeaseIsRenewedWhileEveryConnectionIsTaken(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.Redis(t)+"?pool_size=2")
+	in := newInbox(t, s, func(o *inbox.Options) { o.Urgent = s.Urgent })
+	begun, ended := make(chan struct{}, 1), make(chan error, 1)
+	run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
+		begun <- struct{}{}
+		taken, release := context.WithCancel(context.WithoutCancel(ctx))
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for taken.Err() == nil {
+					_ = s.Client.BLPop(taken, 0, "nothing").Err()
+				}
+			})
+		}
+		select {
+		case <-ctx.Done():
+			ended <- context.Cause(ctx)
+		case <-time.After(2 * inbox.DefaultLease):
+			ended <- nil
+		}
+		release()
+		wg.Wait()
+		return turn.Close(context.WithoutCancel(ctx))
+	}, inbox.RunOptions{Grace: time.Second})
+	put(t, in, message("m1", "C1", "hello"))
+	receive(t, begun)
+	if err := receive(t, ended); err != nil {
+		t.Errorf("the turn ended: %v", err)
+	}
+}

@@ -54,7 +54,7 @@ func (i *Inbox) margin() time.Duration { return i.o.Lease / 10 }
 func (r *runner) acquire(ctx context.Context, scope string) (*tenure, error) {
 	i := r.in
 	began := time.Now()
-	token, err := i.scripts.acquire.Run(ctx, i.o.Client,
+	token, err := i.scripts.acquire.Run(ctx, i.o.Urgent,
 		[]string{i.ScopeKey(scope, "owner", "lease"), i.ScopeKey(scope, "owner")},
 		rand.Text(), i.o.Lease.Milliseconds()).Text()
 	if errors.Is(err, redis.Nil) {
@@ -139,7 +139,7 @@ func (n *tenure) renew() error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(n.alive, n.in.o.Lease/3)
 	defer cancel()
-	reply, err := n.in.scripts.renew.Run(ctx, n.in.o.Client,
+	reply, err := n.in.scripts.renew.Run(ctx, n.in.o.Urgent,
 		[]string{n.key("owner", "lease"), n.key("owner"), n.key("stops"), n.key("events", "last")},
 		n.token, n.in.o.Lease.Milliseconds()).Slice()
 	if errors.Is(err, redis.Nil) {

@@ -21,6 +21,9 @@ import (
 // startWait is how long Open waits for a Redis that does not answer yet.
 const startWait = 5 * time.Second
 
+// urgentPool is how many connections Urgent has at most, to each node.
+const urgentPool = 4
+
 const urlForms = "REDIS_URL is redis://[user:password@]host:port[/db], rediss:// for TLS, a comma-separated list of them for Cluster, or …?sentinel_master=NAME with the Sentinels' addresses"
 
 // target is REDIS_URL, read.
@@ -122,19 +125,18 @@ func openRedis(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{}
+	s := &Store{Kind: "redis"}
 	u := t.tuned()
 	switch {
 	case t.sentinelMaster != "":
-		s.Kind, s.Client = "sentinel", redis.NewFailoverClient(u.Failover())
+		s.Kind = "sentinel"
 	case len(t.addrs) > 1:
 		if t.options.DB != 0 {
 			return nil, errors.New("REDIS_URL: Redis Cluster has database 0 only; remove the /number")
 		}
-		s.Kind, s.Client = "cluster", redis.NewClusterClient(u.Cluster())
-	default:
-		s.Kind, s.Client = "redis", redis.NewClient(u.Simple())
+		s.Kind = "cluster"
 	}
+	s.Client = connect(s.Kind, u)
 	if err := t.reach(ctx, s.Client, o); err != nil {
 		_ = s.Client.Close()
 		return nil, err
@@ -142,14 +144,28 @@ func openRedis(ctx context.Context, o Options) (*Store, error) {
 	if s.Kind == "redis" && clustered(ctx, s.Client) {
 		// One address of a cluster is enough to find the others.
 		_ = s.Client.Close()
-		s.Kind, s.Client = "cluster", redis.NewClusterClient(u.Cluster())
+		s.Kind = "cluster"
+		s.Client = connect(s.Kind, u)
 		if err := t.reach(ctx, s.Client, o); err != nil {
 			_ = s.Client.Close()
 			return nil, err
 		}
 	}
+	few := *u
+	few.PoolSize, few.MinIdleConns, few.MaxIdleConns, few.MaxActiveConns = urgentPool, 1, 0, 0
+	s.Urgent = connect(s.Kind, &few)
 	s.advise(ctx, o)
 	return s, nil
+}
+
+func connect(kind string, u *redis.UniversalOptions) redis.UniversalClient {
+	switch kind {
+	case "sentinel":
+		return redis.NewFailoverClient(u.Failover())
+	case "cluster":
+		return redis.NewClusterClient(u.Cluster())
+	}
+	return redis.NewClient(u.Simple())
 }
 
 func clustered(ctx context.Context, c redis.UniversalClient) bool {

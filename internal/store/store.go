@@ -32,6 +32,9 @@ import (
 // Store is an open store. Client is safe for concurrent use.
 type Store struct {
 	Client redis.UniversalClient
+	// Urgent is the same store by a few connections of its own, for what must not
+	// wait behind everything else.
+	Urgent redis.UniversalClient
 	Kind   string // "redis", "sentinel", "cluster" or "embedded"
 
 	embedded *embedded // nil for a Redis of the operator's
@@ -63,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	o.Log.WarnContext(ctx, "single process: the embedded store is in use, so only one parley can run on it; set REDIS_URL to run several", "data_dir", o.DataDir)
-	return &Store{Client: e.client, Kind: "embedded", embedded: e}, nil
+	return &Store{Client: e.client, Urgent: e.client, Kind: "embedded", embedded: e}, nil
 }
 
 // Ready reports whether the store can take a write now, with a reason when not.
@@ -85,5 +88,5 @@ func (s *Store) Close() error {
 	if s.embedded != nil {
 		return s.embedded.close()
 	}
-	return s.Client.Close()
+	return errors.Join(s.Client.Close(), s.Urgent.Close())
 }
