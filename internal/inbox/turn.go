@@ -47,10 +47,11 @@ type Part struct {
 	Stuck bool `json:"x,omitempty"`
 }
 
-// Announce stores that a post with this key is about to be tried. Called
-// before the post; after an error the post must not be made.
-func (t *Turn) Announce(ctx context.Context, key string) error {
-	return t.keep(ctx, Part{Key: key, Pending: true})
+// Announce stores that a post with this key is about to be tried, and what of
+// the answer's own text it will say. Called before the post; after an error the
+// post must not be made.
+func (t *Turn) Announce(ctx context.Context, key, text string) error {
+	return t.keep(ctx, Part{Key: key, Text: text, Pending: true})
 }
 
 // Record stores what stands under p.Key now. Called after a post, before the

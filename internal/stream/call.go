@@ -262,7 +262,7 @@ func (c *call) do() error {
 		return c.close(ctx) // and an edit puts it right
 	}
 	if c.post {
-		if err := a.announce(ctx); err != nil {
+		if err := a.announce(ctx, d.raw); err != nil {
 			return err
 		}
 	}
@@ -278,9 +278,9 @@ func (c *call) platform(ctx context.Context, f func(ctx context.Context) (chat.R
 	return receipt, err
 }
 
-// announce makes sure that there is a message for the next post, and that the
-// post is announced.
-func (a *Answer) announce(ctx context.Context) error {
+// announce makes sure that there is a message for the next post, which will say
+// text, and that the post is announced.
+func (a *Answer) announce(ctx context.Context, text string) error {
 	a.skipStuck()
 	if a.message == len(a.messages) {
 		key := a.job.Turn + "-" + strconv.Itoa(a.message)
@@ -290,7 +290,7 @@ func (a *Answer) announce(ctx context.Context) error {
 	if m.Pending || a.job.Announce == nil {
 		return nil
 	}
-	if err := a.job.Announce(ctx, m.Key); err != nil {
+	if err := a.job.Announce(ctx, m.Key, text); err != nil {
 		return err
 	}
 	m.Pending = true

@@ -273,7 +273,7 @@ func TestWhatIsPostedIsWrittenDown(t *testing.T) {
 			return nil
 		}
 		a := open(t, p, Job{
-			Announce: func(_ context.Context, key string) error {
+			Announce: func(_ context.Context, key, _ string) error {
 				if fail++; fail%2 == 1 {
 					return errWeather
 				}

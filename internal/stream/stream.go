@@ -72,10 +72,11 @@ type Job struct {
 	// answer goes into these messages first. While it grows, each is left
 	// alone until the new text is longer than what stands there.
 	Posted []Posted
-	// Announce is called before a post and Record after it, and again when what
-	// stands in the message has grown. No further call to the platform is made
+	// Announce is called before a post, with what of the answer's own text it
+	// will say, and Record after it, and again when what stands in the message
+	// has grown. No further call to the platform is made
 	// for this answer until they have succeeded. Either may be nil.
-	Announce func(ctx context.Context, key string) error
+	Announce func(ctx context.Context, key, text string) error
 	Record   func(ctx context.Context, p Posted) error
 	// Guard, where set, is called before each call to the platform and limits
 	// its context. Its error ends the answer: it belongs to someone else now.

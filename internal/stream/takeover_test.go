@@ -107,7 +107,17 @@ func TestTheTextThatStandsIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 300})
 		stands := map[string]string{}
-		a := open(t, p, Job{Turn: "t", Record: func(_ context.Context, p Posted) error {
+		announce := func(_ context.Context, key, text string) error {
+			if text == "" {
+				t.Errorf("%s is announced, but not what it says", key)
+			}
+			stands[key] = text
+			return nil
+		}
+		a := open(t, p, Job{Turn: "t", Announce: announce, Record: func(_ context.Context, p Posted) error {
+			if !strings.HasPrefix(p.Text, stands[p.Key]) {
+				t.Errorf("announced %q, posted %q", stands[p.Key], p.Text)
+			}
 			stands[p.Key] = p.Text
 			return nil
 		}})
