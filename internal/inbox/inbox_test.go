@@ -146,7 +146,7 @@ func TestALeaseIsRenewedWhileEveryConnectionIsTaken(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for taken.Err() == nil {
-					_ = s.Client.BLPop(taken, 0, "nothing").Err()
+					_ = s.Client.BLPop(taken, time.Second, "nothing").Err()
 				}
 			})
 		}
