@@ -19,42 +19,30 @@ type Person struct {
 // Refusal says no to a person and who can help. Its text is one sentence made
 // for the chat.
 type Refusal struct {
-	Bot    string   // the bot's name
-	Admins []string // the bot's own admins, platform ids
-	// AdminsOnly says that an admin would not be refused.
-	AdminsOnly bool
-	format     string
-	subj       string
+	AdminsOnly bool // an admin would not be refused
+	sentence   string
 }
 
-// Error is the sentence with the admins' ids as they stand.
-func (r *Refusal) Error() string {
-	return r.Sentence(func(id string) string { return id })
-}
+// Error is the sentence, with the platform's ids of those who can help.
+func (r *Refusal) Error() string { return r.sentence }
 
-// Sentence is the sentence with each admin as mention shows them.
-func (r *Refusal) Sentence(mention func(id string) string) string {
-	return fmt.Sprintf(r.format, r.subj, r.whoHelps(mention))
-}
-
-// whoHelps names at most three admins: a longer list helps nobody.
-func (r *Refusal) whoHelps(mention func(id string) string) string {
-	var names []string
-	for _, id := range r.Admins[:min(3, len(r.Admins))] {
-		names = append(names, mention(id))
-	}
-	if len(names) == 0 {
+// whoHelps names at most three admins: a longer list helps nobody. Nobody is
+// sent to themselves.
+func (b *Bot) whoHelps(p Person) string {
+	others := slices.DeleteFunc(slices.Clone(b.Access.Admins), func(id string) bool { return id == p.ID })
+	if len(others) == 0 {
 		return "a workspace admin"
 	}
-	return strings.Join(names, ", ") + " or a workspace admin"
+	return strings.Join(others[:min(3, len(others))], ", ") + " or a workspace admin"
 }
 
-func (b *Bot) refuse(format, subj string) error {
-	return &Refusal{Bot: b.Name, Admins: b.Access.Admins, format: format, subj: subj}
+// refuse fills format with what it is about and who can help.
+func (b *Bot) refuse(p Person, format, subject string) error {
+	return &Refusal{sentence: fmt.Sprintf(format, subject, b.whoHelps(p))}
 }
 
-func (b *Bot) adminsOnly(format string) error {
-	return &Refusal{Bot: b.Name, Admins: b.Access.Admins, AdminsOnly: true, format: format, subj: b.Name}
+func (b *Bot) adminsOnly(p Person, format string) error {
+	return &Refusal{AdminsOnly: true, sentence: fmt.Sprintf(format, b.Name, b.whoHelps(p))}
 }
 
 // May says whether p may use the bot where they ask: nil, or a *Refusal. Users
@@ -62,10 +50,10 @@ func (b *Bot) adminsOnly(format string) error {
 func (b *Bot) May(p Person) error {
 	a := b.Access
 	if len(a.Users)+len(a.Groups) > 0 && !in(p, a.Users, a.Groups) {
-		return b.refuse("You are not among those who may use %s; ask %s to let you in.", b.Name)
+		return b.refuse(p, "You are not among those who may use %s; ask %s to let you in.", b.Name)
 	}
 	if len(a.Channels) > 0 && !slices.Contains(a.Channels, p.Channel) {
-		return b.refuse("%s does not answer here, only in the channels it was set up for; ask %s to add this one.", b.Name)
+		return b.refuse(p, "%s does not answer here, only in the channels it was set up for; ask %s to add this one.", b.Name)
 	}
 	return nil
 }
@@ -81,7 +69,7 @@ func (b *Bot) MayModel(ref ModelRef, p Person) error {
 		if in(p, rule.Users, rule.Groups) {
 			return nil
 		}
-		return b.refuse("You may not use %s with this bot; choose another with /model, or ask %s.", ref.String())
+		return b.refuse(p, "You may not use %s with this bot; choose another with /model, or ask %s.", ref.String())
 	}
 	return nil
 }
@@ -98,7 +86,7 @@ func (b *Bot) MaySwitch(p Person, own bool) error {
 	if own || b.Access.Switch != SwitchAdmins || b.IsAdmin(p) {
 		return nil
 	}
-	return b.adminsOnly("Only admins of %s switch its model here; ask %s, or switch it in a thread of your own or a direct message.")
+	return b.adminsOnly(p, "Only admins of %s switch its model here; ask %s, or switch it in a thread of your own or a direct message.")
 }
 
 // MayAdminister says whether p may add, change or remove providers: nil, or a
@@ -107,7 +95,7 @@ func (b *Bot) MayAdminister(p Person) error {
 	if b.IsAdmin(p) {
 		return nil
 	}
-	return b.adminsOnly("Only admins of %s may do that; ask %s.")
+	return b.adminsOnly(p, "Only admins of %s may do that; ask %s.")
 }
 
 // NeedsGroups reports whether May or MayModel looks at a person's groups; when

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -351,13 +350,9 @@ func (c *counter) settle(name string, r result) chat.Reply {
 // sorry is the text for a person: what a UserError says, else a general line
 // with a reference that the log has too.
 func (c *counter) sorry(name string, err error) string {
-	if told, ok := errors.AsType[*chat.UserError](err); ok {
-		if told.Err != nil {
-			c.app.log.Warn("command refused", slog.String("command", name), slog.String("error", told.Err.Error()))
-		}
-		return told.Text
+	text, ref := chat.Explain(err)
+	if told, ok := errors.AsType[*chat.UserError](err); !ok || told.Err != nil {
+		c.app.log.Error("a command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
 	}
-	ref := fmt.Sprintf("ref-%08d", rand.N(100_000_000))
-	c.app.log.Error("command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
-	return "Something went wrong on our side; please try again (" + ref + ")."
+	return text
 }

@@ -120,7 +120,7 @@ func (s *server) suggestArgument(r *http.Request, at spot, name, verb string, a 
 		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
 	})
 	if err != nil {
-		s.a.o.Log.DebugContext(r.Context(), "playground has no completion", "command", name, "err", err)
+		s.a.o.Log.DebugContext(r.Context(), "playground has no completion", "command", name, "error", err)
 		return out
 	}
 	for _, o := range options {

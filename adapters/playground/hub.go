@@ -160,7 +160,7 @@ func (a *Adapter) updates(ctx context.Context, id, channel, thread string) []upd
 	p, found, err := a.get(ctx, id)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.o.Log.WarnContext(ctx, "playground cannot show a change", "post", id, "err", err)
+			a.o.Log.WarnContext(ctx, "playground cannot show a change", "post", id, "error", err)
 		}
 		return nil
 	}

@@ -140,7 +140,7 @@ func (a *Adapter) Run(ctx context.Context, _ chat.Inbox, _ chat.Desk) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		a.o.Log.WarnContext(ctx, "playground lost the feed of changes; taking it up again", "err", err)
+		a.o.Log.WarnContext(ctx, "playground lost the feed of changes; taking it up again", "error", err)
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
 		}

@@ -179,7 +179,7 @@ func (a *Adapter) list(ctx context.Context, room string, before time.Time, n int
 	for i, id := range ids {
 		p, err := decode(id, data[i])
 		if err != nil {
-			a.o.Log.WarnContext(ctx, "playground leaves out a post", "post", id, "err", err)
+			a.o.Log.WarnContext(ctx, "playground leaves out a post", "post", id, "error", err)
 			continue
 		}
 		out = append(out, p)

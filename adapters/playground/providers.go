@@ -90,7 +90,7 @@ func (s *server) list(ctx context.Context) []Provider {
 	}
 	list, err := s.a.o.Providers(ctx)
 	if err != nil {
-		s.a.o.Log.WarnContext(ctx, "playground cannot list providers", "err", err)
+		s.a.o.Log.WarnContext(ctx, "playground cannot list providers", "error", err)
 	}
 	return list
 }

@@ -45,7 +45,7 @@ type extra struct {
 func (s *server) showRoom(w http.ResponseWriter, r *http.Request, c channel, thread string, x extra) {
 	page, err := s.chatPage(r, c, thread, x)
 	if err != nil {
-		s.a.o.Log.ErrorContext(r.Context(), "playground cannot read the board", "err", err)
+		s.a.o.Log.ErrorContext(r.Context(), "playground cannot read the board", "error", err)
 		http.Error(w, "The messages cannot be read: is the store reachable? The log says more.", http.StatusServiceUnavailable)
 		return
 	}

@@ -118,7 +118,7 @@ func (s *server) asset(w http.ResponseWriter, r *http.Request) {
 func (s *server) show(w http.ResponseWriter, status int, name string, data any) {
 	var out strings.Builder
 	if err := s.a.pages.set.ExecuteTemplate(&out, name, data); err != nil {
-		s.a.o.Log.Error("playground page failed", "page", name, "err", err)
+		s.a.o.Log.Error("playground page failed", "page", name, "error", err)
 		http.Error(w, "This page cannot be shown; the log says why.", http.StatusInternalServerError)
 		return
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -273,13 +272,11 @@ func (s *server) fault(w http.ResponseWriter, r *http.Request, at spot, text str
 
 // words is what a person reads of an error.
 func (s *server) words(err error) string {
-	if told, ok := errors.AsType[*chat.UserError](err); ok {
-		return told.Text
+	text, ref := chat.Explain(err)
+	if ref != "" {
+		s.a.o.Log.Error("playground request failed", "ref", ref, "error", err)
 	}
-	n, _ := rand.Int(rand.Reader, big.NewInt(100_000_000))
-	ref := fmt.Sprintf("ref-%08d", n)
-	s.a.o.Log.Error("playground request failed", "ref", ref, "err", err)
-	return "Something went wrong on the server; try again. If it stays, ask whoever runs it to look for " + ref + " in the log."
+	return text
 }
 
 // note is a reply for the caller's eyes. The console's pages have no chat in

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -214,15 +213,11 @@ func clip(markdown string) string {
 // sorry is what a person reads of an error: the text that was written for them,
 // or one line with a reference that the log has too.
 func (a *app) sorry(err error, what, name string) string {
-	if u, ok := errors.AsType[*chat.UserError](err); ok {
-		if u.Err != nil {
-			a.log.Warn("a command failed", what, name, "error", a.clean(u.Err))
-		}
-		return u.Text
+	text, ref := chat.Explain(err)
+	if u, ok := errors.AsType[*chat.UserError](err); !ok || u.Err != nil {
+		a.log.Error("a command failed", what, name, "ref", ref, "error", a.clean(err))
 	}
-	ref := fmt.Sprintf("ref-%08d", rand.IntN(100_000_000))
-	a.log.Error("a command failed", what, name, "ref", ref, "error", a.clean(err))
-	return "That did not work; the log of this server says why (" + ref + ")."
+	return text
 }
 
 // tell sends a reply after the request was answered: by the response_url, else

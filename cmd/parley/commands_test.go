@@ -118,7 +118,7 @@ func TestCommandsOnSlack(t *testing.T) {
 
 	w.slash("/model", "m3")
 	w.private("C1", "U1", "There is no model \"m3\"")
-	w.slash("/model", "reset")
+	w.slash("/model", "Reset")
 	ts := ws.Mention("C1", "U1", "hello")
 	w.onSlack("C1", ts, "As you wish.")
 	if last, _ := w.model.Last(); last.Model != "m1" {
@@ -311,7 +311,7 @@ func TestAccessIsRefusedInOneSentence(t *testing.T) {
 	w.onSlack("C1", ws.Mention("C1", "U1", "may I?"), "Yes.")
 	ws.Mention("C1", "U2", "may I?")
 	w.private("C1", "U2", "U7")
-	w.slash("/model", "m2")
+	w.slash("/model", "`m2`")
 	w.private("C1", "U1", "You may not use lab/m2")
 	w.slash("/model", "m1")
 	w.private("C1", "U1", "Only admins")

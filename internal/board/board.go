@@ -96,7 +96,7 @@ func (b *Board) trim(ctx context.Context, room string) {
 		return nil
 	})
 	if err != nil {
-		b.log.WarnContext(ctx, "board keeps more than it should", "room", room, "err", err)
+		b.log.WarnContext(ctx, "board keeps more than it should", "room", room, "error", err)
 	}
 }
 
@@ -111,7 +111,7 @@ func (b *Board) Set(ctx context.Context, room, id string, data []byte) (found bo
 	}
 	// The record is written; a lost notice only means a page learns of it late.
 	if err := b.client.Publish(ctx, b.changes(), notice{room, id, ""}.encode()).Err(); err != nil {
-		b.log.WarnContext(ctx, "board cannot tell of a change", "err", err)
+		b.log.WarnContext(ctx, "board cannot tell of a change", "error", err)
 	}
 	return true, nil
 }
@@ -178,7 +178,7 @@ func (b *Board) List(ctx context.Context, room string, before time.Time, n int) 
 		}
 		plain, _, err := b.ring.Open([]byte(sealed), keys[i])
 		if err != nil {
-			b.log.WarnContext(ctx, "board leaves out a record", "record", names[i], "err", err)
+			b.log.WarnContext(ctx, "board leaves out a record", "record", names[i], "error", err)
 			continue
 		}
 		ids, data = append(ids, names[i]), append(data, plain)

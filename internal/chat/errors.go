@@ -3,8 +3,10 @@
 package chat
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"math/big"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -30,6 +32,27 @@ func (e *UserError) Unwrap() error { return e.Err }
 // Tell makes an error for the person in the chat.
 func Tell(format string, args ...any) error {
 	return &UserError{Text: fmt.Sprintf(format, args...)}
+}
+
+// NewRef makes what a person can quote and the log has too: "ref-" and 8 digits.
+func NewRef() string {
+	n, _ := rand.Int(rand.Reader, big.NewInt(100_000_000)) // never fails since Go 1.24
+	return fmt.Sprintf("ref-%08d", n)
+}
+
+// Sorry is what a person reads of an error that was not written for them.
+func Sorry(ref string) string {
+	return "Something went wrong here; try again, and if it stays, give " + ref + " to whoever runs parley."
+}
+
+// Explain gives what a person reads of err. For an error that was not written
+// for them it makes a reference, which the log must have too; else ref is empty.
+func Explain(err error) (text, ref string) {
+	if told, ok := errors.AsType[*UserError](err); ok {
+		return told.Text, ""
+	}
+	ref = NewRef()
+	return Sorry(ref), ref
 }
 
 // RateLimited is a platform's "slow down": HTTP 429, or Slack's 200 with

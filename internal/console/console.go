@@ -124,7 +124,7 @@ func (c *console) problem(r *http.Request, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	c.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.Pattern, "err", err)
+	c.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.Pattern, "error", err)
 	detail := "The store cannot be reached just now, so nothing was changed that was not confirmed; try again."
 	if errors.Is(err, registry.ErrBusy) {
 		detail = "The registry is being changed by others; try again."

@@ -85,12 +85,12 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 		plain, _, err := b.ring.Open([]byte(s), t.key)
 		if err != nil {
 			// A lost key must not silence the bot: it answers without that memory.
-			b.log.WarnContext(ctx, "a remembered exchange cannot be opened and is left out", "err", err)
+			b.log.WarnContext(ctx, "a remembered exchange cannot be opened and is left out", "error", err)
 			continue
 		}
 		var e Exchange
 		if err := json.Unmarshal(plain, &e); err != nil {
-			b.log.WarnContext(ctx, "a remembered exchange cannot be read and is left out", "err", err)
+			b.log.WarnContext(ctx, "a remembered exchange cannot be read and is left out", "error", err)
 			continue
 		}
 		t.Exchanges = append(t.Exchanges, e)
@@ -190,7 +190,7 @@ func (b *Book) owner(ctx context.Context, scope string, p chat.Place) (string, e
 	}
 	plain, _, err := b.ring.Open(sealed, key)
 	if err != nil {
-		b.log.WarnContext(ctx, "whose thread it is cannot be opened and counts as unknown", "err", err)
+		b.log.WarnContext(ctx, "whose thread it is cannot be opened and counts as unknown", "error", err)
 		return "", nil
 	}
 	return string(plain), nil

@@ -41,7 +41,6 @@ package inbox
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -149,13 +148,6 @@ func (i *Inbox) Scopes(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("list scopes: %w", err)
 	}
 	return scopes, nil
-}
-
-// NewRef makes what a person can quote and the log has too: "ref-" and 8 digits.
-func NewRef() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return fmt.Sprintf("ref-%08d", binary.LittleEndian.Uint64(b[:])%100_000_000)
 }
 
 // announceScope makes a scope known to all processes. It is repeated now and

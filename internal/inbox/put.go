@@ -65,7 +65,7 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	if i.o.WaitReplicas > 0 {
 		wait = "1"
 	}
-	args := []any{digest(m.Key), seenTTL.Milliseconds(), mode, thread, joinedTTL.Milliseconds(), turn, NewRef(), sealed, i.channel(), m.Scope, wait}
+	args := []any{digest(m.Key), seenTTL.Milliseconds(), mode, thread, joinedTTL.Milliseconds(), turn, chat.NewRef(), sealed, i.channel(), m.Scope, wait}
 	id, err := i.store(ctx, keys, args)
 	if err != nil {
 		return fmt.Errorf("store a message: %w", err)

@@ -91,7 +91,7 @@ func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change)
 			continue
 		}
 		if _, err := r.load(ctx); err != nil {
-			r.log.WarnContext(ctx, "registry stored a change but could not read it back yet", "err", err)
+			r.log.WarnContext(ctx, "registry stored a change but could not read it back yet", "error", err)
 		}
 		return nil
 	}

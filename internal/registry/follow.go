@@ -49,7 +49,7 @@ func (r *Registry) Run(ctx context.Context) error {
 		if (err != nil) != down {
 			down = err != nil
 			if down {
-				r.log.WarnContext(ctx, "registry cannot follow changes; using what it knows", "err", err)
+				r.log.WarnContext(ctx, "registry cannot follow changes; using what it knows", "error", err)
 			} else {
 				r.log.InfoContext(ctx, "registry follows changes again")
 			}
@@ -111,7 +111,7 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	for bot, text := range defaults.Val() {
 		var c Choice
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
-			r.log.ErrorContext(ctx, "stored default of a bot is not readable", "bot", bot, "err", err)
+			r.log.ErrorContext(ctx, "stored default of a bot is not readable", "bot", bot, "error", err)
 			continue
 		}
 		next.defaults[bot] = c
@@ -119,7 +119,7 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	for field, text := range learned.Val() {
 		var l lesson
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
-			r.log.ErrorContext(ctx, "stored lesson is not readable", "model", field, "err", err)
+			r.log.ErrorContext(ctx, "stored lesson is not readable", "model", field, "error", err)
 			continue
 		}
 		next.learned[field] = l
@@ -139,7 +139,7 @@ func (r *Registry) opened(ctx context.Context, before *snapshot, id, text string
 	}
 	rec, err := r.decode(id, text)
 	if err != nil {
-		r.log.ErrorContext(ctx, "stored provider is not readable", "provider", id, "err", err)
+		r.log.ErrorContext(ctx, "stored provider is not readable", "provider", id, "error", err)
 		return known, had
 	}
 	if rec.problem == "" {

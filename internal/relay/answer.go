@@ -182,7 +182,7 @@ func think(ctx context.Context, pen chat.Responder, log *slog.Logger) (seen func
 	showing.Go(func() {
 		defer func() {
 			if fault := chat.Panicked(recover()); fault != nil {
-				log.ErrorContext(ctx, "the sign that an answer is being prepared failed", "err", fault)
+				log.ErrorContext(ctx, "the sign that an answer is being prepared failed", "error", fault)
 			}
 		}()
 		pen.Thinking(ctx)
@@ -244,7 +244,7 @@ func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream
 		}
 		if !last {
 			log.WarnContext(ctx, "model failed before its first word; asking the fallback",
-				"provider", target.provider.ID, "model", target.model, "next", pl.targets[i+1].String(), "err", o.err)
+				"provider", target.provider.ID, "model", target.model, "next", pl.targets[i+1].String(), "error", o.err)
 		}
 	}
 	return o
@@ -336,7 +336,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 		}
 		if err != nil {
 			result = "failed"
-			log.ErrorContext(ctx, "the answer could not be shown", "err", err)
+			log.ErrorContext(ctx, "the answer could not be shown", "error", err)
 		}
 		for _, p := range finished.Messages {
 			posted = append(posted, p.ID)
@@ -344,7 +344,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 	}
 	log = log.With("provider", e.target.provider.ID, "model", e.target.model)
 	if e.err != nil && !e.stopped {
-		log.WarnContext(ctx, "turn failed", "kind", kindOf(e.err), "err", e.err)
+		log.WarnContext(ctx, "turn failed", "kind", kindOf(e.err), "error", e.err)
 	} else {
 		log.InfoContext(ctx, "turn ended", "outcome", result)
 	}
@@ -382,7 +382,7 @@ func sentence(err error, ref string) string {
 	if e, ok := errors.AsType[*chat.UserError](err); ok {
 		return fmt.Sprintf("%s (%s)", e.Text, ref)
 	}
-	return fmt.Sprintf("Something went wrong here; try again, and if it stays, give %s to whoever runs parley.", ref)
+	return chat.Sorry(ref)
 }
 
 // decline ends a turn with one sentence instead of an answer.
@@ -403,7 +403,7 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, pen chat.Responder, 
 		text = told.Text
 	} else {
 		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "failed")
-		log.ErrorContext(ctx, "turn failed", "err", cause)
+		log.ErrorContext(ctx, "turn failed", "error", cause)
 	}
 	return r.say(ctx, t, pen, chat.Content{Markdown: text, Only: only}, log)
 }
@@ -424,7 +424,7 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 		if !chat.Refused(err) {
 			return err
 		}
-		log.ErrorContext(ctx, "the platform took no message here", "err", err)
+		log.ErrorContext(ctx, "the platform took no message here", "error", err)
 	}
 	return t.Close(writing)
 }
@@ -447,7 +447,7 @@ func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.
 		At:       t.Message.At,
 	})
 	if err != nil {
-		log.ErrorContext(ctx, "the exchange could not be kept", "err", err)
+		log.ErrorContext(ctx, "the exchange could not be kept", "error", err)
 		return writes
 	}
 	return append(writes, w)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"parley/internal/chat"
-	"parley/internal/inbox"
 	"parley/internal/provider"
 	"parley/internal/registry"
 )
@@ -144,7 +143,7 @@ func (c *catalog) ask(ctx context.Context, p provider.Provider, l *listing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.log.DebugContext(ctx, "endpoint did not list its models", "provider", p.ID, "err", err)
+		c.log.DebugContext(ctx, "endpoint did not list its models", "provider", p.ID, "error", err)
 		l.until = time.Now().Add(catalogAgain)
 		return
 	}
@@ -155,7 +154,7 @@ func (c *catalog) ask(ctx context.Context, p provider.Provider, l *listing) {
 func (c *catalog) asked(ctx context.Context, p provider.Provider) (models []provider.Model, err error) {
 	defer func() {
 		if fault := chat.Panicked(recover()); fault != nil {
-			c.log.ErrorContext(ctx, "listing an endpoint's models failed", "ref", inbox.NewRef(), "provider", p.ID, "err", fault)
+			c.log.ErrorContext(ctx, "listing an endpoint's models failed", "ref", chat.NewRef(), "provider", p.ID, "error", fault)
 			err = fault
 		}
 	}()

@@ -65,8 +65,8 @@ func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	if told, ok := errors.AsType[*chat.UserError](err); ok && told.Err == nil {
 		return chat.Reply{}, told
 	}
-	ref := inbox.NewRef()
-	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "err", err)
+	ref := chat.NewRef()
+	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "error", err)
 	return chat.Reply{}, &chat.UserError{Text: sentence(err, ref)}
 }
 

@@ -16,7 +16,12 @@ import (
 
 // doModel shows the model and a menu, or switches.
 func (r *Relay) doModel(ctx context.Context, o order) (chat.Reply, error) {
-	switch name := o.Args; name {
+	// As parley itself writes ids, and as phones write first words.
+	name := strings.Trim(o.Args, "`*_ ")
+	if strings.EqualFold(name, "reset") {
+		name = "reset"
+	}
+	switch name {
 	case "":
 		return r.showModels(ctx, o)
 	case "reset":

@@ -36,7 +36,7 @@ func (n *notice) queued(ctx context.Context, t target, place int) {
 	text := fmt.Sprintf("%s is busy: your question is number %d in its queue.", t.provider.ID, place)
 	receipt, err := n.pen.Post(guarded, chat.Content{Markdown: text, Key: n.turn.ID + "-q", Only: n.turn.Message.Author.ID, Final: true})
 	if err != nil {
-		n.log.WarnContext(ctx, "the place in the queue could not be told", "err", err)
+		n.log.WarnContext(ctx, "the place in the queue could not be told", "error", err)
 		return
 	}
 	n.id = receipt.ID
@@ -55,7 +55,7 @@ func (n *notice) withdraw(ctx context.Context) {
 	}
 	defer cancel()
 	if _, err := remover.Remove(guarded, n.id); err != nil && !chat.Refused(err) {
-		n.log.WarnContext(ctx, "the notice of the queue stays", "err", err)
+		n.log.WarnContext(ctx, "the notice of the queue stays", "error", err)
 	}
 	n.id = ""
 }

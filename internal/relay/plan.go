@@ -155,7 +155,7 @@ func (r *Relay) platformHistory(ctx context.Context, m chat.Message) []conversat
 	defer cancel()
 	messages, err := r.adapters[m.Place.Platform].History(ctx, m, historyWanted)
 	if err != nil {
-		r.log.WarnContext(ctx, "the platform did not give the thread's earlier messages", "platform", m.Place.Platform, "err", err)
+		r.log.WarnContext(ctx, "the platform did not give the thread's earlier messages", "platform", m.Place.Platform, "error", err)
 		return nil
 	}
 	return conversation.FromHistory(messages)

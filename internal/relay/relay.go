@@ -172,7 +172,7 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 		return err // another replica may be able to, or a newer version of this one
 	}
 	if err != nil {
-		log.ErrorContext(ctx, "this message cannot be answered any more; it is dropped", "err", err)
+		log.ErrorContext(ctx, "this message cannot be answered any more; it is dropped", "error", err)
 		return t.Close(ctx)
 	}
 	if t.Attempt > maxAttempts {
@@ -223,7 +223,7 @@ func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Aut
 	case b.NeedsGroups():
 		return who, nil, unknown(err)
 	}
-	r.log.WarnContext(ctx, "whether a person is an admin could not be looked up; they go on as none", "platform", p.Platform, "bot", b.ID, "err", err)
+	r.log.WarnContext(ctx, "whether a person is an admin could not be looked up; they go on as none", "platform", p.Platform, "bot", b.ID, "error", err)
 	return who, unknown(err), nil
 }
 

@@ -84,7 +84,7 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 func (c *call) guarded() (err error) {
 	defer func() {
 		if fault := chat.Panicked(recover()); fault != nil {
-			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "err", fault)
+			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "error", fault)
 			err = &chat.Refusal{Reason: chat.Invalid, Err: errors.New("panic")}
 			c.panicked = true
 		}
@@ -170,7 +170,7 @@ func (c *call) failed(err error, now time.Time) {
 	wait := min(longestRetry, shortestRetry<<min(a.failures-1, 10))
 	a.retryAt = now.Add(wait/2 + rand.N(wait/2+1))
 	c.s.log.Warn("a platform call failed and will be tried again",
-		"turn", a.job.Turn, "call", c.kind(), "attempt", a.failures, "wait", wait, "err", err)
+		"turn", a.job.Turn, "call", c.kind(), "attempt", a.failures, "wait", wait, "error", err)
 }
 
 // refused turns a platform's permanent no into another way, where there is
@@ -180,7 +180,7 @@ func (c *call) refused(r *chat.Refusal) {
 	log := c.s.log.With("turn", a.job.Turn, "call", c.kind(), "reason", r.Reason)
 	switch {
 	case a.upload && r.Reason != chat.Gone && !a.invalid:
-		log.Warn("no file could be uploaded; the rest is posted", "err", r.Err)
+		log.Warn("no file could be uploaded; the rest is posted", "error", r.Err)
 		a.upload, a.max = false, math.MaxInt
 	case r.Reason == chat.TooLong && c.size > smallest:
 		log.Info("a message was too long; it is cut smaller", "size", c.size)
@@ -196,10 +196,10 @@ func (c *call) refused(r *chat.Refusal) {
 	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.invalid:
 		a.fail(r)
 	case !a.finished:
-		log.Error("the platform calls the text invalid; it is tried again when it is whole", "err", r.Err)
+		log.Error("the platform calls the text invalid; it is tried again when it is whole", "error", r.Err)
 		a.mute = true
 	default:
-		log.Error("the platform calls the text invalid; it becomes a file", "err", r.Err)
+		log.Error("the platform calls the text invalid; it becomes a file", "error", r.Err)
 		a.invalid, a.max = true, a.part
 	}
 }

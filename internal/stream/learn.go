@@ -55,7 +55,7 @@ func (s *Scheduler) recall(ctx context.Context, l chat.Limits) map[string]Learne
 		}
 		learned, ok, err := s.memory.Load(ctx, b.Key)
 		if err != nil {
-			s.log.WarnContext(ctx, "what was learned of a rate limit could not be read", "budget", b.Key, "err", err)
+			s.log.WarnContext(ctx, "what was learned of a rate limit could not be read", "budget", b.Key, "error", err)
 		}
 		if ok {
 			out[b.Key] = learned
@@ -157,7 +157,7 @@ func (s *Scheduler) remember(ctx context.Context) {
 	defer cancel()
 	for key, l := range due {
 		if err := s.memory.Save(ctx, key, l); err != nil {
-			s.log.WarnContext(ctx, "what was learned of a rate limit could not be kept", "budget", key, "err", err)
+			s.log.WarnContext(ctx, "what was learned of a rate limit could not be kept", "budget", key, "error", err)
 		}
 	}
 }

@@ -190,7 +190,7 @@ func (c *call) unstreamed(err error) bool {
 	case chat.Refused(err, chat.Gone) && c.way != byStart:
 		return false
 	case refused:
-		c.s.log.Info("the platform streams no more; the answer goes on by edits", "turn", a.job.Turn, "call", c.way, "err", err)
+		c.s.log.Info("the platform streams no more; the answer goes on by edits", "turn", a.job.Turn, "call", c.way, "error", err)
 		a.native = nil
 		if c.way != byStart {
 			m.Streaming, m.known = false, false
