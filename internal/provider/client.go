@@ -121,7 +121,12 @@ func (c *call) run(ctx context.Context) error {
 	last := ""
 	stale := 0
 	for tries, lessons := 0, 0; ; {
-		url, err := c.try(ctx, last)
+		ticket, err := c.c.endpoints.enter(c.p, last, c.force)
+		if err != nil {
+			ticket.leave()
+		} else {
+			err = c.attempt(ctx, ticket)
+		}
 		if err == nil || c.left {
 			return nil
 		}
@@ -129,7 +134,7 @@ func (c *call) run(ctx context.Context) error {
 			stale++ // the server had closed a kept connection: nobody failed yet
 			continue
 		}
-		last = url
+		last = ticket.url
 		e := c.complete(ctx, err)
 		c.failed(ctx, e)
 		if c.started || ctx.Err() != nil {
@@ -149,16 +154,6 @@ func (c *call) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// try makes one attempt at an endpoint, another than last where there is one.
-func (c *call) try(ctx context.Context, last string) (url string, err error) {
-	ticket, err := c.c.endpoints.enter(c.p, last, c.force)
-	defer ticket.leave()
-	if err == nil {
-		err = c.attempt(ctx, ticket)
-	}
-	return ticket.url, err
 }
 
 func (c *call) failed(ctx context.Context, e *Error) {
@@ -208,8 +203,9 @@ func (c *call) quirks() Quirks {
 // errSilence is the cause of a request given up because nothing came.
 var errSilence = errors.New("the server sent nothing")
 
-// attempt sends the request once and yields what comes.
+// attempt sends the request once and yields what comes. The ticket is its own.
 func (c *call) attempt(parent context.Context, ticket *ticket) error {
+	defer ticket.leave()
 	ctx, cancel := context.WithCancelCause(parent)
 	defer func() {
 		if cancel != nil {
