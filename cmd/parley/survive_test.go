@@ -200,6 +200,35 @@ func TestKilledAndThenStopped(t *testing.T) {
 	w.clean()
 }
 
+// A failure keeps what people have read, also when an earlier process wrote it.
+func TestKilledAndThenTheProviderFails(t *testing.T) {
+	t.Parallel()
+	storeKinds(t, func(t *testing.T, w *world) {
+		ws := w.useSlack(slack.Options{}, false)
+		s := w.start()
+		w.model.Func(func(openai.Request) openai.Reply {
+			return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
+		})
+		ts := ws.Mention("C1", "U1", "write")
+		w.until("the answer grows", func() bool {
+			a := ws.Answers("C1", ts)
+			return len(a) == 1 && len(a[0].Controls) == 1 && len(a[0].Seen) > 100
+		})
+		read := ws.Answers("C1", ts)[0].Seen
+		s.kill()
+		w.model.Func(func(openai.Request) openai.Reply { return openai.Reply{Status: 401} })
+		w.start()
+		w.until("the failure is told", func() bool {
+			a := ws.Answers("C1", ts)
+			return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "ref-")
+		})
+		if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, strings.TrimRight(read, ". ")) {
+			t.Errorf("of %q is left %q", read, got)
+		}
+		w.clean()
+	})
+}
+
 // The replica with the bot dies while it answers, and one without that bot takes
 // over what it can: the answer waits for a replica that has the bot.
 func TestKilledBesideAReplicaWithoutTheBot(t *testing.T) {

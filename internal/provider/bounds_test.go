@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // unending answers with delta, again and again, until it is left alone.
@@ -146,15 +147,28 @@ func TestASlowTrialDoesNotKeepOthersOut(t *testing.T) {
 			t.Errorf("it was not refused for %s, and yet: %v", trialFor, err)
 		}
 		other.leave()
-		trial.leave()
 
-		broken, err := es.enter(one, "", false)
-		if err != nil {
+		// It has not succeeded either: what becomes of it decides.
+		state := func() gobreaker.State { return es.get("http://a").breaker.State() }
+		if state() != gobreaker.StateHalfOpen {
+			t.Errorf("before an answer the breaker is %s", state())
+		}
+		trial.outcome(&Error{Kind: KindSilence})
+		trial.leave()
+		if state() != gobreaker.StateOpen {
+			t.Errorf("after silence the breaker is %s", state())
+		}
+		time.Sleep(breakFor + time.Millisecond)
+		if trial, err = es.enter(one, "", false); err != nil {
 			t.Fatal(err)
 		}
-		broken.asked(errors.New("connection reset"))
-		broken.outcome(&Error{Kind: KindConnect})
-		broken.leave()
+		trial.asked(nil)
+		time.Sleep(12 * time.Second)
+		trial.outcome(nil)
+		trial.leave()
+		if state() != gobreaker.StateClosed {
+			t.Errorf("after a late answer the breaker is %s", state())
+		}
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 const (
 	breakAfter = 10              // failures in a row
 	breakFor   = 5 * time.Second // then nothing is sent, and after that one try
-	trialFor   = 2 * time.Second // a try that is not refused for so long has succeeded
+	trialFor   = 2 * time.Second // a try that is not refused for so long lets another begin
 )
 
 // endpoints counts what runs where.
@@ -76,6 +76,7 @@ type ticket struct {
 
 	mu   sync.Mutex
 	done func(error)
+	late bool // the trial is over for others, and its outcome still to come
 }
 
 // enter chooses an endpoint of p and counts a request there: the one with the
@@ -128,23 +129,38 @@ func (es *endpoints) pick(all []string, last string) string {
 func (t *ticket) outcome(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.late && !errors.Is(err, errNoOutcome) {
+		t.late = false
+		t.done, _ = t.e.breaker.Allow() // nil where another trial is under way or decided
+	}
 	if t.done != nil {
 		t.done(err)
 		t.done = nil
 	}
 }
 
+// errNoOutcome says nothing of the endpoint.
+var errNoOutcome = &Error{Kind: KindCanceled}
+
 // asked notes that the request went out, or why not. A model server may send
-// nothing for minutes while it reads a long prompt: it is up all the same, and
-// the others need not wait.
+// nothing for minutes while it reads a long prompt: the others need not wait
+// for this one to learn how it is.
 func (t *ticket) asked(err error) {
-	if err == nil && t.trial {
-		time.AfterFunc(trialFor, func() { t.outcome(nil) })
+	if err != nil || !t.trial {
+		return
 	}
+	time.AfterFunc(trialFor, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.done != nil {
+			t.done(errNoOutcome)
+			t.done, t.late = nil, true
+		}
+	})
 }
 
 func (t *ticket) leave() {
-	t.outcome(&Error{Kind: KindCanceled}) // it never got as far as an outcome
+	t.outcome(errNoOutcome) // where it never got as far as an outcome
 	t.es.mu.Lock()
 	t.e.busy--
 	t.es.mu.Unlock()

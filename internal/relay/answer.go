@@ -97,9 +97,10 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	}
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
 	last := answer
-	if stood := standing(t.Parts()); stopped && len(t.Posted) > 0 && len(stood) > len(o.text) {
-		// Stopped before this attempt came as far as an earlier one: what people
-		// have read is what the answer is.
+	short := stopped || o.err != nil && !errors.Is(o.err, errPointless)
+	if stood := standing(t.Parts()); short && len(t.Posted) > 0 && len(stood) > len(o.text) {
+		// Stopped or failed before this attempt came as far as an earlier one: what
+		// people have read is what the answer is.
 		leave(ctx, answer, chat.ErrStopped)
 		last = r.scheduler(m.Scope).Open(writing, r.job(t, pen, plan.bot, seen))
 		last.Append(stood)
@@ -420,7 +421,9 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 		c.Only = ""
 	}
 	j.Stop, j.Menu, j.Buttons, j.Only = false, c.Menu, c.Buttons, c.Only
-	if _, err := r.scheduler(t.Message.Scope).Open(writing, j).Finish(writing, stream.End{Note: c.Markdown}); err != nil {
+	a := r.scheduler(t.Message.Scope).Open(writing, j)
+	a.Append(standing(t.Parts())) // what people have read of the answer stays
+	if _, err := a.Finish(writing, stream.End{Note: c.Markdown}); err != nil {
 		if !chat.Refused(err) {
 			return err
 		}
