@@ -123,29 +123,44 @@ func TestAThousandMessagesAndThreeKills(t *testing.T) {
 	})
 }
 
+// killedHalfway starts a server that dies while an answer stands in part, with
+// its Stop button. Which of its last words were recorded nobody knows; the first
+// are.
+func (w *world) killedHalfway() (ws *slack.Server, ts string) {
+	w.t.Helper()
+	ws = w.useSlack(slack.Options{}, false)
+	s := w.start()
+	w.model.Func(func(openai.Request) openai.Reply {
+		return openai.Reply{Text: strings.Repeat(halfway, 20), Fault: openai.FaultSilence, After: 40}
+	})
+	ts = ws.Mention("C1", "U1", "write")
+	w.until("the answer grows", func() bool {
+		a := ws.Answers("C1", ts)
+		return len(a) == 1 && len(a[0].Controls) == 1 && len(a[0].Seen) > 100
+	})
+	s.kill()
+	w.model.Func(nil)
+	return ws, ts
+}
+
+const halfway = "On and on it goes. "
+
 // A process dies while it writes, and before the next one starts the person
 // loses the right to that model: the half answer gets an end, and no Stop button
 // stays behind.
 func TestKilledAndThenRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	ws := w.useSlack(slack.Options{}, false)
-	s := w.start()
-	w.model.Func(func(openai.Request) openai.Reply {
-		return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
-	})
-	ts := ws.Mention("C1", "U1", "write")
-	w.until("the answer grows", func() bool {
-		a := ws.Answers("C1", ts)
-		return len(a) == 1 && len(a[0].Controls) == 1
-	})
-	s.kill()
+	ws, ts := w.killedHalfway()
 	w.write("bots/helper.yaml", helperYAML+"access:\n  models: [{match: \"lab/*\", users: [U7]}]\n")
 	w.start()
 	w.until("the message ends with the refusal", func() bool {
 		a := ws.Answers("C1", ts)
 		return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "You may not use lab/m1")
 	})
+	if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, halfway) {
+		t.Errorf("of what people had read is left %q", got)
+	}
 	w.clean()
 }
 
@@ -156,18 +171,7 @@ func TestKilledAndThenStopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.useRedis()
-	ws := w.useSlack(slack.Options{}, false)
-	s := w.start()
-	w.model.Func(func(openai.Request) openai.Reply {
-		return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
-	})
-	ts := ws.Mention("C1", "U1", "write")
-	w.until("the answer grows", func() bool {
-		a := ws.Answers("C1", ts)
-		return len(a) == 1 && len(a[0].Controls) == 1 && len(a[0].Seen) > 100
-	})
-	read := ws.Answers("C1", ts)[0].Seen
-	s.kill()
+	ws, ts := w.killedHalfway()
 	// The Stop reached the store, as another replica would have put it there.
 	st := storetest.Open(t, w.env["REDIS_URL"])
 	keys := st.Client.Keys(t.Context(), "parley:{slack:*}:turns").Val()
@@ -180,7 +184,6 @@ func TestKilledAndThenStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.model.Func(nil)
 	w.model.Answer("Yes.")
 	asked := len(w.model.Requests())
 	w.start()
@@ -188,13 +191,13 @@ func TestKilledAndThenStopped(t *testing.T) {
 		a := ws.Answers("C1", ts)
 		return len(a) == 1 && len(a[0].Controls) == 0
 	})
-	if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, strings.TrimSuffix(read, ".")) {
-		t.Errorf("of %q is left %q", read, got)
+	if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, halfway) {
+		t.Errorf("of what people had read is left %q", got)
 	}
 	next := ws.MentionIn("C1", ts, "U1", "and?")
 	w.until("the thread goes on", func() bool { return next != "" && len(w.model.Requests()) > asked })
 	last, _ := w.model.Last()
-	if n := len(last.Messages); n < 3 || !strings.HasPrefix(last.Messages[n-2].Content, "On and on") {
+	if n := len(last.Messages); n < 3 || !strings.HasPrefix(last.Messages[n-2].Content, halfway) {
 		t.Errorf("the stopped answer is not remembered: %+v", last.Messages)
 	}
 	w.clean()
@@ -204,26 +207,15 @@ func TestKilledAndThenStopped(t *testing.T) {
 func TestKilledAndThenTheProviderFails(t *testing.T) {
 	t.Parallel()
 	storeKinds(t, func(t *testing.T, w *world) {
-		ws := w.useSlack(slack.Options{}, false)
-		s := w.start()
-		w.model.Func(func(openai.Request) openai.Reply {
-			return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}
-		})
-		ts := ws.Mention("C1", "U1", "write")
-		w.until("the answer grows", func() bool {
-			a := ws.Answers("C1", ts)
-			return len(a) == 1 && len(a[0].Controls) == 1 && len(a[0].Seen) > 100
-		})
-		read := ws.Answers("C1", ts)[0].Seen
-		s.kill()
+		ws, ts := w.killedHalfway()
 		w.model.Func(func(openai.Request) openai.Reply { return openai.Reply{Status: 401} })
 		w.start()
 		w.until("the failure is told", func() bool {
 			a := ws.Answers("C1", ts)
 			return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "ref-")
 		})
-		if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, strings.TrimRight(read, ". ")) {
-			t.Errorf("of %q is left %q", read, got)
+		if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, halfway) {
+			t.Errorf("of what people had read is left %q", got)
 		}
 		w.clean()
 	})
