@@ -88,7 +88,7 @@ func refusal(word string) (chat.Reason, bool) {
 		"not_allowed_token_type", "no_permission", "access_denied", "accesslimited", "app_access_restricted",
 		"ekm_access_denied", "enterprise_is_restricted", "org_login_required", "two_factor_setup_required",
 		"messages_tab_disabled", "team_not_found", "team_access_not_granted", "posting_to_channel_denied",
-		"channel_type_not_supported", "is_bot", "cannot_dm_bot":
+		"channel_type_not_supported", "is_bot", "cannot_dm_bot", "no_such_subteam", "plan_upgrade_required":
 		return chat.NoAccess, true
 	}
 	switch {

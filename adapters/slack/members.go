@@ -78,13 +78,17 @@ func (a *app) isAdmin(ctx context.Context, user string) (bool, error) {
 
 // membersOf asks for one group that a rule names and the list of all says
 // nothing of: it leaves out groups of the organisation, and members where an
-// administrator restricts them.
-func (a *app) membersOf(ctx context.Context, group string) []string {
+// administrator restricts them. A refusal counts as a group of nobody.
+func (a *app) membersOf(ctx context.Context, group string) ([]string, error) {
 	users, err := a.api.GetUserGroupMembersContext(ctx, group)
-	if err != nil {
-		a.log.WarnContext(ctx, "Slack does not tell who is in a user group", "group", group, "reason", cause(a.failed("groups", err)))
+	if err == nil {
+		return users, nil
 	}
-	return users
+	if err = a.failed("groups", err); !chat.Refused(err) {
+		return nil, err
+	}
+	a.log.WarnContext(ctx, "Slack does not tell who is in a user group", "group", group, "reason", cause(err))
+	return nil, nil
 }
 
 func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
@@ -118,7 +122,14 @@ func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
 			continue
 		}
 		listed[id] = true
-		for _, u := range a.membersOf(ctx, id) {
+		users, err := a.membersOf(ctx, id)
+		if err != nil {
+			if known.byUser != nil {
+				return known.byUser[user], nil
+			}
+			return nil, err
+		}
+		for _, u := range users {
 			fresh.byUser[u] = append(fresh.byUser[u], id)
 		}
 	}

@@ -96,6 +96,41 @@ func TestAGroupThatARuleNamesIsAskedForByItself(t *testing.T) {
 	}
 }
 
+// What Slack could not tell just now must not shut people out for minutes.
+func TestAGroupThatCouldNotBeAskedForIsAskedForAgain(t *testing.T) {
+	for name, fault := range map[string]fake.Fault{
+		"503": {Status: http.StatusServiceUnavailable}, "429": {Status: http.StatusTooManyRequests, RetryAfter: 1}, "cut": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := helper()
+			b.Access.Groups = []string{"S1"}
+			r := newRig(t, setup{bots: []bots.Bot{b}})
+			r.ws.AddGroup(fake.Group{ID: "S1", Users: []string{"U2"}})
+			r.ws.Inject(fake.Fault{Method: "usergroups.list", Error: "unknown_method", Times: 9})
+			fault.Method = "usergroups.users.list"
+			groups := func() ([]string, error) {
+				m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: "U2"})
+				return m.Groups, err
+			}
+			r.ws.Inject(fault)
+			if got, err := groups(); err == nil {
+				t.Errorf("a failed look-up counts as the groups %v", got)
+			}
+			if got, err := groups(); err != nil || !slices.Equal(got, []string{"S1"}) {
+				t.Errorf("asked again: %v %v", got, err)
+			}
+			known := &r.adapter.apps[0].members
+			known.mu.Lock()
+			known.groups.until = time.Now()
+			known.mu.Unlock()
+			r.ws.Inject(fault)
+			if got, err := groups(); err != nil || !slices.Equal(got, []string{"S1"}) {
+				t.Errorf("what was true a while ago: %v %v", got, err)
+			}
+		})
+	}
+}
+
 func TestWithoutTheScopeNobodyIsAnAdmin(t *testing.T) {
 	app := fake.DefaultApp()
 	app.Scopes = []string{"chat:write"}
