@@ -193,7 +193,7 @@ func (a *app) reply(r chat.Reply, o occasion) *reply {
 	if r.Public {
 		out.ResponseType = "in_channel"
 	}
-	out.Blocks = blocks(chat.Content{Markdown: clip(r.Text), Menu: r.Menu, Buttons: r.Buttons})
+	out.Blocks = blocks(chat.Content{Markdown: clip(r.Text), Menu: r.Menu, Buttons: r.Buttons}, o.place.Owner)
 	return out
 }
 

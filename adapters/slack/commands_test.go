@@ -256,6 +256,48 @@ func TestACommandAfterAMentionIsAnsweredToTheCallerInTheThread(t *testing.T) {
 	}
 }
 
+// One's own thread may always be switched, also by a menu that only oneself
+// sees: Slack sends nothing of such a message back.
+func TestAPressInAThreadSaysWhoseThreadItIs(t *testing.T) {
+	r := newRig(t, setup{})
+	menu := func() *chat.Menu {
+		return &chat.Menu{Command: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}}
+	}
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+		return chat.Reply{Text: "Chosen", Menu: menu(), Buttons: []chat.Button{{Label: "Default", Command: "model", Args: "default"}}}, nil
+	}
+	root := r.ws.Mention("C1", "U1", "hello")
+	r.message()
+	r.ws.Reply("C1", root, "U2", "me too") // an ephemeral reply shows in a living thread
+	for n, asker := range []string{"U1", "U2"} {
+		r.ws.MentionIn("C1", root, asker, "/model")
+		m := r.message()
+		for m.Text != "/model" || m.Author.ID != asker {
+			m = r.message()
+		}
+		post, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "Now: `a`", Only: asker, Menu: menu()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range []fake.Press{{Choose: "b"}, {Choose: "a"}, {Button: "Default"}} { // the later ones of the reply in its place
+			p.Message, p.User = string(post.ID), asker
+			if _, err := r.ws.Press(p); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the command", func() bool { return len(r.desk.did()) == 3*n+i+1 })
+			if c := r.desk.did()[3*n+i]; c.Place.Thread != root || c.Place.Owner != "U1" || c.Author.ID != asker {
+				t.Errorf("press %d of %s: %+v", i, asker, c)
+			}
+			r.await("the reply in its place", func() bool { m, _ := r.ws.Message(string(post.ID)); return m.Seen == "Chosen" && len(m.Controls) == 2 })
+		}
+	}
+	for block, want := range map[string]string{"parley.controls:": "", "parley.stop": "", "": ""} {
+		if got := (interaction{Actions: []action{{BlockID: block}}}).owner(); got != want {
+			t.Errorf("block %q: owner %q", block, got)
+		}
+	}
+}
+
 func TestACommandAtTheTopOfAChannelIsAboutTheChannel(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "/model lab/b")

@@ -22,6 +22,11 @@ const (
 	actionMenu = "parley.menu:"
 )
 
+// blockControls is the block id of a reply's controls; behind it stands whose
+// thread they are in. Of a message that one person sees, Slack sends nothing
+// back with a press but its controls' ids and values.
+const blockControls = "parley.controls:"
+
 // Slack's limits: https://docs.slack.dev/reference/block-kit/block-elements.
 const (
 	maxOptions     = 100
@@ -71,6 +76,7 @@ type interaction struct {
 // action is one pressed control.
 type action struct {
 	ActionID       string `json:"action_id"`
+	BlockID        string `json:"block_id"`
 	Value          string `json:"value"`
 	SelectedOption struct {
 		Value string `json:"value"`
@@ -154,10 +160,22 @@ func (i interaction) occasion(team string) occasion {
 		name = i.User.Name
 	}
 	return occasion{
-		place: chat.Place{Platform: platform, Workspace: team, Channel: channel, Thread: thread, Owner: i.Message.ParentUser, Direct: strings.HasPrefix(channel, "D")},
+		place: chat.Place{Platform: platform, Workspace: team, Channel: channel, Thread: thread, Owner: i.owner(), Direct: strings.HasPrefix(channel, "D")},
 		user:  chat.Author{ID: i.User.ID, Name: name}, responseURL: i.ResponseURL, triggerID: i.TriggerID,
 		replace: i.Container.IsEphemeral,
 	}
+}
+
+// owner is whose thread the pressed message stands in; empty when neither the
+// message nor its controls say so.
+func (i interaction) owner() string {
+	if i.Message.ParentUser != "" || len(i.Actions) == 0 {
+		return i.Message.ParentUser
+	}
+	if owner, ours := strings.CutPrefix(i.Actions[0].BlockID, blockControls); ours {
+		return owner
+	}
+	return ""
 }
 
 // commandValue is the value of a button that runs a command.
@@ -167,7 +185,7 @@ func commandValue(command, args string) string {
 
 // controls are the blocks of a menu and buttons. What does not fit Slack's
 // limits is left out and said so.
-func controls(menu *chat.Menu, buttons []chat.Button) []slack.Block {
+func controls(menu *chat.Menu, buttons []chat.Button, owner string) []slack.Block {
 	var elements []slack.BlockElement
 	note := ""
 	if menu != nil && len(menu.Options) > 0 {
@@ -188,7 +206,7 @@ func controls(menu *chat.Menu, buttons []chat.Button) []slack.Block {
 	}
 	var out []slack.Block
 	if len(elements) > 0 {
-		out = append(out, slack.NewActionBlock("parley.controls", elements...))
+		out = append(out, slack.NewActionBlock(blockControls+owner, elements...))
 	}
 	if note != "" {
 		out = append(out, slack.NewContextBlock("parley.note", plainObject(note, 300)))

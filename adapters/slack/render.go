@@ -44,14 +44,15 @@ func Measure(markdown string) int {
 }
 
 // blocks are the blocks of a message: the text and, below it, its controls.
-func blocks(c chat.Content) []slack.Block {
+// Owner is whose thread the message stands in, if that is known.
+func blocks(c chat.Content, owner string) []slack.Block {
 	markdown := Neutralise(c.Markdown)
 	if strings.TrimSpace(markdown) == "" {
 		markdown = gap // a markdown block must hold something
 	}
 	out := []slack.Block{slack.NewMarkdownBlock("", markdown)}
 	if c.Menu != nil || len(c.Buttons) > 0 {
-		out = append(out, controls(c.Menu, c.Buttons)...)
+		out = append(out, controls(c.Menu, c.Buttons, owner)...)
 	}
 	if c.Stop != "" {
 		stop := slack.NewButtonBlockElement(actionRun, commandValue("stop", c.Stop), plainObject("Stop", 75))

@@ -132,7 +132,7 @@ func TestAMenuFitsSlacksLimits(t *testing.T) {
 	for i := range 120 {
 		menu.Options = append(menu.Options, chat.Option{Label: "m", Value: strings.Repeat("x", i+1)})
 	}
-	out, err := json.Marshal(controls(&menu, []chat.Button{{Label: "Add", Command: "provider", Args: "add"}, {Label: strings.Repeat("b", 99), Command: "x"}}))
+	out, err := json.Marshal(controls(&menu, []chat.Button{{Label: "Add", Command: "provider", Args: "add"}, {Label: strings.Repeat("b", 99), Command: "x"}}, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

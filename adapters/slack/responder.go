@@ -113,7 +113,7 @@ func inThread(ts string) slack.MsgOption {
 
 func (r *responder) content(c chat.Content) []slack.MsgOption {
 	return []slack.MsgOption{
-		slack.MsgOptionBlocks(blocks(c)...),
+		slack.MsgOptionBlocks(blocks(c, r.to.Place.Owner)...),
 		slack.MsgOptionText(notification(c.Markdown), false),
 		slack.MsgOptionParse(false),
 	}
