@@ -98,6 +98,7 @@ type reply struct {
 	// Metadata tells a reply that stands in a thread from an answer.
 	Metadata *slack.SlackMetadata `json:"metadata,omitempty"`
 
+	by *app // whose reply it is: its token reaches the place
 	to occasion
 }
 
@@ -189,7 +190,7 @@ func (a *app) reply(r chat.Reply, o occasion) *reply {
 	if strings.TrimSpace(r.Text) == "" && r.Menu == nil && len(r.Buttons) == 0 {
 		return nil
 	}
-	out := &reply{ResponseType: "ephemeral", Text: notification(r.Text), ReplaceOriginal: o.replace && !r.Public, to: o}
+	out := &reply{ResponseType: "ephemeral", Text: notification(r.Text), ReplaceOriginal: o.replace && !r.Public, by: a, to: o}
 	if r.Public {
 		out.ResponseType = "in_channel"
 	}

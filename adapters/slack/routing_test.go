@@ -6,7 +6,9 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +145,33 @@ func TestAnEventWaitsForTheBotOfItsWorkspace(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 		})
+	}
+}
+
+// A reply too large for its acknowledgement, and no response_url: the token of
+// the workspace shows it, not that of the app that holds the connection.
+func TestALongReplyIsShownByTheBotOfItsWorkspace(t *testing.T) {
+	r := installedTwice(t, setup{socket: true}, "xoxb-1-helper")
+	eventually(t, "both connected", func() bool { h := r.adapter.Health(); return h[0].OK && h[1].OK })
+	r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+		menu := &chat.Menu{Command: "model"}
+		for i := range 100 {
+			menu.Options = append(menu.Options, chat.Option{Value: fmt.Sprintf("corp/%03d-%s", i, strings.Repeat("x", 100))})
+		}
+		return chat.Reply{Text: "Models: " + strings.Repeat("many ", 1500), Menu: menu}, nil
+	}
+	r.ws.AddUser(fake.User{ID: "U1", Name: "ann"})
+	for app, at := range map[string]struct{ team, channel string }{"A0HELPER": {"T0TEAM", "C1"}, "A0HELPER2": {"T0OTHER", "C2"}} {
+		if !r.ws.Raw("", 0, map[string]any{"type": "slash_commands", "envelope_id": "e-" + app, "payload": map[string]any{
+			"team_id": at.team, "channel_id": at.channel, "user_id": "U1", "command": "/model",
+		}}) {
+			t.Errorf("the command of %s was not acknowledged", at.team)
+		}
+		r.await("the reply in "+at.team, func() bool { return len(r.ws.Messages(at.channel)) == 1 })
+		if said := r.ws.Messages(at.channel)[0]; said.App != app || said.Only != "U1" {
+			t.Errorf("%+v", said)
+		}
 	}
 }
 

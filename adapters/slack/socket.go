@@ -225,15 +225,15 @@ func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvel
 		}
 		ctx, cancel := context.WithTimeout(ctx, flushWithin)
 		defer cancel()
-		if err := client.AckCtx(ctx, s.EnvelopeID, answer); err == nil {
+		if err = client.AckCtx(ctx, s.EnvelopeID, answer); err == nil {
 			return
 		}
 		// Too large for the connection: the payload takes another way rather than
 		// none.
 		a.log.WarnContext(ctx, "an answer did not fit into its acknowledgement", "envelope", s.EnvelopeID, "error", err)
 		_ = client.AckCtx(ctx, s.EnvelopeID, nil)
-		if said, ok := answer.(*reply); ok && said != nil {
-			a.tell(ctx, said.to, *said)
+		if said, ok := answer.(*reply); ok && said != nil && said.by != nil {
+			said.by.tell(ctx, said.to, *said)
 		}
 	})
 }
