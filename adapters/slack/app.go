@@ -50,6 +50,9 @@ type app struct {
 
 	self  atomic.Pointer[identity]
 	known chan struct{} // closed once self is set
+	// barred says that Slack refused the token when asked whose it is, so that
+	// self may never be set.
+	barred atomic.Bool
 
 	wire        *wire  // Socket Mode, with those that have the same app token; nil without one
 	signedAlike []*app // those with the same signing secret, itself among them
@@ -131,6 +134,7 @@ func (a *app) identify(ctx context.Context) bool {
 		err = a.classify(err)
 		switch {
 		case chat.Refused(err, chat.NoAccess):
+			a.barred.Store(true)
 			a.fail(a.refusedToken(cause(err)))
 			wait = time.Minute
 		case chat.Refused(err):

@@ -107,6 +107,14 @@ func starting() *reply {
 	return &reply{ResponseType: "ephemeral", Text: "This bot is just starting. Please try again in a few seconds."}
 }
 
+// unrouted is the answer to a command that reached no app.
+func unrouted(err error) *reply {
+	if errors.Is(err, errNobody) {
+		return &reply{ResponseType: "ephemeral", Text: "This bot has no valid token for this workspace. Please tell who runs it."}
+	}
+	return starting()
+}
+
 // slash runs a slash command. What is said within answerWithin is the answer to
 // the request; a nil answer means that the rest follows at the response_url.
 func (a *app) slash(ctx context.Context, c slashCommand, desk chat.Desk) *reply {

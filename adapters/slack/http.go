@@ -109,7 +109,7 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 	if err == nil {
 		err = to.receive(r.Context(), e, in)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errNobody) {
 		a.log.ErrorContext(r.Context(), "an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
 		http.Error(w, "not stored, send it again", http.StatusInternalServerError)
 	}
@@ -160,7 +160,7 @@ func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, 
 	}
 	to, err := a.receiver(r.Context(), a.signedAlike, c.addressee())
 	if err != nil {
-		writeJSON(w, starting())
+		writeJSON(w, unrouted(err))
 		return
 	}
 	if answer := to.slash(r.Context(), c, desk); answer != nil {
@@ -176,6 +176,9 @@ func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []by
 		return
 	}
 	to, err := a.receiver(r.Context(), a.signedAlike, i.addressee())
+	if errors.Is(err, errNobody) {
+		return
+	}
 	if err != nil {
 		http.Error(w, "not connected yet, try again", http.StatusServiceUnavailable)
 		return

@@ -6,6 +6,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +45,8 @@ func (to addressee) among(apps []*app) *app {
 // or the signing secret by which a took it. One that none of them answers for
 // stays with a. It gives errStarting while an app that could be meant does not
 // know yet who it is: Slack sends an event again, and a wrong token answers
-// nobody.
+// nobody. It gives errNobody when all that are left have tokens that Slack
+// refuses: to send it again would not help.
 func (a *app) receiver(ctx context.Context, sharing []*app, to addressee) (*app, error) {
 	if len(sharing) < 2 {
 		return a, nil
@@ -54,8 +56,12 @@ func (a *app) receiver(ctx context.Context, sharing []*app, to addressee) (*app,
 	}
 	ctx, cancel := context.WithTimeout(ctx, whoamiWithin)
 	defer cancel()
-	all := true
+	all, barred := true, false
 	for _, other := range sharing {
+		if other.self.Load() == nil && other.barred.Load() {
+			barred = true
+			continue
+		}
 		_, known := other.whoami(ctx)
 		all = all && known
 	}
@@ -66,8 +72,15 @@ func (a *app) receiver(ctx context.Context, sharing []*app, to addressee) (*app,
 		return nil, errStarting
 	}
 	a.log.WarnContext(ctx, "Slack sent something for a workspace that no bot has a token of", "teams", to.teams)
+	if barred {
+		return nil, errNobody
+	}
 	return a, nil
 }
+
+// errNobody says that a request is for nobody here. It is acknowledged all the
+// same.
+var errNobody = errors.New("no bot has a token of the workspace that Slack takes")
 
 // addressee of an event: its authorization names the installation it is for,
 // also in a channel shared with other organisations.

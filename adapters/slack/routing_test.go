@@ -128,6 +128,42 @@ func TestAWorkspaceThatRefusesItsTokenTakesNoOtherDown(t *testing.T) {
 	eventually(t, "health", func() bool { h := health(r.adapter); return h["other"].OK && !h["helper"].OK })
 }
 
+// What is for a workspace whose token was revoked is taken and dropped at once:
+// refused, it would come again for ever, and Slack stops sending events to an
+// app that refuses too many.
+func TestWhatIsForARevokedTokenIsAcknowledged(t *testing.T) {
+	for name, socket := range map[string]bool{"http": false, "socket": true} {
+		t.Run(name, func(t *testing.T) {
+			r := installedTwice(t, setup{socket: socket, fake: fake.Options{EventTimeout: whoamiWithin - 200*time.Millisecond}}, "xoxb-revoked")
+			eventually(t, "health", func() bool {
+				h := health(r.adapter)
+				return h["other"].OK && strings.HasPrefix(h["helper"].Reason, "Slack refuses the bot token")
+			})
+			if socket {
+				r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+			}
+			ts := r.ws.MentionApp("A0HELPER", "C1", "U1", "hi")
+			r.await("its delivery", func() bool { return len(r.ws.Deliveries()) > 0 })
+			if !r.ws.Delivered(ts) {
+				t.Errorf("the event was not acknowledged: %+v", r.ws.Deliveries())
+			}
+			if got := r.ws.Slash(fake.Command{App: "A0HELPER", Channel: "C1", User: "U1", Command: "/model"}); !strings.Contains(got.Body, "no valid token") {
+				t.Errorf("%+v", got)
+			}
+			r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
+			if m := r.message(); m.Bot != "other" {
+				t.Errorf("%+v", m)
+			}
+			if _, taken := r.inbox.count(); taken != 1 || len(r.desk.did()) != 0 {
+				t.Errorf("%d messages and %d commands were taken", taken, len(r.desk.did()))
+			}
+			if !strings.Contains(r.logged.String(), "for a workspace that no bot has a token of") {
+				t.Error("the log does not tell")
+			}
+		})
+	}
+}
+
 // The bot of a workspace does not know yet who it is: its events wait, or come
 // again, and are not taken by another.
 func TestAnEventWaitsForTheBotOfItsWorkspace(t *testing.T) {

@@ -219,7 +219,7 @@ func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvel
 	busy.Go(func() {
 		defer a.survive()
 		answer, err := a.handle(ctx, s, in, desk)
-		if err != nil {
+		if err != nil && !errors.Is(err, errNobody) {
 			a.log.ErrorContext(ctx, "an event could not be stored; Slack will send it again", "envelope", s.EnvelopeID, "error", err)
 			return
 		}
@@ -258,7 +258,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		}
 		to, err := a.receiver(ctx, a.wire.apps, c.addressee())
 		if err != nil {
-			return starting(), nil
+			return unrouted(err), nil
 		}
 		if answer := to.slash(ctx, c, desk); answer != nil {
 			return answer, nil
