@@ -115,9 +115,10 @@ func unrouted(err error) *reply {
 	return starting()
 }
 
-// slash runs a slash command. What is said within answerWithin is the answer to
-// the request; a nil answer means that the rest follows at the response_url.
-func (a *app) slash(ctx context.Context, c slashCommand, desk chat.Desk) *reply {
+// slash runs a slash command. What is said within answerWithin of its arrival is
+// the answer to the request; a nil answer means that the rest follows at the
+// response_url.
+func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand, desk chat.Desk) *reply {
 	self, ok := a.whoami(ctx)
 	if !ok {
 		return starting()
@@ -131,7 +132,7 @@ func (a *app) slash(ctx context.Context, c slashCommand, desk chat.Desk) *reply 
 		Name: commandName(c.Command, a.lead.Slack.CommandPrefix), Args: strings.TrimSpace(c.Text), Scope: self.scope(team),
 		Bot: a.lead.ID, Place: o.place, Author: o.user,
 	}
-	return a.inTime(ctx, func(ctx context.Context, late func() bool) *reply {
+	return a.inTime(ctx, arrived, func(ctx context.Context, late func() bool) *reply {
 		said := a.do(ctx, command, o, desk)
 		if said == nil || !late() {
 			return said
@@ -141,9 +142,10 @@ func (a *app) slash(ctx context.Context, c slashCommand, desk chat.Desk) *reply 
 	})
 }
 
-// inTime runs work and gives what it returned within answerWithin. Work that
-// takes longer goes on by itself; its late function then reports true.
-func (a *app) inTime(ctx context.Context, work func(ctx context.Context, late func() bool) *reply) *reply {
+// inTime runs work and gives what it returned within answerWithin of the
+// request's arrival. Work that takes longer goes on by itself; its late function
+// then reports true.
+func (a *app) inTime(ctx context.Context, arrived time.Time, work func(ctx context.Context, late func() bool) *reply) *reply {
 	turn := make(chan struct{}, 1) // whoever takes it decides who answers
 	turn <- struct{}{}
 	done := make(chan *reply, 1)
@@ -161,7 +163,7 @@ func (a *app) inTime(ctx context.Context, work func(ctx context.Context, late fu
 			done <- said
 		}
 	})
-	t := time.NewTimer(a.within)
+	t := time.NewTimer(time.Until(arrived.Add(a.within)))
 	defer t.Stop()
 	select {
 	case said := <-done:

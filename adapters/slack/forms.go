@@ -112,7 +112,7 @@ type submitAnswer struct {
 // submitted hands a filled form to the desk. With errors the form stays open;
 // otherwise it closes and what came of it is said to the person alone. A desk
 // that takes longer than Slack waits answers the same way.
-func (a *app) submitted(ctx context.Context, i interaction, desk chat.Desk) *submitAnswer {
+func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) *submitAnswer {
 	var from origin
 	if i.View.CallbackID != formCallback || json.Unmarshal([]byte(i.View.PrivateMetadata), &from) != nil {
 		return nil
@@ -141,7 +141,7 @@ func (a *app) submitted(ctx context.Context, i interaction, desk chat.Desk) *sub
 			a.tell(ctx, o, *said)
 		}
 	})
-	t := time.NewTimer(a.within)
+	t := time.NewTimer(time.Until(arrived.Add(a.within)))
 	defer t.Stop()
 	select {
 	case said := <-answer:

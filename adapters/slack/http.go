@@ -145,6 +145,7 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox) error {
 }
 
 func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, desk chat.Desk) {
+	arrived := time.Now()
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		http.Error(w, "the body is not a form", http.StatusBadRequest)
@@ -163,12 +164,13 @@ func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, 
 		writeJSON(w, unrouted(err))
 		return
 	}
-	if answer := to.slash(r.Context(), c, desk); answer != nil {
+	if answer := to.slash(r.Context(), arrived, c, desk); answer != nil {
 		writeJSON(w, answer)
 	}
 }
 
 func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []byte, desk chat.Desk) {
+	arrived := time.Now()
 	form, err := url.ParseQuery(string(body))
 	var i interaction
 	if err != nil || json.Unmarshal([]byte(form.Get("payload")), &i) != nil {
@@ -183,7 +185,7 @@ func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []by
 		http.Error(w, "not connected yet, try again", http.StatusServiceUnavailable)
 		return
 	}
-	if answer := to.interact(r.Context(), i, desk); answer != nil {
+	if answer := to.interact(r.Context(), arrived, i, desk); answer != nil {
 		writeJSON(w, answer)
 	}
 }

@@ -85,12 +85,12 @@ type action struct {
 
 // interact answers a button, a menu or a submitted modal. Its result, if any,
 // is the body of the answer to Slack.
-func (a *app) interact(ctx context.Context, i interaction, desk chat.Desk) any {
+func (a *app) interact(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) any {
 	switch i.Type {
 	case "block_actions":
-		a.pressed(ctx, i, desk)
+		a.pressed(ctx, arrived, i, desk)
 	case "view_submission":
-		if answer := a.submitted(ctx, i, desk); answer != nil {
+		if answer := a.submitted(ctx, arrived, i, desk); answer != nil {
 			return answer
 		}
 	}
@@ -99,7 +99,7 @@ func (a *app) interact(ctx context.Context, i interaction, desk chat.Desk) any {
 
 // pressed runs the command of a button or menu. Slack is told at once, and the
 // reply follows; but a stop that Slack was told of must outlive this process.
-func (a *app) pressed(ctx context.Context, i interaction, desk chat.Desk) {
+func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) {
 	if len(i.Actions) == 0 {
 		return
 	}
@@ -127,7 +127,7 @@ func (a *app) pressed(ctx context.Context, i interaction, desk chat.Desk) {
 		}
 	})
 	if name == "stop" {
-		t := time.NewTimer(answerWithin)
+		t := time.NewTimer(time.Until(arrived.Add(answerWithin)))
 		defer t.Stop()
 		select {
 		case <-done:

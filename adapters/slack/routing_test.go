@@ -8,8 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/bots"
@@ -208,6 +211,66 @@ func TestALongReplyIsShownByTheBotOfItsWorkspace(t *testing.T) {
 		if said := r.ws.Messages(at.channel)[0]; said.App != app || said.Only != "U1" {
 			t.Errorf("%+v", said)
 		}
+	}
+}
+
+// Slack waits three seconds in all, however long it took to learn for whom a
+// command or a form is.
+func TestACommandDuringTheStartIsAnsweredInTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		path string
+		form url.Values
+		bots int
+	}{
+		"one bot":        {"/commands", url.Values{"team_id": {"T2"}, "channel_id": {"C2"}, "user_id": {"U1"}, "command": {"/model"}}, 1},
+		"two workspaces": {"/commands", url.Values{"team_id": {"T2"}, "channel_id": {"C2"}, "user_id": {"U1"}, "command": {"/model"}}, 2},
+		"a form": {"/interactions", url.Values{"payload": {`{"type":"view_submission","team":{"id":"T2"},"user":{"id":"U1"},
+			"view":{"callback_id":"parley.form","private_metadata":"{}"}}`}}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var all []bots.Bot
+				for _, id := range []string{"one", "two"}[2-c.bots:] {
+					b := helper()
+					b.ID, b.Slack.BotToken = id, secret.New("xoxb-"+id)
+					all = append(all, b)
+				}
+				var made calls
+				a, err := New(Options{Bots: all, HTTPClient: &http.Client{Transport: &made}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					time.Sleep(whoamiWithin - time.Millisecond)
+					for n, app := range a.apps {
+						app.self.Store(&identity{App: fmt.Sprint("B", n), User: fmt.Sprint("U", n), Team: fmt.Sprint("T", n+3-c.bots)})
+						close(app.known)
+					}
+				}()
+				var d desk
+				d.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
+					time.Sleep(time.Minute)
+					return chat.Reply{Text: "done"}, nil
+				}
+				d.onSubmit = func(context.Context, chat.Submission) (chat.Outcome, error) {
+					time.Sleep(time.Minute)
+					return chat.Outcome{}, nil
+				}
+				body, w := c.form.Encode(), httptest.NewRecorder()
+				r := httptest.NewRequest(http.MethodPost, "/slack/two"+c.path, strings.NewReader(body))
+				fake.Sign(r.Header, "shhh-helper", time.Now(), []byte(body))
+				begun := time.Now()
+				a.Handler(newInbox(), &d).ServeHTTP(w, r)
+				if took := time.Since(begun); took != answerWithin || w.Code != http.StatusOK || w.Body.Len() != 0 {
+					t.Errorf("after %s: %d %s", took, w.Code, w.Body)
+				}
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				if n := len(d.did()) + len(d.forms); n != 1 || c.path == "/commands" && made == 0 {
+					t.Errorf("%d were done, %d calls to say so", n, made)
+				}
+			})
+		})
 	}
 }
 

@@ -240,6 +240,7 @@ func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvel
 
 // handle gives the payload of the acknowledgement, if there is one.
 func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk chat.Desk) (any, error) {
+	arrived := time.Now()
 	switch s.Type {
 	case socketmode.RequestTypeEventsAPI:
 		var e envelope
@@ -260,7 +261,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if err != nil {
 			return unrouted(err), nil
 		}
-		if answer := to.slash(ctx, c, desk); answer != nil {
+		if answer := to.slash(ctx, arrived, c, desk); answer != nil {
 			return answer, nil
 		}
 	case socketmode.RequestTypeInteractive:
@@ -272,7 +273,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if err != nil {
 			return nil, err
 		}
-		return to.interact(ctx, i, desk), nil
+		return to.interact(ctx, arrived, i, desk), nil
 	default:
 		a.log.InfoContext(ctx, "a Socket Mode message of unknown type was acknowledged", "type", s.Type)
 	}
