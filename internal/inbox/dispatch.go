@@ -142,7 +142,7 @@ func (n *tenure) remember(turns map[string]string, stopped []string) {
 }
 
 // take decodes an entry and puts it in its lane.
-func (n *tenure) take(entry redis.XMessage) {
+func (n *tenure) take(ctx context.Context, entry redis.XMessage) {
 	field := func(name string) string {
 		s, _ := entry.Values[name].(string)
 		return s
@@ -158,7 +158,7 @@ func (n *tenure) take(entry redis.XMessage) {
 		return
 	}
 	if err != nil {
-		n.bury(it, entry, err)
+		n.bury(ctx, it, entry, err)
 		return
 	}
 	n.dispatch.mu.Lock()
@@ -307,7 +307,7 @@ func (n *tenure) handle(it *item) error {
 		return err
 	}
 	sealed := n.in.o.Ring.Seal(record, n.in.runningPlace(n.scope, it.turn))
-	err = n.insist("beginning a turn", func(ctx context.Context) error {
+	err = n.insist(n.handlers, "beginning a turn", func(ctx context.Context) error {
 		attempt, err := n.in.scripts.begin.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns")}, n.token, it.turn, sealed).Int()
 		if err != nil {
 			return err
@@ -355,14 +355,14 @@ func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
 }
 
 // bury sets an entry aside that cannot be read, so that it blocks nobody.
-func (n *tenure) bury(it *item, entry redis.XMessage, reason error) {
+func (n *tenure) bury(ctx context.Context, it *item, entry redis.XMessage, reason error) {
 	n.log.Error("a stored message cannot be read; it is set aside", "ref", it.ref, "entry", entry.ID, "list", n.key("dead"), "error", reason)
 	report, err := json.Marshal(map[string]any{"entry": entry.ID, "fields": encodeFields(entry.Values), "error": reason.Error(), "at": time.Now()})
 	if err != nil {
 		n.log.Error("an unreadable message cannot be set aside", "entry", entry.ID, "error", err)
 		return
 	}
-	_ = n.insist("setting a message aside", func(ctx context.Context) error {
+	_ = n.insist(ctx, "setting a message aside", func(ctx context.Context) error {
 		kept, err := n.in.scripts.bury.Run(ctx, n.in.o.Client,
 			[]string{n.key("owner"), n.key("events"), n.key("turns"), n.key("dead")}, n.token, entry.ID, it.turn, report).Int64()
 		if err == nil && kept < 0 {

@@ -58,7 +58,6 @@ type runner struct {
 	in      *Inbox
 	handler Handler
 	o       RunOptions
-	stop    chan struct{} // closed when no more is to be taken
 	wait    sync.WaitGroup
 
 	mu   sync.Mutex           // of next
@@ -80,7 +79,7 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 	if o.Handlers <= 0 {
 		o.Handlers = defaultHandlers
 	}
-	r := &runner{in: i, handler: h, o: o, stop: make(chan struct{}), next: map[string]time.Time{}, left: map[string]time.Time{}, look: make(chan struct{}, 1)}
+	r := &runner{in: i, handler: h, o: o, next: map[string]time.Time{}, left: map[string]time.Time{}, look: make(chan struct{}, 1)}
 	i.mu.Lock()
 	if i.runner != nil {
 		i.mu.Unlock()
@@ -107,7 +106,6 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 	var listening sync.WaitGroup
 	listening.Go(func() { r.listen(serving, listener) })
 	r.discover(ctx)
-	close(r.stop)
 	r.wait.Wait()
 	served()
 	listening.Wait()
@@ -296,7 +294,7 @@ func (r *runner) own(ctx context.Context, scope string) {
 	r.in.mu.Unlock()
 	t.log.DebugContext(ctx, "scope taken", "lease", t.token)
 	r.wait.Go(func() {
-		t.serve(r.stop, r.o.Grace)
+		t.serve(ctx, r.o.Grace)
 		if t.foreign {
 			r.mu.Lock()
 			r.left[scope] = time.Now().Add(foreignPause)
@@ -305,16 +303,15 @@ func (r *runner) own(ctx context.Context, scope string) {
 		r.in.mu.Lock()
 		delete(r.in.owned, scope)
 		r.in.mu.Unlock()
-		select {
-		case <-r.stop:
-		default:
-			if t.foreign {
-				t.log.DebugContext(ctx, "scope left to others: this process has no bot for it")
-			} else {
-				t.log.WarnContext(ctx, "scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
-			}
-			r.consider(scope, true)
+		if ctx.Err() != nil {
+			return
 		}
+		if t.foreign {
+			t.log.DebugContext(ctx, "scope left to others: this process has no bot for it")
+		} else {
+			t.log.WarnContext(ctx, "scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))
+		}
+		r.consider(scope, true)
 	})
 }
 

@@ -37,7 +37,8 @@ type tenure struct {
 	cancel      context.CancelCauseFunc
 	deadline    atomic.Pointer[time.Time] // of the lease, less a margin
 	expiry      *time.Timer
-	newest      atomic.Int64 // id of the newest entry, as the last renewal said
+	newest      atomic.Int64              // id of the newest entry, as the last renewal said
+	answered    atomic.Pointer[time.Time] // when Client last did what it was asked
 	handlerWait sync.WaitGroup
 	foreign     bool // nothing here can be answered by this process; serve's goroutine only
 
@@ -69,6 +70,7 @@ func (r *runner) acquire(ctx context.Context, scope string) (*tenure, error) {
 	n.handlers, n.cancel = context.WithCancelCause(n.alive)
 	n.expiry = time.AfterFunc(time.Hour, n.lose)
 	n.extend(began)
+	n.heard(nil)
 	n.dispatch.init()
 	return n, nil
 }
@@ -162,19 +164,22 @@ func (n *tenure) renew() error {
 	return nil
 }
 
-// serve works for the scope until the tenure ends or stop is closed; then it
-// lets handlers finish, for grace at most, and gives the lease up.
-func (n *tenure) serve(stop <-chan struct{}, grace time.Duration) {
+// serve works for the scope until the tenure or run ends; then it lets handlers
+// finish, for grace at most, and gives the lease up.
+func (n *tenure) serve(run context.Context, grace time.Duration) {
 	go n.keep()
-	if err := n.recall(); err == nil {
-		n.attend(stop)
+	ctx, cancel := context.WithCancel(n.alive)
+	defer cancel()
+	defer context.AfterFunc(run, cancel)()
+	if err := n.recall(ctx); err == nil {
+		n.attend(ctx)
 	}
 	n.drain(grace)
 }
 
 // recall loads what an earlier owner knew of open turns.
-func (n *tenure) recall() error {
-	return n.insist("reading open turns", func(ctx context.Context) error {
+func (n *tenure) recall(ctx context.Context) error {
+	return n.insist(ctx, "reading open turns", func(ctx context.Context) error {
 		turns, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
 		if err != nil {
 			return err
@@ -188,34 +193,53 @@ func (n *tenure) recall() error {
 	})
 }
 
-// insist repeats a call to the store until it succeeds or the lease is over.
-func (n *tenure) insist(what string, call func(ctx context.Context) error) error {
+// patientLeases is for how many leases Client may fail before the scope is left
+// to others. The lease itself is renewed by connections of its own, so it says
+// nothing about those that the work needs.
+const patientLeases = 3
+
+// heard notes that Client did what it was asked. A Redis that is full or grants
+// too little counts as well: no other process would fare better.
+func (n *tenure) heard(err error) {
+	if err == nil || redis.HasErrorPrefix(err, "OOM") || redis.HasErrorPrefix(err, "NOPERM") {
+		n.answered.Store(new(time.Now()))
+	}
+}
+
+// insist repeats a call to the store until it succeeds, ctx ends or the lease is
+// over, which is lost when nothing of the kind has succeeded for long.
+func (n *tenure) insist(ctx context.Context, what string, call func(ctx context.Context) error) error {
+	began := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := call(n.alive)
-		if err == nil || n.alive.Err() != nil {
-			return context.Cause(n.alive)
+		err := call(ctx)
+		n.heard(err)
+		if err == nil || ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		n.log.WarnContext(n.alive, "the store does not answer; trying again until the lease ends", "for", what, "error", err)
+		n.log.WarnContext(ctx, "the store does not answer; trying again until the lease ends", "for", what, "error", err)
+		if patience := patientLeases * n.in.o.Lease; time.Since(began) > patience && time.Since(*n.answered.Load()) > patience {
+			n.log.ErrorContext(ctx, "the lease is renewed, but nothing else can be asked of the store; the scope is left to others", "for", patience)
+			n.lose()
+			return ErrLost
+		}
 		select {
-		case <-n.alive.Done():
-			return context.Cause(n.alive)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-time.After(pause):
 		}
 	}
 }
 
 // attend reads the stream whenever something may be new.
-func (n *tenure) attend(stop <-chan struct{}) {
+func (n *tenure) attend(ctx context.Context) {
 	n.look()
 	for {
 		select {
-		case <-stop:
-			return
-		case <-n.alive.Done():
+		case <-ctx.Done():
 			return
 		case <-n.wakeup:
 		}
-		if err := n.insist("reading messages", n.read); err != nil {
+		if err := n.insist(ctx, "reading messages", n.read); err != nil {
 			return
 		}
 		if n.foreign = n.foreigners(); n.foreign {
@@ -239,7 +263,7 @@ func (n *tenure) read(ctx context.Context) error {
 		}
 		for _, entry := range streams[0].Messages {
 			n.last = entry.ID
-			n.take(entry)
+			n.take(ctx, entry)
 		}
 		if len(streams[0].Messages) < most {
 			return nil
@@ -274,8 +298,8 @@ func (n *tenure) drain(grace time.Duration) {
 // finish returns when no handler runs, the lease is lost, or grace is over; then
 // it has told the handlers that others go on.
 func (n *tenure) finish(grace time.Duration) {
-	over := time.NewTimer(grace)
-	defer over.Stop()
+	ctx, cancel := context.WithTimeoutCause(n.alive, grace, ErrHandedOver)
+	defer cancel()
 	for n.alive.Err() == nil {
 		select {
 		case <-n.idle:
@@ -283,12 +307,8 @@ func (n *tenure) finish(grace time.Duration) {
 				return
 			}
 		case <-n.wakeup:
-			if n.insist("reading messages", n.read) != nil {
-				return
-			}
-		case <-n.alive.Done():
-			return
-		case <-over.C:
+			_ = n.insist(ctx, "reading messages", n.read) // ends with ctx, which the next round sees
+		case <-ctx.Done():
 			if n.alive.Err() == nil {
 				n.cancel(ErrHandedOver)
 			}
@@ -302,7 +322,7 @@ func (n *tenure) finish(grace time.Duration) {
 func (n *tenure) release() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.alive), n.in.o.Lease)
 	defer cancel()
-	_, err := n.in.scripts.release.Run(ctx, n.in.o.Client,
+	_, err := n.in.scripts.release.Run(ctx, n.in.o.Urgent,
 		[]string{n.key("owner", "lease"), n.key("owner")}, n.token, n.in.channel(), n.scope).Int64()
 	if err != nil {
 		n.log.WarnContext(ctx, "the lease could not be given up; it ends by itself", "error", err)

@@ -87,6 +87,7 @@ func (t *Turn) keep(ctx context.Context, p Part) error {
 	n := t.tenure
 	sealed := n.in.o.Ring.Seal(plain, n.in.partsPlace(n.scope, t.ID))
 	kept, err := n.in.scripts.record.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns")}, n.token, t.ID, sealed).Int64()
+	n.heard(err)
 	switch {
 	case err != nil:
 		return fmt.Errorf("store what was posted: %w", err)
@@ -154,6 +155,7 @@ func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		reply, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, args...).Slice()
+		n.heard(err)
 		if err == nil {
 			if len(reply) == 1 && reply[0] == int64(-1) {
 				n.lose()
