@@ -106,3 +106,31 @@ func TestTheOwnerOfAThreadIsAskedFor(t *testing.T) {
 		t.Errorf("the command came with the owner %q, want %q", got, m.Place.Owner)
 	}
 }
+
+func TestAThreadWhoseOwnerCannotBeHadHoldsNoMessageUp(t *testing.T) {
+	t.Parallel()
+	s := open(t, fake.Options{}, nil, nil)
+	thread := s.SilentThread("general", "talk")
+	w := s.adapter.apps[0].world
+	w.keepChannel(thread, place{kind: 11, parent: s.ChannelID("general")})
+	s.Fail(fake.Fault{Method: "GET", Path: "/channels/" + thread, Delay: 3 * lookupLimit, Status: 500})
+	s.Say(thread, "ann", "hello")
+	if m := s.inbox.wait(t, 1)[0]; m.Place.Thread != thread || m.Place.Owner != "" {
+		t.Errorf("came as %+v", m.Place)
+	}
+	asked := func() int { return s.Count("GET", "/channels/"+thread, 0) }
+	before := asked()
+	s.Say(thread, "ann", "hello again")
+	s.inbox.wait(t, 2)
+	if asked() != before {
+		t.Error("the owner was asked for again at once")
+	}
+	// A passing failure is no answer.
+	p, _ := w.channel(t.Context(), thread)
+	p.failed = p.failed.Add(-askAgain)
+	w.keepChannel(thread, p)
+	s.Say(thread, "ann", "and again")
+	if m := s.inbox.wait(t, 3)[2]; m.Place.Owner == "" {
+		t.Errorf("came as %+v, after Discord could be asked again", m.Place)
+	}
+}

@@ -21,6 +21,7 @@ import (
 const (
 	memberAge  = 5 * time.Minute  // how long a member's roles are believed
 	unknownAge = time.Minute      // how long a channel that could not be read is left alone
+	askAgain   = 10 * time.Second // how long after a passing failure a thread's owner is not asked for
 	guildAge   = 10 * time.Minute // how long a guild that was asked for is believed
 	mostKept   = 20000            // members, channels and own messages kept
 
@@ -59,6 +60,7 @@ type place struct {
 	parent  string
 	owner   string    // of a thread: who started it; empty while not known
 	asked   bool      // Discord was asked and knows no more
+	failed  time.Time // when Discord was asked last and did not answer
 	unknown time.Time // not zero: could not be read, ask again after this
 }
 
@@ -242,31 +244,38 @@ func (w *world) message(ctx context.Context, channel, id string) (*referenced, e
 	return &out, nil
 }
 
-// channel is a guild's channel, asked for when it is not known. Not ok: it
-// cannot be read now.
+// channel is a guild's channel, asked for when it is not known, or not whose
+// thread it is. It gives up soon, as message does. Not ok: it cannot be read now.
 func (w *world) channel(ctx context.Context, id string) (place, bool) {
 	w.mu.Lock()
 	p, ok := w.channels[id]
 	w.mu.Unlock()
 	whole := ok && p.unknown.IsZero()
-	if whole && (!p.thread() || p.owner != "" || p.asked) {
+	if whole && (!p.thread() || p.owner != "" || p.asked || time.Since(p.failed) < askAgain) {
 		return p, true
 	}
 	if ok && time.Now().Before(p.unknown) {
 		return place{}, false
 	}
+	limited, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
 	var c channelJSON
-	_, err := w.rest.do(ctx, call{method: http.MethodGet, path: endpoint(discordgo.EndpointChannel(id)), route: "GET channel", major: id, name: "channel", wait: true}, &c)
+	_, err := w.rest.do(limited, call{method: http.MethodGet, path: endpoint(discordgo.EndpointChannel(id)), route: "GET channel", major: id, name: "channel", wait: true}, &c)
 	switch {
 	case err == nil:
 		p = c.place()
-	case ctx.Err() != nil:
+		p.asked = true
+	case ctx.Err() != nil: // the caller's own limit
 		return p, whole
 	case !whole:
 		w.keepChannel(id, place{unknown: time.Now().Add(unknownAge)})
 		return place{}, false
 	}
-	p.asked = true
+	if chat.Refused(err) {
+		p.asked = true
+	} else if err != nil {
+		p.failed = time.Now()
+	}
 	return w.keepChannel(id, p), true
 }
 
