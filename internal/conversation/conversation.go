@@ -4,11 +4,12 @@ package conversation
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -127,8 +128,9 @@ func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 		return err
 	}
 	// A name that no transcript has had: what an old one still holds is never
-	// read again.
-	if err := b.client.Set(ctx, b.key(scope, "forgot", p.Conversation()), rand.Text(), forgottenFor).Err(); err != nil {
+	// read again. It is a number because older versions count with it: in a
+	// rolling deploy they must be able to read it, and to add one.
+	if err := b.client.Set(ctx, b.key(scope, "forgot", p.Conversation()), 1+rand.Int64N(math.MaxInt64-1), forgottenFor).Err(); err != nil {
 		return fmt.Errorf("forget conversation: %w", err)
 	}
 	old := b.key(scope, "conv", p.Conversation(), generation)
@@ -198,7 +200,9 @@ func (b *Book) owner(ctx context.Context, scope string, p chat.Place) (string, e
 
 // Owner is the id of the person whose thread it is: who opened it, where the
 // platform said so, else who asked first there. Neither a reset nor the length
-// of the conversation changes that. Empty when it is not known.
+// of the conversation changes that. Where the platform names nobody, KeepFor
+// without a question does: nothing is remembered then, and the thread is of who
+// asks next. Empty when it is not known.
 func (t Transcript) Owner() string {
 	for _, e := range slices.Backward(t.Exchanges) {
 		if e.Owner != "" {

@@ -4,6 +4,7 @@ package conversation_test
 
 import (
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,10 @@ func TestWhatIsForgottenStaysForgotten(t *testing.T) {
 		late := load()
 		forget()
 		answer(late, "written when it was forgotten")
+		// A replica of an older version reads a number there.
+		if n, err := s.Client.Get(t.Context(), mark).Int64(); err != nil || n <= 0 || n == math.MaxInt64 {
+			t.Errorf("the place's generation is %d, %v", n, err)
+		}
 		answer(load(), "new")
 		if got := remembered(); got != "new" || !load().Forgotten {
 			t.Errorf("remembered: %s", got)
