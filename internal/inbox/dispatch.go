@@ -30,6 +30,8 @@ const (
 	// new owner waits a little: a message that kills its process must not do so
 	// in a tight loop.
 	suspectAttempts = 4
+	// offerAgain is when a scope is offered that was busy when it was due.
+	offerAgain = time.Minute
 )
 
 // item is an open message in memory.
@@ -60,6 +62,10 @@ type dispatch struct {
 	refs    map[string]string // of running turns
 	taken   int               // messages for this process
 	strange int               // messages that wait for another process
+	overdue int               // those that have waited for ForeignFor before this tenure
+	told    bool              // that there are such
+	offer   *time.Timer       // sets due
+	due     bool              // the scope is to be offered to others once nothing runs
 }
 
 func (d *dispatch) init() {
@@ -167,28 +173,64 @@ func (n *tenure) take(ctx context.Context, entry redis.XMessage) {
 		it.attempts, it.parts = past.attempts, past.parts
 		delete(n.past, it.turn)
 	}
-	if wait := time.Until(it.message.At.Add(ForeignFor)); wait > 0 && !n.r.serves(it.message) {
-		n.strange++
-		n.log.Info("this process cannot answer a message; it waits for one that can", "ref", it.ref, "bot", it.message.Bot)
-		timer := time.AfterFunc(wait, func() {
-			n.dispatch.mu.Lock()
-			defer n.dispatch.mu.Unlock()
-			if n.alive.Err() == nil {
-				n.enter(it)
-			}
-		})
-		context.AfterFunc(n.alive, func() { timer.Stop() })
+	if !n.r.serves(it.message) {
+		n.leave(it)
 		return
 	}
 	n.taken++
 	n.enter(it)
 }
 
-// foreigners reports whether every message of the scope is for another process.
+// leave lets a message wait in the stream for a process that can answer it.
+// After ForeignFor, and each time that has passed again, the scope is offered to
+// others. Called with mu held.
+func (n *tenure) leave(it *item) {
+	n.strange++
+	wait := min(time.Until(it.message.At.Add(ForeignFor)), ForeignFor)
+	if wait <= 0 {
+		n.overdue++
+		wait = ForeignFor
+	}
+	n.log.Debug("this process cannot answer a message; it waits for one that can", "ref", it.ref, "bot", it.message.Bot)
+	if n.offer != nil {
+		return // the first is the oldest
+	}
+	timer := time.AfterFunc(wait, func() {
+		n.dispatch.mu.Lock()
+		n.due = true
+		n.dispatch.mu.Unlock()
+		n.look()
+	})
+	n.offer = timer
+	context.AfterFunc(n.alive, func() { timer.Stop() })
+}
+
+// tell logs once that messages wait for another process.
+func (n *tenure) tell() {
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	if n.strange == 0 || n.told {
+		return
+	}
+	n.told = true
+	if n.overdue > 0 {
+		n.log.Warn("this process cannot answer some messages, and no other has for long; they wait for one with their bots", "messages", n.strange, "overdue", n.overdue)
+		return
+	}
+	n.log.Info("this process cannot answer some messages; they wait for one that can", "messages", n.strange)
+}
+
+// foreigners reports whether the scope is to be left to other processes: because
+// every message is for them, or because it is time to offer it. What has waited
+// for ForeignFor is no reason any more to leave the scope unserved.
 func (n *tenure) foreigners() bool {
 	n.dispatch.mu.Lock()
 	defer n.dispatch.mu.Unlock()
-	return n.strange > 0 && n.taken == 0
+	if n.due && (n.running > 0 || len(n.lanes) > 0) {
+		n.due = false
+		n.offer.Reset(offerAgain)
+	}
+	return n.due || n.strange > n.overdue && n.taken == 0
 }
 
 // enter puts an item behind others of its lane, a command before everyone.

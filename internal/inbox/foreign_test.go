@@ -3,8 +3,12 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,17 +77,94 @@ func TestAStrangeMessageHoldsNobodyUp(t *testing.T) {
 		if m := receive(t, handled); m.Key != "2" {
 			t.Errorf("%s was handled", m.Key)
 		}
-		// One that nobody wanted for so long goes to the handler, which says so.
-		m := toNew("old")
-		m.At = time.Now().Add(-inbox.ForeignFor)
-		put(t, in, m)
-		if m := receive(t, handled); m.Key != "old" {
+		// Nor is one that nobody wanted for so long dropped.
+		put(t, in, old("old", 0))
+		put(t, in, message("3", "C1", "hello"))
+		if m := receive(t, handled); m.Key != "3" {
 			t.Errorf("%s was handled", m.Key)
+		}
+		if n := stored(t, s, in); n != 2 {
+			t.Errorf("%d messages are stored, the two strange ones should be", n)
+		}
+	})
+}
+
+// old is a message that has waited for ForeignFor, but for left.
+func old(key string, left time.Duration) chat.Message {
+	m := toNew(key)
+	m.At = time.Now().Add(left - inbox.ForeignFor)
+	return m
+}
+
+func TestAScopeIsServedAlthoughOldMessagesWaitForAnotherProcess(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		put(t, in, old("old", 0))
+		handled := older(t, s)
+		until(t, "the scope is taken", func() bool {
+			return s.Client.Exists(t.Context(), in.ScopeKey(scope, "owner")).Val() == 1
+		})
+		at := time.Now()
+		put(t, in, message("1", "C1", "hello"))
+		if m := receive(t, handled); m.Key != "1" {
+			t.Errorf("%s was handled", m.Key)
+		}
+		if d := time.Since(at); d > 4*time.Second {
+			t.Errorf("it waited for %s, as if the scope had been left", d)
 		}
 		if n := stored(t, s, in); n != 1 {
 			t.Errorf("%d messages are stored, the strange one should be", n)
 		}
 	})
+}
+
+func TestAScopeIsOfferedOnceAMessageHasWaitedForLong(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		put(t, in, old("strange", 2*time.Second))
+		put(t, in, message("1", "C1", "hello"))
+		handled := older(t, s)
+		if m := receive(t, handled); m.Key != "1" {
+			t.Errorf("%s was handled", m.Key)
+		}
+		h, _ := byHand(t, in, inbox.RunOptions{})
+		turn := receive(t, h.turns)
+		if turn.Attempt != 1 || turn.Message.Key != "strange" {
+			t.Errorf("attempt %d of %s", turn.Attempt, turn.Message.Key)
+		}
+		if err := turn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		h.out <- nil
+		select {
+		case m := <-handled:
+			t.Errorf("the older replica answered %s", m.Key)
+		default:
+		}
+	})
+}
+
+func TestStrangeMessagesFillNoLog(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, storetest.Redis(t))
+	var log bytes.Buffer
+	in := newInbox(t, s, func(o *inbox.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	for n := range 50 {
+		put(t, in, toNew(fmt.Sprint("strange", n)))
+	}
+	put(t, in, message("1", "C1", "hello"))
+	handled := make(chan struct{}, 1)
+	stop := run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
+		defer func() { handled <- struct{}{} }()
+		return turn.Close(ctx)
+	}, inbox.RunOptions{Serves: func(m chat.Message) bool { return m.Bot != "new" }})
+	receive(t, handled)
+	stop()
+	if text := log.String(); strings.Count(text, "cannot answer") != 1 || !strings.Contains(text, "messages=50") {
+		t.Errorf("the log of 50 strange messages:\n%s", text)
+	}
 }
 
 // until waits for a condition.

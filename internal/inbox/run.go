@@ -32,13 +32,14 @@ type RunOptions struct {
 	Handlers int
 	// Serves reports whether this process can answer a message: in a rolling
 	// deploy it may lack the bot. It does no call. Nil: it can answer all.
-	// A scope of which nothing can be answered is left to other processes, and a
-	// message for ForeignFor, then it goes to the handler.
+	// A message that cannot be answered stays in the store and never gets to the
+	// handler. A scope with no others is left to other processes for ForeignFor.
 	Serves func(m chat.Message) bool
 }
 
-// ForeignFor is how long after it was written a message waits for a process
-// that can answer it.
+// ForeignFor is how long after it was written a message has a scope left to
+// processes that can answer it. Then the scope is served again, and offered to
+// others for a moment each time ForeignFor has passed.
 const ForeignFor = 10 * time.Minute
 
 const (
@@ -49,8 +50,10 @@ const (
 	// retryOwned is the pause after a failed attempt to own a scope.
 	retryOwned = 200 * time.Millisecond
 	// foreignPause is how long a scope is left to others of which nothing can be
-	// answered here.
-	foreignPause = 5 * time.Second
+	// answered here. It doubles up to longestForeignPause while nothing else
+	// comes.
+	foreignPause        = 5 * time.Second
+	longestForeignPause = 30 * time.Second
 )
 
 // runner is one call of Run.
@@ -62,9 +65,16 @@ type runner struct {
 
 	mu   sync.Mutex           // of next
 	next map[string]time.Time // scopes not owned here, and when to try again
-	left map[string]time.Time // scopes left to others, and until when
+	left map[string]left      // scopes left to others
 	down bool                 // the store did not answer the last time; discover's goroutine only
 	look chan struct{}        // capacity 1: a scope's time has come
+}
+
+// left says how a scope is left to others.
+type left struct {
+	pause time.Duration
+	until time.Time // zero: it is not
+	news  time.Time // when a new message may end it
 }
 
 // Run owns scopes and hands their messages to h until ctx ends. Then it takes
@@ -79,7 +89,7 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 	if o.Handlers <= 0 {
 		o.Handlers = defaultHandlers
 	}
-	r := &runner{in: i, handler: h, o: o, next: map[string]time.Time{}, left: map[string]time.Time{}, look: make(chan struct{}, 1)}
+	r := &runner{in: i, handler: h, o: o, next: map[string]time.Time{}, left: map[string]left{}, look: make(chan struct{}, 1)}
 	i.mu.Lock()
 	if i.runner != nil {
 		i.mu.Unlock()
@@ -153,12 +163,17 @@ func (r *runner) hear(news string) {
 // just given it up.
 func (r *runner) consider(scope string, now bool) {
 	r.mu.Lock()
-	_, known := r.next[scope]
-	if now || !known {
-		r.next[scope] = r.left[scope]
+	at, known := r.next[scope]
+	l := r.left[scope]
+	sooner := !now && time.Now().Before(l.until) && l.news.Before(at)
+	switch {
+	case now || !known:
+		r.next[scope] = l.until
+	case sooner:
+		r.next[scope] = l.news
 	}
 	r.mu.Unlock()
-	if now || !known {
+	if now || !known || sooner {
 		select {
 		case r.look <- struct{}{}:
 		default:
@@ -217,7 +232,7 @@ func (r *runner) note(scope string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.next[scope]; !ok {
-		r.next[scope] = r.left[scope]
+		r.next[scope] = r.left[scope].until
 	}
 }
 
@@ -287,8 +302,10 @@ func (r *runner) own(ctx context.Context, scope string) {
 	}
 	r.mu.Lock()
 	delete(r.next, scope)
+	before := r.left[scope].pause
 	delete(r.left, scope)
 	r.mu.Unlock()
+	taken := time.Now()
 	r.in.mu.Lock()
 	r.in.owned[scope] = t
 	r.in.mu.Unlock()
@@ -296,9 +313,10 @@ func (r *runner) own(ctx context.Context, scope string) {
 	r.wait.Go(func() {
 		t.serve(ctx, r.o.Grace)
 		if t.foreign {
-			r.mu.Lock()
-			r.left[scope] = time.Now().Add(foreignPause)
-			r.mu.Unlock()
+			if time.Since(taken) > foreignPause {
+				before = 0 // it was of use meanwhile
+			}
+			r.leave(scope, before)
 		}
 		r.in.mu.Lock()
 		delete(r.in.owned, scope)
@@ -313,6 +331,15 @@ func (r *runner) own(ctx context.Context, scope string) {
 		}
 		r.consider(scope, true)
 	})
+}
+
+// leave notes that a scope is left to others, longer than before.
+func (r *runner) leave(scope string, before time.Duration) {
+	pause := min(max(2*before, foreignPause), longestForeignPause)
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left[scope] = left{pause: pause, until: now.Add(pause), news: now.Add(foreignPause)}
 }
 
 func (r *runner) serves(m chat.Message) bool { return r.o.Serves == nil || r.o.Serves(m) }

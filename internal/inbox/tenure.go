@@ -40,7 +40,7 @@ type tenure struct {
 	newest      atomic.Int64              // id of the newest entry, as the last renewal said
 	answered    atomic.Pointer[time.Time] // when Client last did what it was asked
 	handlerWait sync.WaitGroup
-	foreign     bool // nothing here can be answered by this process; serve's goroutine only
+	foreign     bool // it ends for the sake of messages that others can answer; serve's goroutine only
 
 	dispatch
 }
@@ -242,6 +242,7 @@ func (n *tenure) attend(ctx context.Context) {
 		if err := n.insist(ctx, "reading messages", n.read); err != nil {
 			return
 		}
+		n.tell()
 		if n.foreign = n.foreigners(); n.foreign {
 			return
 		}
