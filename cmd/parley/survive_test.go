@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -227,10 +228,7 @@ func TestKilledBesideAReplicaWithoutTheBot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.useRedis()
-	older := map[string]string{}
-	for name, value := range w.env {
-		older[name] = value
-	}
+	older := maps.Clone(w.env)
 	other := startProcess(t, w.dir, older)
 	t.Cleanup(other.kill)
 	ws := w.useSlack(slack.Options{}, false)

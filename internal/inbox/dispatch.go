@@ -160,7 +160,7 @@ func (n *tenure) take(ctx context.Context, entry redis.XMessage) {
 	}
 	if errors.Is(err, secret.ErrUnknownKey) {
 		// Another replica may hold that key: the entry stays for it.
-		n.log.Error("a stored message was sealed with a key this process lacks; it waits for one that has it. Give every replica the same MASTER_KEYS, and a new key to all before it becomes the first", "ref", it.ref, "entry", entry.ID, "error", err)
+		n.log.ErrorContext(ctx, "a stored message was sealed with a key this process lacks; it waits for one that has it. Give every replica the same MASTER_KEYS, and a new key to all before it becomes the first", "ref", it.ref, "entry", entry.ID, "error", err)
 		return
 	}
 	if err != nil {
@@ -398,10 +398,10 @@ func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
 
 // bury sets an entry aside that cannot be read, so that it blocks nobody.
 func (n *tenure) bury(ctx context.Context, it *item, entry redis.XMessage, reason error) {
-	n.log.Error("a stored message cannot be read; it is set aside", "ref", it.ref, "entry", entry.ID, "list", n.key("dead"), "error", reason)
+	n.log.ErrorContext(ctx, "a stored message cannot be read; it is set aside", "ref", it.ref, "entry", entry.ID, "list", n.key("dead"), "error", reason)
 	report, err := json.Marshal(map[string]any{"entry": entry.ID, "fields": encodeFields(entry.Values), "error": reason.Error(), "at": time.Now()})
 	if err != nil {
-		n.log.Error("an unreadable message cannot be set aside", "entry", entry.ID, "error", err)
+		n.log.ErrorContext(ctx, "an unreadable message cannot be set aside", "entry", entry.ID, "error", err)
 		return
 	}
 	_ = n.insist(ctx, "setting a message aside", func(ctx context.Context) error {

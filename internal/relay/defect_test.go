@@ -21,7 +21,7 @@ type brokenEndpoints struct{ Endpoints }
 
 func (brokenEndpoints) Models(context.Context, provider.Provider) ([]provider.Model, error) {
 	var none map[string]int
-	none["x"] = 1
+	none["x"] = 1 //nolint:staticcheck // the defect
 	return nil, nil
 }
 
