@@ -123,8 +123,8 @@ func (a *app) identify(ctx context.Context) bool {
 				id.App = who.UserID
 			}
 			a.self.Store(&id)
+			a.fail("") // before anybody can call: what a call learns must stand
 			close(a.known)
-			a.fail("")
 			a.log.InfoContext(ctx, "slack app connected", "team", id.Team, "bot_user", id.User)
 			return true
 		}
