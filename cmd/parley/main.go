@@ -36,7 +36,7 @@ const usageText = `parley answers mentions in Slack and Discord from any OpenAI-
   parley provider list|show|put|remove|test|import|export
   parley bot list|show|set
   parley usage                         tokens and cost
-  parley manifest slack|discord --bot ID
+  parley manifest slack|discord [--bot ID] [--url PUBLIC-ADDRESS]
   parley key generate                  a fresh entry for MASTER_KEYS
   parley health                        exit 0 when the server on HTTP_ADDR is alive
   parley version

@@ -1,4 +1,4 @@
-// The verbs that need no running server: manifest, version, health.
+// The verbs beside the admin API: manifest, version, health.
 
 package main
 

@@ -46,20 +46,7 @@ func TestAScopeIsLeftToAProcessThatHasItsBot(t *testing.T) {
 			had := s.Client.Exists(t.Context(), in.ScopeKey(scope, "owner")).Val() == 1
 			return had && s.Client.Exists(t.Context(), in.ScopeKey(scope, "owner", "lease")).Val() == 0
 		})
-		h, _ := byHand(t, in, inbox.RunOptions{})
-		turn := receive(t, h.turns)
-		if turn.Attempt != 1 || turn.Message.Key != "1" {
-			t.Errorf("attempt %d of %s", turn.Attempt, turn.Message.Key)
-		}
-		if err := turn.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		h.out <- nil
-		select {
-		case m := <-handled:
-			t.Errorf("the older replica answered %s", m.Key)
-		default:
-		}
+		answeredBeside(t, in, handled, "1")
 	})
 }
 
@@ -130,20 +117,7 @@ func TestAScopeIsOfferedOnceAMessageHasWaitedForLong(t *testing.T) {
 		if m := receive(t, handled); m.Key != "1" {
 			t.Errorf("%s was handled", m.Key)
 		}
-		h, _ := byHand(t, in, inbox.RunOptions{})
-		turn := receive(t, h.turns)
-		if turn.Attempt != 1 || turn.Message.Key != "strange" {
-			t.Errorf("attempt %d of %s", turn.Attempt, turn.Message.Key)
-		}
-		if err := turn.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		h.out <- nil
-		select {
-		case m := <-handled:
-			t.Errorf("the older replica answered %s", m.Key)
-		default:
-		}
+		answeredBeside(t, in, handled, "strange")
 	})
 }
 
@@ -181,5 +155,25 @@ func until(t *testing.T, what string, holds func() bool) {
 			t.Fatal(context.Cause(ctx))
 		case <-tick.C:
 		}
+	}
+}
+
+// answeredBeside runs a replica that can answer everything beside the older one,
+// and wants key to be answered by it, at the first attempt.
+func answeredBeside(t *testing.T, in *inbox.Inbox, older <-chan chat.Message, key string) {
+	t.Helper()
+	h, _ := byHand(t, in, inbox.RunOptions{})
+	turn := receive(t, h.turns)
+	if turn.Attempt != 1 || turn.Message.Key != key {
+		t.Errorf("attempt %d of %s", turn.Attempt, turn.Message.Key)
+	}
+	if err := turn.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	h.out <- nil
+	select {
+	case m := <-older:
+		t.Errorf("the older replica answered %s", m.Key)
+	default:
 	}
 }

@@ -97,8 +97,8 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	}
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
 	last := answer
-	short := stopped || o.err != nil && !errors.Is(o.err, errPointless)
-	if stood := standing(t.Parts()); short && len(t.Posted) > 0 && len(stood) > len(o.text) {
+	cutShort := stopped || o.err != nil && !errors.Is(o.err, errPointless)
+	if stood := standing(t.Parts()); cutShort && len(t.Posted) > 0 && len(stood) > len(o.text) {
 		// Stopped or failed before this attempt came as far as an earlier one: what
 		// people have read is what the answer is.
 		leave(ctx, answer, chat.ErrStopped)
