@@ -94,6 +94,19 @@ var (
 	errBacklog   = errors.New("too many messages wait to be stored")
 )
 
+// endsSession reports whether a close code from Discord ends the session. All
+// others leave it to be resumed, 1001 ("going away") included: Cloudflare sends
+// that when it restarts. Should the session be gone all the same, RESUME is
+// answered by opcode 9, which costs a second; giving up one that lives loses
+// what was said meanwhile.
+func endsSession(code int) bool {
+	switch code {
+	case 4003, 4007, 4009, websocket.CloseNormalClosure:
+		return true
+	}
+	return false
+}
+
 // gateway is one application's connection over all its sessions.
 type gateway struct {
 	app   *app
@@ -180,7 +193,7 @@ func (g *gateway) after(err error) time.Duration {
 		return time.Second + rand.N(4*time.Second) // 1–5 s, as documented
 	case errors.Is(err, errResumable):
 		return time.Second + rand.N(4*time.Second)
-	case isClose && (closed.Code == 4003 || closed.Code == 4007 || closed.Code == 4009 || closed.Code == websocket.CloseNormalClosure || closed.Code == websocket.CloseGoingAway):
+	case isClose && endsSession(closed.Code):
 		g.forget()
 	}
 	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {

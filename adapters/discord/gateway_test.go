@@ -53,9 +53,14 @@ func TestABrokenConnectionIsResumedWithoutLoss(t *testing.T) {
 		"dropped":         func(s *stage) { s.Drop("") },
 		"opcode 7":        func(s *stage) { s.Reconnect("") },
 		"close code 4000": func(s *stage) { s.Disconnect("", 4000) },
-		"close code 4008": func(s *stage) { s.Disconnect("", 4008) },
 		"resumable op 9":  func(s *stage) { s.Invalidate("", true) },
+		"going away":      func(s *stage) { s.Disconnect("", 1001) },
+		"server error":    func(s *stage) { s.Disconnect("", 1011) },
 		"service restart": func(s *stage) { s.Disconnect("", 1012) },
+		"close code 4001": func(s *stage) { s.Disconnect("", 4001) },
+		"close code 4002": func(s *stage) { s.Disconnect("", 4002) },
+		"close code 4005": func(s *stage) { s.Disconnect("", 4005) },
+		"close code 4008": func(s *stage) { s.Disconnect("", 4008) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,6 +101,8 @@ func TestAnEndedSessionBeginsAnewAfterAPause(t *testing.T) {
 	}
 	for name, end := range map[string]func(*stage){
 		"op 9": func(s *stage) { s.Invalidate("", false) },
+		"1000": func(s *stage) { s.Disconnect("", 1000) },
+		"4003": func(s *stage) { s.Disconnect("", 4003) },
 		"4007": func(s *stage) { s.Disconnect("", 4007) },
 		"4009": func(s *stage) { s.Disconnect("", 4009) },
 	} {

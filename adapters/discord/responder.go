@@ -134,9 +134,7 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 }
 
 func (r *responder) create(ctx context.Context, name string, body messageBody, file *upload) (chat.Receipt, error) {
-	var out struct {
-		ID string `json:"id"`
-	}
+	var out shown
 	c := call{
 		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(r.channel)), route: "POST messages", major: r.channel,
 		name: name, body: body, file: file,
@@ -146,16 +144,15 @@ func (r *responder) create(ctx context.Context, name string, body messageBody, f
 		return chat.Receipt{}, err
 	}
 	r.app.world.keepPost(out.ID)
-	return chat.Receipt{ID: chat.MessageID(out.ID), Rate: rate}, nil
+	if file != nil && out.lacks(*file) {
+		return r.replaceFile(ctx, out.ID, body, *file)
+	}
+	return chat.Receipt{ID: chat.MessageID(out.ID), Rate: rate, Differs: out.differs(body.Content)}, nil
 }
 
 // Edit replaces the text and the controls of a message.
 func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	rate, err := r.app.rest.do(ctx, call{
-		method: http.MethodPatch, path: endpoint(discordgo.EndpointChannelMessage(r.channel, url.PathEscape(string(id)))),
-		route: "PATCH message", major: r.channel, name: "edit", body: r.body(c),
-	}, nil)
-	return chat.Receipt{ID: id, Rate: rate}, err
+	return r.edit(ctx, call{body: r.body(c), name: "edit"}, id)
 }
 
 // Upload posts a file as a reply.

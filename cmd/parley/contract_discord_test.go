@@ -281,3 +281,18 @@ func TestTwoBotsOnDiscord(t *testing.T) {
 	w.onDiscord(d.Mention("general", "ann", "who?"), "Be brief. m2")
 	w.clean()
 }
+
+// What Discord keeps of an answer is what people read: where its reply shows
+// another text than it was sent, the message is written again.
+func TestAnAnswerThatDiscordKeptHalfOfIsMadeWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	w.model.Answer("All of the answer, from its first word to its last.")
+	for _, method := range []string{"POST", "PATCH"} {
+		d.Fail(discord.Fault{Method: method, Path: "/messages", Halve: true})
+		w.onDiscord(d.Mention("general", "ann", "all of it?"), "All of the answer, from its first word to its last.")
+	}
+	w.clean()
+}

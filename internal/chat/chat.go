@@ -134,6 +134,9 @@ type Content struct {
 type Receipt struct {
 	ID   MessageID
 	Rate Rate
+	// Differs says that the message holds another text than the call sent, as
+	// the platform's own reply shows: an earlier attempt's, most likely.
+	Differs bool
 }
 
 // Rate is a platform's word on the limit a call drew on; zero where it says

@@ -78,6 +78,7 @@ type message struct {
 	old   bool      // of an earlier process, and not yet written by this one
 	tried bool      // a post of it may have happened
 	known bool      // text is what stands there
+	wrong int       // how often the platform showed another text than it was sent
 	text  string    // Markdown that stands there, when known
 	final bool      // it was written as final
 	stuck bool      // it can be edited no more

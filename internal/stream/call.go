@@ -341,7 +341,7 @@ func (c *call) write(ctx context.Context, d draft) error {
 		return err
 	}
 	// A post that may have been made before need not say what was sent now.
-	m.known = !content.Again
+	m.known = !content.Again && !c.differs(m, receipt)
 	m.text, m.final = d.text, d.final
 	m.old = m.old && !m.known
 	if c.post {
@@ -355,6 +355,25 @@ func (c *call) write(ctx context.Context, d draft) error {
 	}
 	c.stands(d, m.known)
 	return a.note(*m, c.post)
+}
+
+// mostCorrections is how often a message is written again because the platform
+// shows another text than it was sent. A platform that changes texts by itself
+// would otherwise never be content.
+const mostCorrections = 2
+
+// differs reports whether m has to be written again because the platform shows
+// another text.
+func (c *call) differs(m *message, r chat.Receipt) bool {
+	if !r.Differs {
+		return false
+	}
+	m.wrong++
+	if m.wrong > mostCorrections {
+		return false
+	}
+	c.s.log.Warn("the platform shows another text than it was sent; writing it again", "turn", c.a.job.Turn, "call", c.kind(), "attempt", m.wrong)
+	return true
 }
 
 // leftover is a message that can be edited no more, with a piece of the answer

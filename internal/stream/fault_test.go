@@ -94,6 +94,60 @@ func TestAPostWhoseAnswerGotLostIsLookedFor(t *testing.T) {
 	})
 }
 
+// stubborn shows half of the first so many texts it is sent, and says so.
+type stubborn struct {
+	*platform
+	left int
+}
+
+func (p *stubborn) halved(c chat.Content) (chat.Content, bool) {
+	if p.left <= 0 {
+		return c, false
+	}
+	p.left--
+	c.Markdown = c.Markdown[:len(c.Markdown)/2]
+	return c, true
+}
+
+func (p *stubborn) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
+	c, differs := p.halved(c)
+	r, err := p.platform.Post(ctx, c)
+	r.Differs = differs
+	return r, err
+}
+
+func (p *stubborn) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
+	c, differs := p.halved(c)
+	r, err := p.platform.Edit(ctx, id, c)
+	r.Differs = differs
+	return r, err
+}
+
+// A message that shows another text than it was sent is written again, a
+// bounded number of times: a platform may have reasons of its own.
+func TestAMessageThatShowsAnotherTextIsWrittenAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		left, calls int
+		whole       bool
+	}{"the post": {1, 2, true}, "and an edit": {2, 3, true}, "always": {100, 3, false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &stubborn{newPlatform(chat.Limits{}), c.left}
+				a := open(t, p, Job{})
+				a.Append("all of the answer")
+				end(t, a)
+				if (p.shown() == "all of the answer") != c.whole {
+					t.Errorf("in the end stands %q", p.shown())
+				}
+				if n := len(p.calls); n != c.calls {
+					t.Errorf("%d calls, want %d", n, c.calls)
+				}
+				p.settled(t)
+			})
+		})
+	}
+}
+
 func TestAPlatformThatHangsIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{})

@@ -444,11 +444,12 @@ func (s *Server) each(app string, f func(one *session)) {
 }
 
 // Disconnect closes the app's connections with a close code; the sessions
-// stay, except where Discord ends them (4004, 4007, 4009 and the fatal ones).
+// stay, except where Discord ends them (1000, 4003, 4004, 4007, 4009 and the
+// fatal ones).
 func (s *Server) Disconnect(app string, code int) {
 	s.each(app, func(one *session) {
 		one.conn.send(closing{code, "closed by the test"})
-		if code == 4004 || code == 4007 || code >= 4009 && code <= 4014 {
+		if code == websocket.CloseNormalClosure || code == 4003 || code == 4004 || code == 4007 || code >= 4009 && code <= 4014 {
 			delete(s.sessions, one.id)
 		}
 	})

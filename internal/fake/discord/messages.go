@@ -272,6 +272,9 @@ func (s *Server) createMessage(w http.ResponseWriter, r *request) {
 	if c == nil {
 		return
 	}
+	if r.halve {
+		halve(body)
+	}
 	content, _ := body["content"].(string)
 	content = strings.TrimSpace(content)
 	components, _ := body["components"].([]any)
@@ -307,6 +310,13 @@ func (s *Server) createMessage(w http.ResponseWriter, r *request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
+// halve takes away the second half of a body's text.
+func halve(body map[string]any) {
+	content, _ := body["content"].(string)
+	runes := []rune(content)
+	body["content"] = string(runes[:(len(runes)+1)/2])
+}
+
 // reference makes m a reply; false: refused.
 func (s *Server) reference(w http.ResponseWriter, m *message, reference map[string]any) bool {
 	id, _ := reference["message_id"].(string)
@@ -323,7 +333,7 @@ func (s *Server) reference(w http.ResponseWriter, m *message, reference map[stri
 }
 
 func (s *Server) editMessage(w http.ResponseWriter, r *request) {
-	body, _, err := s.payload(r, "message_edit")
+	body, files, err := s.payload(r, "message_edit")
 	if err == nil {
 		err = checkMessage(body)
 	}
@@ -348,6 +358,15 @@ func (s *Server) editMessage(w http.ResponseWriter, r *request) {
 	case time.Since(m.at) > time.Hour:
 		refuse(w, http.StatusTooManyRequests, 30046, "Maximum number of edits to messages older than 1 hour reached. Try again later")
 		return
+	}
+	if list, ok := body["attachments"].([]any); ok { // those it does not list go
+		kept := slices.DeleteFunc(slices.Clone(m.attachments), func(a Embedded) bool {
+			return !slices.ContainsFunc(list, func(one any) bool { part, _ := one.(map[string]any); return part["id"] == a.ID })
+		})
+		m.attachments = append(kept, files...)
+	}
+	if r.halve {
+		halve(body)
 	}
 	if !s.amend(w, m, body) {
 		return

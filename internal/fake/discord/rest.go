@@ -44,6 +44,7 @@ type Fault struct {
 	Shared time.Duration // 429 of scope "shared", asking for this wait
 	Global time.Duration // 429 of scope "global"
 	Cut    bool          // the call is done, but the connection breaks before its answer
+	Halve  bool          // the message keeps the first half of its text, as the answer shows
 }
 
 // Fail arranges a fault; faults are used up in order.
@@ -78,9 +79,10 @@ func (s *Server) Count(method, part string, status int) int {
 // request is what a handler works with.
 type request struct {
 	*http.Request
-	app  *App
-	body []byte
-	path string
+	app   *App
+	body  []byte
+	path  string
+	halve bool
 }
 
 type handler func(w http.ResponseWriter, r *request)
@@ -195,6 +197,7 @@ func (s *Server) call(major string, rule limit, h handler, interaction bool) htt
 		if !s.admit(out, owner, r.PathValue(major), rule, interaction) {
 			return
 		}
+		in.halve = fault != nil && fault.Halve
 		if fault != nil && fault.Cut {
 			out.held = true
 			h(out, in)

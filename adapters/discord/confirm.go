@@ -1,0 +1,79 @@
+// What Discord says it shows, compared with what it was sent. A create with a
+// nonce that Discord knows returns the message of an earlier attempt, with its
+// older text and file; taken for done, an answer would end there.
+
+package discord
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+// shown is a message as Discord returns it from a create or an edit.
+type shown struct {
+	ID          string  `json:"id"`
+	Content     *string `json:"content"` // nil: the reply does not say
+	Attachments []struct {
+		Size int `json:"size"`
+	} `json:"attachments"`
+}
+
+// differs reports whether the message has another text than was sent.
+func (s shown) differs(sent string) bool {
+	return s.Content != nil && *s.Content != sent && essence(*s.Content) != essence(sent)
+}
+
+// lacks reports whether the message came with another file.
+func (s shown) lacks(file upload) bool {
+	return len(s.Attachments) == 1 && s.Attachments[0].Size != len(file.data)
+}
+
+// rewritten is what Discord writes in a way of its own: a mention with "!", and
+// custom emoji that the bot may not use, which become their name.
+var rewritten = regexp.MustCompile(`<(?:(@)!(\d{5,20})|a?:(\w{2,32}):\d{5,20})>`)
+
+// essence is a text without what Discord changes by itself: white space at
+// the ends and in sequence, control and format characters, and rewritten.
+func essence(text string) string {
+	text = rewritten.ReplaceAllStringFunc(text, func(found string) string {
+		g := rewritten.FindStringSubmatch(found)
+		if g[1] != "" {
+			return "<@" + g[2] + ">"
+		}
+		return ":" + g[3] + ":"
+	})
+	text = strings.Map(func(c rune) rune {
+		if c != '\n' && c != '\t' && unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co) || c == unicode.ReplacementChar {
+			return -1
+		}
+		return c
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// edit makes a PATCH of a message; c has its body, name and file.
+func (r *responder) edit(ctx context.Context, c call, id chat.MessageID) (chat.Receipt, error) {
+	c.method, c.path = http.MethodPatch, endpoint(discordgo.EndpointChannelMessage(r.channel, url.PathEscape(string(id))))
+	c.route, c.major = "PATCH message", r.channel
+	var out shown
+	rate, err := r.app.rest.do(ctx, c, &out)
+	receipt := chat.Receipt{ID: id, Rate: rate}
+	if body, ok := c.body.(messageBody); ok && err == nil {
+		receipt.Differs = out.differs(body.Content)
+	}
+	return receipt, err
+}
+
+// replaceFile puts the file of this attempt in place of an earlier one's.
+func (r *responder) replaceFile(ctx context.Context, id string, body messageBody, file upload) (chat.Receipt, error) {
+	body.Nonce, body.Enforce, body.Reference, body.Flags = "", false, nil, 0
+	return r.edit(ctx, call{body: body, name: "upload", file: &file}, chat.MessageID(id))
+}
