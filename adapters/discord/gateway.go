@@ -24,7 +24,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,6 +33,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 )
 
 // Gateway opcodes.
@@ -330,23 +330,13 @@ func (g *gateway) dispatch(ctx context.Context, f frame) error {
 // guard keeps a fault in one event from harming the others.
 func (g *gateway) guard(event string, f func() error) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			stack := make([]byte, 8<<10)
-			g.log.Error("discord event failed", slog.String("event", event), slog.String("panic", describe(fault)), slog.String("stack", string(stack[:runtime.Stack(stack, false)])))
+		if err := fault.Recovered(recover()); err != nil {
+			g.log.Error("discord event failed", slog.String("event", event), slog.String("error", err.Error()))
 		}
 	}()
 	if err := f(); err != nil {
 		g.log.Warn("discord event not understood", slog.String("event", event), slog.String("error", err.Error()))
 	}
-}
-
-// describe is a panic's value without the texts it may hold: faults of the
-// runtime speak for themselves, of others the type must do.
-func describe(fault any) string {
-	if err, ok := fault.(runtime.Error); ok {
-		return err.Error()
-	}
-	return fmt.Sprintf("%T", fault)
 }
 
 // other takes every event but messages: quickly, as the next frame waits.

@@ -19,6 +19,7 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 )
 
 const (
@@ -302,8 +303,8 @@ func (c *counter) command(ctx context.Context, i *interaction, name, args string
 	done := make(chan result, 1)
 	go func() {
 		defer func() {
-			if fault := recover(); fault != nil {
-				done <- result{err: fmt.Errorf("panic in command %s: %s", name, describe(fault))}
+			if err := fault.Recovered(recover()); err != nil {
+				done <- result{err: fmt.Errorf("command %s: %w", name, err)}
 			}
 		}()
 		reply, err := c.desk.Do(ctx, c.order(i, name, args))

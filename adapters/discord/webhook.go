@@ -13,12 +13,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 )
 
 const (
@@ -50,8 +50,8 @@ func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
 // survive ends a request that met a defect: the person is told at once that it
 // failed.
 func (a *app) survive(w http.ResponseWriter) {
-	if fault := recover(); fault != nil {
-		a.log.Error("interaction failed", slog.String("panic", describe(fault)), slog.String("stack", string(debug.Stack())))
+	if err := fault.Recovered(recover()); err != nil {
+		a.log.Error("interaction failed", slog.String("error", err.Error()))
 		failed(w)
 	}
 }
@@ -161,9 +161,9 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 	c.work.Go(func() {
 		defer close(finished)
 		defer func() {
-			if fault := recover(); fault != nil {
+			if err := fault.Recovered(recover()); err != nil {
 				close(broken)
-				c.app.log.ErrorContext(ctx, "interaction failed", slog.String("panic", describe(fault)), slog.String("stack", string(debug.Stack())))
+				c.app.log.ErrorContext(ctx, "interaction failed", slog.String("error", err.Error()))
 			}
 		}()
 		err := c.answer(ctx, i, func(ctx context.Context, b callback) error {

@@ -7,11 +7,11 @@ package playground
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
+
+	"parley/internal/fault"
 )
 
 // change names something that may look different now.
@@ -131,8 +131,8 @@ func (h *hub) deliver(ctx context.Context) {
 // outside any request: a defect in that must not end the server.
 func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			h.a.o.Log.ErrorContext(ctx, "playground cannot show a change", "post", c.id, "panic", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
+		if err := fault.Recovered(recover()); err != nil {
+			h.a.o.Log.ErrorContext(ctx, "playground cannot show a change", "post", c.id, "error", err)
 		}
 	}()
 	channel, thread, _ := strings.Cut(c.room, "/")

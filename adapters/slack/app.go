@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/fault"
 	"parley/internal/telemetry"
 )
 
@@ -227,14 +227,13 @@ func (a *app) later(ctx context.Context, limit time.Duration, work func(ctx cont
 
 // survive turns a panic into a log line: one bad event must not end the server.
 func (a *app) survive() {
-	if p := recover(); p != nil {
-		a.defect(p)
+	if err := fault.Recovered(recover()); err != nil {
+		a.defect(err)
 	}
 }
 
-// defect logs a panic; its value may hold what must not be logged.
-func (a *app) defect(p any) {
-	a.log.Error("defect while handling a Slack request", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+func (a *app) defect(err error) {
+	a.log.Error("defect while handling a Slack request", "error", err)
 }
 
 // trusts reports whether a URL that Slack gave may be called: Slack's own hosts

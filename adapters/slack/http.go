@@ -14,6 +14,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 )
 
 const (
@@ -75,8 +76,8 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 // surviveRequest is survive for a request: Slack is told that it was not taken,
 // and sends an event again.
 func (a *app) surviveRequest(w http.ResponseWriter) {
-	if p := recover(); p != nil {
-		a.defect(p)
+	if err := fault.Recovered(recover()); err != nil {
+		a.defect(err)
 		http.Error(w, "a defect of this server, send it again", http.StatusInternalServerError)
 	}
 }

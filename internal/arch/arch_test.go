@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -183,5 +185,26 @@ func TestARCHITECTUREIsTrue(t *testing.T) {
 				delete(versions, library)
 			}
 		}
+	}
+}
+
+// What a panic carries may be a key or the words of a message: fault.Recovered
+// alone may turn it into text.
+func TestEveryRecoverGoesThroughFault(t *testing.T) {
+	err := filepath.WalkDir("../..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if n := bytes.Count(source, []byte("= recover()")) + bytes.Count(source, []byte("(recover())")); n != bytes.Count(source, []byte("recover()")) || n > bytes.Count(source, []byte("fault.Recovered(")) && !strings.HasSuffix(name, "/fault/fault.go") {
+			t.Errorf("%s recovers without fault.Recovered", name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

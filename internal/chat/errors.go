@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -100,16 +98,3 @@ func Refused(err error, reasons ...Reason) bool {
 // ErrStopped is the cause of a context that ended because a person pressed
 // Stop.
 var ErrStopped = errors.New("stopped by a person")
-
-// Panicked makes an error for the log of what recover gave, with the stack; nil
-// of nil. A panic's text may be someone's message: only the runtime's own is
-// kept.
-func Panicked(p any) error {
-	switch p := p.(type) {
-	case nil:
-		return nil
-	case runtime.Error:
-		return fmt.Errorf("panic: %w\n%s", p, debug.Stack())
-	}
-	return fmt.Errorf("panic of type %T\n%s", p, debug.Stack())
-}

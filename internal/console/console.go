@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"parley/bots"
+	"parley/internal/fault"
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/secret"
@@ -136,14 +137,15 @@ func (c *console) problem(r *http.Request, err error) *Problem {
 func (c *console) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			v := recover()
-			if v == nil {
+			value := recover()
+			if value == http.ErrAbortHandler {
+				panic(value)
+			}
+			err := fault.Recovered(value)
+			if err == nil {
 				return
 			}
-			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(v)
-			}
-			c.Log.ErrorContext(r.Context(), "admin request panicked", "method", r.Method, "panic", v)
+			c.Log.ErrorContext(r.Context(), "admin request panicked", "method", r.Method, "path", r.Pattern, "error", err)
 			(&Problem{Type: kindInternal, Title: "Internal error", Status: http.StatusInternalServerError,
 				Detail: "parley made a mistake here; the log says which."}).Write(w)
 		}()

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 	"parley/internal/secret"
 )
 
@@ -389,8 +390,8 @@ func (n *tenure) handle(it *item) error {
 
 func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
 	defer func() {
-		if fault := chat.Panicked(recover()); fault != nil {
-			err = fault
+		if defect := fault.Recovered(recover()); defect != nil {
+			err = defect
 		}
 	}()
 	return h(ctx, t)

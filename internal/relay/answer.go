@@ -17,6 +17,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/conversation"
+	"parley/internal/fault"
 	"parley/internal/inbox"
 	"parley/internal/provider"
 	"parley/internal/stream"
@@ -182,8 +183,8 @@ func think(ctx context.Context, pen chat.Responder, log *slog.Logger) (seen func
 	var showing sync.WaitGroup
 	showing.Go(func() {
 		defer func() {
-			if fault := chat.Panicked(recover()); fault != nil {
-				log.ErrorContext(ctx, "the sign that an answer is being prepared failed", "error", fault)
+			if defect := fault.Recovered(recover()); defect != nil {
+				log.ErrorContext(ctx, "the sign that an answer is being prepared failed", "error", defect)
 			}
 		}()
 		pen.Thinking(ctx)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 	"parley/internal/provider"
 	"parley/internal/registry"
 )
@@ -153,9 +154,9 @@ func (c *catalog) ask(ctx context.Context, p provider.Provider, l *listing) {
 // asked is what the endpoint says. A defect in reading it is a failed listing.
 func (c *catalog) asked(ctx context.Context, p provider.Provider) (models []provider.Model, err error) {
 	defer func() {
-		if fault := chat.Panicked(recover()); fault != nil {
-			c.log.ErrorContext(ctx, "listing an endpoint's models failed", "ref", chat.NewRef(), "provider", p.ID, "error", fault)
-			err = fault
+		if defect := fault.Recovered(recover()); defect != nil {
+			c.log.ErrorContext(ctx, "listing an endpoint's models failed", "ref", chat.NewRef(), "provider", p.ID, "error", defect)
+			err = defect
 		}
 	}()
 	return c.endpoints.Models(ctx, p)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"parley/internal/chat"
+	"parley/internal/fault"
 )
 
 const (
@@ -83,8 +84,8 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 // process and everybody's with it.
 func (c *call) guarded() (err error) {
 	defer func() {
-		if fault := chat.Panicked(recover()); fault != nil {
-			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "error", fault)
+		if defect := fault.Recovered(recover()); defect != nil {
+			c.s.log.Error("a platform call panicked", "turn", c.a.job.Turn, "error", defect)
 			err = &chat.Refusal{Reason: chat.Invalid, Err: errors.New("panic")}
 			c.panicked = true
 		}

@@ -13,12 +13,20 @@ import (
 // NewLogger writes to w lines of level and above, as "json" or else as text.
 // A line logged within a traced span carries the trace's id.
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	var h slog.Handler = slog.NewTextHandler(w, o)
 	if format == "json" {
 		h = slog.NewJSONHandler(w, o)
 	}
 	return slog.New(traced{h})
+}
+
+// readable writes durations as "25s" in JSON too, which has nanoseconds for them.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // traced adds the trace's id, so that a line leads to its trace.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"parley/internal/fault"
 )
 
 // portsTried is how many ports after the wanted one Listen tries.
@@ -45,11 +47,29 @@ func Listen(addr string, next bool) (net.Listener, error) {
 // has been read.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           survive(h, log),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// survive logs a defect in answering a request without its value, which may hold
+// what no log may; net/http would print it. The connection ends.
+func survive(next http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			value := recover()
+			if value == nil {
+				return
+			}
+			if value != http.ErrAbortHandler {
+				log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", r.Pattern, "error", fault.Recovered(value))
+			}
+			panic(http.ErrAbortHandler)
+		}()
+		next.ServeHTTP(w, r)
+	})
 }

@@ -41,6 +41,66 @@ func TestLinesAreOfTheLevelAndFormatAskedFor(t *testing.T) {
 	}
 }
 
+func TestDurationsAreReadable(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var b bytes.Buffer
+		telemetry.NewLogger(&b, slog.LevelInfo, format).With("a", 25*time.Second).InfoContext(t.Context(), "x",
+			slog.Duration("b", 90*time.Minute), "c", 1500*time.Microsecond, slog.Group("g", "d", time.Second))
+		line := strings.NewReplacer(`":"`, "=", `"`, "", ",", " ", ":{", ".", "}", " ").Replace(b.String())
+		for _, want := range []string{"a=25s", "b=1h30m0s", "c=1.5ms", "g.d=1s"} {
+			if !strings.Contains(line, want) {
+				t.Errorf("%s: no %s in %s", format, want, &b)
+			}
+		}
+	}
+}
+
+// lockedBuffer is a log that a server may still write to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// net/http prints the value of a panic, which may be a key or someone's words.
+func TestADefectInARequestIsLoggedWithoutItsValue(t *testing.T) {
+	var b lockedBuffer
+	server := telemetry.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+		panic("the words of a message")
+	}), telemetry.NewLogger(&b, slog.LevelDebug, "text"))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	for _, path := range []string{"/abort", "/defect"} {
+		if resp, err := http.Get("http://" + l.Addr().String() + path); err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("%s was answered: %s", path, resp.Status)
+		}
+	}
+	_ = server.Shutdown(t.Context())
+	log := b.String()
+	if strings.Contains(log, "the words") || strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "a value of type string") || !strings.Contains(log, "telemetry_test.go") {
+		t.Errorf("the log: %s", log)
+	}
+}
+
 func TestALineInsideASpanLeadsToItsTrace(t *testing.T) {
 	var b bytes.Buffer
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}, TraceFlags: trace.FlagsSampled})
