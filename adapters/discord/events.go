@@ -97,6 +97,16 @@ func (e *messageEvent) written(self string) bool {
 		(e.Type == discordgo.MessageTypeDefault || e.Type == discordgo.MessageTypeReply)
 }
 
+// spoken reports whether the message says something, whoever wrote it: a person
+// or an app, but no join, pin or other notice of Discord's.
+func (e *messageEvent) spoken() bool {
+	switch e.Type {
+	case discordgo.MessageTypeDefault, discordgo.MessageTypeReply, discordgo.MessageTypeChatInputCommand, discordgo.MessageTypeContextMenuCommand:
+		return e.Author != nil && !e.Author.System
+	}
+	return false
+}
+
 // names reports whether the text itself mentions the bot, by its name or by
 // the role that came with it, which completion offers beside it. Discord says
 // who is mentioned; in code nobody is.

@@ -242,6 +242,10 @@ func part(key string) int {
 	return n
 }
 
+// later reports whether a was written after b: ids are snowflakes, which grow
+// with time, and a longer number is a larger one.
+func later(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
+
 // Member says which roles a person has and whether they may manage the server.
 // In a direct message there are neither.
 func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat.Author) (chat.Member, error) {
@@ -253,8 +257,9 @@ func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat
 }
 
 // History is what the channel or thread holds from before m, oldest first:
-// what people and this bot wrote, notices and other bots left out.
-func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Message, error) {
+// what people, this bot and other apps wrote, notices left out. It is one call,
+// for the newest: those up to after are left out of its answer.
+func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.MessageID, n int) ([]chat.Message, error) {
 	one, err := a.of(m.Bot)
 	if err != nil {
 		return nil, err
@@ -277,10 +282,10 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Me
 	k := one.knowledge(m.Place.Workspace)
 	var out []chat.Message
 	for _, e := range slices.Backward(list) {
-		own := e.Author != nil && e.Author.ID == k.self
-		if !own && !e.written(k.self) {
+		if e.Author == nil || !e.spoken() || after != "" && !later(e.ID, string(after)) {
 			continue
 		}
+		own := e.Author.ID == k.self
 		h := chat.Message{
 			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: m.Place,
 			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At, FromBot: own,

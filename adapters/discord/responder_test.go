@@ -475,7 +475,7 @@ func TestHistoryIsWhatPeopleAndTheBotWrote(t *testing.T) {
 	m := s.inbox.wait(t, 2)[1]
 	must(t)(s.pen(m).Post(t.Context(), chat.Content{Markdown: "an answer", Key: "k"}))
 	last := s.Say(thread, "bob", "third <@"+s.UserID("ann")+"> @Helper")
-	got, err := s.adapter.History(t.Context(), s.inbox.wait(t, 3)[2], 10)
+	got, err := s.adapter.History(t.Context(), s.inbox.wait(t, 3)[2], "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,11 +483,15 @@ func TestHistoryIsWhatPeopleAndTheBotWrote(t *testing.T) {
 	for _, h := range got {
 		lines = append(lines, fmt.Sprintf("%s:%v:%s", h.Author.Name, h.FromBot, h.Text))
 	}
-	if want := "ann:false:first ann:false:second Helper:true:an answer"; strings.Join(lines, " ") != want {
+	if want := "ann:false:first feed:false:news ann:false:second Helper:true:an answer"; strings.Join(lines, " ") != want {
 		t.Errorf("before %s: %q, want %q", last, lines, want)
 	}
-	if got[2].ReplyTo != m.ID {
-		t.Errorf("the answer replies to %q", got[2].ReplyTo)
+	if got[3].ReplyTo != m.ID {
+		t.Errorf("the answer replies to %q", got[3].ReplyTo)
+	}
+	since, err := s.adapter.History(t.Context(), s.inbox.wait(t, 3)[2], got[1].ID, 10)
+	if err != nil || len(since) != 2 || since[0].Text != "second" || since[1].Text != "an answer" {
+		t.Errorf("since the news: %+v, %v", since, err)
 	}
 }
 

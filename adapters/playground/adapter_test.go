@@ -200,7 +200,7 @@ func TestHistoryIsWhatCameBefore(t *testing.T) {
 	}
 	s.script("/playground/post", "channel", "C-general", "thread", thread, "text", "second")
 	got := s.got()
-	history, err := s.adapter.History(t.Context(), got[1], 10)
+	history, err := s.adapter.History(t.Context(), got[1], "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,10 +215,10 @@ func TestHistoryIsWhatCameBefore(t *testing.T) {
 	if want := []string{"person: first", "bot: First answer."}; !slices.Equal(said, want) {
 		t.Errorf("history %q, want %q", said, want)
 	}
-	if history, _ = s.adapter.History(t.Context(), got[1], 1); len(history) != 1 || history[0].Text != "First answer." {
+	if history, _ = s.adapter.History(t.Context(), got[1], "", 1); len(history) != 1 || history[0].Text != "First answer." {
 		t.Errorf("the last one is %+v", history)
 	}
-	if history, _ = s.adapter.History(t.Context(), got[0], 10); len(history) != 0 {
+	if history, _ = s.adapter.History(t.Context(), got[0], "", 10); len(history) != 0 {
 		t.Errorf("before the first there was %+v", history)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,10 +160,13 @@ func (a *Adapter) Member(context.Context, string, chat.Place, chat.Author) (chat
 }
 
 // History reads the board.
-func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Message, error) {
+func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.MessageID, n int) ([]chat.Message, error) {
 	posts, err := a.before(ctx, m, n)
 	if err != nil {
 		return nil, err
+	}
+	if at := slices.IndexFunc(posts, func(p post) bool { return p.ID == string(after) }); at >= 0 {
+		posts = posts[at+1:]
 	}
 	out := make([]chat.Message, 0, len(posts))
 	for _, p := range posts {

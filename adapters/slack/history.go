@@ -23,9 +23,10 @@ const (
 	directThreads = 5
 )
 
-// History gives up to n messages before m, oldest first: of its thread, or of
-// the direct message it was said in.
-func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Message, error) {
+// History gives the last n messages before m, later than after, oldest first: of
+// its thread, or of the direct message it was said in. With an error comes what
+// was read before it.
+func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.MessageID, n int) ([]chat.Message, error) {
 	app, ok := a.byBot[m.Bot]
 	if !ok {
 		return nil, fmt.Errorf("bot %q has no Slack app here", m.Bot)
@@ -40,22 +41,19 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, n int) ([]chat.Me
 	case n <= 0:
 		return nil, nil
 	case m.Place.Thread != "" && m.Place.Thread != string(m.ID):
-		found, err = app.thread(ctx, m.Place.Channel, m.Place.Thread, string(m.ID))
+		found, err = app.thread(ctx, m.Place.Channel, m.Place.Thread, string(after), string(m.ID))
 	case m.Place.Direct:
 		found, err = app.directBefore(ctx, m.Place.Channel, string(m.ID), n)
 	}
-	if err != nil {
-		return nil, app.failed("history", err)
-	}
 	var out []chat.Message
 	for _, s := range found {
-		if s.Timestamp < string(m.ID) {
+		if s.Timestamp < string(m.ID) && s.Timestamp > string(after) {
 			if h, ok := past(self, m, s); ok {
 				out = append(out, h)
 			}
 		}
 	}
-	return out[max(0, len(out)-n):], nil
+	return out[max(0, len(out)-n):], app.failed("history", err)
 }
 
 // past is one earlier message, as History gives it.
@@ -97,14 +95,15 @@ func markdownOf(b slack.Blocks) string {
 	return out.String()
 }
 
-// thread is a thread's messages up to latest, oldest first.
-func (a *app) thread(ctx context.Context, channel, ts, latest string) ([]slack.Message, error) {
+// thread is a thread's messages between oldest, where it is not empty, and
+// latest, oldest first: with an error, those of the pages before it.
+func (a *app) thread(ctx context.Context, channel, ts, oldest, latest string) ([]slack.Message, error) {
 	var out []slack.Message
-	p := slack.GetConversationRepliesParameters{ChannelID: channel, Timestamp: ts, Latest: latest, Limit: historyPage, IncludeAllMetadata: true}
+	p := slack.GetConversationRepliesParameters{ChannelID: channel, Timestamp: ts, Oldest: oldest, Latest: latest, Limit: historyPage, IncludeAllMetadata: true}
 	for range historyPages {
 		page, more, next, err := a.api.GetConversationRepliesContext(ctx, &p)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		for _, m := range page {
 			if len(out) == 0 || m.Timestamp > out[len(out)-1].Timestamp { // each page repeats the root
@@ -120,7 +119,7 @@ func (a *app) thread(ctx context.Context, channel, ts, latest string) ([]slack.M
 }
 
 // directBefore is what was said in a direct message, with the threads of the
-// latest messages.
+// latest messages. A thread that cannot be read costs that thread only.
 func (a *app) directBefore(ctx context.Context, channel, latest string, n int) ([]slack.Message, error) {
 	page, err := a.api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
 		ChannelID: channel, Latest: latest, Limit: min(n, historyPage), IncludeAllMetadata: true,
@@ -130,15 +129,16 @@ func (a *app) directBefore(ctx context.Context, channel, latest string, n int) (
 	}
 	var out []slack.Message
 	opened := 0
+	var unread error
 	for _, m := range page.Messages { // newest first
 		out = append(out, m)
 		if m.ReplyCount == 0 || opened == directThreads {
 			continue
 		}
 		opened++
-		replies, err := a.thread(ctx, channel, m.Timestamp, latest)
-		if err != nil {
-			return nil, err
+		replies, err := a.thread(ctx, channel, m.Timestamp, "", latest)
+		if err != nil && unread == nil {
+			unread, opened = err, directThreads
 		}
 		for _, r := range replies {
 			if r.Timestamp != m.Timestamp {
@@ -155,5 +155,5 @@ func (a *app) directBefore(ctx context.Context, channel, latest string, n int) (
 		}
 		return 0
 	})
-	return out, nil
+	return out, unread
 }

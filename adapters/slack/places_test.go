@@ -159,7 +159,7 @@ func TestHistoryOfAThread(t *testing.T) {
 		m = r.message()
 	}
 	r.ws.Reply("C1", root, "U3", "later, not before")
-	got, err := r.adapter.History(t.Context(), m, 10)
+	got, err := r.adapter.History(t.Context(), m, "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,14 +175,14 @@ func TestHistoryOfAThread(t *testing.T) {
 			t.Errorf("%d: %+v", i, got[i])
 		}
 	}
-	if last, err := r.adapter.History(t.Context(), m, 2); err != nil || len(last) != 2 || last[0].Text != "why?" {
+	if last, err := r.adapter.History(t.Context(), m, "", 2); err != nil || len(last) != 2 || last[0].Text != "why?" {
 		t.Errorf("%+v %v", last, err)
 	}
 	top := r.ws.Mention("C1", "U1", "fresh")
 	for m.ID != chat.MessageID(top) {
 		m = r.message()
 	}
-	if none, err := r.adapter.History(t.Context(), m, 5); err != nil || len(none) != 0 {
+	if none, err := r.adapter.History(t.Context(), m, "", 5); err != nil || len(none) != 0 {
 		t.Errorf("a new thread has no history: %+v %v", none, err)
 	}
 }
@@ -198,7 +198,7 @@ func TestHistoryOfADirectMessageHoldsItsThreads(t *testing.T) {
 	r.message()
 	r.ws.Say(fake.Said{Channel: channel, User: "U1", Text: "three"})
 	m = r.message()
-	got, err := r.adapter.History(t.Context(), m, 10)
+	got, err := r.adapter.History(t.Context(), m, "", 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,7 +428,7 @@ func life(t *testing.T, scopes []string) string {
 			<-thought
 		}
 		r.ws.Say(fake.Said{Channel: channel, Thread: root, User: "U1", Text: "<@U0HELPER> two"})
-		_, _ = r.adapter.History(t.Context(), r.message(), 3)
+		_, _ = r.adapter.History(t.Context(), r.message(), "", 3)
 	}
 	for _, c := range r.ws.Calls("") {
 		if c.Error == "missing_scope" {

@@ -236,9 +236,11 @@ type Adapter interface {
 	// Member looks up what access rules need of a person. It may call the
 	// platform and caches for minutes.
 	Member(ctx context.Context, bot string, p Place, a Author) (Member, error)
-	// History returns up to n messages that came before m in its place, oldest
-	// first: what the platform holds, for a conversation parley has not seen.
-	History(ctx context.Context, m Message, n int) ([]Message, error)
+	// History returns the last n messages of m's place that came before m and,
+	// unless after is empty, later than the message after: oldest first, the
+	// bot's own and those of other apps too. An error comes with what was read
+	// before it.
+	History(ctx context.Context, m Message, after MessageID, n int) ([]Message, error)
 	// Health lists the bots this adapter serves and whether each is connected.
 	Health() []Health
 }

@@ -45,6 +45,10 @@ type Exchange struct {
 	Bot      string           `json:"bot,omitempty"`
 	Owner    string           `json:"owner,omitempty"` // whose thread it is, as far as is known
 	At       time.Time        `json:"at"`
+	// Heard is what was said before the question that was not to the bot, as
+	// questions without an answer, and what the bot said before it kept a
+	// transcript. Once loaded, these are exchanges of their own.
+	Heard []Exchange `json:"heard,omitempty"`
 }
 
 // Book reads and writes transcripts. What it stores is sealed.
@@ -94,6 +98,11 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 			b.log.WarnContext(ctx, "a remembered exchange cannot be read and is left out", "error", err)
 			continue
 		}
+		for _, h := range e.Heard {
+			h.Owner = e.Owner
+			t.Exchanges = append(t.Exchanges, h)
+		}
+		e.Heard = nil
 		t.Exchanges = append(t.Exchanges, e)
 	}
 	if t.Forgotten {
@@ -213,6 +222,14 @@ func (t Transcript) Owner() string {
 		return t.Exchanges[0].Author.ID // kept before owners were
 	}
 	return t.owner
+}
+
+// Last is the message of the newest question, "" when there is none.
+func (t Transcript) Last() chat.MessageID {
+	if len(t.Exchanges) == 0 {
+		return ""
+	}
+	return t.Exchanges[len(t.Exchanges)-1].ID
 }
 
 // Holds reports whether a message, a question's or an answer's, is remembered.

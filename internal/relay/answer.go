@@ -23,13 +23,6 @@ import (
 	"parley/internal/stream"
 )
 
-// historyWanted is how many earlier messages are asked of the platform for a
-// thread that parley has not seen.
-const historyWanted = 30
-
-// historyTime bounds that: the answer matters more.
-const historyTime = 3 * time.Second
-
 // stopTime bounds the last words of a stopped answer.
 const stopTime = time.Minute
 
@@ -449,6 +442,7 @@ func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.
 		Bot:      e.bot.ID,
 		Owner:    t.Message.Place.Owner,
 		At:       t.Message.At,
+		Heard:    e.heard,
 	})
 	if err != nil {
 		log.ErrorContext(ctx, "the exchange could not be kept", "error", err)

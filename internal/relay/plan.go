@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"parley/bots"
@@ -54,6 +53,7 @@ type plan struct {
 	targets    []target // the chosen model, then the fallbacks this person may use
 	transcript conversation.Transcript
 	history    []conversation.Exchange
+	heard      []conversation.Exchange // the end of history: what the transcript does not hold yet
 	question   chat.Message
 }
 
@@ -78,10 +78,8 @@ func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 	if p.transcript, err = r.settled(ctx, m); err != nil {
 		return plan{}, err
 	}
-	p.history = p.transcript.About(m)
-	if len(p.transcript.Exchanges) == 0 && !p.transcript.Forgotten {
-		p.history = r.platformHistory(ctx, m)
-	}
+	p.heard = r.heard(ctx, m, p.transcript)
+	p.history = slices.Concat(p.transcript.About(m), p.heard)
 	p.question.Text = question(m)
 	if p.question.Text == "" {
 		if len(p.history) == 0 {
@@ -133,32 +131,6 @@ func (r *Relay) asker(ctx context.Context, b bots.Bot, p chat.Place, a chat.Auth
 	}
 	who, _, err := r.person(ctx, b, p, a)
 	return who, err
-}
-
-// question is what the person wrote, with a line for each file they sent.
-func question(m chat.Message) string {
-	var text strings.Builder
-	text.WriteString(strings.TrimSpace(m.Text))
-	for _, f := range m.Files {
-		fmt.Fprintf(&text, "\n[attached file: %s]", f.Name)
-	}
-	return strings.TrimSpace(text.String())
-}
-
-// platformHistory asks the platform for what was said before parley came; it
-// is welcome, not needed.
-func (r *Relay) platformHistory(ctx context.Context, m chat.Message) []conversation.Exchange {
-	if !m.Place.InThread() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, historyTime)
-	defer cancel()
-	messages, err := r.adapters[m.Place.Platform].History(ctx, m, historyWanted)
-	if err != nil {
-		r.log.WarnContext(ctx, "the platform did not give the thread's earlier messages", "platform", m.Place.Platform, "error", err)
-		return nil
-	}
-	return conversation.FromHistory(messages)
 }
 
 // choice is which provider and model a place uses: thread over channel over
