@@ -160,11 +160,14 @@ func (s settings) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	st, err := store.Open(ctx, store.Options{URL: s.config.RedisURL.Reveal(), DataDir: s.config.DataDir, Log: s.log})
+	st, err := store.Open(ctx, store.Options{URL: s.config.RedisURL.Reveal(), DataDir: s.config.DataDir, Prefix: s.config.RedisPrefix, Log: s.log})
 	if err != nil {
 		return err
 	}
 	cleanup.add("store", func(context.Context) error { return st.Close() })
+	if err := st.CheckSchema(ctx, version()); err != nil {
+		return err
+	}
 
 	metricsRegistry := telemetry.NewRegistry(version())
 	metrics := telemetry.NewMetrics(metricsRegistry)

@@ -83,6 +83,9 @@ type damage struct{ offset int }
 
 func (d damage) Error() string { return fmt.Sprintf("damaged at byte %d", d.offset) }
 
+// errNewerFile says that a later version of the format wrote a file.
+var errNewerFile = errors.New("it was written by a newer parley, in a format this one does not know: start that one again")
+
 // readFrames calls each with every payload of a file in order. It returns how
 // many bytes are good; fewer than len(data) means a torn tail. A bad frame
 // with a good one after it gives a damage error.
@@ -93,7 +96,10 @@ func readFrames(data []byte, each func(payload []byte) error) (good int, err err
 		}
 		return 0, damage{0}
 	}
-	if string(data[:len(fileMagic)]) != fileMagic {
+	if head := string(data[:len(fileMagic)]); head != fileMagic {
+		if digit := len(fileMagic) - 1; head[:digit] == fileMagic[:digit] && head[digit] > fileMagic[digit] && head[digit] <= '9' {
+			return 0, errNewerFile
+		}
 		return 0, damage{0}
 	}
 	salt := data[len(fileMagic):headerSize]

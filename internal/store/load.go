@@ -126,6 +126,8 @@ func (e *embedded) replay(name string, snapshot, last bool) error {
 		return errors.Join(err, bad)
 	})
 	switch {
+	case errors.Is(err, errNewerFile):
+		return fmt.Errorf("DATA_DIR: %s: %w", path, err)
 	case err != nil:
 		return damaged(err)
 	case good == len(data) && (complete || !snapshot):

@@ -125,7 +125,7 @@ func openRedis(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Kind: "redis"}
+	s := &Store{Kind: "redis", prefix: o.Prefix, log: o.Log, user: t.options.Username}
 	u := t.tuned()
 	switch {
 	case t.sentinelMaster != "":

@@ -38,12 +38,16 @@ type Store struct {
 	Kind   string // "redis", "sentinel", "cluster" or "embedded"
 
 	embedded *embedded // nil for a Redis of the operator's
+	prefix   string
+	log      *slog.Logger
+	user     string // of REDIS_URL; empty: the default user
 }
 
 // Options say which store to open.
 type Options struct {
 	URL     string // REDIS_URL; empty opens the embedded store
 	DataDir string // DATA_DIR, of the embedded store only
+	Prefix  string // REDIS_PREFIX, the first part of every key; empty: "parley"
 	Log     *slog.Logger
 }
 
@@ -54,6 +58,9 @@ type Options struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Prefix == "" {
+		o.Prefix = "parley"
 	}
 	if o.URL != "" {
 		return openRedis(ctx, o)
@@ -66,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	o.Log.WarnContext(ctx, "single process: the embedded store is in use, so only one parley can run on it; set REDIS_URL to run several", "data_dir", o.DataDir)
-	return &Store{Client: e.client, Urgent: e.client, Kind: "embedded", embedded: e}, nil
+	return &Store{Client: e.client, Urgent: e.client, Kind: "embedded", embedded: e, prefix: o.Prefix, log: o.Log}, nil
 }
 
 // Ready reports whether the store can take a write now, with a reason when not.
