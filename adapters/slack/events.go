@@ -32,21 +32,29 @@ type authorization struct {
 
 // event is the part of a message or app_mention event that matters.
 type event struct {
-	Type        string          `json:"type"`
-	Subtype     string          `json:"subtype"`
-	Hidden      bool            `json:"hidden"`
-	Channel     string          `json:"channel"`
-	ChannelType string          `json:"channel_type"`
-	User        string          `json:"user"`
-	Team        string          `json:"team"`      // the person's workspace, not always the place's
-	UserTeam    string          `json:"user_team"` // the same; in some events only
-	BotID       string          `json:"bot_id"`
-	Text        string          `json:"text"`
-	TS          string          `json:"ts"`
-	ThreadTS    string          `json:"thread_ts"`
-	ParentUser  string          `json:"parent_user_id"` // who wrote the first message of the thread; in replies
-	Edited      json.RawMessage `json:"edited"`
-	Files       []file          `json:"files"`
+	Type        string `json:"type"`
+	Subtype     string `json:"subtype"`
+	Hidden      bool   `json:"hidden"`
+	Channel     string `json:"channel"`
+	ChannelType string `json:"channel_type"`
+	User        string `json:"user"`
+	Team        string `json:"team"`      // the person's workspace, not always the place's
+	UserTeam    string `json:"user_team"` // the same; in some events only
+	BotID       string `json:"bot_id"`
+	content
+	TS         string          `json:"ts"`
+	ThreadTS   string          `json:"thread_ts"`
+	ParentUser string          `json:"parent_user_id"` // who wrote the first message of the thread; in replies
+	Edited     json.RawMessage `json:"edited"`
+	Files      []file          `json:"files"`
+	// An app's name, as it calls itself in this message or in general.
+	Username   string `json:"username"`
+	BotProfile struct {
+		Name string `json:"name"`
+	} `json:"bot_profile"`
+	// In history only.
+	ReplyCount int             `json:"reply_count"`
+	Metadata   json.RawMessage `json:"metadata"`
 }
 
 type file struct {
@@ -98,6 +106,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 	case !reply || others:
 		return chat.Message{}, false
 	}
+	own, shared := reader{bot: self.User, channel: ev.Channel}.said(ev.content)
 	team := self.team(e.TeamID, e.Authorizations)
 	m := chat.Message{
 		Key:     strings.Join([]string{platform, self.App, team, ev.Channel, ev.TS}, ":"),
@@ -107,7 +116,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 		Place:   chat.Place{Platform: platform, Workspace: team, Channel: ev.Channel, Thread: ev.TS, Direct: direct},
 		Author:  chat.Author{ID: ev.User},
 		Trigger: trigger,
-		Text:    canonical(toMarkdown(ev.Text, self.User), prefix),
+		Text:    canonical(own, prefix),
 		At:      stamp(ev.TS),
 	}
 	_, _, command := m.Command()
@@ -118,6 +127,9 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 		// "@helper /model x" at the top of a channel is about the channel.
 		m.Place.Thread = ""
 		m.Notes = map[string]string{noteThread: ev.TS}
+	}
+	if shared != "" && !command {
+		m.Text = join("\n\n", shared, m.Text)
 	}
 	if theirs := orElse(ev.UserTeam, ev.Team); theirs != "" && theirs != team {
 		if m.Notes == nil {

@@ -3,12 +3,13 @@
 package slack
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
-	"strings"
-
-	"github.com/slack-go/slack"
+	"strconv"
 
 	"parley/internal/chat"
 )
@@ -35,7 +36,7 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 	if !ok {
 		return nil, errStarting
 	}
-	var found []slack.Message
+	var found []event
 	var err error
 	switch {
 	case n <= 0:
@@ -47,8 +48,9 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 	}
 	var out []chat.Message
 	for _, s := range found {
-		if s.Timestamp < string(m.ID) && s.Timestamp > string(after) {
-			if h, ok := past(self, m, s); ok {
+		if s.TS < string(m.ID) && s.TS > string(after) {
+			s.Channel = m.Place.Channel
+			if h, ok := app.past(self, m, s); ok {
 				out = append(out, h)
 			}
 		}
@@ -56,104 +58,126 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 	return out[max(0, len(out)-n):], app.failed("history", err)
 }
 
-// past is one earlier message, as History gives it.
-func past(self identity, m chat.Message, s slack.Message) (chat.Message, bool) {
-	switch s.SubType {
-	case "", "file_share", "thread_broadcast", "bot_message":
+// past is one earlier message, as History gives it: what people and apps said,
+// and this app's answers. What else it posted, replies to commands and notices,
+// is no part of a conversation.
+func (a *app) past(self identity, m chat.Message, ev event) (chat.Message, bool) {
+	switch ev.Subtype {
+	case "", "file_share", "thread_broadcast", "bot_message", "me_message":
 	default:
 		return chat.Message{}, false
 	}
+	own := ev.User == self.User || ev.BotID == self.App
+	posted := metadataOf(ev)
+	if own && posted != eventType || posted == besideType {
+		return chat.Message{}, false
+	}
 	h := chat.Message{
-		ID: chat.MessageID(s.Timestamp), Scope: m.Scope, Bot: m.Bot, Place: m.Place,
-		Author: chat.Author{ID: orElse(s.User, s.BotID), Name: s.Username},
-		Text:   toMarkdown(s.Text, self.User), At: stamp(s.Timestamp),
-		FromBot: s.User == self.User || s.BotID == self.App,
+		ID: chat.MessageID(ev.TS), Scope: m.Scope, Bot: m.Bot, Place: m.Place,
+		Author:  chat.Author{ID: orElse(ev.User, ev.BotID), Name: orElse(ev.Username, ev.BotProfile.Name)},
+		At:      stamp(ev.TS),
+		FromBot: own,
 	}
-	if h.FromBot {
-		if s.Metadata.EventType != eventType { // a command's answer, not the model's
-			return chat.Message{}, false
-		}
-		if whole := markdownOf(s.Blocks); whole != "" {
-			h.Text = whole
-		}
+	if own {
+		h.Text = answerOf(self, ev)
+	} else {
+		read := reader{bot: self.User, channel: ev.Channel, app: ev.BotID != "" || ev.Subtype == "bot_message"}
+		h.Text = canonical(read.whole(ev.content), a.lead.Slack.CommandPrefix)
 	}
-	for _, f := range s.Files {
-		h.Files = append(h.Files, chat.File{Name: f.Name, Type: f.Mimetype, Size: int64(f.Size), URL: orElse(f.URLPrivateDownload, f.URLPrivate)})
+	for _, f := range ev.Files {
+		h.Files = append(h.Files, f.neutral())
 	}
 	return h, h.Text != "" || len(h.Files) > 0
 }
 
-// markdownOf is the text of a message's markdown blocks; "" where Slack gives
-// them back in its own form.
-func markdownOf(b slack.Blocks) string {
-	var out strings.Builder
-	for _, block := range b.BlockSet {
-		if m, ok := block.(*slack.MarkdownBlock); ok {
-			out.WriteString(m.Text)
+func metadataOf(ev event) string {
+	var m struct {
+		EventType string `json:"event_type"`
+	}
+	_ = json.Unmarshal(ev.Metadata, &m) // none is as good as none that can be read
+	return m.EventType
+}
+
+// answerOf is the text of an answer of this app: of its blocks, without the
+// small notes below; the text beside them is cut short.
+func answerOf(self identity, ev event) string {
+	var parts []string
+	for _, b := range decodeObjects(ev.Blocks) {
+		if b.text("type") != "context" {
+			parts = append(parts, reader{bot: self.User, app: true}.block(b, 0))
 		}
 	}
-	return out.String()
+	return orElse(join("\n\n", parts...), toMarkdown(ev.Text, self.User))
+}
+
+// page is one page of history or of a thread.
+type page struct {
+	Messages []event `json:"messages"`
+	More     bool    `json:"has_more"`
+	Metadata struct {
+		Cursor string `json:"next_cursor"`
+	} `json:"response_metadata"`
 }
 
 // thread is a thread's messages between oldest, where it is not empty, and
 // latest, oldest first: with an error, those of the pages before it.
-func (a *app) thread(ctx context.Context, channel, ts, oldest, latest string) ([]slack.Message, error) {
-	var out []slack.Message
-	p := slack.GetConversationRepliesParameters{ChannelID: channel, Timestamp: ts, Oldest: oldest, Latest: latest, Limit: historyPage, IncludeAllMetadata: true}
+func (a *app) thread(ctx context.Context, channel, ts, oldest, latest string) ([]event, error) {
+	var out []event
+	ask := url.Values{
+		"channel": {channel}, "ts": {ts}, "latest": {latest}, "inclusive": {"false"},
+		"limit": {strconv.Itoa(historyPage)}, "include_all_metadata": {"true"},
+	}
+	if oldest != "" {
+		ask.Set("oldest", oldest)
+	}
 	for range historyPages {
-		page, more, next, err := a.api.GetConversationRepliesContext(ctx, &p)
-		if err != nil {
+		var got page
+		if err := a.call(ctx, "conversations.replies", ask, &got); err != nil {
 			return out, err
 		}
-		for _, m := range page {
-			if len(out) == 0 || m.Timestamp > out[len(out)-1].Timestamp { // each page repeats the root
+		for _, m := range got.Messages {
+			if len(out) == 0 || m.TS > out[len(out)-1].TS { // each page repeats the root
 				out = append(out, m)
 			}
 		}
-		if !more || next == "" {
+		if !got.More || got.Metadata.Cursor == "" {
 			break
 		}
-		p.Cursor = next
+		ask.Set("cursor", got.Metadata.Cursor)
 	}
 	return out, nil
 }
 
 // directBefore is what was said in a direct message, with the threads of the
 // latest messages. A thread that cannot be read costs that thread only.
-func (a *app) directBefore(ctx context.Context, channel, latest string, n int) ([]slack.Message, error) {
-	page, err := a.api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
-		ChannelID: channel, Latest: latest, Limit: min(n, historyPage), IncludeAllMetadata: true,
-	})
+func (a *app) directBefore(ctx context.Context, channel, latest string, n int) ([]event, error) {
+	var got page
+	err := a.call(ctx, "conversations.history", url.Values{
+		"channel": {channel}, "latest": {latest}, "inclusive": {"false"},
+		"limit": {strconv.Itoa(min(n, historyPage))}, "include_all_metadata": {"true"},
+	}, &got)
 	if err != nil {
 		return nil, err
 	}
-	var out []slack.Message
+	var out []event
 	opened := 0
 	var unread error
-	for _, m := range page.Messages { // newest first
+	for _, m := range got.Messages { // newest first
 		out = append(out, m)
 		if m.ReplyCount == 0 || opened == directThreads {
 			continue
 		}
 		opened++
-		replies, err := a.thread(ctx, channel, m.Timestamp, "", latest)
-		if err != nil && unread == nil {
-			unread, opened = err, directThreads
+		replies, err := a.thread(ctx, channel, m.TS, "", latest)
+		if err != nil {
+			unread, opened = cmp.Or(unread, err), directThreads
 		}
 		for _, r := range replies {
-			if r.Timestamp != m.Timestamp {
+			if r.TS != m.TS {
 				out = append(out, r)
 			}
 		}
 	}
-	slices.SortFunc(out, func(x, y slack.Message) int {
-		switch {
-		case x.Timestamp < y.Timestamp:
-			return -1
-		case x.Timestamp > y.Timestamp:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(out, func(x, y event) int { return cmp.Compare(x.TS, y.TS) })
 	return out, unread
 }
