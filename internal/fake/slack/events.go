@@ -5,6 +5,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -79,8 +80,12 @@ func (s *Server) deliver(a *App, kind string, event map[string]any) {
 	envelope := map[string]any{
 		"token": "deprecated", "team_id": a.Team, "api_app_id": a.ID, "type": "event_callback",
 		"event_id": id, "event_time": time.Now().Unix(), "event": event,
-		"authorizations":        []any{map[string]any{"enterprise_id": nil, "team_id": a.Team, "user_id": a.BotUser, "is_bot": true, "is_enterprise_install": false}},
+		"authorizations":        []any{map[string]any{"enterprise_id": nullable(a.Enterprise), "team_id": a.Team, "user_id": a.BotUser, "is_bot": true, "is_enterprise_install": false}},
 		"is_ext_shared_channel": false, "event_context": "4-" + id,
+	}
+	if c := s.channels[str(event["channel"])]; c != nil && c.Shared {
+		envelope["is_ext_shared_channel"], envelope["context_team_id"] = true, a.Team
+		envelope["team_id"] = cmp.Or(str(event["user_team"]), a.Team) // where it happened
 	}
 	ts := str(event["ts"])
 	for range s.o.Copies {

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -260,8 +261,8 @@ func (s *Server) Press(p Press) (Answered, error) {
 	}
 	payload := map[string]any{
 		"type": "block_actions", "token": "deprecated", "api_app_id": a.ID, "trigger_id": triggerID,
-		"team": map[string]any{"id": a.Team, "domain": "fake"}, "enterprise": nil, "is_enterprise_install": false,
-		"user":         map[string]any{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": a.Team},
+		"team": map[string]any{"id": cmp.Or(u.Team, a.Team), "domain": "fake"}, "enterprise": nil, "is_enterprise_install": false,
+		"user":         map[string]any{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": cmp.Or(u.Team, a.Team)},
 		"channel":      map[string]any{"id": m.Channel, "name": s.channels[m.Channel].Name},
 		"container":    container,
 		"response_url": s.base + "/commands/" + hookID,

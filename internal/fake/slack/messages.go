@@ -262,6 +262,9 @@ func controls(blocks []any) []Control {
 // wire is a message as the API and events show it.
 func (s *Server) wire(m *Message, withMetadata bool) map[string]any {
 	out := map[string]any{"type": "message", "ts": m.TS, "user": m.User, "text": m.Text, "team": cmp.Or(s.channelFor(m.Channel).Team, s.o.Team)}
+	if u := s.users[m.User]; u != nil && u.Team != "" { // the author's, not the channel's
+		out["team"], out["user_team"], out["source_team"] = u.Team, u.Team, u.Team
+	}
 	if m.Subtype != "" {
 		out["subtype"] = m.Subtype
 	}

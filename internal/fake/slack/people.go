@@ -123,7 +123,7 @@ func (s *Server) spread(m *Message, extra map[string]any) {
 		s.deliver(a, "message."+plural(c.kind()), event)
 		if c.Direct == "" && m.App != a.ID && strings.Contains(m.Text, "<@"+a.BotUser+">") {
 			mention := map[string]any{}
-			for _, k := range []string{"user", "ts", "text", "team", "thread_ts", "parent_user_id", "files", "client_msg_id", "blocks", "bot_id", "edited", "event_ts", "channel"} {
+			for _, k := range []string{"user", "ts", "text", "team", "user_team", "source_team", "thread_ts", "parent_user_id", "files", "client_msg_id", "blocks", "bot_id", "edited", "event_ts", "channel"} {
 				if v, ok := event[k]; ok {
 					mention[k] = v
 				}

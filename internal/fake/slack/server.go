@@ -34,6 +34,7 @@ type App struct {
 	AppToken      string // "xapp-…"; with it the app may open Socket Mode connections
 	SigningSecret string
 	Team          string // default: the workspace's
+	Enterprise    string // the organisation that the workspace is of, where it is of one
 	// Scopes of the bot token; nil grants every scope.
 	Scopes []string
 	// Events the app subscribed to ("app_mention", "message.channels" …); nil is

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -166,7 +167,7 @@ func (s *Server) SubmitView(user string, values map[string]string) (View, Answer
 	triggerID, _ := s.tokens(a, hook{app: a.ID, user: user})
 	payload := map[string]any{
 		"type": "view_submission", "token": "deprecated", "api_app_id": a.ID, "trigger_id": triggerID,
-		"team": map[string]any{"id": a.Team, "domain": "fake"}, "user": map[string]any{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": a.Team},
+		"team": map[string]any{"id": cmp.Or(u.Team, a.Team), "domain": "fake"}, "user": map[string]any{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": cmp.Or(u.Team, a.Team)},
 		"view": s.wireView(v, state), "response_urls": []any{}, "is_enterprise_install": false, "enterprise": nil,
 	}
 	s.mu.Unlock()

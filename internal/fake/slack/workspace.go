@@ -18,6 +18,21 @@ type User struct {
 	Admin bool
 	Owner bool
 	Bot   bool
+	// Team is the workspace they are of; empty: that of whoever asks. Somebody of another
+	// organisation writes in channels that are shared with it.
+	Team string
+	// NoTeam leaves the workspace out of users.info.
+	NoTeam bool
+	// Enterprise is their organisation and Teams its workspaces that they are in;
+	// EnterpriseAdmin administers all of it.
+	Enterprise      string
+	Teams           []string
+	EnterpriseAdmin bool
+	// Stranger is of another organisation and in no channel that the app sees.
+	Stranger bool
+	// Restricted is a multi-channel guest, UltraRestricted a single-channel one.
+	Restricted, UltraRestricted bool
+	Deleted                     bool
 }
 
 // Group is a user group.
@@ -38,6 +53,8 @@ type Channel struct {
 	// Team is the workspace that it is in, for apps of others it does not exist;
 	// empty: in all of them.
 	Team string
+	// Shared is a channel of Slack Connect: other organisations are in it.
+	Shared bool
 	// Direct is the person of a direct message; App the app they talk to.
 	Direct string
 	App    string
@@ -139,7 +156,7 @@ func (s *Server) reach(c call, id string) (*channel, error) {
 func (s *Server) authTest(c call) (map[string]any, error) {
 	return map[string]any{
 		"url": s.base + "/", "team": "Fake Workspace", "user": c.app.Name, "team_id": c.app.Team,
-		"user_id": c.app.BotUser, "bot_id": c.app.BotID, "is_enterprise_install": false,
+		"user_id": c.app.BotUser, "bot_id": c.app.BotID, "is_enterprise_install": false, "enterprise_id": nullable(c.app.Enterprise),
 	}, nil
 }
 
@@ -157,11 +174,40 @@ func (s *Server) userInfo(c call) (map[string]any, error) {
 	if u == nil {
 		return nil, fail("user_not_found")
 	}
-	return map[string]any{"user": map[string]any{
-		"id": u.ID, "team_id": s.o.Team, "name": u.Name, "real_name": u.Name, "deleted": false,
-		"is_admin": u.Admin || u.Owner, "is_owner": u.Owner, "is_primary_owner": false, "is_bot": u.Bot,
-		"profile": map[string]any{"real_name": u.Name, "display_name": u.Name},
-	}}, nil
+	team := cmp.Or(u.Team, c.app.Team)
+	out := map[string]any{
+		"id": u.ID, "team_id": team, "name": u.Name, "real_name": u.Name, "deleted": u.Deleted,
+		"is_bot": u.Bot, "is_app_user": false, "updated": 1502138686,
+		"profile": map[string]any{"real_name": u.Name, "display_name": u.Name, "team": team},
+	}
+	if u.NoTeam {
+		delete(out, "team_id")
+	}
+	if u.Stranger { // left out where it is false
+		out["is_stranger"] = true
+	}
+	if !u.Deleted { // of a deactivated account Slack tells no more
+		out["is_admin"], out["is_owner"], out["is_primary_owner"] = u.Admin || u.Owner, u.Owner, false
+		out["is_restricted"], out["is_ultra_restricted"] = u.Restricted || u.UltraRestricted, u.UltraRestricted
+	}
+	if u.Enterprise != "" {
+		teams := u.Teams
+		if teams == nil {
+			teams = []string{team}
+		}
+		out["enterprise_user"] = map[string]any{
+			"id": u.ID, "enterprise_id": u.Enterprise, "enterprise_name": "Organisation", "is_admin": u.EnterpriseAdmin, "is_owner": false, "teams": teams,
+		}
+	}
+	return map[string]any{"user": out}, nil
+}
+
+// nullable is JSON's null for no text.
+func nullable(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
 }
 
 func (s *Server) listGroups(c call) (map[string]any, error) {
