@@ -8,16 +8,25 @@ import (
 	"strings"
 )
 
-// Person is who asks, as far as the rules need to know.
+// Person is who asks, as far as the rules need to know. What is not known is
+// left at its zero value, which lets nobody in.
 type Person struct {
 	ID      string
 	Groups  []string // Slack user groups, Discord roles; may be nil when NeedsGroups is false
 	Admin   bool     // workspace admin or owner; Discord: Manage Server
 	Channel string   // where they ask; for a thread the channel it is in
+	// Insider says that they belong to the workspace or its organisation, Guest
+	// that they do so as a guest, Gone that their account is deactivated. May
+	// looks at these where NeedsStanding is true.
+	Insider, Guest, Gone bool
+	// Unsure says that the platform did not tell whether they are an insider.
+	Unsure bool
+	// Untold are groups whose members the platform does not tell.
+	Untold []string
 }
 
-// Refusal says no to a person and who can help. Its text is one sentence made
-// for the chat.
+// Refusal says no to a person and who can help. Its text was written for the
+// chat.
 type Refusal struct {
 	AdminsOnly bool // an admin would not be refused
 	sentence   string
@@ -45,15 +54,51 @@ func (b *Bot) adminsOnly(p Person, format string) error {
 	return &Refusal{AdminsOnly: true, sentence: fmt.Sprintf(format, b.Name, b.whoHelps(p))}
 }
 
-// May says whether p may use the bot where they ask: nil, or a *Refusal. Users
-// and groups add up, channels narrows; being an admin opens neither.
+// May says whether p may use the bot where they ask: nil, or a *Refusal. Deny
+// wins over everything; then people of other organisations and guests are kept
+// out unless the bot takes them or names them in users; users and groups add up,
+// channels narrows. Being an admin opens none of these.
 func (b *Bot) May(p Person) error {
 	a := b.Access
+	if b.denies(p) {
+		return b.refuse(p, "You don't have access to %s. Ask %s for access.", b.Name)
+	}
+	if err := b.takes(p); err != nil {
+		return err
+	}
 	if len(a.Users)+len(a.Groups) > 0 && !in(p, a.Users, a.Groups) {
-		return b.refuse(p, "You are not among those who may use %s; ask %s to let you in.", b.Name)
+		return b.refuse(p, "You don't have access to %s. Ask %s for access.", b.Name)
 	}
 	if len(a.Channels) > 0 && !slices.Contains(a.Channels, p.Channel) {
-		return b.refuse(p, "%s does not answer here, only in the channels it was set up for; ask %s to add this one.", b.Name)
+		return b.refuse(p, "%s doesn't answer in this channel. Ask %s to add it.", b.Name)
+	}
+	return nil
+}
+
+// denies reports whether a deny rule names p, or may name them: one that names a
+// group whose members the platform does not tell.
+func (b *Bot) denies(p Person) bool {
+	return slices.ContainsFunc(b.Access.Deny, func(d DenyRule) bool {
+		return in(p, d.Users, d.Groups) ||
+			slices.ContainsFunc(d.Groups, func(g string) bool { return slices.Contains(p.Untold, g) })
+	})
+}
+
+// takes says whether the bot takes people of p's standing: nil, or a *Refusal.
+func (b *Bot) takes(p Person) error {
+	a := b.Access
+	named := p.ID != "" && slices.Contains(a.Users, p.ID)
+	switch {
+	case p.Gone:
+		return b.refuse(p, "Your account is deactivated, so %s can't answer you. Ask %s to reactivate it.", b.Name)
+	case named:
+		return nil
+	case p.Unsure && !(a.External && a.Guests):
+		return b.refuse(p, "I couldn't check that you belong to this workspace, so %s can't answer you. Ask %s for help.", b.Name)
+	case !p.Insider && !a.External:
+		return b.refuse(p, "%s only answers people of this workspace. Ask %s for access.", b.Name)
+	case p.Insider && p.Guest && !a.Guests:
+		return b.refuse(p, "%s doesn't answer guests. Ask %s for access.", b.Name)
 	}
 	return nil
 }
@@ -69,15 +114,24 @@ func (b *Bot) MayModel(ref ModelRef, p Person) error {
 		if in(p, rule.Users, rule.Groups) {
 			return nil
 		}
-		return b.refuse(p, "You may not use %s with this bot; choose another with /model, or ask %s.", ref.String())
+		return b.refuse(p, "You don't have access to %s with this bot. Choose another model with /model, or ask %s for access.", ref.String())
 	}
 	return nil
 }
 
+// NoModelOf refuses a provider of whose models p may use none, without naming
+// any of them.
+func (b *Bot) NoModelOf(provider string, p Person) error {
+	return b.refuse(p, "You don't have access to the models of %s with this bot. Ask %s for access.", provider)
+}
+
 // IsAdmin says whether p administers this bot: named in access.admins, or an
-// admin of the workspace.
+// admin of the workspace. Who is denied, or an admin elsewhere, is none.
 func (b *Bot) IsAdmin(p Person) bool {
-	return p.Admin || (p.ID != "" && slices.Contains(b.Access.Admins, p.ID))
+	if b.denies(p) || p.Gone {
+		return false
+	}
+	return p.Admin && p.Insider || p.ID != "" && slices.Contains(b.Access.Admins, p.ID)
 }
 
 // MaySwitch says whether p may switch the model of the place: nil, or a
@@ -86,7 +140,7 @@ func (b *Bot) MaySwitch(p Person, own bool) error {
 	if own || b.Access.Switch != SwitchAdmins || b.IsAdmin(p) {
 		return nil
 	}
-	return b.adminsOnly(p, "Only admins of %s switch its model here; ask %s, or switch it in a thread of your own or a direct message.")
+	return b.adminsOnly(p, "Only %s admins can switch the model here. Ask %s, or use a direct message or a thread you started.")
 }
 
 // MayAdminister says whether p may add, change or remove providers: nil, or a
@@ -95,14 +149,29 @@ func (b *Bot) MayAdminister(p Person) error {
 	if b.IsAdmin(p) {
 		return nil
 	}
-	return b.adminsOnly(p, "Only admins of %s may do that; ask %s.")
+	return b.adminsOnly(p, "Only %s admins can do that. Ask %s.")
 }
 
-// NeedsGroups reports whether May or MayModel looks at a person's groups; when
-// not, the platform need not be asked for them.
-func (b *Bot) NeedsGroups() bool {
-	return len(b.Access.Groups) > 0 ||
-		slices.ContainsFunc(b.Access.Models, func(r ModelRule) bool { return len(r.Groups) > 0 })
+// NamedGroups are the groups that the bot's rules name.
+func (b *Bot) NamedGroups() []string {
+	groups := slices.Clone(b.Access.Groups)
+	for _, rule := range b.Access.Models {
+		groups = append(groups, rule.Groups...)
+	}
+	for _, rule := range b.Access.Deny {
+		groups = append(groups, rule.Groups...)
+	}
+	return groups
+}
+
+// NeedsGroups reports whether the rules look at a person's groups; when not, the
+// platform need not be asked for them.
+func (b *Bot) NeedsGroups() bool { return len(b.NamedGroups()) > 0 }
+
+// NeedsStanding reports whether May depends on whether a person is an insider or
+// a guest: not where the bot takes everybody, or users names them.
+func (b *Bot) NeedsStanding(user string) bool {
+	return !(b.Access.External && b.Access.Guests) && !slices.Contains(b.Access.Users, user)
 }
 
 func in(p Person, users, groups []string) bool {

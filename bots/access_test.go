@@ -35,6 +35,56 @@ func TestMay(t *testing.T) {
 		"an admin is no exception":       {bots.Access{Users: users}, bots.Person{ID: "U2", Admin: true}, false},
 		"nobody in particular":           {bots.Access{Users: []string{""}}, bots.Person{}, false},
 	} {
+		c.person.Insider = true
+		t.Run(name, func(t *testing.T) { expect(t, bot(c.access).May(c.person), c.want) })
+	}
+}
+
+// Who is not known to belong to the workspace is kept out, whatever else the
+// rules allow; deny wins over all of them.
+func TestMayOutsidersGuestsAndTheDenied(t *testing.T) {
+	insider, external := bots.Person{ID: "U1", Insider: true}, bots.Person{ID: "U1"}
+	guest, gone := bots.Person{ID: "U1", Insider: true, Guest: true}, bots.Person{ID: "U1", Gone: true}
+	unsure := bots.Person{ID: "U1", Unsure: true}
+	usual := bots.Access{Guests: true}
+	open := bots.Access{Guests: true, External: true}
+	noGuests := bots.Access{}
+	named := bots.Access{Users: []string{"U1"}}
+	group := bots.Access{Guests: true, Groups: []string{"S1"}}
+	deny := bots.Access{Guests: true, External: true, Users: []string{"U1"}, Admins: []string{"U1"}, Deny: []bots.DenyRule{{Users: []string{"U0"}}, {Users: []string{"U1"}}}}
+	denyGroup := bots.Access{Guests: true, External: true, Deny: []bots.DenyRule{{Groups: []string{"S9"}}}}
+	with := func(p bots.Person, change func(*bots.Person)) bots.Person { change(&p); return p }
+	for name, c := range map[string]struct {
+		access bots.Access
+		person bots.Person
+		want   bool
+	}{
+		"a member":                                   {usual, insider, true},
+		"external":                                   {usual, external, false},
+		"external, taken":                            {open, external, true},
+		"external, named":                            {named, external, true},
+		"external in a named group":                  {group, with(external, func(p *bots.Person) { p.Groups = []string{"S1"} }), false},
+		"external admin":                             {usual, with(external, func(p *bots.Person) { p.Admin = true }), false},
+		"nothing known":                              {usual, bots.Person{}, false},
+		"a guest":                                    {usual, guest, true},
+		"a guest, not taken":                         {noGuests, guest, false},
+		"a guest, named":                             {named, guest, true},
+		"an external person is no guest":             {bots.Access{External: true}, external, true},
+		"a member where no guests are taken":         {noGuests, insider, true},
+		"not told":                                   {usual, unsure, false},
+		"not told, external taken":                   {open, unsure, true},
+		"not told, external taken but no guests":     {bots.Access{External: true}, unsure, false},
+		"not told, named":                            {named, unsure, true},
+		"deactivated":                                {open, gone, false},
+		"deactivated, named":                         {named, gone, false},
+		"denied wins over users and admins":          {deny, insider, false},
+		"denied, workspace admin":                    {deny, with(insider, func(p *bots.Person) { p.Admin = true }), false},
+		"in a denied group":                          {denyGroup, with(insider, func(p *bots.Person) { p.Groups = []string{"S8", "S9"} }), false},
+		"perhaps in a denied group":                  {denyGroup, with(insider, func(p *bots.Person) { p.Untold = []string{"S9"} }), false},
+		"in no denied group":                         {denyGroup, with(insider, func(p *bots.Person) { p.Groups = []string{"S8"} }), true},
+		"another group's members are not told":       {denyGroup, with(insider, func(p *bots.Person) { p.Untold = []string{"S7"} }), true},
+		"external taken, but channels still narrows": {bots.Access{External: true, Channels: []string{"C1"}}, external, false},
+	} {
 		t.Run(name, func(t *testing.T) { expect(t, bot(c.access).May(c.person), c.want) })
 	}
 }
@@ -74,11 +124,12 @@ func TestMaySwitch(t *testing.T) {
 		own    bool
 		want   bool
 	}{
-		"everyone":         {bots.Access{Switch: bots.SwitchEveryone}, bots.Person{ID: "U9"}, false, true},
-		"admins: other":    {admins, bots.Person{ID: "U9"}, false, false},
-		"admins: named":    {admins, bots.Person{ID: "U1"}, false, true},
-		"admins: of all":   {admins, bots.Person{ID: "U9", Admin: true}, false, true},
-		"one's own always": {admins, bots.Person{ID: "U9"}, true, true},
+		"everyone":          {bots.Access{Switch: bots.SwitchEveryone}, bots.Person{ID: "U9"}, false, true},
+		"admins: other":     {admins, bots.Person{ID: "U9"}, false, false},
+		"admins: named":     {admins, bots.Person{ID: "U1"}, false, true},
+		"admins: of all":    {admins, bots.Person{ID: "U9", Admin: true, Insider: true}, false, true},
+		"admins: elsewhere": {admins, bots.Person{ID: "U9", Admin: true}, false, false},
+		"one's own always":  {admins, bots.Person{ID: "U9"}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, bot(c.access).MaySwitch(c.person, c.own), c.want) })
 	}
@@ -87,13 +138,16 @@ func TestMaySwitch(t *testing.T) {
 func TestMayAdminister(t *testing.T) {
 	b := bot(bots.Access{Admins: []string{"U1"}})
 	expect(t, b.MayAdminister(bots.Person{ID: "U1"}), true)
-	expect(t, b.MayAdminister(bots.Person{ID: "U2", Admin: true}), true)
+	expect(t, b.MayAdminister(bots.Person{ID: "U2", Admin: true, Insider: true}), true)
+	expect(t, b.MayAdminister(bots.Person{ID: "U2", Admin: true}), false) // of another organisation
+	b.Access.Deny = []bots.DenyRule{{Users: []string{"U1"}}, {Groups: []string{"S1"}}}
+	expect(t, b.MayAdminister(bots.Person{ID: "U1", Insider: true}), false)
+	expect(t, b.MayAdminister(bots.Person{ID: "U2", Admin: true, Insider: true, Groups: []string{"S1"}}), false)
 	expect(t, b.MayAdminister(bots.Person{ID: "U2"}), false)
 	expect(t, b.MayAdminister(bots.Person{}), false)
 }
 
-// expect checks a decision, and that a refusal is one sentence that says who
-// can help.
+// expect checks a decision, and that a refusal is short and says who can help.
 func expect(t *testing.T, err error, want bool) {
 	t.Helper()
 	if (err == nil) != want {
@@ -103,21 +157,21 @@ func expect(t *testing.T, err error, want bool) {
 		return
 	}
 	text := err.Error()
-	if !strings.Contains(text, "a workspace admin") || !strings.HasSuffix(text, ".") || strings.Count(text, ". ") > 0 {
-		t.Errorf("not one sentence that says who can help: %q", text)
+	if !strings.Contains(text, "sk ") || !strings.Contains(text, "a workspace admin") || !strings.HasSuffix(text, ".") || strings.Count(text, ". ") > 1 {
+		t.Errorf("does not say who can help: %q", text)
 	}
 }
 
 func TestARefusalNamesTheBotsAdmins(t *testing.T) {
 	b := bot(bots.Access{Users: []string{"U1"}, Admins: []string{"UA", "UB", "UC", "UD"}})
-	r, ok := errors.AsType[*bots.Refusal](b.May(bots.Person{ID: "U2"}))
+	r, ok := errors.AsType[*bots.Refusal](b.May(bots.Person{ID: "U2", Insider: true}))
 	if !ok {
 		t.Fatal("no *Refusal")
 	}
 	if got := r.Error(); !strings.Contains(got, "UA, UB, UC or a workspace admin") {
 		t.Errorf("got %q", got)
 	}
-	if got := b.May(bots.Person{ID: "UB"}).Error(); !strings.Contains(got, "ask UA, UC, UD or") {
+	if got := b.May(bots.Person{ID: "UB", Insider: true}).Error(); !strings.Contains(got, "Ask UA, UC, UD or") {
 		t.Errorf("an admin is sent to themselves: %q", got)
 	}
 }
@@ -125,7 +179,7 @@ func TestARefusalNamesTheBotsAdmins(t *testing.T) {
 func TestNeedsGroups(t *testing.T) {
 	for want, list := range map[bool][]bots.Access{
 		false: {{}, {Users: []string{"U1"}}, {Models: []bots.ModelRule{{Match: "*", Users: []string{"U1"}}}}},
-		true:  {{Groups: []string{"S1"}}, {Models: []bots.ModelRule{{Match: "*", Groups: []string{"S1"}}}}},
+		true:  {{Groups: []string{"S1"}}, {Deny: []bots.DenyRule{{Users: []string{"U1"}}, {Groups: []string{"S1"}}}}, {Models: []bots.ModelRule{{Match: "*", Groups: []string{"S1"}}}}},
 	} {
 		for _, a := range list {
 			if got := bot(a).NeedsGroups(); got != want {

@@ -54,11 +54,15 @@ type Params struct {
 }
 
 // Access is who may use a bot, and with which models. Users and groups add up,
-// channels narrows; all absent means everyone in the workspace.
+// channels narrows; all absent means everyone in the workspace. Deny wins over
+// all of it.
 type Access struct {
 	Users    []string
 	Groups   []string
 	Channels []string
+	External bool // people of other organisations too
+	Guests   bool // guests of the workspace too; true when the file does not say
+	Deny     []DenyRule
 	Models   []ModelRule
 	Switch   string // "everyone" or "admins": who may switch a channel's model
 	Admins   []string
@@ -68,6 +72,12 @@ type Access struct {
 // matches "/"). The first rule that fits decides.
 type ModelRule struct {
 	Match  string
+	Users  []string
+	Groups []string
+}
+
+// DenyRule names people who may not use the bot at all.
+type DenyRule struct {
 	Users  []string
 	Groups []string
 }

@@ -41,7 +41,7 @@ type definition struct {
 
 // bot reads the whole definition.
 func (r *reader) bot(root *yaml.Node) definition {
-	d := definition{Bot: Bot{MaxMessages: DefaultMaxMessages, Access: Access{Switch: SwitchEveryone}, File: r.file}}
+	d := definition{Bot: Bot{MaxMessages: DefaultMaxMessages, Access: Access{Switch: SwitchEveryone, Guests: true}, File: r.file}}
 	b := &d.Bot
 	d.lines = r.mapping(root, "", fields{
 		"id":          func(n *yaml.Node) { b.ID = r.id(n, "id") },
@@ -179,12 +179,17 @@ func (r *reader) responseFormat(n *yaml.Node) map[string]any {
 }
 
 func (r *reader) access(n *yaml.Node) Access {
-	a := Access{Switch: SwitchEveryone}
+	a := Access{Switch: SwitchEveryone, Guests: true}
 	seen := r.mapping(n, "access", fields{
 		"users":    func(n *yaml.Node) { a.Users = r.ids(n, "access.users") },
 		"groups":   func(n *yaml.Node) { a.Groups = r.ids(n, "access.groups") },
 		"channels": func(n *yaml.Node) { a.Channels = r.ids(n, "access.channels") },
 		"admins":   func(n *yaml.Node) { a.Admins = r.ids(n, "access.admins") },
+		"external": func(n *yaml.Node) { a.External = r.boolean(n, "access.external") },
+		"guests":   func(n *yaml.Node) { a.Guests = r.boolean(n, "access.guests") },
+		"deny": func(n *yaml.Node) {
+			r.list(n, "access.deny", func(n *yaml.Node, at string) { a.Deny = append(a.Deny, r.denyRule(n, at)) })
+		},
 		"switch": func(n *yaml.Node) {
 			a.Switch = r.text(n, "access.switch")
 			if a.Switch != SwitchEveryone && a.Switch != SwitchAdmins {
@@ -222,6 +227,18 @@ func (r *reader) rule(n *yaml.Node, path string) ModelRule {
 		r.fail(n, "%s names no user and no group, so nobody could use these models: name who may", path)
 	}
 	return m
+}
+
+func (r *reader) denyRule(n *yaml.Node, path string) DenyRule {
+	var d DenyRule
+	r.mapping(n, path, fields{
+		"users":  func(n *yaml.Node) { d.Users = r.ids(n, path+".users") },
+		"groups": func(n *yaml.Node) { d.Groups = r.ids(n, path+".groups") },
+	})
+	if n.Kind == yaml.MappingNode && len(d.Users)+len(d.Groups) == 0 {
+		r.fail(n, "%s names no user and no group, so it denies nobody: name who may not use the bot, or remove it", path)
+	}
+	return d
 }
 
 // ids reads platform ids. YAML takes an unquoted Discord id for a number, which

@@ -198,6 +198,13 @@ func (b *Bot) token(platform string) (token secret.Text, needed bool) {
 	return secret.Text{}, false
 }
 
+// OwnDirect reports whether every bot has direct messages of its own on a
+// platform. Where bots live in apps, those of one app share them.
+func OwnDirect(platform string) bool {
+	_, needed := new(Bot).token(platform)
+	return !needed
+}
+
 func leadFirst(a, b Bot) int {
 	if a.Default != b.Default {
 		if a.Default {

@@ -57,6 +57,9 @@ access:
     - {match: "lab/legal-*", groups: [S0614TZR7]}
   switch: admins
   admins: [U024BE7LH]
+  external: true
+  guests: false
+  deny: [{users: [U0BAD], groups: [S0BAD]}, {users: [123]}]
 default: true
 slack:
   command_prefix: "helper-"
@@ -92,7 +95,8 @@ func TestEveryFieldIsRead(t *testing.T) {
 		Access: bots.Access{
 			Users: []string{"U024BE7LH", "80351110224678912"}, Groups: []string{"S0614TZR7"}, Channels: []string{"C024BE91L"},
 			Models: []bots.ModelRule{{Match: "lab/legal-*", Groups: []string{"S0614TZR7"}}},
-			Switch: "admins", Admins: []string{"U024BE7LH"},
+			Switch: "admins", Admins: []string{"U024BE7LH"}, External: true,
+			Deny: []bots.DenyRule{{Users: []string{"U0BAD"}, Groups: []string{"S0BAD"}}, {Users: []string{"123"}}},
 		},
 		Default: true, Slack: bots.Slack{CommandPrefix: "helper-"}, File: "helper.yaml",
 	}
@@ -106,7 +110,7 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := bots.Bot{ID: "x", Name: "x", Provider: "p", Model: "m", MaxMessages: 30, Access: bots.Access{Switch: "everyone"}, File: "x.yml"}
+	want := bots.Bot{ID: "x", Name: "x", Provider: "p", Model: "m", MaxMessages: 30, Access: bots.Access{Switch: "everyone", Guests: true}, File: "x.yml"}
 	if !reflect.DeepEqual(got, []bots.Bot{want}) {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)
 	}
@@ -162,6 +166,13 @@ func TestAProblemIsNamedWithFileLineAndReason(t *testing.T) {
 		"no channel":                {base + "access:\n  channels: []\n", "x.yaml:5: access.channels is empty"},
 		"rule without match":        {base + "access: {models: [{users: [U1]}]}\n", "access.models[0] needs match"},
 		"rule without people":       {base + "access: {models: [{match: a/b}]}\n", "access.models[0] names no user and no group"},
+		"external":                  {base + "access:\n  external: some\n", "x.yaml:5: access.external must be true or false"},
+		"guests":                    {base + "access:\n  guests: [U1]\n", "x.yaml:5: access.guests must be true or false"},
+		"deny is no list":           {base + "access:\n  deny: {users: [U1]}\n", "x.yaml:5: access.deny must be a list"},
+		"deny of nobody":            {base + "access:\n  deny:\n  - {users: []}\n", "x.yaml:6: access.deny[0] names no user and no group"},
+		"deny of a name":            {base + "access:\n  deny: [{users: [\"@ann b\"]}]\n", "x.yaml:5: access.deny[0].users[0] \"@ann b\" is not an id"},
+		"deny of channels":          {base + "access:\n  deny: [{channels: [C1]}]\n", `x.yaml:5: unknown field "access.deny[0].channels"`},
+		"external out of place":     {base + "external: true\n", `unknown field "external" (it belongs under "access")`},
 		"rule is text":              {base + "access: {models: [a]}\n", "access.models[0] must be a mapping"},
 		"default":                   {base + "default: 'yes'\n", "x.yaml:4: default must be true or false"},
 		"command prefix":            {base + "slack: {command_prefix: 'Helper '}\n", "slack.command_prefix \"Helper\" may hold"},
@@ -489,8 +500,9 @@ func TestTheExampleInREADMEIsAValidDefinition(t *testing.T) {
 		"params": reflect.ValueOf(got[0].Params), "access": reflect.ValueOf(got[0].Access), "bot": reflect.ValueOf(got[0]),
 	} {
 		for i := range v.NumField() {
-			if v.Field(i).IsZero() {
-				t.Errorf("%s: %s is not in the example", name, v.Type().Field(i).Name)
+			field := v.Type().Field(i).Name
+			if v.Field(i).IsZero() && !strings.Contains(example, "\n  "+strings.ToLower(field)+": ") {
+				t.Errorf("%s: %s is not in the example", name, field)
 			}
 		}
 	}

@@ -181,7 +181,7 @@ func clip(s string) string {
 var home = map[string]string{
 	"temperature": "params", "top_p": "params", "frequency_penalty": "params", "presence_penalty": "params",
 	"max_tokens": "params", "stop": "params", "response_format": "params", "reasoning_effort": "params",
-	"users": "access", "groups": "access", "channels": "access", "models": "access", "switch": "access", "admins": "access",
+	"users": "access", "groups": "access", "channels": "access", "models": "access", "switch": "access", "admins": "access", "external": "access", "guests": "access", "deny": "access",
 	"bot_token": "slack", "app_token": "slack", "signing_secret": "slack", "command_prefix": "slack",
 	"token": "discord", "public_key": "discord",
 }

@@ -72,15 +72,13 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	a := &app{
 		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, within: answerWithin,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
+		members:   members{asking: make(chan struct{}, 1)},
 		streaming: streaming{auto: o.StreamMode == "auto"},
 		log:       o.Log.With("platform", platform, "bot", lead.ID),
 	}
 	for _, b := range group {
 		a.bots = append(a.bots, b.ID)
-		a.groups = append(a.groups, b.Access.Groups...)
-		for _, rule := range b.Access.Models {
-			a.groups = append(a.groups, rule.Groups...)
-		}
+		a.groups = append(a.groups, b.NamedGroups()...)
 		if a.appToken == "" {
 			a.appToken = b.Slack.AppToken.Reveal()
 		}

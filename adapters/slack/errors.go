@@ -83,7 +83,7 @@ func refusal(word string) (chat.Reason, bool) {
 	case "fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org",
 		"external_channel_migrating", "streaming_state_conflict", "messaging_processing_failed":
 		return "", false
-	case "is_archived", "is_inactive", "channel_not_found", "not_in_channel", "user_not_in_channel", "user_not_found", "cant_delete_message", "compliance_exports_prevent_deletion",
+	case "is_archived", "is_inactive", "channel_not_found", "not_in_channel", "user_not_in_channel", "user_not_found", "user_not_visible", "cant_delete_message", "compliance_exports_prevent_deletion",
 		"account_inactive", "token_revoked", "token_expired", "invalid_auth", "not_authed", "missing_scope",
 		"not_allowed_token_type", "no_permission", "access_denied", "accesslimited", "app_access_restricted",
 		"ekm_access_denied", "enterprise_is_restricted", "org_login_required", "two_factor_setup_required",

@@ -114,9 +114,9 @@ func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, des
 		if !ok {
 			return
 		}
-		team := self.Team
-		if i.Team != nil {
-			team = self.team(i.Team.ID, nil)
+		team := self.Team // i.Team is that of whoever pressed, who may be of another organisation
+		if i.Team != nil && (bool(i.OrgWide) || team == "") {
+			team = i.Team.ID
 		}
 		o := i.occasion(team)
 		said := a.do(ctx, chat.Command{

@@ -84,7 +84,7 @@ func scopes() []string {
 		"mpim:history",      // the same in group direct messages
 		"reactions:write",   // the sign of thinking where a status cannot be set
 		"usergroups:read",   // access.groups
-		"users:read",        // who administers the workspace
+		"users:read",        // who belongs to the workspace, and who administers it
 	}
 }
 

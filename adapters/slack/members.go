@@ -1,10 +1,11 @@
-// What access rules need of a person: user groups, and whether they administer
-// the workspace. Looked up and kept for minutes.
+// What access rules need of a person: whether they belong to the workspace, their
+// user groups, and whether they administer it. Looked up and kept for minutes.
 
 package slack
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -14,100 +15,246 @@ import (
 	"parley/internal/chat"
 )
 
-// memberKeeps is how long a look-up counts as current.
-const memberKeeps = 5 * time.Minute
+const (
+	// memberKeeps is how long a look-up counts as current.
+	memberKeeps = 5 * time.Minute
+	// refusalKeeps is how long Slack is not asked again after it refused: the app
+	// may be given the scope at any time.
+	refusalKeeps = 20 * time.Second
+	// memberStale is how long what was true is used while Slack does not answer.
+	memberStale = time.Hour
+	// memberAsk bounds a look-up, which those who wait for it share.
+	memberAsk = 10 * time.Second
+	// membersKept bounds how many people are remembered.
+	membersKept = 10_000
+)
 
 type members struct {
 	mu     sync.Mutex
-	admins map[string]cachedAdmin
+	people map[string]*profile
 	groups cachedGroups
+	asking chan struct{} // capacity 1: held while the groups are looked up
+	// told is the refusal to name people that the log has; "" when there is none.
+	told string
 }
 
-type cachedAdmin struct {
-	admin bool
+// profile is what Slack says of one person.
+type profile struct {
+	chat.Member
+	err   error // transient: what is here is of an earlier answer, or nothing
+	known time.Time
 	until time.Time
+	done  chan struct{} // closed when the look-up under way has ended
 }
 
 type cachedGroups struct {
 	byUser map[string][]string
+	untold []string
 	until  time.Time
 }
 
-// Member says whether a person is an admin or owner of the workspace, and their
-// user groups. What Slack would not tell for lack of a scope counts as no.
+// Outsiders marks Slack as a platform where people of other organisations can
+// write to a bot: Slack Connect.
+func (a *Adapter) Outsiders() {}
+
+var _ chat.Outsiders = (*Adapter)(nil)
+
+// Member says whether a person belongs to the workspace or its organisation, and
+// how, and their user groups. Slack's users.info decides, not what an event says
+// of its author. What Slack would not tell for lack of a scope counts as no.
 func (a *Adapter) Member(ctx context.Context, bot string, _ chat.Place, who chat.Author) (chat.Member, error) {
 	app, ok := a.byBot[bot]
 	if !ok {
-		return chat.Member{}, nil
+		return chat.Member{Unsure: true}, nil
 	}
-	admin, err := app.isAdmin(ctx, who.ID)
+	member, err := app.profile(ctx, who.ID)
 	if err != nil {
 		return chat.Member{}, err
 	}
-	groups, err := app.groupsOf(ctx, who.ID)
-	return chat.Member{Groups: groups, Admin: admin}, err
+	if len(app.groups) == 0 {
+		return member, nil // no rule looks at groups: they need no scope and no call
+	}
+	member.Groups, member.Untold, err = app.groupsOf(ctx, who.ID)
+	return member, err
 }
 
-func (a *app) isAdmin(ctx context.Context, user string) (bool, error) {
-	now := time.Now()
+// profile is what is remembered of a person, else what Slack says. Those who ask
+// at the same time share one call.
+func (a *app) profile(ctx context.Context, user string) (chat.Member, error) {
 	a.members.mu.Lock()
-	known, ok := a.members.admins[user]
-	a.members.mu.Unlock()
-	if ok && now.Before(known.until) {
-		return known.admin, nil
+	p := a.members.people[user]
+	if p == nil || p.done == nil && !time.Now().Before(p.until) {
+		p = a.members.begin(user, p)
+		a.members.mu.Unlock()
+		a.later(ctx, memberAsk, func(ctx context.Context) { a.lookUp(ctx, user, p) })
+	} else {
+		a.members.mu.Unlock()
+	}
+	return a.members.wait(ctx, p)
+}
+
+// begin notes that a person is being looked up; before is what was known. The
+// caller holds m.mu.
+func (m *members) begin(user string, before *profile) *profile {
+	p := &profile{done: make(chan struct{})}
+	if before != nil {
+		p.Member, p.known = before.Member, before.known
+	}
+	if m.people == nil || len(m.people) >= membersKept {
+		m.people = map[string]*profile{}
+	}
+	m.people[user] = p
+	return p
+}
+
+// wait gives p once its look-up has ended.
+func (m *members) wait(ctx context.Context, p *profile) (chat.Member, error) {
+	m.mu.Lock()
+	done := p.done
+	m.mu.Unlock()
+	if done != nil {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return chat.Member{}, context.Cause(ctx)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p.err != nil && time.Since(p.known) > memberStale {
+		return chat.Member{}, p.err
+	}
+	return p.Member, nil // better what was true a while ago than nothing
+}
+
+// lookUp asks Slack about a person and fills p.
+func (a *app) lookUp(ctx context.Context, user string, p *profile) {
+	next := profile{Member: chat.Member{Unsure: true}, err: errNotLookedUp}
+	defer func() { // also after a defect
+		a.members.mu.Lock()
+		defer a.members.mu.Unlock()
+		p.err, p.until = next.err, next.until
+		if next.err == nil {
+			p.Member, p.known = next.Member, time.Now()
+		}
+		close(p.done)
+		p.done = nil
+	}()
+	self, ok := a.whoami(ctx)
+	if !ok {
+		return
 	}
 	u, err := a.api.GetUserInfoContext(ctx, user)
-	admin := err == nil && (u.IsAdmin || u.IsOwner || u.IsPrimaryOwner)
-	if err != nil {
-		if err = a.failed("user", err); !chat.Refused(err) {
-			if ok { // better what was true a while ago than nothing
-				return known.admin, nil
-			}
-			return false, err
-		}
-		a.log.WarnContext(ctx, "Slack does not say who is an admin", "reason", cause(err))
+	if err == nil {
+		next = profile{Member: self.member(*u), until: time.Now().Add(memberKeeps)}
+		a.tellOnce(ctx, "")
+		return
 	}
+	said := word(err)
+	if err = a.failed("user", err); !chat.Refused(err) {
+		next.err = err // asked again the next time
+		return
+	}
+	next.err, next.until = nil, time.Now().Add(refusalKeeps)
+	if said == "user_not_found" || said == "user_not_visible" {
+		next.Member.Unsure, next.until = false, time.Now().Add(memberKeeps)
+		return // a stranger: nobody of this workspace is hidden from its apps
+	}
+	a.tellOnce(ctx, cause(err))
+}
+
+// errNotLookedUp is of a look-up that did not come to an answer.
+var errNotLookedUp = errors.New("the person could not be looked up yet")
+
+// tellOnce logs that Slack refuses to say who people are, once for each reason
+// until it says so again ("").
+func (a *app) tellOnce(ctx context.Context, reason string) {
 	a.members.mu.Lock()
-	defer a.members.mu.Unlock()
-	if a.members.admins == nil || len(a.members.admins) > 10_000 {
-		a.members.admins = map[string]cachedAdmin{}
+	before := a.members.told
+	a.members.told = reason
+	a.members.mu.Unlock()
+	if reason == "" || reason == before {
+		return
 	}
-	a.members.admins[user] = cachedAdmin{admin: admin, until: now.Add(memberKeeps)}
-	return admin, nil
+	a.log.WarnContext(ctx, "slack does not say who belongs to the workspace: everybody counts as external and nobody as an admin until the app has the scope users:read",
+		"reason", reason)
+}
+
+// member says what a person is to the app's workspace. A stranger, and whoever
+// is of another organisation, is none of its own; outside an organisation that
+// is whoever is of another workspace. Admins of other workspaces are none here.
+func (id identity) member(u slack.User) chat.Member {
+	m := chat.Member{
+		Insider: !u.IsStranger && !u.Deleted && id.owns(u),
+		Guest:   u.IsRestricted || u.IsUltraRestricted,
+		Gone:    u.Deleted,
+	}
+	organisation := u.Enterprise.IsAdmin || u.Enterprise.IsOwner
+	workspace := u.IsAdmin || u.IsOwner || u.IsPrimaryOwner
+	m.Admin = m.Insider && !m.Guest && (organisation || workspace && id.home(u))
+	return m
+}
+
+// owns reports whether a person is of the app's organisation, or where one of
+// them is in none, of its workspace.
+func (id identity) owns(u slack.User) bool {
+	if theirs := u.Enterprise.EnterpriseID; theirs != "" && id.Organisation != "" {
+		return theirs == id.Organisation
+	}
+	return id.home(u)
+}
+
+// home reports whether a person is of the app's own workspace, or, for a token
+// of a whole organisation, of any of its workspaces.
+func (id identity) home(u slack.User) bool {
+	if id.Organisation != "" && (u.TeamID == id.Organisation || id.Team == id.Organisation && u.Enterprise.EnterpriseID == id.Organisation) {
+		return true
+	}
+	return id.Team != "" && (u.TeamID == id.Team || slices.Contains(u.Enterprise.Teams, id.Team))
 }
 
 // membersOf asks for one group that a rule names and the list of all says
 // nothing of: it leaves out groups of the organisation, and members where an
-// administrator restricts them. A refusal counts as a group of nobody.
-func (a *app) membersOf(ctx context.Context, group string) ([]string, error) {
-	users, err := a.api.GetUserGroupMembersContext(ctx, group)
+// administrator restricts them. One that does not exist is of nobody; told is
+// false of one that Slack refuses to speak of.
+func (a *app) membersOf(ctx context.Context, group string) (users []string, told bool, err error) {
+	users, err = a.api.GetUserGroupMembersContext(ctx, group)
 	if err == nil {
-		return users, nil
+		return users, true, nil
 	}
+	said := word(err)
 	if err = a.failed("groups", err); !chat.Refused(err) {
-		return nil, err
+		return nil, false, err
 	}
-	a.log.WarnContext(ctx, "Slack does not tell who is in a user group", "group", group, "reason", cause(err))
-	return nil, nil
+	a.log.WarnContext(ctx, "slack does not say who is in a user group", "group", group, "reason", cause(err))
+	return nil, said == "no_such_subteam", nil
 }
 
-func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
+// groupsOf are a person's user groups, and those that rules name but Slack says
+// nothing of.
+func (a *app) groupsOf(ctx context.Context, user string) (groups, untold []string, err error) {
+	select {
+	case a.members.asking <- struct{}{}:
+		defer func() { <-a.members.asking }()
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
 	now := time.Now()
 	a.members.mu.Lock()
 	known := a.members.groups
 	a.members.mu.Unlock()
 	if now.Before(known.until) {
-		return known.byUser[user], nil
+		return known.byUser[user], known.untold, nil
 	}
 	all, err := a.api.GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
 	if err != nil {
 		if err = a.failed("groups", err); !chat.Refused(err) {
 			if known.byUser != nil {
-				return known.byUser[user], nil
+				return known.byUser[user], known.untold, nil
 			}
-			return nil, err
+			return nil, nil, err
 		}
-		a.log.WarnContext(ctx, "Slack does not tell the user groups", "reason", cause(err))
+		a.log.WarnContext(ctx, "slack does not list the user groups", "reason", cause(err))
 	}
 	fresh := cachedGroups{byUser: map[string][]string{}, until: now.Add(memberKeeps)}
 	listed := map[string]bool{}
@@ -122,12 +269,15 @@ func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
 			continue
 		}
 		listed[id] = true
-		users, err := a.membersOf(ctx, id)
+		users, told, err := a.membersOf(ctx, id)
 		if err != nil {
 			if known.byUser != nil {
-				return known.byUser[user], nil
+				return known.byUser[user], known.untold, nil
 			}
-			return nil, err
+			return nil, nil, err
+		}
+		if !told {
+			fresh.untold = append(fresh.untold, id)
 		}
 		for _, u := range users {
 			fresh.byUser[u] = append(fresh.byUser[u], id)
@@ -139,5 +289,5 @@ func (a *app) groupsOf(ctx context.Context, user string) ([]string, error) {
 	a.members.mu.Lock()
 	defer a.members.mu.Unlock()
 	a.members.groups = fresh
-	return fresh.byUser[user], nil
+	return fresh.byUser[user], fresh.untold, nil
 }

@@ -44,7 +44,9 @@ func TestBotsWithTheSameTokenAreOneApp(t *testing.T) {
 }
 
 func TestMembersAreLookedUpAndKept(t *testing.T) {
-	r := newRig(t, setup{})
+	b := helper()
+	b.Access.Groups = []string{"S1", "S2"}
+	r := newRig(t, setup{bots: []bots.Bot{b}})
 	r.ws.AddUser(fake.User{ID: "U1", Name: "ann", Admin: true})
 	r.ws.AddUser(fake.User{ID: "U2", Name: "bob"})
 	r.ws.AddUser(fake.User{ID: "U3", Name: "eve", Owner: true})
@@ -409,7 +411,10 @@ func TestTheScopesOfTheManifestAreEnough(t *testing.T) {
 func life(t *testing.T, scopes []string) string {
 	app := fake.DefaultApp()
 	app.Scopes = scopes
-	r := newRig(t, setup{fake: fake.Options{Apps: []fake.App{app}, Limits: fake.Limits{Off: true}}})
+	b := helper()
+	b.Access.Groups = []string{"S1"}
+	r := newRig(t, setup{bots: []bots.Bot{b}, fake: fake.Options{Apps: []fake.App{app}, Limits: fake.Limits{Off: true}}})
+	r.ws.AddGroup(fake.Group{ID: "S1", Users: []string{"U1"}})
 	r.ws.AddChannel(fake.Channel{ID: "G1", Private: true})
 	r.ws.Inject(fake.Fault{Method: "assistant.threads.setStatus", Error: "channel_type_not_supported"})
 	for _, channel := range []string{"C1", "G1", r.ws.DirectChannel("", "U1")} {

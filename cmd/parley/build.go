@@ -228,8 +228,8 @@ func (b *built) using(ctx context.Context, bot string, p chat.Place) (providerID
 // endpoints is the client as the relay asks it.
 type endpoints struct{ *provider.Client }
 
-func (e endpoints) Diagnose(ctx context.Context, p provider.Provider) string {
-	return e.Probe(ctx, p, "").Diagnosis
+func (e endpoints) Diagnose(ctx context.Context, p provider.Provider, model string) string {
+	return e.Probe(ctx, p, model).Diagnosis
 }
 
 // budgets keeps what was learned of rate limits.

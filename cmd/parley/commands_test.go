@@ -180,7 +180,7 @@ func TestProviderFormOnSlack(t *testing.T) {
 	corp.Answer("From the corporation.")
 
 	w.typed(slack.Command{Channel: "C1", User: "U2", Command: "/provider", Text: "add"}) // a refusal is an answer
-	w.private("C1", "U2", "Only admins")
+	w.private("C1", "U2", "Only Helper admins")
 
 	w.slash("/provider", "add")
 	w.until("the form is open", func() bool { v, ok := ws.View("U1"); return ok && v.Open })
@@ -289,7 +289,7 @@ func TestCommandsOnDiscord(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := i.Answer(t.Context())
-	if err != nil || !strings.Contains(answer[0].Content, "Only admins") || !answer[0].Ephemeral {
+	if err != nil || !strings.Contains(answer[0].Content, "Only Helper admins") || !answer[0].Ephemeral {
 		t.Errorf("a person without Manage Server should be refused privately: %+v %v", answer, err)
 	}
 	w.clean()
@@ -312,29 +312,38 @@ func TestAccessIsRefusedInOneSentence(t *testing.T) {
 	ws.Mention("C1", "U2", "may I?")
 	w.private("C1", "U2", "U7")
 	w.slash("/model", "`m2`")
-	w.private("C1", "U1", "You may not use lab/m2")
+	w.private("C1", "U1", "don't have access to lab/m2")
 	w.slash("/model", "m1")
-	w.private("C1", "U1", "Only admins")
+	w.private("C1", "U1", "Only Helper admins")
 	if n := len(w.model.Requests()); n != 1 {
 		t.Errorf("the model was asked %d times, want once", n)
 	}
 }
 
-// Slack cannot say who somebody is: what needs no admin goes on, what needs one
-// is not refused as if they were none.
+// Slack cannot say who somebody is: they may be of another organisation, and are
+// asked to try again. Who was known a while ago, or is named, goes on; what needs
+// an admin is not refused as if they were none.
 func TestCommandsWithoutALookUpOfThePerson(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
+	w.write("bots/helper.yaml", helperYAML+"access: {users: [U1, U2], admins: [U2]}\n")
 	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
 	w.start()
+	w.model.Answer("Of course.")
 	ws.Inject(slack.Fault{Method: "users.info", Times: 1000, Status: http.StatusBadGateway})
+	w.onSlack("C1", ws.Mention("C1", "U1", "may I?"), "Of course.")
 	w.slash("/stop", "")
 	w.private("C1", "U1", "No answer of yours")
-	w.slash("/parley-help", "")
-	w.private("C1", "U1", "ends the answer being written")
 	w.slash("/provider", "remove lab")
 	w.private("C1", "U1", "could not look up your groups")
+	ws.Mention("C1", "U3", "may I?")
+	w.private("C1", "U3", "could not look up your groups")
+	w.typed(slack.Command{Channel: "C1", User: "U4", Command: "/model"})
+	w.private("C1", "U4", "could not look up your groups")
+	if n := len(w.model.Requests()); n != 1 {
+		t.Errorf("the model was asked %d times, want once", n)
+	}
 }
 
 func TestFailuresAreExplained(t *testing.T) {

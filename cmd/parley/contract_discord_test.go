@@ -107,13 +107,16 @@ func TestAThreadIsItsOpenersOnDiscord(t *testing.T) {
 			t.Errorf("%s by %s: %+v, %v, want %q", text, user, all, err, want)
 		}
 	}
-	said("bob", "/model name:m2", "Only admins")
+	said("bob", "/model name:m2", "Only Helper admins")
 	w.onDiscord(d.Mention(thread, "bob", "first"), "Yes.")
-	said("bob", "/model name:m2", "Only admins")
+	said("bob", "/model name:m2", "Only Helper admins")
 	said("bob", "/reset", "Forgotten")
-	said("bob", "/model name:m2", "Only admins")
+	said("bob", "/model name:m2", "Only Helper admins")
 	id := d.Mention(thread, "bob", "/model m2")
-	w.until("the command is answered", func() bool { r := d.Replies(id); return len(r) == 1 && strings.Contains(r[0].Content, "Only admins") })
+	w.until("the command is answered", func() bool {
+		r := d.Replies(id)
+		return len(r) == 1 && strings.Contains(r[0].Content, "Only Helper admins")
+	})
 	said("ann", "/model name:m2", "lab/m2")
 	w.clean()
 }

@@ -320,9 +320,9 @@ func TestSwitchIsForAdmins(t *testing.T) {
 	root := ws.Mention("C1", "U1", "mine")
 	w.onSlack("C1", root, "Yes.")
 	w.slash("/model", "m2")
-	w.private("C1", "U1", "Only admins")
+	w.private("C1", "U1", "Only Helper admins")
 	ws.MentionIn("C1", root, "U2", "/model m2") // not U2's thread
-	w.private("C1", "U2", "Only admins")
+	w.private("C1", "U2", "Only Helper admins")
 	ws.MentionIn("C1", root, "U1", "/model m2")
 	w.until("the thread is switched", func() bool {
 		for _, m := range ws.Messages("C1") {

@@ -157,7 +157,7 @@ func TestKilledAndThenRefused(t *testing.T) {
 	w.start()
 	w.until("the message ends with the refusal", func() bool {
 		a := ws.Answers("C1", ts)
-		return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "You may not use lab/m1")
+		return len(a) == 1 && len(a[0].Controls) == 0 && strings.Contains(a[0].Seen, "don't have access to lab/m1")
 	})
 	if got := ws.Answers("C1", ts)[0].Seen; !strings.HasPrefix(got, halfway) {
 		t.Errorf("of what people had read is left %q", got)

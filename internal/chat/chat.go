@@ -48,6 +48,15 @@ type Author struct {
 type Member struct {
 	Groups []string // Slack user-group ids, Discord role ids
 	Admin  bool     // Slack workspace admin or owner; Discord: Manage Server
+	// Insider says that the person belongs to the workspace or its organisation,
+	// Guest that they do so as a guest, Gone that their account is deactivated.
+	// Only an Outsiders adapter sets them.
+	Insider, Guest, Gone bool
+	// Unsure says that the platform refuses to tell whether they are an insider.
+	Unsure bool
+	// Untold are groups that rules name and whose members the platform refuses to
+	// tell.
+	Untold []string
 }
 
 // Trigger says why a message is for a bot.
@@ -243,6 +252,15 @@ type Adapter interface {
 	History(ctx context.Context, m Message, after MessageID, n int) ([]Message, error)
 	// Health lists the bots this adapter serves and whether each is connected.
 	Health() []Health
+}
+
+// Outsiders is an Adapter of a platform where people of other organisations, and
+// guests, can write to a bot. Its Member says who belongs to the workspace;
+// elsewhere everybody does.
+type Outsiders interface {
+	Adapter
+	// Outsiders does nothing: it marks the adapter.
+	Outsiders()
 }
 
 // Health is the state of one bot on one platform.

@@ -51,6 +51,9 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	if err != nil && !forPerson(err) && t.Attempt < patientAttempts {
 		return err // the store is away, most likely: the turn waits for it
 	}
+	if errors.Is(err, errUnknown) && t.Attempt < lookupAttempts {
+		return err
+	}
 	if err != nil {
 		return r.decline(ctx, t, pen, err, log.With("bot", m.Bot))
 	}
@@ -121,6 +124,10 @@ func leave(ctx context.Context, answer *stream.Answer, cause error) {
 // patientAttempts is how often a turn is tried again after an error that is not
 // the person's to know, before they are told that something went wrong.
 const patientAttempts = 5
+
+// lookupAttempts is how often the platform is asked who a person is before they
+// are told that it did not say.
+const lookupAttempts = 3
 
 // forPerson reports whether an error was written for the person in the chat.
 func forPerson(err error) bool {
@@ -386,7 +393,7 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, pen chat.Responder, 
 		return stop
 	}
 	text := sentence(cause, t.Ref)
-	only := ""
+	only, silent := "", false
 	if refusal, ok := errors.AsType[*bots.Refusal](cause); ok {
 		if t.Message.Trigger == chat.Thread {
 			return t.Close(ctx) // nobody asked the bot: people talk in a thread it takes part in
@@ -394,11 +401,19 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, pen chat.Responder, 
 		text, only = refusal.Error(), t.Message.Author.ID
 		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "refused")
 		log.InfoContext(ctx, "refused by the bot's access rules")
+		silent = !r.refusals.tell(t.Message.Scope + " " + only)
 	} else if told, ok := errors.AsType[*chat.UserError](cause); ok && told.Err == nil {
 		text = told.Text
 	} else {
 		r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "failed")
 		log.ErrorContext(ctx, "turn failed", "error", cause)
+		if errors.Is(cause, errUnknown) {
+			only = t.Message.Author.ID // they may be refused: a word to them alone
+			silent = !r.refusals.tell(t.Message.Scope + " " + only)
+		}
+	}
+	if silent && len(t.Posted) == 0 {
+		return t.Close(ctx)
 	}
 	return r.say(ctx, t, pen, chat.Content{Markdown: text, Only: only}, log)
 }

@@ -58,6 +58,17 @@ func (c *catalog) models(ctx context.Context, p provider.Provider) []provider.Mo
 	return out
 }
 
+// settled is models, once the endpoint has answered or failed to.
+func (c *catalog) settled(ctx context.Context, p provider.Provider) []provider.Model {
+	if p.Models.Discover || onlyDefault(p.Models.List) {
+		select {
+		case <-c.listing(ctx, p).done:
+		case <-ctx.Done():
+		}
+	}
+	return c.models(ctx, p)
+}
+
 // all is models for each entry, asked at the same time.
 func (c *catalog) all(ctx context.Context, entries []registry.Entry) [][]provider.Model {
 	lists := make([][]provider.Model, len(entries))

@@ -56,18 +56,24 @@ func inlineCommand(m chat.Message) (chat.Command, bool) {
 // the person is told.
 func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	reply, err := r.do(ctx, c)
-	if err == nil {
-		return reply, nil
+	if err != nil {
+		return chat.Reply{}, r.explained(ctx, c, err)
 	}
+	return reply, nil
+}
+
+// explained is a command's error in words for the person; one that was not
+// written for them is logged.
+func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error {
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
-		return chat.Reply{}, &chat.UserError{Text: no.Error()}
+		return &chat.UserError{Text: no.Error()}
 	}
 	if told, ok := errors.AsType[*chat.UserError](err); ok && told.Err == nil {
-		return chat.Reply{}, told
+		return told
 	}
 	ref := chat.NewRef()
 	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "error", err)
-	return chat.Reply{}, &chat.UserError{Text: sentence(err, ref)}
+	return &chat.UserError{Text: sentence(err, ref)}
 }
 
 func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
@@ -249,22 +255,21 @@ func wrongVerb(command, verb string) error {
 func (r *Relay) doBot(ctx context.Context, o order) (chat.Reply, error) {
 	verb, id, _ := strings.Cut(o.Args, " ")
 	id = strings.TrimSpace(id)
-	family := r.family(o.Place.Platform, o.Command.Bot)
 	switch verb {
 	case "", "list":
-		return r.listBots(o, family), nil
+		return r.listBots(o), nil
 	case "use":
 	default:
 		return chat.Reply{}, wrongVerb("bot", verb)
 	}
-	if !slices.Contains(family, id) {
-		return chat.Reply{}, chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", nearest(id, family, 3)))
+	if !slices.Contains(r.family(o.Place, o.Command.Bot), id) {
+		return chat.Reply{}, r.noSuchBot(o, id)
 	}
 	if err := r.maySwitch(ctx, o); err != nil {
 		return chat.Reply{}, err
 	}
 	b := r.bots[id]
-	if err := b.May(o.who); err != nil {
+	if err := r.mayBot(o, b); err != nil {
 		return chat.Reply{}, err
 	}
 	if err := r.registry.GiveTo(ctx, o.Command.Bot, o.Place, id); err != nil {
@@ -273,9 +278,19 @@ func (r *Relay) doBot(ctx context.Context, o order) (chat.Reply, error) {
 	return o.changed("**%s** answers in %s now.", b.Name, o.here()), nil
 }
 
-func (r *Relay) listBots(o order, family []string) chat.Reply {
+// noSuchBot says why a place cannot be given to the bot with an id.
+func (r *Relay) noSuchBot(o order, id string) error {
+	b, known := r.bots[id]
+	if known && o.ownDirect() && r.mayBot(o, b) == nil {
+		return chat.Tell("This is your direct message with %s, so no other bot can answer here. Write to %s directly.", o.bot.Name, b.Name)
+	}
+	return chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", nearest(id, r.choosable(o), 3)))
+}
+
+func (r *Relay) listBots(o order) chat.Reply {
 	var text strings.Builder
 	menu := &chat.Menu{Command: "bot use", Placeholder: "Who answers here"}
+	family := r.choosable(o)
 	for _, id := range family {
 		b := r.bots[id]
 		mark := ""
@@ -295,8 +310,17 @@ func (r *Relay) listBots(o order, family []string) chat.Reply {
 	return chat.Reply{Text: strings.TrimSpace(text.String()), Menu: menu}
 }
 
-// family is the bots that share an app with lead, sorted by id.
-func (r *Relay) family(platform, lead string) []string {
+// ownDirect reports whether the place is a direct message that belongs to one
+// bot alone.
+func (o order) ownDirect() bool { return o.Place.Direct && bots.OwnDirect(o.Place.Platform) }
+
+// family is the bots that may answer in p where lead was written to: those that
+// share its app, sorted by id.
+func (r *Relay) family(p chat.Place, lead string) []string {
+	if p.Direct && bots.OwnDirect(p.Platform) {
+		return []string{lead}
+	}
+	platform := p.Platform
 	all := make([]bots.Bot, len(r.ids))
 	for i, id := range r.ids {
 		all[i] = r.bots[id]

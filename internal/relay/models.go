@@ -10,7 +10,6 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
-	"parley/internal/provider"
 	"parley/internal/registry"
 )
 
@@ -58,14 +57,9 @@ func (r *Relay) showModels(ctx context.Context, o order) (chat.Reply, error) {
 // options are all models this person may use, the current provider's first.
 func (r *Relay) options(ctx context.Context, o order, now bots.ModelRef) []chat.Option {
 	var current, others []chat.Option
-	entries := r.registry.Providers()
-	for i, list := range r.catalog.all(ctx, entries) {
-		e := entries[i]
-		for _, m := range list {
+	for _, e := range r.offers(ctx, o) {
+		for _, m := range e.models {
 			ref := bots.ModelRef{Provider: e.ID, Model: m.ID}
-			if o.bot.MayModel(ref, o.who) != nil {
-				continue
-			}
 			option := chat.Option{Label: ref.String(), Value: ref.String(), Current: ref == now}
 			switch {
 			case ref == now:
@@ -144,17 +138,11 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 		}
 		options, rest = append(r.options(ctx, o, now), chat.Option{Label: "reset", Value: "reset"}), c.Args
 	case c.Name == "provider" && deeper:
-		for _, e := range r.registry.Providers() {
-			if verb == "use" && !o.mayUseAny(e) || verb != "use" && !o.bot.IsAdmin(o.who) {
-				continue // names of what one may not use are not for everyone
-			}
-			if (verb == "remove" || verb == "edit") && e.Source == registry.Builtin {
-				continue
-			}
-			options = append(options, chat.Option{Label: e.ID, Value: e.ID})
+		for _, id := range r.providersFor(ctx, o, verb) {
+			options = append(options, chat.Option{Label: id, Value: id})
 		}
 	case c.Name == "bot" && deeper:
-		for _, id := range r.family(c.Place.Platform, c.Bot) {
+		for _, id := range r.choosable(o) {
 			options = append(options, chat.Option{Label: id, Value: id})
 		}
 	default:
@@ -167,10 +155,17 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 	return filter(options, rest, 25), nil
 }
 
-// mayUseAny reports whether the person may use a model that the record lists.
-func (o order) mayUseAny(e registry.Entry) bool {
-	return e.Models.Discover || slices.ContainsFunc(e.Models.List, func(m provider.Model) bool {
-		return o.bot.MayModel(bots.ModelRef{Provider: e.ID, Model: m.ID}, o.who) == nil
+// providersFor are the ids that may follow a verb of /provider.
+func (r *Relay) providersFor(ctx context.Context, o order, verb string) []string {
+	switch verb {
+	case "use":
+		return r.offered(ctx, o)
+	case "test":
+		return r.administered(o)
+	}
+	return slices.DeleteFunc(r.administered(o), func(id string) bool {
+		e, ok := r.registry.Provider(id)
+		return !ok || e.Source == registry.Builtin
 	})
 }
 

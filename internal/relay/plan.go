@@ -126,8 +126,8 @@ func (r *Relay) settled(ctx context.Context, m chat.Message) (conversation.Trans
 
 // asker is person, looked up only if the rules need it.
 func (r *Relay) asker(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (bots.Person, error) {
-	if !b.NeedsGroups() {
-		return bots.Person{ID: a.ID, Channel: p.Channel}, nil
+	if adapter, ok := r.adapters[p.Platform]; ok && !needsMember(adapter, b, a) {
+		return bots.Person{ID: a.ID, Channel: p.Channel, Insider: !hasOutsiders(adapter)}, nil
 	}
 	who, _, err := r.person(ctx, b, p, a)
 	return who, err
@@ -197,11 +197,15 @@ func (r *Relay) targets(ctx context.Context, b bots.Bot, p chat.Place, who bots.
 // answerCommand runs a command written after a mention and answers in place.
 func (r *Relay) answerCommand(ctx context.Context, t *inbox.Turn, pen chat.Responder, c chat.Command, log *slog.Logger) error {
 	c.Turn = t.ID
-	reply, err := r.Do(ctx, c)
+	reply, err := r.do(ctx, c)
 	if err != nil {
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
+		if _, refused := errors.AsType[*bots.Refusal](err); refused && !r.refusals.tell(c.Scope+" "+c.Author.ID) {
+			return t.Close(ctx)
+		}
+		err = r.explained(ctx, c, err)
 		// As with any other answer to a command, it is the caller's alone.
 		return r.say(ctx, t, pen, chat.Content{Markdown: err.Error(), Only: c.Author.ID}, log)
 	}

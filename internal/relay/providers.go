@@ -53,23 +53,15 @@ func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) 
 	}
 	var text strings.Builder
 	menu := &chat.Menu{Command: "provider use", Placeholder: "Use a provider"}
-	entries := r.registry.Providers()
-	lists := r.catalog.all(ctx, entries)
-	for i, e := range entries {
+	for _, e := range r.offers(ctx, o) {
 		var names []string
-		for _, m := range lists[i] {
+		for _, m := range e.models {
 			ref := bots.ModelRef{Provider: e.ID, Model: m.ID}
-			if o.bot.MayModel(ref, o.who) != nil {
-				continue
-			}
 			name := "`" + m.ID + "`"
 			if ref == now {
 				name = "**" + name + " (used here)**"
 			}
 			names = append(names, name)
-		}
-		if len(names) == 0 {
-			continue
 		}
 		const most = 12
 		if more := len(names) - most; more > 0 {
@@ -82,60 +74,40 @@ func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) 
 	if len(menu.Options) == 0 {
 		reply = chat.Reply{Text: "No provider is set up yet."}
 	}
+	if len(menu.Options) == 0 && len(r.registry.Providers()) > 0 {
+		reply.Text = o.bot.NoModelOf("any provider", o.who).Error()
+	}
 	if o.bot.IsAdmin(o.who) {
 		reply.Buttons = []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}}
 	}
 	return reply, nil
 }
 
-// entry finds a provider by id or names the nearest.
-func (r *Relay) entry(id string) (provider.Provider, string, error) {
-	e, ok := r.registry.Provider(id)
-	if ok {
-		return e.Provider, e.Source, nil
-	}
-	var ids []string
-	for _, e := range r.registry.Providers() {
-		ids = append(ids, e.ID)
-	}
-	if id == "" {
-		return provider.Provider{}, "", chat.Tell("Which provider? There is %s.", strings.Join(ids, ", "))
-	}
-	return provider.Provider{}, "", chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", nearest(id, ids, 3)))
-}
-
 // useProvider switches to the same model where the provider has it, else to
 // its first one that this person may use.
 func (r *Relay) useProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
-	p, _, err := r.entry(id)
+	e, err := r.entry(id, func() []string { return r.offered(ctx, o) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
+	p := e.Provider
 	now, err := r.choice(ctx, o.bot, o.Place)
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	models := r.catalog.models(ctx, p)
-	var first *bots.ModelRef
-	for _, m := range models {
-		ref := bots.ModelRef{Provider: p.ID, Model: m.ID}
-		if o.bot.MayModel(ref, o.who) != nil {
-			continue
-		}
-		if m.ID == now.Model {
-			return r.use(ctx, o, ref)
-		}
-		if first == nil {
-			first = &ref
-		}
+	usable := o.usable(p.ID, models)
+	switch {
+	case len(models) == 0:
+		return chat.Reply{}, chat.Tell("%s lists no models just now. An admin can find out why with /provider test %s.", id, id)
+	case len(usable) == 0:
+		return chat.Reply{}, o.bot.NoModelOf(p.ID, o.who)
 	}
-	if first == nil && len(models) > 0 {
-		return chat.Reply{}, o.bot.MayModel(bots.ModelRef{Provider: p.ID, Model: models[0].ID}, o.who)
+	ref := bots.ModelRef{Provider: p.ID, Model: usable[0].ID}
+	if slices.ContainsFunc(usable, func(m provider.Model) bool { return m.ID == now.Model }) {
+		ref.Model = now.Model
 	}
-	if first == nil {
-		return chat.Reply{}, chat.Tell("%s has no models; /provider test %s says why.", id, id)
-	}
-	return r.use(ctx, o, *first)
+	return r.use(ctx, o, ref)
 }
 
 // offerForm opens a form, or where none can open offers a button that does.
@@ -158,11 +130,12 @@ func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
 	if err := o.bot.MayAdminister(o.who); err != nil {
 		return chat.Reply{}, err
 	}
-	p, source, err := r.entry(id)
+	e, err := r.entry(id, func() []string { return r.administered(o) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	if source == registry.Builtin {
+	p := e.Provider
+	if e.Source == registry.Builtin {
 		return chat.Reply{}, chat.Tell("%s is built in and cannot be edited; add one of your own under another id with /provider add.", id)
 	}
 	form := ProviderForm()
@@ -244,7 +217,11 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	}
 	r.log.InfoContext(ctx, "provider saved", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
 	return chat.Outcome{Then: func(ctx context.Context) chat.Reply {
-		return chat.Reply{Text: fmt.Sprintf("Saved `%s`. %s", saved.ID, r.diagnosis(ctx, saved))}
+		diagnosis, err := r.diagnosis(ctx, o, saved)
+		if err != nil {
+			diagnosis = err.Error()
+		}
+		return chat.Reply{Text: fmt.Sprintf("Saved `%s`. %s", saved.ID, diagnosis)}
 	}}, nil
 }
 
@@ -306,11 +283,11 @@ func (r *Relay) removeProvider(ctx context.Context, o order, id string) (chat.Re
 	if err := o.bot.MayAdminister(o.who); err != nil {
 		return chat.Reply{}, err
 	}
-	_, source, err := r.entry(id)
+	e, err := r.entry(id, func() []string { return r.administered(o) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	if source == "builtin" {
+	if e.Source == registry.Builtin {
 		return chat.Reply{}, chat.Tell("%s is built in; it goes away when its variable is unset where parley runs.", id)
 	}
 	if _, err := r.registry.Remove(ctx, id); err != nil {
@@ -324,16 +301,32 @@ func (r *Relay) testProvider(ctx context.Context, o order, id string) (chat.Repl
 	if err := o.bot.MayAdminister(o.who); err != nil {
 		return chat.Reply{}, err
 	}
-	p, _, err := r.entry(id)
+	e, err := r.entry(id, func() []string { return r.administered(o) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	return chat.Reply{Text: fmt.Sprintf("`%s`: %s", id, r.diagnosis(ctx, p))}, nil
+	diagnosis, err := r.diagnosis(ctx, o, e.Provider)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	return chat.Reply{Text: fmt.Sprintf("`%s`: %s", id, diagnosis)}, nil
 }
 
-// diagnosis probes p and says in a sentence how it is.
-func (r *Relay) diagnosis(ctx context.Context, p provider.Provider) string {
+// diagnosis probes p with a model that o's person may use, and says in a sentence
+// how it is; or it refuses, where they may use none.
+func (r *Relay) diagnosis(ctx context.Context, o order, p provider.Provider) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	return r.endpoints.Diagnose(ctx, p)
+	if len(o.bot.Access.Models) == 0 {
+		return r.endpoints.Diagnose(ctx, p, ""), nil
+	}
+	models := r.catalog.settled(ctx, p)
+	usable := o.usable(p.ID, models)
+	switch {
+	case len(usable) == len(models): // none, too, where the endpoint lists none
+		return r.endpoints.Diagnose(ctx, p, ""), nil
+	case len(usable) == 0:
+		return "", o.bot.NoModelOf(p.ID, o.who)
+	}
+	return r.endpoints.Diagnose(ctx, p, usable[0].ID), nil
 }

@@ -5,9 +5,11 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +37,8 @@ type Completer interface {
 // lists, and in a sentence how it is.
 type Endpoints interface {
 	Models(ctx context.Context, p provider.Provider) ([]provider.Model, error)
-	Diagnose(ctx context.Context, p provider.Provider) string
+	// Diagnose asks the model, or where it is empty the first that is listed.
+	Diagnose(ctx context.Context, p provider.Provider, model string) string
 }
 
 // Options are what a Relay is wired with; all are required but Metrics.
@@ -75,6 +78,7 @@ type Relay struct {
 	once      func(ctx context.Context, key string) (bool, error)
 
 	calibration calibration
+	refusals    refusals
 
 	mu         sync.Mutex
 	schedulers map[string]*stream.Scheduler // one per rate-limit scope
@@ -190,8 +194,8 @@ func (r *Relay) bot(ctx context.Context, lead string, p chat.Place) (bots.Bot, e
 	if given, ok, err := r.registry.BotFor(ctx, lead, p); err != nil {
 		return bots.Bot{}, fmt.Errorf("who answers here: %w", err)
 	} else if ok {
-		if b, ok := r.bots[given]; ok {
-			return b, nil
+		if slices.Contains(r.family(p, lead), given) {
+			return r.bots[given], nil
 		}
 	}
 	b, ok := r.bots[lead]
@@ -205,29 +209,47 @@ func (r *Relay) bot(ctx context.Context, lead string, p chat.Place) (bots.Bot, e
 const lookupTime = 2 * time.Second
 
 // person gathers what a bot's rules need to know of an author. Where the
-// platform does not tell, and the rules speak of no groups, the person is there
-// all the same, as no admin, and unsure says why.
+// platform does not tell just now, and the rules need no more than their id, the
+// person goes on as no admin, and unsure says why.
 func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (who bots.Person, unsure, err error) {
-	who = bots.Person{ID: a.ID, Channel: p.Channel}
 	adapter, ok := r.adapters[p.Platform]
 	if !ok {
-		return who, nil, nil
+		return bots.Person{}, nil, fmt.Errorf("this process has no adapter for %s", p.Platform)
 	}
+	who = bots.Person{ID: a.ID, Channel: p.Channel, Insider: !hasOutsiders(adapter)}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	member, err := adapter.Member(ctx, b.ID, p, a)
-	switch {
-	case err == nil:
-		who.Groups, who.Admin = member.Groups, member.Admin
-		return who, nil, nil
-	case b.NeedsGroups():
+	if err != nil && needsMember(adapter, b, a) {
 		return who, nil, unknown(err)
 	}
-	r.log.WarnContext(ctx, "whether a person is an admin could not be looked up; they go on as none", "platform", p.Platform, "bot", b.ID, "error", err)
-	return who, unknown(err), nil
+	if err != nil {
+		r.log.WarnContext(ctx, "whether a person is an admin could not be looked up; they go on as none", "platform", p.Platform, "bot", b.ID, "error", err)
+		return who, unknown(err), nil
+	}
+	who.Groups, who.Admin, who.Untold = member.Groups, member.Admin, member.Untold
+	if hasOutsiders(adapter) {
+		who.Insider, who.Guest, who.Gone, who.Unsure = member.Insider, member.Guest, member.Gone, member.Unsure
+	}
+	return who, nil, nil
 }
+
+// hasOutsiders reports whether people who are not of the workspace can write to
+// a bot of the platform.
+func hasOutsiders(a chat.Adapter) bool {
+	_, ok := a.(chat.Outsiders)
+	return ok
+}
+
+// needsMember reports whether the rules need more of a person than their id.
+func needsMember(adapter chat.Adapter, b bots.Bot, a chat.Author) bool {
+	return b.NeedsGroups() || hasOutsiders(adapter) && b.NeedsStanding(a.ID)
+}
+
+// errUnknown marks that the platform did not tell who a person is just now.
+var errUnknown = errors.New("the person could not be looked up")
 
 // unknown is for a person of whom the platform did not tell enough.
 func unknown(err error) error {
-	return &chat.UserError{Text: "I could not look up your groups and roles just now; try again in a moment.", Err: err}
+	return &chat.UserError{Text: "I could not look up your groups, roles and workspace just now. Try again in a moment.", Err: fmt.Errorf("%w: %w", errUnknown, err)}
 }
