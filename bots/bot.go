@@ -97,6 +97,9 @@ func (s Slack) Enabled() bool { return !s.BotToken.IsZero() }
 type Discord struct {
 	Token     secret.Text
 	PublicKey string // hex Ed25519 key of the application; given: signed HTTP interactions
+	// Guilds are the ids of the servers that are trusted. Empty: those the bot
+	// was in when it first started. Those of bots that share an application add up.
+	Guilds []string
 }
 
 // Enabled reports whether the bot has a Discord application.

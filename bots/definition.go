@@ -26,6 +26,7 @@ const (
 var (
 	idGrammar     = regexp.MustCompile(`^[a-z0-9-]+$`)
 	personGrammar = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
+	guildGrammar  = regexp.MustCompile(`^[0-9]{5,20}$`)
 	prefixGrammar = regexp.MustCompile(`^[a-z0-9_-]{0,20}$`)
 	efforts       = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 )
@@ -300,12 +301,17 @@ func hasPrefix(s string, prefixes ...string) bool {
 
 func (r *reader) discord(n *yaml.Node, d *definition) {
 	var token, public raw
+	var guilds *yaml.Node
 	d.discordLines = r.mapping(n, "discord", fields{
 		"token":      func(n *yaml.Node) { token = r.expanded(n, "discord.token") },
 		"public_key": func(n *yaml.Node) { public = r.expanded(n, "discord.public_key") },
+		"guilds":     func(n *yaml.Node) { guilds = n },
 	})
 	d.discordText = token
 	d.Discord = Discord{Token: secret.New(token.value), PublicKey: public.value}
+	if guilds != nil {
+		d.Discord.Guilds = r.guilds(guilds, token.value != "")
+	}
 	at := func(name string) int { return max(d.discordLines[name], n.Line) }
 	if token.value == "" {
 		// A public key written in the file is no secret and may stay when the
@@ -326,4 +332,27 @@ func (r *reader) discord(n *yaml.Node, d *definition) {
 	if key, err := hex.DecodeString(public.value); err != nil || len(key) != 32 {
 		r.failAt(at("public_key"), "%s must be the application's public key, 64 hexadecimal digits", orName(public, "discord.public_key"))
 	}
+}
+
+// guilds reads ids of Discord servers. used says that the section has a token:
+// a variable that is empty would then turn a list of trusted servers into none,
+// which means something else. A value from the environment is never quoted.
+func (r *reader) guilds(n *yaml.Node, used bool) []string {
+	var out []string
+	r.list(n, "discord.guilds", func(n *yaml.Node, at string) {
+		before := len(r.problems)
+		v := r.expanded(n, at)
+		switch {
+		case v.value == "" && len(v.names) > 0 && !used:
+		case v.value == "" && len(v.names) > 0 && len(r.problems) == before:
+			r.fail(n, "%s is empty: %s", at, v.remedy("a server's id"))
+		case guildGrammar.MatchString(v.value):
+			if !slices.Contains(out, v.value) {
+				out = append(out, v.value)
+			}
+		case len(r.problems) == before:
+			r.fail(n, "%s must be a server's id, such as 80351110224678912: switch on Developer Mode in Discord, right-click the server and choose Copy Server ID", orName(v, at))
+		}
+	})
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -68,11 +69,12 @@ slack:
   signing_secret: ${SLACK_SIGNING_SECRET}
 discord:
   token: ${DISCORD_TOKEN}
+  guilds: [80351110224678912, "${GUILD}", 80351110224678912]
 `
 
 func TestEveryFieldIsRead(t *testing.T) {
 	got, err := bots.Load(files("helper.yaml", whole), env(
-		"SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "SLACK_SIGNING_SECRET", "s3", "DISCORD_TOKEN", "d4\n"))
+		"SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "SLACK_SIGNING_SECRET", "s3", "DISCORD_TOKEN", "d4\n", "GUILD", "197038439483310086"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +82,9 @@ func TestEveryFieldIsRead(t *testing.T) {
 	if b.Slack.BotToken.Reveal() != "xoxb-1" || b.Slack.AppToken.Reveal() != "xapp-1" ||
 		b.Slack.SigningSecret.Reveal() != "s3" || b.Discord.Token.Reveal() != "d4" {
 		t.Error("a token did not arrive as the environment has it")
+	}
+	if !slices.Equal(b.Discord.Guilds, []string{"80351110224678912", "197038439483310086"}) {
+		t.Errorf("guilds %q", b.Discord.Guilds)
 	}
 	b.Slack, b.Discord = bots.Slack{CommandPrefix: b.Slack.CommandPrefix}, bots.Discord{}
 	want := bots.Bot{
@@ -305,6 +310,10 @@ slack:
 		"a token where a field goes":  {"id: x\nprovider: p\nmodel: m\nslack: {xoxb-hidden-1234567890}\n", nil, "x.yaml:4: unknown field under slack"},
 		"a list of tokens":            {"id: x\nprovider: p\nmodel: m\nslack: {bot_token: [xoxb-hidden]}\n", nil, "x.yaml:4: slack.bot_token must be text, not a list"},
 		"public key without token":    {discord, []string{"D_KEY", strings.Repeat("ab", 32)}, "x.yaml:5: discord.token is empty while discord.public_key is not: set D_TOKEN"},
+		"a guild by its name":         {discord + "  guilds: [80351110224678912, Fans]\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: discord.guilds[1] must be a server's id"},
+		"a guild that is a token":     {discord + "  guilds: [\"${D_TOKEN}\"]\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: D_TOKEN must be a server's id"},
+		"a guild nobody set":          {discord + "  guilds:\n    - ${D_GUILD}\n", []string{"D_TOKEN", "hidden"}, "x.yaml:8: discord.guilds[0] is empty: set D_GUILD"},
+		"guilds that are no list":     {discord + "  guilds: 80351110224678912\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: discord.guilds must be a list"},
 		"public key of wrong length":  {discord, []string{"D_TOKEN", "hidden", "D_KEY", "abcd"}, "x.yaml:6: D_KEY must be the application's public key, 64 hexadecimal digits"},
 		"the word Bot before a token": {discord, []string{"D_TOKEN", "Bot hidden"}, "x.yaml:5: D_TOKEN begins with the word Bot"},
 	} {
