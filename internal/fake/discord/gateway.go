@@ -332,12 +332,19 @@ func (s *Server) identify(c *conn, d json.RawMessage) (int, string) {
 	}
 	one := &session{s: s, id: s.snowflake(), app: app, intents: *in.Intents, conn: c}
 	s.sessions[one.id], c.session = one, one
+	mine := s.guildsOf(app)
+	unavailable := make([]any, len(mine))
+	for n, g := range mine {
+		unavailable[n] = map[string]any{"id": g.ID, "unavailable": true}
+	}
 	one.dispatch(intentAlways, "READY", map[string]any{
 		"v": 10, "user": s.userJSON(app.user), "session_id": one.id, "session_type": "normal",
-		"resume_gateway_url": "ws://" + s.resumes, "guilds": []any{map[string]any{"id": s.guild.ID, "unavailable": true}},
+		"resume_gateway_url": "ws://" + s.resumes, "guilds": unavailable,
 		"application": map[string]any{"id": app.ID, "flags": 0}, "private_channels": []any{}, "relationships": []any{},
 	})
-	one.dispatch(intentGuilds, "GUILD_CREATE", s.guildCreateJSON())
+	for _, g := range mine {
+		one.dispatch(intentGuilds, "GUILD_CREATE", s.guildCreateJSON(g, app))
+	}
 	return 0, ""
 }
 
@@ -400,11 +407,22 @@ func (one *session) dispatch(intent int, event string, d any) {
 	}
 }
 
-// dispatchAll is an event for every session; mu is held.
-func (s *Server) dispatchAll(intent int, event string, d any) {
+// dispatchGuild is an event for every session whose bot is in the guild; mu is
+// held.
+func (s *Server) dispatchGuild(id string, intent int, event string, d any) {
 	for _, one := range s.sessions {
-		one.dispatch(intent, event, d)
+		if s.guilds[id].has(one.app) {
+			one.dispatch(intent, event, d)
+		}
 	}
+}
+
+// sees reports whether the session's bot hears of what is said in c.
+func (one *session) sees(c *channel) bool {
+	if c.app != nil {
+		return c.app == one.app
+	}
+	return one.s.guilds[c.GuildID].has(one.app)
 }
 
 // Connections tells of every gateway connection so far, oldest first.

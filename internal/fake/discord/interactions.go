@@ -256,8 +256,8 @@ func (s *Server) interactionJSON(i *Interaction, data map[string]any) map[string
 		delete(c, "owner_id") // a partial channel: who opened a thread is not promised
 	}
 	if i.channel.GuildID != "" {
-		member := s.memberJSON(i.user.ID, true)
-		member["permissions"] = strconv.FormatInt(s.permissions(i.user.ID), 10)
+		member := s.memberJSON(i.channel.GuildID, i.user.ID, true)
+		member["permissions"] = strconv.FormatInt(s.guilds[i.channel.GuildID].permissions(i.user.ID), 10)
 		body["guild_id"], body["member"], body["guild_locale"] = i.channel.GuildID, member, "en-US"
 		body["guild"] = map[string]any{"id": i.channel.GuildID, "features": []any{}, "locale": "en-US"}
 	} else {

@@ -250,7 +250,7 @@ func (s *Server) visible(w http.ResponseWriter, r *request) *channel {
 		refuse(w, http.StatusNotFound, 10003, "Unknown Channel")
 		return nil
 	}
-	if c.closed || c.app != nil && c.app != r.app {
+	if c.closed || c.app != nil && c.app != r.app || c.app == nil && !s.guilds[c.GuildID].has(r.app) {
 		refuse(w, http.StatusForbidden, 50001, "Missing Access")
 		return nil
 	}

@@ -146,14 +146,15 @@ func (s *Server) thread(id, parent, name, user string, announce bool) string {
 	if id == "" {
 		id = s.snowflake()
 	}
-	opener := s.guild.Owner
+	in := s.place(parent)
+	opener := s.guilds[in.GuildID].Owner
 	if user != "" {
 		opener = s.user(user).ID
 	}
-	c := &channel{ID: id, Type: channelPublicThread, GuildID: s.guild.ID, Name: name, Parent: s.place(parent).ID, Opener: opener}
+	c := &channel{ID: id, Type: channelPublicThread, GuildID: in.GuildID, Name: name, Parent: in.ID, Opener: opener}
 	s.channels[c.ID] = c
 	if announce {
-		s.dispatchAll(intentGuilds, "THREAD_CREATE", c.json())
+		s.dispatchGuild(c.GuildID, intentGuilds, "THREAD_CREATE", c.json())
 	}
 	return c.ID
 }
@@ -179,7 +180,7 @@ func (s *Server) Grant(user, role string, permissions int64) string {
 	if found == nil {
 		found = &Role{ID: s.snowflake(), Name: role, Permissions: strconv.FormatInt(permissions, 10), Mentionable: true}
 		s.guild.Roles = append(s.guild.Roles, found)
-		s.dispatchAll(intentGuilds, "GUILD_ROLE_CREATE", map[string]any{"guild_id": s.guild.ID, "role": found})
+		s.dispatchGuild(s.guild.ID, intentGuilds, "GUILD_ROLE_CREATE", map[string]any{"guild_id": s.guild.ID, "role": found})
 	}
 	m := s.guild.members[s.user(user).ID]
 	m.Roles = append(m.Roles, found.ID)
@@ -323,7 +324,7 @@ func (s *Server) announce(m *message, event string, change func(map[string]any))
 		intent = intentDirectMessages
 	}
 	for _, one := range s.sessions {
-		if m.channel.app != nil && one.app != m.channel.app {
+		if !one.sees(m.channel) {
 			continue
 		}
 		body := s.messageJSON(m, one.app, true, one.intents&intentMessageContent != 0)
@@ -354,7 +355,7 @@ func (s *Server) remove(m *message) {
 		intent = intentDirectMessages
 	}
 	for _, one := range s.sessions {
-		if m.channel.app == nil || one.app == m.channel.app {
+		if one.sees(m.channel) {
 			one.dispatch(intent, "MESSAGE_DELETE", body)
 		}
 	}

@@ -100,6 +100,7 @@ func (s *Server) routes() http.Handler {
 	const api = "/api/v10"
 	route("GET "+api+"/gateway/bot", "", perSecond("gateway"), s.getGateway)
 	route("GET "+api+"/applications/@me", "", perSecond("application"), s.getApplication)
+	route("GET "+api+"/users/@me/guilds", "", perSecond("my guilds"), s.getMyGuilds)
 	route("GET "+api+"/users/@me", "", perSecond("me"), s.getMe)
 	route("POST "+api+"/users/@me/channels", "", perSecond("dm"), s.createDM)
 	route("GET "+api+"/applications/{app}/commands", "", perSecond("commands get"), s.getCommands)
@@ -318,7 +319,7 @@ func (s *Server) getApplication(w http.ResponseWriter, r *request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
 		"id": r.app.ID, "name": r.app.Name, "verify_key": r.app.PublicKey(), "bot": s.userJSON(r.app.user), "flags": flags,
-		"bot_public": true, "bot_require_code_grant": false, "description": "", "icon": nil,
+		"bot_public": !r.app.private, "bot_require_code_grant": false, "description": "", "icon": nil,
 	})
 }
 
@@ -326,33 +327,6 @@ func (s *Server) getMe(w http.ResponseWriter, r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	writeJSON(w, http.StatusOK, s.userJSON(r.app.user))
-}
-
-func (s *Server) getGuild(w http.ResponseWriter, r *request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.PathValue("guild") != s.guild.ID {
-		refuse(w, http.StatusNotFound, 10004, "Unknown Guild")
-		return
-	}
-	writeJSON(w, http.StatusOK, s.guildJSON())
-}
-
-func (s *Server) getRoles(w http.ResponseWriter, r *request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	writeJSON(w, http.StatusOK, s.guild.Roles)
-}
-
-func (s *Server) getMember(w http.ResponseWriter, r *request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.memberJSON(r.PathValue("user"), true)
-	if m == nil || r.PathValue("guild") != s.guild.ID {
-		refuse(w, http.StatusNotFound, 10007, "Unknown Member")
-		return
-	}
-	writeJSON(w, http.StatusOK, m)
 }
 
 func (s *Server) attachment(w http.ResponseWriter, r *http.Request) {

@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -35,6 +34,9 @@ type Options struct {
 	// interaction; default 3 s. Tests that do not measure it give more, so that
 	// a busy machine does not fail them.
 	AnswerWithin time.Duration
+
+	// NoGuild leaves the apps out of every guild until Join or Invite.
+	NoGuild bool
 }
 
 // AppOptions describe one application and its bot.
@@ -42,6 +44,7 @@ type AppOptions struct {
 	Name             string
 	Token            string // default: one made up, of the usual form
 	NoMessageContent bool   // the privileged intent is not switched on
+	Private          bool   // "Public Bot" is switched off
 	InteractionsURL  string // set: interactions come as signed HTTP requests
 }
 
@@ -60,8 +63,9 @@ type App struct {
 
 	s        *Server
 	user     *User
-	role     *Role // the managed role that came with the bot
+	role     *Role // the managed role that came with the bot in the first guild
 	content  bool
+	private  bool
 	url      string
 	key      ed25519.PrivateKey
 	commands []map[string]any
@@ -102,7 +106,8 @@ type Server struct {
 	users        map[string]*User
 	channels     map[string]*channel
 	messages     map[string]*message
-	guild        *guild
+	guild        *guild            // the first
+	guilds       map[string]*guild // by id
 	sessions     map[string]*session
 	connections  []*Connection
 	interactions map[string]*Interaction // by token
@@ -143,7 +148,7 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		options: o, schemas: parsed, changed: make(chan struct{}), users: map[string]*User{}, channels: map[string]*channel{},
+		options: o, schemas: parsed, changed: make(chan struct{}), users: map[string]*User{}, channels: map[string]*channel{}, guilds: map[string]*guild{},
 		messages: map[string]*message{}, sessions: map[string]*session{}, interactions: map[string]*Interaction{}, limiter: newLimiter(o.Limits),
 	}
 	s.build()
@@ -166,22 +171,22 @@ func Start(o Options) (*Server, error) {
 // build makes the world everyone starts with: one guild, its owner, the
 // channel "general", the bots with their managed roles.
 func (s *Server) build() {
-	s.guild = &guild{ID: s.snowflake(), Name: "Fake Guild", members: map[string]*member{}}
-	s.guild.Roles = []*Role{{ID: s.guild.ID, Name: "@everyone", Permissions: strconv.FormatInt(viewChannel|sendMessages|readHistory, 10)}}
 	owner := &User{ID: s.snowflake(), Username: "owner", GlobalName: "Owner"}
-	s.users[owner.ID], s.guild.Owner, s.guild.members[owner.ID] = owner, owner.ID, &member{}
+	s.users[owner.ID] = owner
+	s.guild = s.found("Fake Guild", owner)
 	s.place("general")
 	for _, o := range s.options.Apps {
 		_, key, _ := ed25519.GenerateKey(rand.Reader)
-		app := &App{s: s, Name: o.Name, ID: s.snowflake(), content: !o.NoMessageContent, url: o.InteractionsURL, key: key}
+		app := &App{s: s, Name: o.Name, ID: s.snowflake(), content: !o.NoMessageContent, private: o.Private, url: o.InteractionsURL, key: key}
 		app.user = &User{ID: s.snowflake(), Username: o.Name, Bot: true}
 		app.Token = o.Token
 		if app.Token == "" {
 			app.Token = base64.RawStdEncoding.EncodeToString([]byte(app.user.ID)) + ".Gfake0.not-a-real-token-" + rand.Text()
 		}
-		app.role = &Role{ID: s.snowflake(), Name: o.Name, Permissions: "0", Managed: true, Position: 1, Tags: map[string]any{"bot_id": app.user.ID}}
-		s.guild.Roles = append(s.guild.Roles, app.role)
-		s.users[app.user.ID], s.guild.members[app.user.ID] = app.user, &member{Roles: []string{app.role.ID}}
+		s.users[app.user.ID] = app.user
+		if !s.options.NoGuild {
+			app.role = s.add(app, s.guild)
+		}
 		s.apps = append(s.apps, app)
 	}
 }
@@ -222,7 +227,7 @@ func (s *Server) App(name string) *App {
 // Token is the first app's bot token.
 func (s *Server) Token() string { return s.apps[0].Token }
 
-// GuildID is the id of the one guild.
+// GuildID is the id of the first guild.
 func (s *Server) GuildID() string { return s.guild.ID }
 
 // change wakes whoever waits; mu is held.

@@ -69,8 +69,9 @@ func (c *channel) thread() bool {
 }
 
 type member struct {
-	Nick  string
-	Roles []string
+	Nick   string
+	Roles  []string
+	joined time.Time
 }
 
 type guild struct {
@@ -212,12 +213,12 @@ func (s *Server) user(nameOrID string) *User {
 	}
 	u := &User{ID: s.snowflake(), Username: strings.ToLower(nameOrID), GlobalName: nameOrID}
 	s.users[u.ID] = u
-	s.guild.members[u.ID] = &member{}
+	s.guild.members[u.ID] = &member{joined: time.Now()}
 	return u
 }
 
-// place finds a channel by id or name and makes a text channel when there is
-// none.
+// place finds a channel by id or name and makes a text channel of the first
+// guild when there is none.
 func (s *Server) place(nameOrID string) *channel {
 	if c := s.channels[nameOrID]; c != nil {
 		return c
@@ -229,7 +230,7 @@ func (s *Server) place(nameOrID string) *channel {
 	}
 	c := &channel{ID: s.snowflake(), Type: channelText, GuildID: s.guild.ID, Name: nameOrID}
 	s.channels[c.ID] = c
-	s.dispatchAll(intentGuilds, "CHANNEL_CREATE", c.json())
+	s.dispatchGuild(c.GuildID, intentGuilds, "CHANNEL_CREATE", c.json())
 	return c
 }
 
@@ -264,13 +265,15 @@ func (c *channel) json() map[string]any {
 	return out
 }
 
-func (s *Server) memberJSON(id string, withUser bool) map[string]any {
-	m := s.guild.members[id]
-	if m == nil {
+// memberJSON is a guild's member; nil when there is no such guild or member.
+func (s *Server) memberJSON(guildID, id string, withUser bool) map[string]any {
+	g := s.guilds[guildID]
+	if g == nil || g.members[id] == nil {
 		return nil
 	}
+	m := g.members[id]
 	out := map[string]any{
-		"roles": append([]string{}, m.Roles...), "joined_at": "2024-01-01T00:00:00.000000+00:00", "deaf": false, "mute": false, "flags": 0,
+		"roles": append([]string{}, m.Roles...), "joined_at": timestamp(m.joined), "deaf": false, "mute": false, "flags": 0, "pending": false, "banner": nil,
 		"premium_since": nil, "communication_disabled_until": nil, "avatar": nil,
 	}
 	if m.Nick != "" {
@@ -295,15 +298,17 @@ func (s *Server) userJSON(u *User) map[string]any {
 	return out
 }
 
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000+00:00") }
+
 // permissions are the guild-wide permissions of a member.
-func (s *Server) permissions(user string) int64 {
-	if user == s.guild.Owner {
+func (g *guild) permissions(user string) int64 {
+	if user == g.Owner {
 		return -1 & (1<<53 - 1)
 	}
 	var total int64
-	m := s.guild.members[user]
-	for _, r := range s.guild.Roles {
-		if r.ID == s.guild.ID || m != nil && slices.Contains(m.Roles, r.ID) {
+	m := g.members[user]
+	for _, r := range g.Roles {
+		if r.ID == g.ID || m != nil && slices.Contains(m.Roles, r.ID) {
 			p, _ := strconv.ParseInt(r.Permissions, 10, 64)
 			total |= p
 		}
@@ -315,7 +320,7 @@ func (s *Server) permissions(user string) int64 {
 // the Message Content intent, content is there only where Discord grants it.
 func (s *Server) messageJSON(m *message, app *App, event, content bool) map[string]any {
 	out := map[string]any{
-		"id": m.id, "channel_id": m.channel.ID, "type": m.kind, "content": m.content, "timestamp": m.at.UTC().Format("2006-01-02T15:04:05.000000+00:00"),
+		"id": m.id, "channel_id": m.channel.ID, "type": m.kind, "content": m.content, "timestamp": timestamp(m.at),
 		"edited_timestamp": nil, "tts": false, "mention_everyone": m.everyone, "author": s.userJSON(m.author), "mentions": []any{},
 		"mention_roles": append([]string{}, m.roles...), "attachments": []any{}, "embeds": []any{}, "pinned": false, "flags": m.flags,
 		"components": []any{},
@@ -324,14 +329,14 @@ func (s *Server) messageJSON(m *message, app *App, event, content bool) map[stri
 		out["components"] = m.components
 	}
 	if !m.edited.IsZero() {
-		out["edited_timestamp"] = m.edited.UTC().Format("2006-01-02T15:04:05.000000+00:00")
+		out["edited_timestamp"] = timestamp(m.edited)
 	}
 	var mentions []any
 	mine := m.channel.Type == channelDM || m.author == app.user
 	for _, u := range m.mentions {
 		j := s.userJSON(u)
 		if event && m.channel.GuildID != "" {
-			j["member"] = s.memberJSON(u.ID, false)
+			j["member"] = s.memberJSON(m.channel.GuildID, u.ID, false)
 		}
 		mentions = append(mentions, j)
 		mine = mine || u == app.user
@@ -362,7 +367,7 @@ func (s *Server) messageJSON(m *message, app *App, event, content bool) map[stri
 		if m.channel.GuildID != "" && m.flags&flagEphemeral == 0 {
 			out["guild_id"] = m.channel.GuildID
 			if m.webhook == "" {
-				if member := s.memberJSON(m.author.ID, false); member != nil {
+				if member := s.memberJSON(m.channel.GuildID, m.author.ID, false); member != nil {
 					out["member"] = member
 				}
 			}
@@ -371,34 +376,5 @@ func (s *Server) messageJSON(m *message, app *App, event, content bool) map[stri
 	if !content && !mine {
 		out["content"], out["components"], out["attachments"] = "", []any{}, []any{}
 	}
-	return out
-}
-
-func (s *Server) guildJSON() map[string]any {
-	return map[string]any{
-		"id": s.guild.ID, "name": s.guild.Name, "owner_id": s.guild.Owner, "roles": s.guild.Roles, "emojis": []any{}, "features": []any{},
-		"preferred_locale": "en-US",
-	}
-}
-
-func (s *Server) guildCreateJSON() map[string]any {
-	out := s.guildJSON()
-	channels, threads := []any{}, []any{}
-	for _, id := range slices.Sorted(maps.Keys(s.channels)) {
-		c := s.channels[id]
-		if c.GuildID == "" || c.gone {
-			continue
-		}
-		j := c.json()
-		delete(j, "guild_id") // objects inside GUILD_CREATE do not repeat it
-		if c.thread() {
-			threads = append(threads, j)
-		} else {
-			channels = append(channels, j)
-		}
-	}
-	out["channels"], out["threads"] = channels, threads
-	out["members"] = []any{}
-	out["member_count"], out["large"], out["unavailable"] = len(s.guild.members), false, false
 	return out
 }
