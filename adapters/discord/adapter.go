@@ -45,6 +45,8 @@ type Options struct {
 	// Sessions keeps gateway sessions over a restart, so that what was said
 	// meanwhile is replayed. Nil: a restart begins a new session.
 	Sessions Sessions
+	// Records keeps which servers are trusted. Nil: in this process only.
+	Records Records
 	// HTTP makes the REST calls; nil means a client of the adapter's own.
 	HTTP    *http.Client
 	Log     *slog.Logger // nil discards
@@ -166,6 +168,7 @@ type app struct {
 	key      string // hex public key from the definition, if any
 	rest     *rest
 	world    *world
+	trust    *trust
 	sessions Sessions
 	rhythm   rhythm
 	log      *slog.Logger
@@ -180,6 +183,8 @@ type app struct {
 	verifyFailed time.Time // when asking for it failed last
 	register     bool      // commands were registered by this process
 	drafts       drafts
+
+	sentences chan struct{} // posts for those who are turned away
 }
 
 func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
@@ -197,6 +202,8 @@ func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 		},
 	}
 	one.world = newWorld(one.rest)
+	one.trust = newTrust(one, o.Records)
+	one.sentences = make(chan struct{}, sentencesAt)
 	for _, b := range group {
 		if b.Discord.PublicKey != "" {
 			one.key = b.Discord.PublicKey
@@ -231,8 +238,12 @@ func isSnowflake(s string) bool {
 
 func (a *app) state() (bool, string) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.ok, a.reason
+	ok, reason := a.ok, a.reason
+	a.mu.Unlock()
+	if known, why := a.trust.known(); ok && !known {
+		return false, why
+	}
+	return ok, reason
 }
 
 func (a *app) setState(ok bool, reason string) {
@@ -250,18 +261,31 @@ func (a *app) identity(ctx context.Context) (user, application string, err error
 	if user != "" && application != "" {
 		return user, application, nil
 	}
-	var out struct {
-		ID     string `json:"id"`
-		Verify string `json:"verify_key"`
-		Bot    struct {
-			ID string `json:"id"`
-		} `json:"bot"`
-	}
-	if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", wait: true}, &out); err != nil {
+	if _, err = a.describe(ctx); err != nil {
 		return user, application, err
 	}
+	user, application = a.known()
+	return user, application, nil
+}
+
+// application is what matters of Discord's application object.
+type application struct {
+	ID     string `json:"id"`
+	Verify string `json:"verify_key"`
+	Public bool   `json:"bot_public"`
+	Bot    struct {
+		ID string `json:"id"`
+	} `json:"bot"`
+}
+
+// describe asks Discord for the application and notes who it is.
+func (a *app) describe(ctx context.Context) (application, error) {
+	var out application
+	if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application", wait: true}, &out); err != nil {
+		return out, err
+	}
 	if out.ID == "" {
-		return user, application, errors.New("discord named no application")
+		return out, errors.New("discord named no application")
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -269,7 +293,19 @@ func (a *app) identity(ctx context.Context) (user, application string, err error
 	if out.Bot.ID != "" {
 		a.userID = out.Bot.ID
 	}
-	return a.userID, a.id, nil
+	return out, nil
+}
+
+// introduce warns where anybody may invite the bot.
+func (a *app) introduce(ctx context.Context) {
+	out, err := a.describe(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.WarnContext(ctx, "discord application not looked up, so it is not known whether anybody may invite the bot", slog.String("error", short(err)))
+	case err == nil && out.Public:
+		a.log.WarnContext(ctx, "anybody can invite this bot to a server of theirs: in the Developer Portal set Installation → Install Link to None, then switch off Bot → Public Bot",
+			slog.String("portal", portal(out.ID)))
+	}
 }
 
 // known is the identity without a call; fields are empty while unknown.
@@ -286,9 +322,28 @@ func (a *app) scope() string {
 
 // run keeps the application connected until ctx ends.
 func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
+	known := make(chan struct{})
+	var background sync.WaitGroup
+	background.Go(func() {
+		defer close(known)
+		a.introduce(ctx)
+		a.trust.keep(ctx)
+	})
+	// What is said before it is known who may be answered would be turned away.
+	wait := time.NewTimer(learnWait)
+	select {
+	case <-known:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	wait.Stop()
 	newGateway(a, in, desk).run(ctx)
+	background.Wait()
 	a.setState(false, "stopped")
 }
+
+// learnWait is how long the gateway waits for the list of trusted servers.
+const learnWait = 5 * time.Second
 
 // sleep waits for d or until ctx ends; false means ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {

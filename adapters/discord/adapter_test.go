@@ -76,7 +76,7 @@ func TestTheSetupSaysWhatToDo(t *testing.T) {
 	if err != nil || !json.Valid(data) {
 		t.Errorf("%s %v", data, err)
 	}
-	for _, want := range []string{s.Invite, "Message Content Intent", "https://parley.example/base/discord/helper/interactions", "Read Message History"} {
+	for _, want := range []string{s.Invite, "Message Content Intent", "Install Link: None", "Public Bot: off", "https://parley.example/base/discord/helper/interactions", "Read Message History"} {
 		if !strings.Contains(s.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, s)
 		}

@@ -24,7 +24,9 @@ func TestAMessageWithAnotherTextIsNoticed(t *testing.T) {
 		call string
 		do   func(context.Context, chat.MessageID, chat.Content) (chat.Receipt, error)
 	}{
-		{"POST", func(ctx context.Context, _ chat.MessageID, c chat.Content) (chat.Receipt, error) { return pen.Post(ctx, c) }},
+		{"POST", func(ctx context.Context, _ chat.MessageID, c chat.Content) (chat.Receipt, error) {
+			return pen.Post(ctx, c)
+		}},
 		{"PATCH", pen.Edit},
 	} {
 		s.Fail(fake.Fault{Method: c.call, Path: "/messages", Halve: true})

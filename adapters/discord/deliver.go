@@ -6,6 +6,7 @@ package discord
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"hash/fnv"
 	"log/slog"
 	"slices"
@@ -197,6 +198,10 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 		g.app.world.keepPost(e.Channel)
 	}
 	if !e.written(self) {
+		return nil
+	}
+	if why, ok := errors.AsType[*turnedAway](g.app.trust.letIn(ctx, e.Guild, e.Author.ID)); ok {
+		g.turnAwayMessage(ctx, e, why)
 		return nil
 	}
 	if len(e.Roles) > 0 {

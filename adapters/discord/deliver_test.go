@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +63,9 @@ func (b *blocked) Put(ctx context.Context, _ chat.Message) error {
 }
 
 func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
-	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, Log: slog.New(slog.DiscardHandler)})
+	one := helper("MTIzNDU2Nzg5.a.b")
+	one.Access.Users = []string{"3"}
+	a, err := New(Options{Bots: []bots.Bot{one}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +113,9 @@ func FuzzInteraction(f *testing.F) {
 	f.Add([]byte(`{"id":"12345","type":2,"token":"t","guild_id":"10","channel_id":"20","channel":{"id":"20","type":0},"member":{"user":{"id":"30000"},"roles":[],"permissions":"8"},"data":{"name":"model","options":[{"name":"name","type":3,"value":"x"}]}}`))
 	f.Add([]byte(`{"id":"12345","type":5,"token":"t","user":{"id":"30000"},"data":{"custom_id":"form:a|provider add","components":[{"type":18,"component":{"type":4,"custom_id":"id","value":"v"}},{"type":1,"components":[{"custom_id":"x","value":"y"}]}]}}`))
 	f.Add([]byte(`{"id":"12345","type":3,"token":"t","user":{"id":"30000"},"message":{"id":"1","flags":64},"data":{"custom_id":"menu:model","values":["a"]}}`))
-	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}})
+	one := helper("MTIzNDU2Nzg5.a.b")
+	one.Discord.Guilds, one.Access.Users = []string{"10"}, []string{"30000"}
+	a, err := New(Options{Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}})
 	if err != nil {
 		f.Fatal(err)
 	}

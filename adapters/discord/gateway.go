@@ -354,6 +354,11 @@ func (g *gateway) other(ctx context.Context, f frame) error {
 		})
 		return nil
 	}
+	if f.T == "GUILD_CREATE" && g.app.trust.open() {
+		g.desk.work.Go(func() {
+			g.guard(f.T, func() error { return g.app.trust.joined(ctx) })
+		})
+	}
 	return g.app.world.see(f.T, f.D)
 }
 

@@ -172,6 +172,12 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 		case <-ctx.Done():
 		}
 	})
+	prompt, done := context.WithDeadline(ctx, i.received.Add(promptLimit))
+	refused := c.app.trust.letIn(prompt, i.Guild, i.user.ID)
+	done()
+	if why, ok := errors.AsType[*turnedAway](refused); ok {
+		return c.turnAway(ctx, i, why, say)
+	}
 	if i.Type == interactionAutocomplete {
 		return c.complete(ctx, i, say)
 	}

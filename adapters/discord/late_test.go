@@ -36,6 +36,7 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 			return chat.Reply{}, ctx.Err()
 		}}
 		one := helper("MTIzNDU2Nzg5.a.b")
+		one.Discord.Guilds = []string{"7"}
 		one.Discord.PublicKey = hex.EncodeToString(public)
 		a, err := New(Options{Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}, Log: logger(t)})
 		if err != nil {

@@ -63,17 +63,15 @@ func Manifest(b bots.Bot, publicURL string) (Setup, error) {
 	}
 	q := url.Values{"client_id": {id}, "scope": {strings.Join(s.Scopes, " ")}, "permissions": {strconv.FormatInt(bits, 10)}}
 	s.Invite = "https://discord.com/oauth2/authorize?" + q.Encode()
-	portal := "https://discord.com/developers/applications"
-	if s.Application != "" {
-		portal += "/" + s.Application
-	}
 	s.Steps = []string{
-		"Open " + portal + " (Bot) and switch on Privileged Gateway Intents → Message Content Intent: without it Discord refuses the connection.",
+		"Open " + portal(s.Application) + " (Bot) and switch on Privileged Gateway Intents → Message Content Intent: without it Discord refuses the connection.",
 	}
 	if s.Application == "" {
 		s.Steps = append(s.Steps, "There: Bot → Reset Token, and put the token into the bot's definition (discord.token).")
 	}
-	s.Steps = append(s.Steps, "Invite the bot: "+s.Invite)
+	s.Steps = append(s.Steps,
+		"There: Installation → Install Link: None, then Bot → Public Bot: off. Else anybody can invite the bot to a server of theirs. Only the application's owner (or its team) can then open the link of the next step.",
+		"Invite the bot: "+s.Invite)
 	if publicURL != "" {
 		u, err := url.Parse(publicURL)
 		if err != nil || u.Scheme != "https" || u.Host == "" {
@@ -83,6 +81,15 @@ func Manifest(b bots.Bot, publicURL string) (Setup, error) {
 		s.Steps = append(s.Steps, "Only if interactions shall come over HTTP instead of the gateway: General Information → Interactions Endpoint URL: "+s.Endpoint)
 	}
 	return s, nil
+}
+
+// portal is an application's page; without its id, the list of one's own.
+func portal(application string) string {
+	const list = "https://discord.com/developers/applications"
+	if application == "" {
+		return list
+	}
+	return list + "/" + application
 }
 
 // JSON is the setup for machines.

@@ -253,6 +253,9 @@ func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat
 	if err != nil || p.Workspace == "" {
 		return chat.Member{}, err
 	}
+	if ok, err := one.trust.trusts(ctx, p.Workspace); err != nil || !ok {
+		return chat.Member{}, err // rights in a server that is not trusted count for nothing
+	}
 	return one.world.member(ctx, p.Workspace, who.ID)
 }
 
@@ -268,6 +271,9 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 		return nil, nil
 	}
 	if _, _, err := one.identity(ctx); err != nil {
+		return nil, err
+	}
+	if err := one.trust.letIn(ctx, m.Place.Workspace, m.Author.ID); err != nil {
 		return nil, err
 	}
 	channel := destination(m.Place)

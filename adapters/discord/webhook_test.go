@@ -68,7 +68,7 @@ func TestARequestThatMeetsADefectIsNotSaidToBeTaken(t *testing.T) {
 	url := s.overHTTP(d)
 	app := s.App("")
 	body := []byte(`{"id":"123456789","application_id":"` + app.ID + `","type":4,"token":"x","version":1,"channel_id":"234567890",` +
-		`"user":{"id":"345678901","username":"ann"},"data":{"name":"model","options":[{"name":"name","type":3,"value":"m","focused":true}]}}`)
+		`"user":{"id":"` + s.UserID("ann") + `","username":"ann"},"data":{"name":"model","options":[{"name":"name","type":3,"value":"m","focused":true}]}}`)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(string(body)))
 	if err != nil {
 		t.Fatal(err)

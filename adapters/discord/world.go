@@ -41,6 +41,7 @@ type world struct {
 }
 
 type guild struct {
+	name  string
 	owner string
 	roles map[string]role
 	live  bool // kept current by events
@@ -99,6 +100,7 @@ type roleJSON struct {
 
 type guildJSON struct {
 	ID       string        `json:"id"`
+	Name     string        `json:"name"`
 	Owner    string        `json:"owner_id"`
 	Roles    []roleJSON    `json:"roles"`
 	Channels []channelJSON `json:"channels"`
@@ -184,7 +186,7 @@ func (w *world) see(event string, d json.RawMessage) error {
 }
 
 func (w *world) seeGuild(g guildJSON, live bool) *guild {
-	kept := &guild{owner: g.Owner, roles: map[string]role{}, live: live, until: time.Now().Add(guildAge)}
+	kept := &guild{name: g.Name, owner: g.Owner, roles: map[string]role{}, live: live, until: time.Now().Add(guildAge)}
 	for _, r := range g.Roles {
 		kept.roles[r.ID] = r.role()
 	}
@@ -277,6 +279,31 @@ func (w *world) channel(ctx context.Context, id string) (place, bool) {
 		p.failed = time.Now()
 	}
 	return w.keepChannel(id, p), true
+}
+
+// peek is what is known of a channel; it does no call.
+func (w *world) peek(channel string) place {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.channels[channel]
+}
+
+// guildName is a guild's name, empty when it is not known; it does no call.
+func (w *world) guildName(id string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g := w.guilds[id]; g != nil {
+		return g.name
+	}
+	return ""
+}
+
+// seen reports whether an event told lately that a person is a guild's member.
+func (w *world) seen(guild, user string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m, ok := w.members[guild+" "+user]
+	return ok && time.Now().Before(m.until)
 }
 
 // name is a channel's name, empty when it is not known; it does no call.

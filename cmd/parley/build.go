@@ -113,7 +113,7 @@ func (b *built) buildAdapters(p parts, memo *store.Memo) error {
 		return err
 	}
 	b.discord, err = discord.New(discord.Options{
-		Bots: b.bots, APIURL: c.DiscordAPIURL, GlobalLimit: c.DiscordGlobalLimit.PerSecond, Sessions: memo, Log: b.log, Metrics: p.metrics,
+		Bots: b.bots, APIURL: c.DiscordAPIURL, GlobalLimit: c.DiscordGlobalLimit.PerSecond, Sessions: memo, Records: store.NewRecords(p.store, c.RedisPrefix), Log: b.log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (b *built) mount(mux *http.ServeMux) {
 		Registry: b.registry, Bots: b.bots, Token: b.config.AdminToken, ListenerLoopback: b.config.Loopback(),
 		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return b.client.Probe(ctx, p, model) },
 		Models: b.client.Models, Manifest: func(platform, bot, base string) (any, error) { return describe(b.bots, platform, bot, base) },
-		Usage: report{b.ledger}, Playground: b.playground != nil, Log: b.log,
+		Usage: report{b.ledger}, Guilds: guilds{b.discord}, Playground: b.playground != nil, Log: b.log,
 	}
 	if b.playground != nil {
 		options.Session = b.playground.LoggedIn

@@ -35,13 +35,15 @@ const usageText = `parley answers mentions in Slack and Discord from any OpenAI-
   parley [serve] [--free-port]         run the server in the foreground
   parley provider list|show|put|remove|test|import|export
   parley bot list|show|set
+  parley guild list|admit|remove BOT [ID]
+                                       the Discord servers a bot answers in
   parley usage                         tokens and cost
   parley manifest slack|discord [--bot ID] [--url PUBLIC-ADDRESS]
   parley key generate                  a fresh entry for MASTER_KEYS
   parley health                        exit 0 when the server on HTTP_ADDR is alive
   parley version
 
-provider, bot and usage speak to a running server: PARLEY_URL (default
+provider, bot, guild and usage speak to a running server: PARLEY_URL (default
 http://127.0.0.1:7070) and ADMIN_TOKEN. Every verb takes --json but serve, which
 prints nothing but its log (LOG_FORMAT=json). The settings of serve are
 environment variables; .env.example lists them.

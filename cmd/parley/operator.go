@@ -85,6 +85,7 @@ func operatorVerbs() map[string][]operatorVerb {
 	return map[string][]operatorVerb{
 		"provider": providerVerbs(),
 		"bot":      botVerbs(),
+		"guild":    guildVerbs(),
 		"usage":    {usageVerb()},
 		"key":      {{name: "generate", does: "prints a fresh entry for MASTER_KEYS", run: generateKey}},
 		"manifest": {manifestVerb()},

@@ -103,6 +103,19 @@ type Outcome struct {
 	Then   func(ctx context.Context) Reply
 }
 
+// Doorkeeper is an Adapter whose platform brings people from places that nobody
+// here trusts. It turns them away when they write; a message that was taken
+// before is looked at again when its turn comes.
+type Doorkeeper interface {
+	// Admit says whether m may still be answered: nil, a *UserError with the
+	// sentence to say instead, or any other error when that cannot be looked up
+	// now, which is no.
+	Admit(ctx context.Context, m Message) error
+	// TurnAway says the sentence of Admit's error where m was written, if it was
+	// not said there lately.
+	TurnAway(ctx context.Context, m Message, cause error)
+}
+
 // Claimer is a Desk that knows, over all processes, who asked first. Discord's
 // gateway delivers an interaction to every connected process; an adapter that
 // is told the same thing twice asks before it acts, and acts only when told

@@ -27,7 +27,8 @@ type Options struct {
 	Probe func(ctx context.Context, p provider.Provider, model string) any
 	// Models asks an endpoint which models it has; nil: nobody is asked.
 	Models func(ctx context.Context, p provider.Provider) ([]provider.Model, error)
-	Usage  Usage // nil: nothing was used
+	Usage  Usage  // nil: nothing was used
+	Guilds Guilds // nil: no bot is on Discord
 	// Manifest is what a platform must be told of a bot (empty: the one that
 	// answers first) that it meets at the public address base (empty: none). Its
 	// error is for the operator.
@@ -52,13 +53,15 @@ func New(o Options) http.Handler {
 	c := &console{Options: o}
 	mux := http.NewServeMux()
 	for path, methods := range map[string]map[string]operation{
-		"/api/v1/providers":           {"GET": c.listProviders},
-		"/api/v1/providers/{id}":      {"GET": c.getProvider, "PUT": c.putProvider, "DELETE": c.removeProvider},
-		"/api/v1/providers/{id}/test": {"POST": c.testProvider},
-		"/api/v1/bots":                {"GET": c.listBots},
-		"/api/v1/bots/{id}":           {"GET": c.getBot, "PATCH": c.patchBot},
-		"/api/v1/manifest/{platform}": {"GET": c.getManifest},
-		"/api/v1/usage":               {"GET": c.getUsage},
+		"/api/v1/providers":                {"GET": c.listProviders},
+		"/api/v1/providers/{id}":           {"GET": c.getProvider, "PUT": c.putProvider, "DELETE": c.removeProvider},
+		"/api/v1/providers/{id}/test":      {"POST": c.testProvider},
+		"/api/v1/bots":                     {"GET": c.listBots},
+		"/api/v1/bots/{id}":                {"GET": c.getBot, "PATCH": c.patchBot},
+		"/api/v1/bots/{id}/guilds":         {"GET": c.listGuilds},
+		"/api/v1/bots/{id}/guilds/{guild}": {"GET": c.getGuild, "PUT": c.putGuild, "DELETE": c.removeGuild},
+		"/api/v1/manifest/{platform}":      {"GET": c.getManifest},
+		"/api/v1/usage":                    {"GET": c.getUsage},
 	} {
 		limit := callTime
 		if strings.HasSuffix(path, "/test") {

@@ -183,10 +183,32 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 		log = log.With("bot", m.Bot)
 		return r.decline(ctx, t, responder, fmt.Errorf("given up after %d attempts", t.Attempt-1), log)
 	}
+	if keeper, ok := adapter.(chat.Doorkeeper); ok {
+		if err := keeper.Admit(ctx, m); err != nil {
+			return r.turnAway(ctx, t, responder, keeper, err, log)
+		}
+	}
 	if c, ok := inlineCommand(m); ok {
 		return r.answerCommand(ctx, t, responder, c, log)
 	}
 	return r.answer(ctx, t, responder, log)
+}
+
+// turnAway ends a turn from where the bot answers no more. One that has begun to
+// answer gets its end; where nothing was said, the adapter says a sentence.
+func (r *Relay) turnAway(ctx context.Context, t *inbox.Turn, pen chat.Responder, keeper chat.Doorkeeper, cause error, log *slog.Logger) error {
+	if stop := interrupted(ctx); stop != nil {
+		return stop
+	}
+	if !forPerson(cause) && t.Attempt < patientAttempts {
+		return cause // it could not be looked up; later it can
+	}
+	r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "refused")
+	if len(t.Posted) > 0 {
+		return r.decline(ctx, t, pen, cause, log.With("bot", t.Message.Bot))
+	}
+	keeper.TurnAway(ctx, t.Message, cause)
+	return t.Close(ctx)
 }
 
 // bot finds who answers m: the bot the place was given to, else the lead.

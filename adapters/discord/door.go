@@ -1,0 +1,315 @@
+// Who is let in: people in a server that is trusted, and in direct messages
+// those who are in one. Others read one sentence and get nothing else: no
+// model, no rights, nothing queued, no history read.
+
+package discord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+const (
+	turnedAwayFor = 24 * time.Hour   // between two sentences in one channel
+	unsureFor     = 10 * time.Minute // the same, where it could not be looked up
+	personAge     = 5 * time.Minute  // how long a membership, or none, is believed
+	barredAge     = time.Hour        // how long a guild that refuses to say is left alone
+	personLimit   = 3 * time.Second  // for looking a person up
+	promptLimit   = 1500 * time.Millisecond
+	mostLookups   = 50 // guilds asked about one person at a time
+	lookupsAtOnce = 4
+	sentencesAt   = 4 // posts of sentences at once
+)
+
+// turnedAway is why somebody is not let in, as a sentence for them. Unsure
+// means that it could not be looked up.
+type turnedAway struct {
+	text   string
+	unsure bool
+	cause  error
+}
+
+func (e *turnedAway) Error() string {
+	if e.cause != nil {
+		return e.text + ": " + e.cause.Error()
+	}
+	return e.text
+}
+
+func (e *turnedAway) Unwrap() error { return e.cause }
+
+// letIn says whether a person may use the bot in a guild, or with none in direct
+// messages; the error is a *turnedAway.
+func (t *trust) letIn(ctx context.Context, guild, user string) error {
+	if guild != "" {
+		ok, err := t.trusts(ctx, guild)
+		switch {
+		case ok:
+			return nil
+		case err != nil:
+			return &turnedAway{text: "I cannot tell just now which servers I may answer in; try again in a minute.", unsure: true, cause: err}
+		}
+		return &turnedAway{text: fmt.Sprintf("%s does not answer in this server until whoever runs it admits the server: `parley guild admit %s %s`.", t.app.lead.Name, t.app.lead.ID, guild)}
+	}
+	ok, err := t.trustsPerson(ctx, user)
+	switch {
+	case ok:
+		return nil
+	case err != nil:
+		return &turnedAway{text: "I could not look up just now whether you are in a server that I serve; try again in a minute.", unsure: true, cause: err}
+	}
+	return &turnedAway{text: fmt.Sprintf("%s answers direct messages only from members of the servers it serves; ask whoever runs it to admit yours: `parley guild admit %s SERVER_ID`.", t.app.lead.Name, t.app.lead.ID)}
+}
+
+// people remembers who is in which guild.
+type people struct {
+	slots chan struct{}
+
+	mu     sync.Mutex
+	in     map[string]membershipAnswer // guild and user
+	barred map[string]time.Time        // guilds that refuse to say, until then
+}
+
+type membershipAnswer struct {
+	in    bool
+	until time.Time
+}
+
+func newPeople() *people {
+	return &people{slots: make(chan struct{}, lookupsAtOnce), in: map[string]membershipAnswer{}, barred: map[string]time.Time{}}
+}
+
+// recall is what is remembered of a person in a guild.
+func (p *people) recall(guild, user string) (in, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Before(p.barred[guild]) {
+		return false, true
+	}
+	a, ok := p.in[guild+" "+user]
+	return a.in, ok && now.Before(a.until)
+}
+
+func (p *people) note(guild, user string, in bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.in) > mostKept {
+		clear(p.in)
+	}
+	p.in[guild+" "+user] = membershipAnswer{in, time.Now().Add(personAge)}
+}
+
+func (p *people) bar(guild string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.barred[guild] = time.Now().Add(barredAge)
+}
+
+// trustsPerson reports whether a person may write to the bot directly: named
+// in a bot's file, or a member of a guild that is trusted. An error means that
+// this is not known, which is no.
+func (t *trust) trustsPerson(ctx context.Context, user string) (bool, error) {
+	for _, b := range t.app.bots {
+		if slices.Contains(b.Access.Users, user) || slices.Contains(b.Access.Admins, user) {
+			return true, nil
+		}
+	}
+	now, err := t.current(ctx)
+	if err == nil && now.Open && len(t.named) == 0 {
+		if err = t.joined(ctx); err == nil {
+			now, err = t.load(ctx)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	var ask []string
+	for _, guild := range t.effective(now) {
+		in, known := t.people.recall(guild, user)
+		if in || t.app.world.seen(guild, user) {
+			return true, nil
+		}
+		if !known {
+			ask = append(ask, guild)
+		}
+	}
+	if len(ask) == 0 {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, personLimit)
+	defer cancel()
+	select {
+	case t.people.slots <- struct{}{}:
+		defer func() { <-t.people.slots }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return t.askFor(ctx, ask, user)
+}
+
+var errManyGuilds = errors.New("not all servers have been asked yet")
+
+// askFor asks Discord guild by guild. What was learned before an error is
+// remembered, so that the next try goes on from there.
+func (t *trust) askFor(ctx context.Context, guilds []string, user string) (bool, error) {
+	var unsure error
+	for n, guild := range guilds {
+		if n == mostLookups {
+			return false, errManyGuilds
+		}
+		in, err := t.member(ctx, guild, user)
+		switch {
+		case err == nil && in:
+			return true, nil
+		case err != nil:
+			unsure = err
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
+	return false, unsure
+}
+
+// member asks whether a person is in a guild.
+func (t *trust) member(ctx context.Context, guild, user string) (bool, error) {
+	_, err := t.app.rest.do(ctx, call{
+		method: http.MethodGet, path: endpoint(discordgo.EndpointGuildMember(guild, url.PathEscape(user))), route: "GET member", major: guild, name: "member", wait: true,
+	}, nil)
+	switch {
+	case err == nil:
+		t.people.note(guild, user, true)
+		return true, nil
+	case code(err) == codeUnknownGuild || status(err) == http.StatusForbidden:
+		t.people.bar(guild) // the bot is no longer there
+		return false, nil
+	case status(err) == http.StatusNotFound:
+		t.people.note(guild, user, false)
+		return false, nil
+	}
+	return false, err
+}
+
+// effective are the guilds that are trusted, in a fixed order.
+func (t *trust) effective(now trusted) []string {
+	var out []string
+	for id := range t.named {
+		out = append(out, id)
+	}
+	for id := range now.Guilds {
+		if !t.inFile(id) && t.holds(now, id) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// turnAway says the sentence in a channel: once a day, over all processes and
+// restarts, as a reply that pings nobody. root is the channel that counts; a
+// thread's is its parent.
+func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, question string) {
+	t.app.log.InfoContext(ctx, "turned away: not in a server that is trusted", slog.String("channel", root), slog.Bool("unsure", why.unsure))
+	key, within := "turned-away/"+root, turnedAwayFor
+	if why.unsure {
+		key, within = "unsure/"+root, unsureFor
+	}
+	user, _ := t.app.known()
+	first, err := t.records.First(ctx, platform+"/"+user+"/"+key, within)
+	if err != nil {
+		t.app.log.WarnContext(ctx, "could not look up whether the sentence was said", slog.String("error", err.Error()))
+	}
+	if err != nil || !first {
+		return
+	}
+	r := &responder{app: t.app, channel: channel, question: question}
+	body := messageBody{
+		Content: clip(render(why.text), sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
+		Nonce: r.nonce("turned away"), Enforce: true, Reference: &reference{Message: question},
+	}
+	c := call{
+		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(channel)), route: "POST messages", major: channel,
+		name: "turned-away", body: body, wait: true,
+	}
+	if _, err := t.app.rest.do(ctx, c, nil); err != nil {
+		t.app.log.WarnContext(ctx, "the sentence for a server that is not trusted was not posted", slog.String("channel", channel), slog.String("error", short(err)))
+	}
+}
+
+// turnAwayMessage answers a message from where the bot does not answer, if it
+// was for the bot and not just said in a thread. It does not hold the lane up.
+func (g *gateway) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedAway) {
+	k := g.app.knowledge(e.Guild)
+	k.place = g.app.world.peek(e.Channel)
+	if trigger := e.trigger(k); trigger == "" || trigger == chat.Thread {
+		return
+	}
+	select {
+	case g.app.sentences <- struct{}{}:
+	default:
+		return // strangers in many channels at once: not all need an answer
+	}
+	p := whereabouts(e.Guild, e.Channel, k.place)
+	g.desk.work.Go(func() {
+		defer func() { <-g.app.sentences }()
+		g.guard("MESSAGE_CREATE", func() error {
+			g.app.trust.turnAway(ctx, why, e.Channel, p.Channel, e.ID)
+			return nil
+		})
+	})
+}
+
+// turnAway answers an interaction to the person alone.
+func (c *counter) turnAway(ctx context.Context, i *interaction, why *turnedAway, say say) error {
+	b := callback{callbackMessage, whisper(why.text)}
+	if i.Type == interactionAutocomplete {
+		b = callback{callbackAutocomplete, map[string]any{"choices": choices(nil)}}
+	}
+	err := say(ctx, b)
+	if n := code(err); n == codeAcknowledged || n == codeUnknownInteraction {
+		return nil // another process was faster
+	}
+	return err
+}
+
+var _ chat.Doorkeeper = (*Adapter)(nil)
+
+// Admit says whether a message may still be answered: its server may have been
+// removed since it was taken.
+func (a *Adapter) Admit(ctx context.Context, m chat.Message) error {
+	one, err := a.of(m.Bot)
+	if err != nil {
+		return err
+	}
+	err = one.trust.letIn(ctx, m.Place.Workspace, m.Author.ID)
+	if why, ok := errors.AsType[*turnedAway](err); ok && !why.unsure {
+		return &chat.UserError{Text: why.text}
+	}
+	return err
+}
+
+// TurnAway says so in its channel, at most once a day.
+func (a *Adapter) TurnAway(ctx context.Context, m chat.Message, cause error) {
+	one, err := a.of(m.Bot)
+	if err != nil {
+		return
+	}
+	why, ok := errors.AsType[*turnedAway](cause)
+	if !ok {
+		text, _ := chat.Explain(cause)
+		why = &turnedAway{text: text}
+	}
+	one.trust.turnAway(ctx, why, destination(m.Place), m.Place.Channel, string(m.ID))
+}

@@ -1,0 +1,610 @@
+// Which servers (guilds) are trusted. Anybody may invite a bot that is public,
+// and is then owner of a server it is in: without a list, Manage Server there
+// would open the registry to strangers. Trusted are the servers that the bots'
+// files name, or where they name none, those the bot was in at its first start;
+// and what an operator admitted since. What is not known is not trusted.
+
+package discord
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bwmarrin/discordgo"
+)
+
+// Records keeps small values outside the process for processes that change
+// them together. Read returns "" where there is nothing. Swap keeps next if old
+// is what is there. First reports true to the first who asks within a time.
+type Records interface {
+	Read(ctx context.Context, key string) (string, error)
+	Swap(ctx context.Context, key, old, next string) (bool, error)
+	First(ctx context.Context, key string, within time.Duration) (bool, error)
+}
+
+// The sources of trust in a guild.
+const (
+	FromFile       = "file"        // a bot's file names it
+	FromFirstStart = "first-start" // the bot was in it when it first started
+	FromOperator   = "admitted"    // an operator admitted it
+)
+
+// Guild is a trusted server.
+type Guild struct {
+	ID     string
+	Name   string // empty while not known
+	Source string // FromFile, FromFirstStart or FromOperator
+	Since  time.Time
+}
+
+// Why a guild cannot be listed, admitted or removed.
+var (
+	ErrNoApplication = errors.New("the bot has no Discord application")
+	ErrNotTrusted    = errors.New("the server is not trusted")
+	errNotKnown      = errors.New("which servers are trusted is not known yet")
+	errBusy          = errors.New("others changed the list of servers at the same time; try again")
+)
+
+// NamedInFile says that a guild stays trusted as long as a file names it.
+type NamedInFile struct{ File string }
+
+func (e *NamedInFile) Error() string { return "the server is named in discord.guilds of " + e.File }
+
+const (
+	recordAge   = 2 * time.Second // how late a change made by another process is seen
+	recordLimit = 2 * time.Second // for reading it
+	learnAgain  = 5 * time.Second // after a failure, for those who ask meanwhile
+	guildPage   = 200             // guilds in one answer, the most Discord gives
+	mostJoined  = 100             // guilds looked at to find the one that was joined first
+)
+
+// trusted is what is stored of an application's guilds.
+type trusted struct {
+	Started time.Time            `json:"started,omitzero"` // when the first start's list was stored
+	Open    bool                 `json:"open,omitempty"`   // it was empty: the first guild the bot joins is trusted
+	Guilds  map[string]keptGuild `json:"guilds,omitempty"`
+}
+
+type keptGuild struct {
+	Name   string    `json:"name,omitempty"`
+	Source string    `json:"source"`
+	At     time.Time `json:"at"`
+}
+
+// trust is one application's list. It is safe for concurrent use.
+type trust struct {
+	app     *app
+	records Records
+	named   map[string]string // guild → the file that names it
+
+	mu    sync.Mutex
+	now   trusted
+	raw   string // now, as stored
+	read  time.Time
+	fault error // why it could not be read or learned last
+
+	learning chan struct{} // holds one token: who asks Discord
+	failed   time.Time     // when the last attempt to learn failed; for the holder
+
+	people *people
+}
+
+func newTrust(a *app, r Records) *trust {
+	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople()}
+	if r == nil {
+		t.records = &forgetful{values: map[string]string{}}
+	}
+	for _, b := range a.bots {
+		for _, id := range b.Discord.Guilds {
+			if !t.inFile(id) {
+				t.named[id] = cmp.Or(b.File, b.ID)
+			}
+		}
+	}
+	return t
+}
+
+// inFile reports whether a bot's file names the guild.
+func (t *trust) inFile(guild string) bool { return t.named[guild] != "" }
+
+func (t *trust) key() (string, error) {
+	user, _ := t.app.known()
+	if user == "" {
+		return "", errNotKnown
+	}
+	return platform + "/guilds/" + user, nil
+}
+
+// load is the list as stored, at most recordAge old. While the store cannot be
+// reached it is the one known last.
+func (t *trust) load(ctx context.Context) (trusted, error) {
+	key, err := t.key()
+	if err != nil {
+		return trusted{}, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.read.IsZero() && time.Since(t.read) < recordAge {
+		return t.now, nil
+	}
+	if err := t.refresh(ctx, key); err != nil && t.raw == "" {
+		return trusted{}, err
+	}
+	return t.now, nil
+}
+
+// refresh reads the list; mu is held.
+func (t *trust) refresh(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, recordLimit)
+	defer cancel()
+	raw, err := t.records.Read(ctx, key)
+	if err == nil && raw == "" && t.raw != "" {
+		// The store lost the list, or went back to before it. A new first start
+		// would trust whoever invited the bot since.
+		if _, err = t.records.Swap(ctx, key, "", t.raw); err == nil {
+			raw, err = t.records.Read(ctx, key)
+		}
+	}
+	var now trusted
+	if err == nil && raw != "" {
+		err = json.Unmarshal([]byte(raw), &now)
+	}
+	if err != nil {
+		if t.raw != "" {
+			t.read = time.Now() // do not ask again at once
+		}
+		t.fault = err
+		return err
+	}
+	t.now, t.raw, t.read, t.fault = now, raw, time.Now(), nil
+	return nil
+}
+
+// change stores what f makes of the newest list; f reports whether it changed
+// anything and may run several times.
+func (t *trust) change(ctx context.Context, f func(now *trusted) bool) error {
+	key, err := t.key()
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range 20 {
+		if err := t.refresh(ctx, key); err != nil {
+			return err
+		}
+		next := t.now
+		if next.Guilds = maps.Clone(next.Guilds); next.Guilds == nil {
+			next.Guilds = map[string]keptGuild{}
+		}
+		if !f(&next) {
+			return nil
+		}
+		raw, err := json.Marshal(next)
+		if err != nil {
+			return err
+		}
+		done, err := t.records.Swap(ctx, key, t.raw, string(raw))
+		if err != nil {
+			return err
+		}
+		if done {
+			t.now, t.raw, t.read = next, string(raw), time.Now()
+			return nil
+		}
+	}
+	return errBusy
+}
+
+// holds reports whether a guild is trusted by now.
+func (t *trust) holds(now trusted, guild string) bool {
+	if t.inFile(guild) {
+		return true
+	}
+	kept, ok := now.Guilds[guild]
+	return ok && (kept.Source == FromOperator || len(t.named) == 0)
+}
+
+// trusts reports whether a guild is trusted. An error means that this is not
+// known, which is no.
+func (t *trust) trusts(ctx context.Context, guild string) (bool, error) {
+	if t.inFile(guild) {
+		return true, nil
+	}
+	now, err := t.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	if t.holds(now, guild) {
+		return true, nil
+	}
+	if len(t.named) > 0 || !now.Open {
+		return false, nil
+	}
+	if err := t.joined(ctx); err != nil {
+		return false, err
+	}
+	now, err = t.load(ctx)
+	return err == nil && t.holds(now, guild), err
+}
+
+// current is the list once it is known.
+func (t *trust) current(ctx context.Context) (trusted, error) {
+	now, err := t.load(ctx)
+	if err == nil && (len(t.named) > 0 || !now.Started.IsZero()) {
+		return now, nil
+	}
+	if err := t.learn(ctx, false); err != nil {
+		if len(t.named) > 0 {
+			return now, nil // what an operator admitted is not known, and so not trusted
+		}
+		return now, err
+	}
+	return t.load(ctx)
+}
+
+// known reports whether it is known which guilds are trusted, and if not, why.
+// It does no call.
+func (t *trust) known() (bool, string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case len(t.named) > 0 || !t.now.Started.IsZero():
+		return true, ""
+	case t.fault != nil:
+		return false, "the servers it may answer in could not be listed: " + short(t.fault)
+	}
+	return false, "the servers it may answer in are not known yet"
+}
+
+// open reports whether the first guild the bot joins will be trusted. It does
+// no call.
+func (t *trust) open() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now.Open && len(t.named) == 0
+}
+
+// keep learns the list, trying again until that works or ctx ends.
+func (t *trust) keep(ctx context.Context) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		err := t.learn(ctx, true)
+		if err == nil || ctx.Err() != nil || status(err) == http.StatusUnauthorized {
+			return // a refused token ends the gateway too, which says so
+		}
+		t.app.log.WarnContext(ctx, "discord servers not listed; until they are, no server is trusted that no file names", slog.String("error", short(err)), slog.String("pause", pause.String()))
+		if !sleep(ctx, jitter(pause)) {
+			return
+		}
+	}
+}
+
+// learn makes sure that the list of the first start is stored. One asks
+// Discord at a time, and unless forced not again soon after a failure.
+func (t *trust) learn(ctx context.Context, force bool) error {
+	if !t.turn(ctx) {
+		return errNotKnown
+	}
+	defer func() { <-t.learning }()
+	if !force && time.Since(t.failed) < learnAgain {
+		return errNotKnown
+	}
+	err := t.first(ctx)
+	if err != nil {
+		t.failed = time.Now()
+		t.mu.Lock()
+		t.fault = err
+		t.mu.Unlock()
+	}
+	return err
+}
+
+// turn waits to be the one who asks Discord; false: ctx ended first.
+func (t *trust) turn(ctx context.Context) bool {
+	select {
+	case t.learning <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// first stores the guilds the bot is in, unless another start has done so.
+func (t *trust) first(ctx context.Context) error {
+	if _, _, err := t.app.identity(ctx); err != nil {
+		if _, unknown := t.key(); unknown != nil {
+			return err
+		}
+	}
+	if now, err := t.load(ctx); err != nil || !now.Started.IsZero() {
+		return err
+	}
+	list, err := t.list(ctx)
+	if err != nil {
+		return err
+	}
+	stored := false
+	err = t.change(ctx, func(now *trusted) bool {
+		if stored = now.Started.IsZero(); !stored {
+			return false
+		}
+		now.Started = time.Now().UTC()
+		now.Open = len(list) == 0 && len(now.Guilds) == 0
+		for _, g := range list {
+			if _, there := now.Guilds[g.ID]; !there {
+				now.Guilds[g.ID] = keptGuild{Name: g.Name, Source: FromFirstStart, At: now.Started}
+			}
+		}
+		return true
+	})
+	if err == nil && stored {
+		t.logFirst(ctx, list)
+	}
+	return err
+}
+
+func (t *trust) logFirst(ctx context.Context, list []myGuild) {
+	switch {
+	case len(t.named) > 0:
+		t.app.log.InfoContext(ctx, "discord servers at the first start noted; trusted are those the bots' files name and those that are admitted", slog.Int("count", len(list)))
+	case len(list) == 0:
+		t.app.log.InfoContext(ctx, "the bot is in no discord server yet; the first it joins will be trusted")
+	default:
+		var names []string
+		for _, g := range list[:min(50, len(list))] {
+			names = append(names, g.ID+" "+g.Name)
+		}
+		t.app.log.InfoContext(ctx, "discord servers the bot is in at its first start are trusted; others need parley guild admit",
+			slog.Int("count", len(list)), slog.String("servers", strings.Join(names, ", ")))
+	}
+}
+
+// myGuild is a guild as Discord lists it to its bot.
+type myGuild struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// list is every guild the bot is in, not those of one shard alone.
+func (t *trust) list(ctx context.Context) ([]myGuild, error) {
+	var all []myGuild
+	for after := "0"; ; {
+		var page []myGuild
+		_, err := t.app.rest.do(ctx, call{
+			method: http.MethodGet, path: fmt.Sprintf("/users/@me/guilds?limit=%d&after=%s", guildPage, after),
+			route: "GET my guilds", name: "guilds", wait: true,
+		}, &page)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page {
+			if !isSnowflake(g.ID) || !before(after, g.ID) {
+				return nil, errors.New("discord lists its servers in no order")
+			}
+			after = g.ID
+		}
+		all = append(all, page...)
+		if len(page) < guildPage {
+			return all, nil
+		}
+	}
+}
+
+// before compares ids by value.
+func before(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
+
+// joined trusts the guild that the bot joined first, where it was in none at
+// its first start.
+func (t *trust) joined(ctx context.Context) error {
+	if !t.turn(ctx) {
+		return errNotKnown
+	}
+	defer func() { <-t.learning }()
+	if now, err := t.load(ctx); err != nil || !now.Open || len(t.named) > 0 {
+		return err
+	}
+	list, err := t.list(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	first, err := t.earliest(ctx, list)
+	if err != nil {
+		return err
+	}
+	won := false
+	err = t.change(ctx, func(now *trusted) bool {
+		if won = now.Open; won {
+			now.Open = false
+			now.Guilds[first.ID] = keptGuild{Name: first.Name, Source: FromFirstStart, At: time.Now().UTC()}
+		}
+		return won
+	})
+	if err == nil && won {
+		t.app.log.InfoContext(ctx, "the first discord server the bot joined is trusted; others need parley guild admit", slog.String("guild", first.ID), slog.String("name", first.Name))
+	}
+	return err
+}
+
+// earliest is the guild that the bot has been in for longest.
+func (t *trust) earliest(ctx context.Context, list []myGuild) (myGuild, error) {
+	if len(list) == 1 {
+		return list[0], nil
+	}
+	if len(list) > mostJoined {
+		return myGuild{}, fmt.Errorf("the bot joined %d servers before any was trusted: admit them with parley guild admit", len(list))
+	}
+	user, _ := t.app.known()
+	var first myGuild
+	var since time.Time
+	for _, g := range list {
+		var own struct {
+			Joined time.Time `json:"joined_at"`
+		}
+		_, err := t.app.rest.do(ctx, call{
+			method: http.MethodGet, path: endpoint(discordgo.EndpointGuildMember(g.ID, url.PathEscape(user))), route: "GET member", major: g.ID, name: "member", wait: true,
+		}, &own)
+		if err != nil {
+			return myGuild{}, err
+		}
+		if first.ID == "" || own.Joined.Before(since) {
+			first, since = g, own.Joined
+		}
+	}
+	return first, nil
+}
+
+// guilds are those that are trusted, by id.
+func (t *trust) guilds(ctx context.Context) ([]Guild, error) {
+	now, err := t.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]Guild{}
+	for id, g := range now.Guilds {
+		if t.holds(now, id) {
+			all[id] = Guild{ID: id, Name: g.Name, Source: g.Source, Since: g.At}
+		}
+	}
+	for id := range t.named {
+		all[id] = Guild{ID: id, Name: now.Guilds[id].Name, Source: FromFile}
+	}
+	var out []Guild
+	for id, g := range all {
+		if name := t.app.world.guildName(id); name != "" {
+			g.Name = name
+		}
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(a, b Guild) int {
+		if before(a.ID, b.ID) {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}
+
+// admit trusts a guild from now on; created says that it was not before.
+func (t *trust) admit(ctx context.Context, guild string) (created bool, err error) {
+	if t.inFile(guild) {
+		return false, nil
+	}
+	if _, _, err := t.app.identity(ctx); err != nil {
+		if _, unknown := t.key(); unknown != nil {
+			return false, err
+		}
+	}
+	err = t.change(ctx, func(now *trusted) bool {
+		if created = !t.holds(*now, guild); created {
+			now.Open = false
+			now.Guilds[guild] = keptGuild{Name: t.app.world.guildName(guild), Source: FromOperator, At: time.Now().UTC()}
+		}
+		return created
+	})
+	if err == nil && created {
+		t.app.log.InfoContext(ctx, "discord server admitted", slog.String("guild", guild))
+	}
+	return created && err == nil, err
+}
+
+// remove ends the trust in a guild.
+func (t *trust) remove(ctx context.Context, guild string) error {
+	if file := t.named[guild]; file != "" {
+		return &NamedInFile{File: file}
+	}
+	if _, err := t.current(ctx); err != nil {
+		return err
+	}
+	found := false
+	err := t.change(ctx, func(now *trusted) bool {
+		found = t.holds(*now, guild)
+		delete(now.Guilds, guild)
+		return found
+	})
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return ErrNotTrusted
+	}
+	t.app.log.InfoContext(ctx, "discord server no longer trusted", slog.String("guild", guild))
+	return nil
+}
+
+// Guilds lists the servers that the bot's application trusts.
+func (a *Adapter) Guilds(ctx context.Context, bot string) ([]Guild, error) {
+	one := a.byBot[bot]
+	if one == nil {
+		return nil, ErrNoApplication
+	}
+	return one.trust.guilds(ctx)
+}
+
+// AdmitGuild trusts a server from now on, in every process; created says that
+// it was not trusted before.
+func (a *Adapter) AdmitGuild(ctx context.Context, bot, guild string) (created bool, err error) {
+	one := a.byBot[bot]
+	if one == nil {
+		return false, ErrNoApplication
+	}
+	return one.trust.admit(ctx, guild)
+}
+
+// RemoveGuild ends the trust in a server. A *NamedInFile says that a bot's file
+// must be changed for that; ErrNotTrusted, that there was none.
+func (a *Adapter) RemoveGuild(ctx context.Context, bot, guild string) error {
+	one := a.byBot[bot]
+	if one == nil {
+		return ErrNoApplication
+	}
+	return one.trust.remove(ctx, guild)
+}
+
+// forgetful is Records of this process alone.
+type forgetful struct {
+	mu     sync.Mutex
+	values map[string]string
+	until  map[string]time.Time
+}
+
+func (f *forgetful) Read(_ context.Context, key string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.values[key], nil
+}
+
+func (f *forgetful) Swap(_ context.Context, key, old, next string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.values[key] != old {
+		return false, nil
+	}
+	f.values[key] = next
+	return true, nil
+}
+
+func (f *forgetful) First(_ context.Context, key string, within time.Duration) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(f.until, func(_ string, t time.Time) bool { return now.After(t) })
+	if _, taken := f.until[key]; taken {
+		return false, nil
+	}
+	if f.until == nil {
+		f.until = map[string]time.Time{}
+	}
+	f.until[key] = now.Add(within)
+	return true, nil
+}

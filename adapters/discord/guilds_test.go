@@ -1,0 +1,400 @@
+package discord
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+
+	"parley/bots"
+	"parley/internal/chat"
+	fake "parley/internal/fake/discord"
+)
+
+// shared is what several processes keep together.
+func shared() *forgetful { return &forgetful{values: map[string]string{}} }
+
+// guildIDs are those that are trusted.
+func (s *stage) guildIDs() map[string]string {
+	s.t.Helper()
+	list, err := s.adapter.Guilds(s.t.Context(), "helper")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, g := range list {
+		out[g.ID] = g.Source
+	}
+	return out
+}
+
+// fromBot are the messages of the bot in a channel.
+func (s *stage) fromBot(channel string) []fake.Message {
+	var out []fake.Message
+	for _, m := range s.Messages(channel) {
+		if m.Author.Bot {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// A stranger invites the bot to a server of theirs, where they may manage
+// everything: they read one sentence and get nothing else.
+func TestAServerOfStrangersGetsOneSentence(t *testing.T) {
+	t.Parallel()
+	d := &desk{}
+	s := withCommands(t, d, nil)
+	evil := s.Invite("mallory", "lair")
+	first := s.Mention("lair", "mallory", "hello")
+	s.until("the sentence", func() bool { return len(s.Replies(first)) == 1 })
+	said := s.Replies(first)[0].Content
+	for _, want := range []string{"Helper", "parley guild admit helper " + evil} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the sentence lacks %q: %s", want, said)
+		}
+	}
+	s.Mention("lair", "mallory", "again")
+	s.Reply(s.Replies(first)[0].ID, "mallory", "and again", true)
+	thread := s.ThreadBy("mallory", "lair", "a thread")
+	s.Mention(thread, "mallory", "in a thread")
+	// What is said where the bot answers comes later and is taken.
+	s.Mention("general", "ann", "real")
+	if got := s.inbox.wait(t, 1); got[0].Text != "real" {
+		t.Errorf("taken: %+v", got)
+	}
+	for _, line := range []string{"/help", "/provider remove id:lab", "/provider add", "/model name:m1"} {
+		i := s.slash("lair", "mallory", line)
+		got := s.answer(i)
+		if len(got) != 1 || !got[0].Ephemeral || !strings.Contains(got[0].Content, "parley guild admit helper "+evil) {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	if list, err := s.Autocomplete(t.Context(), "lair", "mallory", "/model name:m"); err != nil || len(list) != 0 {
+		t.Errorf("completed %v, %v", list, err)
+	}
+	mallory := chat.Author{ID: s.UserID("mallory")}
+	place := chat.Place{Platform: "discord", Workspace: evil, Channel: s.ChannelID("lair")}
+	if m, err := s.adapter.Member(t.Context(), "helper", place, mallory); err != nil || m.Admin || len(m.Groups) > 0 {
+		t.Errorf("rights: %+v, %v", m, err)
+	}
+	if list, err := s.adapter.History(t.Context(), chat.Message{Bot: "helper", ID: chat.MessageID(first), Place: place, Author: mallory}, "", 10); err == nil || list != nil {
+		t.Errorf("history was read: %+v", list)
+	}
+	if n := len(s.fromBot("lair")) + len(s.fromBot(thread)); n != 1 || s.inbox.count() != 1 || len(d.asked()) != 0 {
+		t.Errorf("%d sentences, %d taken, commands %v", n, s.inbox.count(), d.asked())
+	}
+	for _, c := range s.Calls() {
+		if c.Method == "GET" && strings.Contains(c.Path, "/channels/") {
+			t.Errorf("a stranger's server was read: %s", c.Path)
+		}
+	}
+	s.clean()
+}
+
+// The whole list counts, page by page, and it is that of the first start: what
+// came later is not trusted, by whatever process and after whatever restart.
+func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
+	t.Parallel()
+	kept := shared()
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	want := append(s.Crowd(450), s.GuildID())
+	stop := s.run(nil)
+	s.connected()
+	got := s.guildIDs()
+	for _, id := range want {
+		if got[id] != FromFirstStart {
+			t.Fatalf("guild %s is %q", id, got[id])
+		}
+	}
+	if n := s.Count("GET", "/users/@me/guilds", 200); n != 3 {
+		t.Errorf("%d pages were asked for, want 3", n)
+	}
+	evil := s.Invite("mallory", "lair")
+	first := s.Mention("lair", "mallory", "hello")
+	s.until("the sentence", func() bool { return len(s.Replies(first)) == 1 })
+	stop()
+	next, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Records: kept, Log: logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.adapter = next
+	s.run(&desk{})
+	s.connected()
+	if got := s.guildIDs(); len(got) != len(want) || got[evil] != "" {
+		t.Errorf("after a restart %d are trusted, the stranger's is %q", len(got), got[evil])
+	}
+	s.Mention("lair", "mallory", "again")
+	s.Mention("general", "ann", "real")
+	s.inbox.wait(t, 1)
+	i := s.slash("lair", "mallory", "/help")
+	s.answer(i)
+	if n := len(s.fromBot("lair")); n != 1 {
+		t.Errorf("%d sentences in one channel and day", n)
+	}
+	s.clean()
+}
+
+func TestTheFirstServerJoinedIsTrustedWhereThereWasNone(t *testing.T) {
+	t.Parallel()
+	kept := shared()
+	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s.run(nil)
+	s.connected()
+	if got := s.guildIDs(); len(got) != 0 {
+		t.Fatalf("trusted before it joined any: %v", got)
+	}
+	s.Join(s.GuildID())
+	s.eventually("the first is trusted", func() bool { return len(s.guildIDs()) == 1 })
+	evil := s.Invite("mallory", "lair")
+	s.Mention("general", "ann", "hello")
+	s.inbox.wait(t, 1)
+	if got := s.guildIDs(); len(got) != 1 || got[evil] != "" || got[s.GuildID()] != FromFirstStart {
+		t.Errorf("trusted: %v", got)
+	}
+	s.clean()
+}
+
+// Two joined while no process ran: the older membership counts, not the id.
+func TestOfTwoServersTheOneJoinedFirstIsTrusted(t *testing.T) {
+	t.Parallel()
+	kept := shared()
+	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	stop := s.run(nil)
+	s.connected()
+	stop()
+	mine := s.Invite("ann", "mine")
+	s.Join(s.GuildID()) // founded before, joined later
+	next, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Records: kept, Log: logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.adapter = next
+	s.run(nil)
+	s.connected()
+	s.Mention("mine", "ann", "hello")
+	s.inbox.wait(t, 1)
+	if got := s.guildIDs(); len(got) != 1 || got[mine] == "" {
+		t.Errorf("trusted: %v, want %s", got, mine)
+	}
+}
+
+// Unknown means no: while Discord does not list the servers, none is trusted.
+func TestWhileTheListIsNotKnownNobodyIsLetIn(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, fake.Options{}, nil)
+	s.Fail(fake.Fault{Method: "GET", Path: "/users/@me/guilds", Status: 404, Body: `{"message":"404: Not Found","code":0}`, Times: 1})
+	one := s.adapter.apps[0]
+	if err := one.trust.learn(t.Context(), true); err == nil {
+		t.Fatal("the list was learned without an answer")
+	}
+	s.eventually("it is not known", func() bool {
+		ok, err := one.trust.trusts(t.Context(), s.GuildID())
+		return !ok && err != nil
+	})
+	if known, why := one.trust.known(); known || !strings.Contains(why, "could not be listed") {
+		t.Errorf("known %v: %s", known, why)
+	}
+	err := one.trust.letIn(t.Context(), s.GuildID(), s.UserID("ann"))
+	if why, ok := errors.AsType[*turnedAway](err); !ok || !why.unsure {
+		t.Errorf("let in: %v", err)
+	}
+	if err := s.adapter.Admit(t.Context(), chat.Message{Bot: "helper", Place: chat.Place{Workspace: s.GuildID()}}); err == nil {
+		t.Error("a queued message is answered")
+	}
+	if ok, _ := one.trust.trustsPerson(t.Context(), s.UserID("ann")); ok {
+		t.Error("a direct message is answered")
+	}
+	s.run(nil) // tries again
+	s.connected()
+	s.Mention("general", "ann", "hello")
+	s.inbox.wait(t, 1)
+}
+
+func TestTheServersOfTheFilesAndThoseAdmittedAreTrusted(t *testing.T) {
+	t.Parallel()
+	kept := shared()
+	s := prepare(t, fake.Options{}, nil)
+	crowd := s.Crowd(3)
+	one := helper(s.Token())
+	one.File, one.Discord.Guilds = "helper.yaml", []string{s.GuildID()}
+	two := bots.Bot{ID: "other", File: "other.yaml", Discord: bots.Discord{Token: one.Discord.Token, Guilds: crowd[:1]}}
+	var err error
+	s.adapter, err = New(Options{Bots: []bots.Bot{one, two}, APIURL: s.APIURL(), Records: kept, Log: logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(nil)
+	s.connected()
+	want := map[string]string{s.GuildID(): FromFile, crowd[0]: FromFile}
+	if got := s.guildIDs(); !maps.Equal(got, want) {
+		t.Errorf("trusted: %v, want %v", got, want)
+	}
+	if created, err := s.adapter.AdmitGuild(t.Context(), "helper", crowd[1]); err != nil || !created {
+		t.Errorf("admitted: %v, %v", created, err)
+	}
+	if created, err := s.adapter.AdmitGuild(t.Context(), "other", crowd[0]); err != nil || created {
+		t.Errorf("one of a file was admitted: %v, %v", created, err)
+	}
+	want[crowd[1]] = FromOperator
+	if got := s.guildIDs(); !maps.Equal(got, want) {
+		t.Errorf("trusted: %v, want %v", got, want)
+	}
+	named, ok := errors.AsType[*NamedInFile](s.adapter.RemoveGuild(t.Context(), "helper", crowd[0]))
+	if !ok || named.File != "other.yaml" {
+		t.Errorf("a server of a file was removed: %v", named)
+	}
+	if err := s.adapter.RemoveGuild(t.Context(), "helper", crowd[2]); !errors.Is(err, ErrNotTrusted) {
+		t.Errorf("one that is not trusted: %v", err)
+	}
+	if err := s.adapter.RemoveGuild(t.Context(), "helper", crowd[1]); err != nil {
+		t.Error(err)
+	}
+	delete(want, crowd[1])
+	if got := s.guildIDs(); !maps.Equal(got, want) {
+		t.Errorf("trusted: %v, want %v", got, want)
+	}
+}
+
+// What one process changes the others see; a button from before the removal
+// and a message that was taken before it are refused too.
+func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
+	t.Parallel()
+	kept := shared()
+	d := &desk{}
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s.run(d)
+	s.connected()
+	s.until("commands are registered", func() bool { return len(s.Commands("")) > 0 })
+	id := s.Mention("general", "ann", "hello")
+	taken := s.inbox.wait(t, 1)[0]
+	posted := must(t)(s.pen(taken).Post(t.Context(), chat.Content{Markdown: "text", Key: "t-0", Stop: "t", Menu: &chat.Menu{Command: "model", Options: []chat.Option{{Label: "m", Value: "m"}}}}))
+	if err := s.adapter.Admit(t.Context(), taken); err != nil {
+		t.Fatalf("refused while trusted: %v", err)
+	}
+	other, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Records: kept, Log: logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.RemoveGuild(t.Context(), "helper", s.GuildID()); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("this process sees it", func() bool { return s.adapter.Admit(t.Context(), taken) != nil })
+	told, ok := errors.AsType[*chat.UserError](s.adapter.Admit(t.Context(), taken))
+	if !ok || !strings.Contains(told.Text, "parley guild admit helper "+s.GuildID()) {
+		t.Errorf("the asker would read %v", told)
+	}
+	for what, use := range map[string]func() (*fake.Interaction, error){
+		"a button": func() (*fake.Interaction, error) { return s.Press(posted, "ann", "Stop") },
+		"a menu":   func() (*fake.Interaction, error) { return s.Choose(posted, "ann", "m") },
+	} {
+		i, err := use()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.answer(i); len(got) != 1 || !got[0].Ephemeral || !strings.Contains(got[0].Content, "parley guild admit") {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	if seen := d.asked(); len(seen) != 0 {
+		t.Errorf("commands were carried out: %v", seen)
+	}
+	var both sync.WaitGroup
+	for _, a := range []*Adapter{s.adapter, other} {
+		both.Go(func() { a.TurnAway(t.Context(), taken, told) })
+	}
+	both.Wait()
+	if got := s.Replies(id); len(got) != 2 { // the answer and the sentence
+		t.Errorf("two processes said: %+v", got)
+	}
+	s.clean()
+}
+
+// In direct messages a person must be in a server that is trusted.
+func TestDirectMessagesAreForMembersOfTrustedServers(t *testing.T) {
+	t.Parallel()
+	d := &desk{}
+	s := withCommands(t, d, func(o *Options) { o.Bots[0].Access.Users = []string{"100000000000000001"} })
+	s.Invite("mallory", "lair")
+	id := s.DM("mallory", "hello")
+	s.until("the sentence", func() bool { return len(s.Replies(id)) == 1 })
+	if got := s.Replies(id)[0].Content; !strings.Contains(got, "direct messages only from members") {
+		t.Errorf("a stranger reads %s", got)
+	}
+	asked := s.Count("GET", "/members/", 404)
+	s.DM("mallory", "hello?")
+	i, err := s.SlashDM("mallory", "/help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.answer(i); len(got) != 1 || !strings.Contains(got[0].Content, "direct messages only from members") || len(d.asked()) != 0 {
+		t.Errorf("a stranger's command: %+v", got)
+	}
+	if n := s.Count("GET", "/members/", 404); n != asked {
+		t.Errorf("a stranger was looked up %d more times", n-asked)
+	}
+	s.DM("ann", "from a member")
+	if got := s.inbox.wait(t, 1); got[0].Text != "from a member" {
+		t.Errorf("taken: %+v", got)
+	}
+	one := s.adapter.apps[0]
+	if ok, err := one.trust.trustsPerson(t.Context(), "100000000000000001"); !ok || err != nil {
+		t.Errorf("a person named in the file is refused: %v", err)
+	}
+	s.Fail(fake.Fault{Method: "GET", Path: "/members/", Status: 500, Body: "{}", Times: 5})
+	if ok, err := one.trust.trustsPerson(t.Context(), s.UserID("bob")); ok || err == nil {
+		t.Errorf("what is not known is yes: %v, %v", ok, err)
+	}
+	if n := len(s.fromBot(s.DMChannel("mallory"))); n != 1 {
+		t.Errorf("%d sentences to a stranger", n)
+	}
+	s.clean()
+}
+
+func TestAListThatTheStoreLostIsNotLearnedAgain(t *testing.T) {
+	t.Parallel()
+	kept := shared()
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	one := s.adapter.apps[0]
+	if err := one.trust.learn(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	evil := s.Invite("mallory", "lair")
+	kept.mu.Lock()
+	clear(kept.values)
+	kept.mu.Unlock()
+	if created, err := s.adapter.AdmitGuild(t.Context(), "helper", "123456789"); err != nil || !created {
+		t.Fatal(created, err)
+	}
+	if got := s.guildIDs(); got[evil] != "" || got[s.GuildID()] != FromFirstStart {
+		t.Errorf("trusted: %v", got)
+	}
+}
+
+func TestAPublicBotIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, private := range []bool{false, true} {
+		t.Run(fmt.Sprint(private), func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			var mu sync.Mutex
+			s := open(t, fake.Options{Apps: []fake.AppOptions{{Name: "Helper", Private: private}}}, nil, func(o *Options) {
+				o.Log = slog.New(slog.NewTextHandler(writer(func(p []byte) { mu.Lock(); defer mu.Unlock(); log.Write(p) }), nil))
+			})
+			_ = s
+			mu.Lock()
+			defer mu.Unlock()
+			if warned := strings.Contains(log.String(), "Bot → Public Bot"); warned == private {
+				t.Errorf("private %v, warned %v:\n%s", private, warned, &log)
+			}
+		})
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
