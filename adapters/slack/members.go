@@ -23,8 +23,9 @@ const (
 	refusalKeeps = 20 * time.Second
 	// memberStale is how long what was true is used while Slack does not answer.
 	memberStale = time.Hour
-	// memberAsk bounds a look-up, which those who wait for it share.
-	memberAsk = 10 * time.Second
+	// memberAsk bounds a look-up, which those who wait for it share. It outlasts
+	// a rate limit, so that who asks again finds the answer.
+	memberAsk = time.Minute
 	// membersKept bounds how many people are remembered.
 	membersKept = 10_000
 )
@@ -45,6 +46,8 @@ type profile struct {
 	known time.Time
 	until time.Time
 	done  chan struct{} // closed when the look-up under way has ended
+	// limited says that the look-up under way waits for a rate limit.
+	limited bool
 }
 
 type cachedGroups struct {
@@ -116,15 +119,19 @@ func (m *members) wait(ctx context.Context, p *profile) (chat.Member, error) {
 		select {
 		case <-done:
 		case <-ctx.Done():
-			return chat.Member{}, context.Cause(ctx)
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p.err != nil && time.Since(p.known) > memberStale {
+	switch {
+	case p.done == nil && p.err == nil, time.Since(p.known) < memberStale:
+		return p.Member, nil // better what was true a while ago than nothing
+	case p.done == nil:
 		return chat.Member{}, p.err
+	case p.limited:
+		return chat.Member{}, &chat.RateLimited{After: restBetween}
 	}
-	return p.Member, nil // better what was true a while ago than nothing
+	return chat.Member{}, context.Cause(ctx)
 }
 
 // lookUp asks Slack about a person and fills p.
@@ -144,7 +151,7 @@ func (a *app) lookUp(ctx context.Context, user string, p *profile) {
 	if !ok {
 		return
 	}
-	u, err := a.api.GetUserInfoContext(ctx, user)
+	u, err := a.userInfo(ctx, user, p)
 	if err == nil {
 		next = profile{Member: self.member(*u), until: time.Now().Add(memberKeeps)}
 		a.tellOnce(ctx, "")
@@ -161,6 +168,24 @@ func (a *app) lookUp(ctx context.Context, user string, p *profile) {
 		return // a stranger: nobody of this workspace is hidden from its apps
 	}
 	a.tellOnce(ctx, cause(err))
+}
+
+// userInfo asks until Slack does not say to slow down, or ctx ends.
+func (a *app) userInfo(ctx context.Context, user string, p *profile) (*slack.User, error) {
+	for {
+		u, err := a.api.GetUserInfoContext(ctx, user)
+		limit, limited := errors.AsType[*chat.RateLimited](a.classify(err))
+		if !limited {
+			return u, err
+		}
+		a.metrics.Limited(platform, "user")
+		a.members.mu.Lock()
+		p.limited = true
+		a.members.mu.Unlock()
+		if !pause(ctx, limit.After+jitter(restBetween)) {
+			return nil, err
+		}
+	}
 }
 
 // errNotLookedUp is of a look-up that did not come to an answer.

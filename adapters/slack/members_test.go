@@ -4,6 +4,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -134,6 +135,27 @@ func TestAFailedLookUpDecidesNothing(t *testing.T) {
 		if m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: user}); err == nil {
 			t.Errorf("a failed look-up says %+v of %s", m, user)
 		}
+	}
+}
+
+// Slack says to slow down: the look-up goes on until it answers, and who asks
+// again finds the answer.
+func TestALimitedLookUpGoesOn(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.AddUser(fake.User{ID: "U1"})
+	r.ws.Inject(fake.Fault{Method: "users.info", Status: http.StatusTooManyRequests, RetryAfter: 1, Times: 2})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	eventually(t, "the limit is told", func() bool {
+		_, err := r.adapter.Member(ctx, "helper", chat.Place{}, chat.Author{ID: "U1"})
+		_, limited := errors.AsType[*chat.RateLimited](err)
+		return limited
+	})
+	if m := r.member("U1"); !m.Insider {
+		t.Errorf("%+v", m)
+	}
+	if n := len(r.ws.Calls("users.info")); n != 3 {
+		t.Errorf("%d calls, want 3", n)
 	}
 }
 

@@ -328,3 +328,43 @@ func TestBotUseInADirectMessage(t *testing.T) {
 	ask("I am ZED.")
 	w.clean()
 }
+
+// A bot that has left the app answers no more in the places it was given.
+func TestABotThatLeftTheAppAnswersNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	w.write("bots/helper.yaml", strings.Replace(helperYAML, "system: Be brief.", "system: I am the HELPER.", 1)+"default: true\n")
+	zed := strings.NewReplacer("id: helper", "id: zed", "name: Helper", "name: Zed", "Be brief.", "I am ZED.").Replace(helperYAML)
+	w.write("bots/zed.yaml", zed)
+	s := w.start()
+	w.model.Func(func(r openai.Request) openai.Reply { return openai.Reply{Text: r.System()} })
+	w.slash("/bot", "use zed")
+	w.onSlack("C1", ws.Mention("C1", "U1", "who?"), "I am ZED.")
+	s.stop()
+	w.write("bots/zed.yaml", zed[:strings.Index(zed, "slack:")])
+	w.start()
+	w.onSlack("C1", ws.Mention("C1", "U1", "who?"), "I am the HELPER.")
+	w.clean()
+}
+
+// In the playground every bot has a direct message of its own: no other bot
+// answers there under its name.
+func TestBotUseInABotsOwnDirectMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write("bots/helper.yaml", strings.Replace(helperYAML, "system: Be brief.", "system: I am the HELPER.", 1)+"default: true\n")
+	w.write("bots/zed.yaml", strings.NewReplacer("id: helper", "id: zed", "name: Helper", "name: Zed", "Be brief.", "I am ZED.").Replace(helperYAML))
+	w.model.Func(func(r openai.Request) openai.Reply { return openai.Reply{Text: r.System()} })
+	s := w.start()
+	s.say("D-helper", "", "/bot use zed")
+	s.say("D-helper", "", "who are you?")
+	page := ""
+	w.until("helper answers", func() bool {
+		_, page = s.get("/playground/d/helper")
+		return strings.Contains(page, "I am the HELPER.") || strings.Contains(page, "I am ZED.")
+	})
+	if strings.Contains(page, "I am ZED.") {
+		t.Error("another bot answers in a bot's own direct message")
+	}
+}

@@ -51,7 +51,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	if err != nil && !forPerson(err) && t.Attempt < patientAttempts {
 		return err // the store is away, most likely: the turn waits for it
 	}
-	if errors.Is(err, errUnknown) && t.Attempt < lookupAttempts {
+	if errors.Is(err, errUnknown) && t.Attempt < lookupsOf(err) {
 		return err
 	}
 	if err != nil {
@@ -128,6 +128,15 @@ const patientAttempts = 5
 // lookupAttempts is how often the platform is asked who a person is before they
 // are told that it did not say.
 const lookupAttempts = 3
+
+// lookupsOf is how many attempts a failed look-up is worth: a rate limit says
+// that an answer will come.
+func lookupsOf(err error) int {
+	if _, limited := errors.AsType[*chat.RateLimited](err); limited {
+		return maxAttempts
+	}
+	return lookupAttempts
+}
 
 // forPerson reports whether an error was written for the person in the chat.
 func forPerson(err error) bool {
