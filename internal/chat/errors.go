@@ -95,6 +95,10 @@ func Refused(err error, reasons ...Reason) bool {
 	return len(reasons) == 0 || slices.Contains(reasons, r.Reason)
 }
 
+// ErrUnstorable says that an inbox can never store a message: to deliver it
+// again would not help.
+var ErrUnstorable = errors.New("the message cannot be stored")
+
 // ErrStopped is the cause of a context that ended because a person pressed
 // Stop.
 var ErrStopped = errors.New("stopped by a person")

@@ -31,6 +31,9 @@ const (
 	// new owner waits a little: a message that kills its process must not do so
 	// in a tight loop.
 	suspectAttempts = 4
+	// offerLocked is how soon a scope is offered in which a message waits whose
+	// key this process lacks; while it waits, that is doubled.
+	offerLocked = 3 * time.Second
 	// offerAgain is when a scope is offered that was busy when it was due.
 	offerAgain = time.Minute
 )
@@ -65,8 +68,10 @@ type dispatch struct {
 	strange int               // messages that wait for another process
 	overdue int               // those that have waited for ForeignFor before this tenure
 	told    bool              // that there are such
-	offer   *time.Timer       // sets due
-	due     bool              // the scope is to be offered to others once nothing runs
+	known   known
+	offer   *time.Timer // sets due
+	offerAt time.Time   // when it does so the first time
+	due     bool        // the scope is to be offered to others once nothing runs
 }
 
 func (d *dispatch) init() {
@@ -77,6 +82,7 @@ func (d *dispatch) init() {
 	d.cancels = map[string]context.CancelCauseFunc{}
 	d.refs = map[string]string{}
 	d.idle = make(chan struct{}, 1)
+	d.known.init()
 }
 
 // halt lets no further answer begin. Commands go on: they never wait behind an
@@ -130,6 +136,9 @@ func (n *tenure) remember(turns map[string]string, stopped []string) {
 	}
 	for field, value := range turns {
 		turn, kind, _ := strings.Cut(field, ":")
+		if _, mine := n.known.turns[turn]; mine {
+			continue
+		}
 		switch kind {
 		case "a":
 			of(turn).attempts, _ = strconv.Atoi(value)
@@ -155,47 +164,85 @@ func (n *tenure) take(ctx context.Context, entry redis.XMessage) {
 		return s
 	}
 	it := &item{entry: entry.ID, turn: field("t"), ref: field("r")}
+	if open, known := n.knows(it); known {
+		if !open {
+			n.discard(ctx, it)
+		}
+		return
+	}
 	plain, _, err := n.in.o.Ring.Open([]byte(field("m")), n.in.eventPlace(n.scope, it.turn))
 	if err == nil {
 		err = json.Unmarshal(plain, &it.message)
 	}
 	if errors.Is(err, secret.ErrUnknownKey) {
-		// Another replica may hold that key: the entry stays for it.
-		n.log.ErrorContext(ctx, "a stored message was sealed with a key this process lacks; it waits for one that has it. Give every replica the same MASTER_KEYS, and a new key to all before it becomes the first", "ref", it.ref, "entry", entry.ID, "error", err)
+		n.locked(ctx, it, err)
 		return
 	}
 	if err != nil {
 		n.bury(ctx, it, entry, err)
 		return
 	}
+	if !n.receive(ctx, it) {
+		n.discard(ctx, it)
+	}
+}
+
+// receive puts an item in its lane, or leaves it to others. False means that
+// this process has taken the same message before: the store has forgotten that
+// it had seen it.
+func (n *tenure) receive(ctx context.Context, it *item) bool {
 	n.dispatch.mu.Lock()
 	defer n.dispatch.mu.Unlock()
+	if !n.known.take(it.message.Key, it, time.Now()) {
+		return false
+	}
 	if past := n.past[it.turn]; past != nil {
 		it.attempts, it.parts = past.attempts, past.parts
 		delete(n.past, it.turn)
 	}
 	if !n.r.serves(it.message) {
-		n.leave(it)
-		return
+		n.log.DebugContext(ctx, "this process cannot answer a message; it waits for one that can", "ref", it.ref, "bot", it.message.Bot)
+		n.leave(it.message.At, 0)
+		return true
 	}
 	n.taken++
 	n.enter(it)
+	return true
 }
 
-// leave lets a message wait in the stream for a process that can answer it.
-// After ForeignFor, and each time that has passed again, the scope is offered to
-// others. Called with mu held.
-func (n *tenure) leave(it *item) {
+// locked leaves a message that was sealed with a key this process lacks to
+// those that have it. The scope is offered to them soon, and again as the
+// message grows older.
+func (n *tenure) locked(ctx context.Context, it *item, err error) {
+	if n.in.logLocked(it.turn) {
+		n.log.ErrorContext(ctx, "a stored message was sealed with a key this process lacks; it waits for one that has it. Give every replica the same MASTER_KEYS, and a new key to all before it becomes the first", "ref", it.ref, "entry", it.entry, "error", err)
+	}
+	ms, _, _ := strings.Cut(it.entry, "-")
+	at, _ := strconv.ParseInt(ms, 10, 64)
+	n.dispatch.mu.Lock()
+	defer n.dispatch.mu.Unlock()
+	n.known.take("", it, time.Now())
+	stored := time.UnixMilli(at)
+	n.leave(stored, max(offerLocked, time.Since(stored)))
+}
+
+// leave lets a message of time at wait in the stream for a process that can
+// answer it. After soon, or ForeignFor when that is 0, and each time ForeignFor
+// has passed again, the scope is offered to others. Called with mu held.
+func (n *tenure) leave(at time.Time, soon time.Duration) {
 	n.strange++
-	wait := min(time.Until(it.message.At.Add(ForeignFor)), ForeignFor)
+	wait := min(time.Until(at.Add(ForeignFor)), ForeignFor)
 	if wait <= 0 {
 		n.overdue++
 		wait = ForeignFor
+	} else if soon > 0 {
+		wait = min(wait, soon)
 	}
-	n.log.Debug("this process cannot answer a message; it waits for one that can", "ref", it.ref, "bot", it.message.Bot)
 	if n.offer != nil {
-		return // the first is the oldest
+		n.offerBy(time.Now().Add(wait))
+		return
 	}
+	n.offerAt = time.Now().Add(wait)
 	timer := time.AfterFunc(wait, func() {
 		n.dispatch.mu.Lock()
 		n.due = true
@@ -204,6 +251,14 @@ func (n *tenure) leave(it *item) {
 	})
 	n.offer = timer
 	context.AfterFunc(n.alive, func() { timer.Stop() })
+}
+
+// offerBy makes the offer come no later than at. Called with mu held.
+func (n *tenure) offerBy(at time.Time) {
+	if at.Before(n.offerAt) && n.offer.Stop() {
+		n.offerAt = at
+		n.offer.Reset(time.Until(at))
+	}
 }
 
 // tell logs once that messages wait for another process.
@@ -304,6 +359,7 @@ func (n *tenure) finished(it *item, err error) {
 	}
 	if err == nil {
 		delete(n.stopped, it.turn)
+		n.known.close(it.turn)
 		n.advance(it)
 	} else {
 		pause := backoff(it.attempts)

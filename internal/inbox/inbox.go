@@ -7,11 +7,12 @@
 // All of a scope lies under "<prefix>:{<scope>}:", one slot of a Redis Cluster.
 //
 //	events        stream of open messages: fields t (turn), r (reference), m (sealed message)
-//	events:last   counter that gives the stream its ids "n-0"
+//	events:last   the newest id "n-0": the time of Put in milliseconds, or one more than the id before
 //	seen:<n>      set of message keys of half-day n; kept two days
 //	joined:<n>    set of threads the bot takes part in, by 30-day span n; kept 120 days
 //	owner         "epoch.nonce" of the newest lease: the fencing token
 //	owner:lease   the same while the lease runs, then gone
+//	owner:beat:lease  token and number of the owner's last renewal, to tell whether the store went back
 //	turns         hash: <turn>:a attempts, <turn>:p sealed parts posted, <turn>:r sealed running record
 //	stops         set of turns a person has stopped
 //	dead          list of entries nobody can read, newest first, at most 1,000
@@ -36,6 +37,12 @@
 // lease does, on this machine's own clocks, and Announce is stored before a
 // post, Record before the next call, so that the next owner knows what stands
 // and what may stand.
+//
+// A Redis that was restored from an older snapshot, or a replica that lagged
+// and was promoted, has forgotten some of this. Ids are times, so that they do
+// not come again; the owner notices by its beat, by an error, or within
+// rereadEvery, and reads the whole stream: what is new to it is taken, what it
+// has closed already is taken out.
 package inbox
 
 import (
@@ -100,6 +107,7 @@ type Inbox struct {
 
 	mu     sync.Mutex
 	known  map[string]time.Time // scopes this process has announced, and when
+	locked map[string]bool      // turns whose key this process lacks and that were logged
 	owned  map[string]*tenure
 	runner *runner // while Run runs
 }
@@ -117,7 +125,7 @@ func New(o Options) *Inbox {
 	if o.Urgent == nil {
 		o.Urgent = o.Client
 	}
-	return &Inbox{o: o, door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, owned: map[string]*tenure{}}
+	return &Inbox{o: o, door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, locked: map[string]bool{}, owned: map[string]*tenure{}}
 }
 
 // ScopeKey is the Redis key of parts within scope. Keys of one scope share a
@@ -132,7 +140,7 @@ func (i *Inbox) channel() string { return i.o.Prefix + ":inbox" }
 
 func checkScope(scope string) error {
 	if scope == "" || strings.ContainsAny(scope, "{} \n") {
-		return fmt.Errorf("%q is no scope: it is empty or holds a brace or a space", scope)
+		return fmt.Errorf("%w: %q is no scope: it is empty or holds a brace or a space", chat.ErrUnstorable, scope)
 	}
 	return nil
 }
@@ -166,6 +174,13 @@ func (i *Inbox) announceScope(ctx context.Context, scope string) error {
 	i.known[scope] = time.Now()
 	i.mu.Unlock()
 	return nil
+}
+
+// forgetScope makes the next Put announce scope again.
+func (i *Inbox) forgetScope(scope string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.known, scope)
 }
 
 // CheckRing makes sure that this process can read what others have sealed in

@@ -171,6 +171,10 @@ func TestAnUnreadableEntryIsSetAsideAndBlocksNobody(t *testing.T) {
 		events := in.ScopeKey(scope, "events")
 		put(t, in, message("before", "C1", "hello"))
 		entry := s.Client.XRange(ctx, events, "-", "+").Val()[0]
+		var first int64
+		if _, err := fmt.Sscanf(entry.ID, "%d-0", &first); err != nil {
+			t.Fatal(err)
+		}
 		// Altered, moved from another place, and not ours at all.
 		altered := []byte(entry.Values["m"].(string))
 		altered[len(altered)-1] ^= 1
@@ -179,11 +183,11 @@ func TestAnUnreadableEntryIsSetAsideAndBlocksNobody(t *testing.T) {
 			{"t", "anotherturn", "r", "ref-2", "m", entry.Values["m"].(string)},
 			{"who", "knows"},
 		} {
-			if err := s.Client.Do(ctx, append([]any{"XADD", events, fmt.Sprint(10+n, "-0")}, anys(fields)...)...).Err(); err != nil {
+			if err := s.Client.Do(ctx, append([]any{"XADD", events, fmt.Sprint(first+1+int64(n), "-0")}, anys(fields)...)...).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Client.Set(ctx, in.ScopeKey(scope, "events", "last"), 20, 0).Err(); err != nil {
+		if err := s.Client.Set(ctx, in.ScopeKey(scope, "events", "last"), first+10, 0).Err(); err != nil {
 			t.Fatal(err)
 		}
 		put(t, in, message("after", "C1", "hello"))
@@ -207,7 +211,7 @@ func TestAnUnreadableEntryIsSetAsideAndBlocksNobody(t *testing.T) {
 			Fields map[string][]byte `json:"fields"`
 			Error  string            `json:"error"`
 		}
-		if err := json.Unmarshal([]byte(dead[2]), &report); err != nil || report.Entry != "10-0" || string(report.Fields["m"]) != string(altered) || report.Error == "" {
+		if err := json.Unmarshal([]byte(dead[2]), &report); err != nil || report.Entry != fmt.Sprint(first+1, "-0") || string(report.Fields["m"]) != string(altered) || report.Error == "" {
 			t.Errorf("the report does not hold what is needed to repair it: %+v, %v", report, err)
 		}
 		if n := stored(t, s, in); n != 0 {

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -33,18 +32,22 @@ const (
 // 24 hours, or is a Thread message in a thread where the bot takes no part. A
 // Mention, an Answer or a Direct message in a thread, or a Joined one, makes the bot take part,
 // for 60 days since the last message to it. Nil means that the message is
-// safe, replicas included; after an error the platform must deliver it again.
+// safe, replicas included; after an error the platform must deliver it again,
+// unless that is chat.ErrUnstorable.
 func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	began := time.Now()
 	if err := checkScope(m.Scope); err != nil {
 		return err
 	}
 	if m.Key == "" {
-		return errors.New("a message without a key cannot be deduplicated")
+		return fmt.Errorf("%w: without a key it cannot be deduplicated", chat.ErrUnstorable)
+	}
+	if y := m.At.Year(); y < 2000 || y >= 10000 {
+		m.At = began // a platform's time that no clock can have shown
 	}
 	plain, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("encode a message: %w", err)
+		return fmt.Errorf("%w: it cannot be encoded: %w", chat.ErrUnstorable, err)
 	}
 	turn := newTurnID()
 	sealed := i.o.Ring.Seal(plain, i.eventPlace(m.Scope, turn))
@@ -65,7 +68,7 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	if i.o.WaitReplicas > 0 {
 		wait = "1"
 	}
-	args := []any{digest(m.Key), seenTTL.Milliseconds(), mode, thread, joinedTTL.Milliseconds(), turn, chat.NewRef(), sealed, i.channel(), m.Scope, wait}
+	args := []any{digest(m.Key), seenTTL.Milliseconds(), mode, thread, joinedTTL.Milliseconds(), turn, chat.NewRef(), sealed, i.channel(), m.Scope, wait, began.UnixMilli()}
 	id, err := i.store(ctx, keys, args)
 	if err != nil {
 		return fmt.Errorf("store a message: %w", err)

@@ -5,6 +5,7 @@ package inbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -249,4 +250,32 @@ func TestOtherMasterKeysAreNoticedBeforeAnythingIsSetAside(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Slack's "ts" is text, and what comes through a gateway may be anything.
+func TestATimeThatNoClockCanShowIsNoReasonToRefuse(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		times := []time.Time{{}, time.Unix(1<<55, 0), time.Unix(-1<<40, 0), time.Unix(0, 0)}
+		for n, at := range times {
+			m := message(fmt.Sprint("m", n), fmt.Sprint("C", n), "hello")
+			m.At = at
+			put(t, in, m)
+		}
+		handled := make(chan time.Time, len(times))
+		run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
+			defer func() { handled <- turn.Message.At }()
+			return turn.Close(ctx)
+		}, inbox.RunOptions{})
+		for range times {
+			if at := receive(t, handled); time.Since(at).Abs() > time.Hour {
+				t.Errorf("a message says that it was written at %s", at)
+			}
+		}
+	})
+	m := message("", "C1", "hello")
+	if err := newInbox(t, storetest.Open(t, "")).Put(t.Context(), m); !errors.Is(err, chat.ErrUnstorable) {
+		t.Errorf("a message without a key: %v", err)
+	}
 }

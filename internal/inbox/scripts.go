@@ -5,6 +5,20 @@ package inbox
 
 import "github.com/redis/go-redis/v9"
 
+// holds is the function that tells whether an entry is still a turn's: a store
+// that went back to an older state may have given its id to another message.
+const holds = `
+local function holds(events, entry, turn)
+  local found = redis.call('XRANGE', events, entry, entry)
+  if #found == 0 then return false end
+  local fields = found[1][2]
+  for i = 1, #fields, 2 do
+    if fields[i] == 't' then return fields[i + 1] == turn end
+  end
+  return turn == ''
+end
+`
+
 type scripts struct {
 	put, acquire, renew, release, begin, record, close, bury, stop *redis.Script
 }
@@ -13,7 +27,7 @@ func newScripts() scripts {
 	return scripts{
 		// KEYS events, events:last, 4 × seen, 4 × joined
 		// ARGV message key, seen ttl, thread mode, thread, joined ttl, turn, ref,
-		//      sealed message, channel, scope, "1" when replicas are waited for
+		//      sealed message, channel, scope, "1" when replicas are waited for, now
 		// → id of the entry, 0 seen before, -1 a thread the bot takes no part in
 		put: redis.NewScript(`
 for i = 3, 6 do
@@ -35,7 +49,9 @@ if ARGV[3] ~= '' and redis.call('SADD', KEYS[7], ARGV[4]) == 1 then
 end
 redis.call('SADD', KEYS[3], ARGV[1])
 if redis.call('PTTL', KEYS[3]) < 0 then redis.call('PEXPIRE', KEYS[3], ARGV[2]) end
-local n = redis.call('INCR', KEYS[2])
+-- The time, so that no id comes again after the store went back.
+local n = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, tonumber(ARGV[12]))
+redis.call('SET', KEYS[2], string.format('%d', n))
 redis.call('XADD', KEYS[1], string.format('%d-0', n), 't', ARGV[6], 'r', ARGV[7], 'm', ARGV[8])
 redis.call('PUBLISH', ARGV[9], 'wake ' .. ARGV[10])
 return n`),
@@ -53,15 +69,19 @@ redis.call('SET', KEYS[2], token)
 redis.call('SET', KEYS[1], token, 'PX', ARGV[2])
 return token`),
 
-		// KEYS owner:lease, owner, stops, events:last; ARGV token, lease
-		// → nil when lost, else {id of the newest entry, stopped turns}
+		// KEYS owner:lease, owner, stops, events:last, owner:beat:lease
+		// ARGV token, lease, beat
+		// → nil when lost, else {id of the newest entry, stopped turns, the beat
+		//   before, whether this one is kept}
 		renew: redis.NewScript(`
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return false end
 -- PEXPIRE works in a Redis that is full, SET does not.
 if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
-return {redis.call('GET', KEYS[4]) or '0', redis.call('SMEMBERS', KEYS[3])}`),
+local before = redis.call('GET', KEYS[5]) or ''
+local kept = redis.pcall('SET', KEYS[5], ARGV[3], 'PX', 100 * ARGV[2])
+return {redis.call('GET', KEYS[4]) or '0', redis.call('SMEMBERS', KEYS[3]), before, kept.err and '0' or '1'}`),
 
 		// KEYS owner:lease, owner; ARGV token, channel, scope
 		release: redis.NewScript(`
@@ -77,10 +97,14 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 redis.call('HSET', KEYS[2], ARGV[2] .. ':r', ARGV[3])
 return redis.call('HINCRBY', KEYS[2], ARGV[2] .. ':a', 1)`),
 
-		// KEYS owner, turns; ARGV token, turn, sealed parts → 1, or -1 when lost
-		record: redis.NewScript(`
+		// KEYS owner, turns, events; ARGV token, turn, sealed parts, entry, attempt
+		// → 1, 0 when the message is gone, or -1 when lost
+		record: redis.NewScript(holds + `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
-if redis.call('HEXISTS', KEYS[2], ARGV[2] .. ':a') == 0 then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[2] .. ':a') == 0 then
+  if not holds(KEYS[3], ARGV[4], ARGV[2]) then return 0 end
+  redis.call('HSET', KEYS[2], ARGV[2] .. ':a', ARGV[5])
+end
 redis.call('HSET', KEYS[2], ARGV[2] .. ':p', ARGV[3])
 return 1`),
 
@@ -91,9 +115,9 @@ return 1`),
 		//
 		// A write that fails (its key holds another type) does not keep the turn
 		// open: it was answered. A full Redis does.
-		close: redis.NewScript(`
+		close: redis.NewScript(holds + `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end
-if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return {0} end
+if not holds(KEYS[2], ARGV[2], ARGV[3]) then return {0} end
 local failed = ''
 local function try(...)
   local r = redis.pcall(...)
@@ -136,8 +160,9 @@ redis.call('SREM', KEYS[4], turn)
 return {1, failed}`),
 
 		// KEYS owner, events, turns, dead; ARGV token, entry, turn, report
-		bury: redis.NewScript(`
+		bury: redis.NewScript(holds + `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+if not holds(KEYS[2], ARGV[2], ARGV[3]) then return 0 end
 redis.call('LPUSH', KEYS[4], ARGV[4])
 redis.call('LTRIM', KEYS[4], 0, 999)
 redis.call('XDEL', KEYS[2], ARGV[2])

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,10 @@ type tenure struct {
 	deadline    atomic.Pointer[time.Time] // of the lease, less a margin
 	expiry      *time.Timer
 	newest      atomic.Int64              // id of the newest entry, as the last renewal said
+	beat        int64                     // number of the last renewal; keep's goroutine only
+	confirmed   int64                     // of the last renewal that is known to be stored; likewise
+	doubt       atomic.Bool               // the store may not be in the state it was in
+	reread      time.Time                 // when the whole stream is read again; serve's goroutine only
 	answered    atomic.Pointer[time.Time] // when Client last did what it was asked
 	handlerWait sync.WaitGroup
 	foreign     bool // it ends for the sake of messages that others can answer; serve's goroutine only
@@ -139,29 +144,48 @@ func (n *tenure) keep() {
 
 func (n *tenure) renew() error {
 	began := time.Now()
+	n.beat++
 	ctx, cancel := context.WithTimeout(n.alive, n.in.o.Lease/3)
 	defer cancel()
 	reply, err := n.in.scripts.renew.Run(ctx, n.in.o.Urgent,
-		[]string{n.key("owner", "lease"), n.key("owner"), n.key("stops"), n.key("events", "last")},
-		n.token, n.in.o.Lease.Milliseconds()).Slice()
+		[]string{n.key("owner", "lease"), n.key("owner"), n.key("stops"), n.key("events", "last"), n.key("owner", "beat", "lease")},
+		n.token, n.in.o.Lease.Milliseconds(), n.token+" "+strconv.FormatInt(n.beat, 10)).Slice()
 	if errors.Is(err, redis.Nil) {
 		return ErrLost
 	}
 	if err != nil {
+		n.doubt.Store(true)
 		return err
 	}
 	n.extend(began)
-	if len(reply) != 2 {
+	if len(reply) != 4 {
 		return fmt.Errorf("unexpected reply of %d parts", len(reply))
 	}
-	if newest, err := strconv.ParseInt(fmt.Sprint(reply[0]), 10, 64); err == nil && n.newest.Swap(newest) != newest {
-		n.look()
-	}
+	n.compare(fmt.Sprint(reply[0]), fmt.Sprint(reply[2]), reply[3] == "1")
 	stopped, _ := reply[1].([]any)
 	for _, turn := range stopped {
 		n.stopTurn(fmt.Sprint(turn))
 	}
 	return nil
+}
+
+// compare notes what a renewal found: the id of the newest entry and the beat
+// before this one. Where they are older than what was known, the store went
+// back.
+func (n *tenure) compare(newest, before string, kept bool) {
+	last, err := strconv.ParseInt(newest, 10, 64)
+	known := n.newest.Swap(last)
+	beat, _ := strconv.ParseInt(strings.TrimPrefix(before, n.token+" "), 10, 64) // 0 for another's
+	if err == nil && last < known || beat < n.confirmed {
+		n.log.Warn("the store went back to an older state; the scope's messages are read again")
+		n.doubt.Store(true)
+	}
+	if kept {
+		n.confirmed = n.beat
+	}
+	if last != known || n.doubt.Load() {
+		n.look()
+	}
 }
 
 // serve works for the scope until the tenure or run ends; then it lets handlers
@@ -171,26 +195,22 @@ func (n *tenure) serve(run context.Context, grace time.Duration) {
 	ctx, cancel := context.WithCancel(n.alive)
 	defer cancel()
 	defer context.AfterFunc(run, cancel)()
-	if err := n.recall(ctx); err == nil {
-		n.attend(ctx)
-	}
+	n.attend(ctx)
 	n.drain(grace)
 }
 
 // recall loads what an earlier owner knew of open turns.
 func (n *tenure) recall(ctx context.Context) error {
-	return n.insist(ctx, "reading open turns", func(ctx context.Context) error {
-		turns, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
-		if err != nil {
-			return err
-		}
-		stopped, err := n.in.o.Client.SMembers(ctx, n.key("stops")).Result()
-		if err != nil {
-			return err
-		}
-		n.remember(turns, stopped)
-		return nil
-	})
+	turns, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
+	if err != nil {
+		return err
+	}
+	stopped, err := n.in.o.Client.SMembers(ctx, n.key("stops")).Result()
+	if err != nil {
+		return err
+	}
+	n.remember(turns, stopped)
+	return nil
 }
 
 // patientLeases is for how many leases Client may fail before the scope is left
@@ -199,8 +219,12 @@ func (n *tenure) recall(ctx context.Context) error {
 const patientLeases = 3
 
 // heard notes that Client did what it was asked. A Redis that is full or grants
-// too little counts as well: no other process would fare better.
+// too little counts as well: no other process would fare better. Where no reply
+// came, what answers next may be a store in another state.
 func (n *tenure) heard(err error) {
+	if _, replied := errors.AsType[redis.Error](err); err != nil && !replied && !errors.Is(err, context.Canceled) {
+		n.doubt.Store(true)
+	}
 	if err == nil || redis.HasErrorPrefix(err, "OOM") || redis.HasErrorPrefix(err, "NOPERM") {
 		n.answered.Store(new(time.Now()))
 	}
@@ -233,10 +257,13 @@ func (n *tenure) insist(ctx context.Context, what string, call func(ctx context.
 // attend reads the stream whenever something may be new.
 func (n *tenure) attend(ctx context.Context) {
 	n.look()
+	again := time.NewTicker(rereadEvery)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-again.C:
 		case <-n.wakeup:
 		}
 		if err := n.insist(ctx, "reading messages", n.read); err != nil {
@@ -249,8 +276,27 @@ func (n *tenure) attend(ctx context.Context) {
 	}
 }
 
-// read hands out every entry after the last one read.
+// rereadEvery is how often the whole stream is read, should the store have gone
+// back unnoticed. It holds only what is open.
+const rereadEvery = 30 * time.Second
+
+// read hands out every entry after the last one read; from the beginning when
+// it is time for that, or when the store may have gone back.
 func (n *tenure) read(ctx context.Context) error {
+	if now := time.Now(); n.doubt.Load() || !now.Before(n.reread) {
+		if n.doubt.Swap(false) {
+			n.in.forgetScope(n.scope)
+		}
+		if err := n.recall(ctx); err != nil {
+			n.doubt.Store(true)
+			return err
+		}
+		n.last, n.reread = "0-0", now.Add(rereadEvery)
+	}
+	return n.readOn(ctx)
+}
+
+func (n *tenure) readOn(ctx context.Context) error {
 	const most = 256
 	for {
 		streams, err := n.in.o.Client.XRead(ctx, &redis.XReadArgs{

@@ -86,7 +86,7 @@ func (t *Turn) keep(ctx context.Context, p Part) error {
 	}
 	n := t.tenure
 	sealed := n.in.o.Ring.Seal(plain, n.in.partsPlace(n.scope, t.ID))
-	kept, err := n.in.scripts.record.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns")}, n.token, t.ID, sealed).Int64()
+	kept, err := n.in.scripts.record.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns"), n.key("events")}, n.token, t.ID, sealed, t.entry, t.Attempt).Int64()
 	n.heard(err)
 	switch {
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -30,19 +31,23 @@ func (e *BuiltinError) Error() string {
 }
 
 // commit writes a list of (operation, key number, field, value) if the version
-// is still the expected one, counts it up and tells everyone. It returns the
-// new version, or 0 when the version was another.
+// is still the expected one, raises it and tells everyone. It returns the new
+// version, or 0 when the version was another. A version is the time in
+// milliseconds, or one more than the version before: after Redis went back to
+// an older state none comes again for other content.
 const commit = `
 local version = redis.call('GET', KEYS[1]) or ''
 if version ~= ARGV[1] then return 0 end
-for i = 3, #ARGV, 4 do
+for i = 4, #ARGV, 4 do
   local op, key, field, value = ARGV[i], KEYS[tonumber(ARGV[i+1])], ARGV[i+2], ARGV[i+3]
   if op == 'hset' then redis.call('HSET', key, field, value)
   elseif op == 'hdel' then redis.call('HDEL', key, field)
   elseif op == 'set' then redis.call('SET', key, value) end
 end
-local next = redis.call('INCR', KEYS[1])
-redis.call('PUBLISH', ARGV[2], tostring(next))
+local next = math.max((tonumber(version) or 0) + 1, tonumber(ARGV[3]))
+local text = string.format('%d', next)
+redis.call('SET', KEYS[1], text)
+redis.call('PUBLISH', ARGV[2], text)
 return next`
 
 // change collects the writes of one commit.
@@ -83,7 +88,7 @@ func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change)
 		if len(c.args) == 0 {
 			return nil
 		}
-		n, err := r.client.Eval(ctx, commit, c.keys, append([]any{s.version, r.keys.channel}, c.args...)...).Int64()
+		n, err := r.client.Eval(ctx, commit, c.keys, append([]any{s.version, r.keys.channel, time.Now().UnixMilli()}, c.args...)...).Int64()
 		if err != nil {
 			return fmt.Errorf("registry: %w", err)
 		}
