@@ -2,6 +2,7 @@ package discord
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -92,6 +93,43 @@ func TestAServerOfStrangersGetsOneSentence(t *testing.T) {
 		if c.Method == "GET" && strings.Contains(c.Path, "/channels/") {
 			t.Errorf("a stranger's server was read: %s", c.Path)
 		}
+	}
+	s.clean()
+}
+
+// The same over signed HTTP, and for a form that was opened before the removal.
+func TestStrangersAreRefusedOverHTTPToo(t *testing.T) {
+	t.Parallel()
+	d := &desk{do: func(context.Context, chat.Command) (chat.Reply, error) {
+		return chat.Reply{Form: &chat.Form{ID: "provider", Title: "Add a provider", Fields: []chat.Field{{ID: "id", Label: "Provider ID"}}}}, nil
+	}}
+	s := withCommands(t, d, nil)
+	s.overHTTP(d)
+	evil := s.Invite("mallory", "lair")
+	if _, err := s.adapter.AdmitGuild(t.Context(), "helper", evil); err != nil {
+		t.Fatal(err)
+	}
+	form := s.slash("lair", "mallory", "/provider add")
+	if _, err := form.Modal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.adapter.RemoveGuild(t.Context(), "helper", evil); err != nil {
+		t.Fatal(err)
+	}
+	sent, err := s.SubmitModal(form, map[string]string{"id": "mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, i := range map[string]*fake.Interaction{"a form": sent, "a command": s.slash("lair", "mallory", "/help")} {
+		if got := s.answer(i); len(got) != 1 || !got[0].Ephemeral || !strings.Contains(got[0].Content, "parley guild admit helper "+evil) {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	if list, err := s.Autocomplete(t.Context(), "lair", "mallory", "/model name:m"); err != nil || len(list) != 0 {
+		t.Errorf("completed %v, %v", list, err)
+	}
+	if len(d.asked()) != 1 || len(d.forms) != 0 {
+		t.Errorf("carried out: %v, %v", d.asked(), d.forms)
 	}
 	s.clean()
 }

@@ -1,0 +1,75 @@
+package console_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"parley/internal/console"
+)
+
+// list is the servers of a bot, one of them named in its file.
+type list struct {
+	ids []string
+	err error
+}
+
+func (l *list) List(context.Context, string) ([]console.Guild, error) {
+	out := []console.Guild{{ID: "11111111111111111", Name: "Home", Source: "file"}}
+	for _, id := range l.ids {
+		out = append(out, console.Guild{ID: id, Source: "admitted"})
+	}
+	return out, l.err
+}
+
+func (l *list) Admit(_ context.Context, _, guild string) (bool, error) {
+	if l.err == nil {
+		l.ids = append(l.ids, guild)
+	}
+	return true, l.err
+}
+
+func (l *list) Remove(_ context.Context, _, guild string) error {
+	if guild == "11111111111111111" {
+		return &console.NamedInFile{File: "helper.yaml"}
+	}
+	return console.ErrNotTrusted
+}
+
+func TestDiscordServersOverTheAPI(t *testing.T) {
+	guilds := &list{}
+	b := newBench(t, func(o *console.Options) { o.Guilds = guilds })
+	const path = "/api/v1/bots/helper/guilds"
+	for _, c := range []struct {
+		method, path string
+		status       int
+		says         string
+	}{
+		{"GET", path, 200, `"source": "file"`},
+		{"PUT", path + "/22222222222222222", 201, `"id": "22222222222222222"`},
+		{"GET", path + "/22222222222222222", 200, "admitted"},
+		{"GET", path + "/33333333333333333", 404, "does not trust"},
+		{"PUT", path + "/my-server", 422, "80351110224678912"},
+		{"DELETE", path + "/33333333333333333", 404, "does not trust"},
+		{"DELETE", path + "/11111111111111111", 409, "helper.yaml"},
+		{"POST", path + "/11111111111111111", 405, "DELETE, GET, HEAD, PUT"},
+		{"GET", "/api/v1/bots/helpr/guilds", 404, "Did you mean helper?"},
+	} {
+		if got := b.want(b.do(c.method, c.path, ""), c.status); !strings.Contains(got.Body, c.says) {
+			t.Errorf("%s %s lacks %q: %s", c.method, c.path, c.says, got.Body)
+		}
+	}
+	for err, status := range map[error]int{console.ErrNotOnDiscord: 404, errors.New("the store is away"): 503} {
+		guilds.err = err
+		for _, method := range []string{"GET", "PUT"} {
+			if got := b.want(b.do(method, path+"/44444444444444444", ""), status); strings.Contains(got.Body, "is away") {
+				t.Errorf("an inner error is shown: %s", got.Body)
+			}
+		}
+	}
+	none := newBench(t)
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		none.want(none.do(method, path+"/44444444444444444", ""), 404)
+	}
+}
