@@ -40,7 +40,7 @@ func buildBody(p Provider, r Request, q Quirks) ([]byte, map[string]any, error) 
 	if _, set := fields["model"]; !set && r.Model != "" && !slices.Contains(p.DropParams, "model") {
 		fields["model"] = r.Model
 	}
-	body, err := encodeBody(fields, r.Messages)
+	body, err := encodeBody(fields, shaped(r.Messages, q))
 	return body, fields, err
 }
 

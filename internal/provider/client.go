@@ -49,7 +49,8 @@ type Options struct {
 	Networks Networks
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics
-	// Learned gives what is known of an endpoint's refusals, Learn stores it.
+	// Learned gives what is known of an endpoint's refusals and habits, Learn
+	// adds to it.
 	Learned func(provider, model string) Quirks
 	Learn   func(ctx context.Context, provider, model string, q Quirks)
 }
@@ -140,6 +141,7 @@ func (c *call) run(ctx context.Context) error {
 		if c.started || ctx.Err() != nil {
 			return e
 		}
+		c.limitTold(ctx, e)
 		if q := c.lesson(e); !q.IsZero() && lessons < maxLessons {
 			lessons++
 			c.fresh = c.fresh.With(q)
@@ -170,30 +172,27 @@ func (c *call) failed(ctx context.Context, e *Error) {
 func (c *call) lesson(e *Error) Quirks {
 	q := learn(e, c.sent, func(name string) bool { _, own := c.p.AddParams[name]; return own })
 	if q.IsZero() {
+		q = learnRoles(e, c.r.Messages, c.quirks())
+	}
+	if q.IsZero() {
 		return q
 	}
-	_, before, err := buildBody(c.p, c.r, c.quirks())
+	before, _, err := buildBody(c.p, c.r, c.quirks())
 	if err != nil {
 		return Quirks{}
 	}
-	_, after, err := buildBody(c.p, c.r, c.quirks().With(q))
-	if err != nil || sameFields(before, after) {
+	after, _, err := buildBody(c.p, c.r, c.quirks().With(q))
+	if err != nil || bytes.Equal(before, after) {
 		return Quirks{}
 	}
 	return q
 }
 
-func sameFields(a, b map[string]any) bool {
-	if len(a) != len(b) {
-		return false
+// limitTold remembers the context length that a refusal named.
+func (c *call) limitTold(ctx context.Context, e *Error) {
+	if e.Kind == KindContext && e.Limit > 0 && c.c.o.Learned(c.p.ID, c.r.Model).MaxInput != e.Limit {
+		c.c.o.Learn(context.WithoutCancel(ctx), c.p.ID, c.r.Model, Quirks{MaxInput: e.Limit})
 	}
-	for k, v := range a {
-		w, ok := b[k]
-		if !ok || fmt.Sprint(v) != fmt.Sprint(w) {
-			return false
-		}
-	}
-	return true
 }
 
 func (c *call) quirks() Quirks {
@@ -249,8 +248,16 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 		return err
 	}
 	ticket.outcome(nil)
-	d := newDecoder(&gathered{r: body, done: ctx.Done()}, resp.Header.Get("Content-Type"))
+	plain, err := unpacked(body, resp.Header.Get("Content-Encoding"))
+	if err != nil {
+		return err
+	}
+	d := newDecoder(&gathered{r: plain, done: ctx.Done()}, resp.Header.Get("Content-Type"))
+	known := c.quirks()
+	d.think.hold, d.said.known = known.Thinking == thinkingUnopened, known.Deltas == deltasCumulative
+	d.onFinish = func() { watch.limit(afterFinish) }
 	err = c.deltas(ctx, d, watch)
+	c.observed(ctx, d, known, err)
 	if err == nil && !c.left && d.lines.err == nil {
 		watch.stop()
 		go drain(resp.Body, cancel)
@@ -278,12 +285,9 @@ func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
 		}
 		if err != nil {
 			if errors.Is(context.Cause(ctx), errSilence) && d.finished() {
-				break
+				return err // cut by afterFinish; text had come after the finish reason, so more may have
 			}
 			return becauseOf(ctx, err)
-		}
-		if d.finished() {
-			watch.limit(afterFinish)
 		}
 		c.accepted(ctx)
 		c.started = true
@@ -297,8 +301,33 @@ func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
 	return nil
 }
 
+// observed stores what an answer showed of the model's habits. That it lacks a
+// habit is believed of a whole answer only.
+func (c *call) observed(ctx context.Context, d *decoder, known Quirks, err error) {
+	whole := err == nil && !c.left && d.finish == "stop"
+	var q Quirks
+	switch was := known.Thinking == thinkingUnopened; {
+	case d.think.unopened && !was:
+		q.Thinking = thinkingUnopened
+	case was && !d.think.unopened && whole:
+		q.Thinking = unlearned
+	}
+	switch was := known.Deltas == deltasCumulative; {
+	case d.said.is == mannerCumulative && !was:
+		q.Deltas = deltasCumulative
+	case was && d.said.is == mannerPieces && whole:
+		q.Deltas = unlearned
+	}
+	if !q.IsZero() {
+		c.c.o.Learn(context.WithoutCancel(ctx), c.p.ID, c.r.Model, q)
+	}
+}
+
 // full counts what came, and cuts off what is too much.
 func (c *call) full(d *Delta) bool {
+	if d.Retract {
+		c.text = 0
+	}
 	room := MaxAnswer - c.text
 	c.text += len(d.Text)
 	c.reasoned += len(d.Reasoning)
@@ -315,7 +344,7 @@ func (c *call) accepted(ctx context.Context) {
 	if c.fresh.IsZero() {
 		return
 	}
-	c.c.o.Learn(ctx, c.p.ID, c.r.Model, c.c.o.Learned(c.p.ID, c.r.Model).With(c.fresh))
+	c.c.o.Learn(ctx, c.p.ID, c.r.Model, c.fresh)
 	c.fresh = Quirks{}
 }
 
@@ -354,7 +383,10 @@ func setHeaders(req *http.Request, p Provider) {
 
 // errorFromResponse reads an answer that is no success.
 func errorFromResponse(resp *http.Response, body io.Reader) error {
-	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	var raw []byte
+	if plain, err := unpacked(body, resp.Header.Get("Content-Encoding")); err == nil {
+		raw, _ = io.ReadAll(io.LimitReader(plain, maxErrorBody))
+	}
 	e := errorFromBody(resp.StatusCode, raw)
 	e.RetryAfter = retryAfter(resp.Header, time.Now())
 	if e.RetryAfter == 0 && (e.Kind == KindRateLimit || e.Kind == KindOverloaded) {
@@ -453,12 +485,11 @@ func (s *silence) heard() {
 	}
 }
 
-// limit ends the request after d at the latest, though the server keep sending.
+// limit ends the request d from now at the latest, though the server keep
+// sending. Called again, it gives d again.
 func (s *silence) limit(d time.Duration) {
-	if !s.ends {
-		s.timer.Reset(min(d, s.after))
-		s.ends = true
-	}
+	s.timer.Reset(min(d, s.after))
+	s.ends = true
 }
 
 func (s *silence) stop() { s.timer.Stop() }

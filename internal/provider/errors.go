@@ -84,6 +84,9 @@ func errorFromBody(status int, raw []byte) *Error {
 		e.Status = status
 	}
 	e.Kind = classify(status, body)
+	if e.Kind == KindContext {
+		e.Limit, e.Size = tooLong(raw, body.text)
+	}
 	if e.Text == "" && status != 0 {
 		e.Text = http.StatusText(status)
 	}
@@ -226,7 +229,7 @@ var rules = []rule{
 	{kind: KindQuota, statuses: []int{402}},
 	{kind: KindQuota, codes: []string{"insufficient_quota", "billing", "insufficient_balance", "payment_required", "credit"}, texts: []string{"insufficient balance", "credit balance is too low", "out of credit", "more credits", "insufficient credit", "billing hard limit"}},
 	{kind: KindContext, codes: []string{"context_length", "exceed_context_size", "string_above_max_length", "max_tokens_exceeded"},
-		texts: []string{"context length", "context window", "context size", "maximum context", "prompt is too long", "input is too long", "prompt too long", "too many tokens", "`max_new_tokens` must be <=", "input token count", "reduce the length of the messages", "exceeds the model's maximum"}},
+		texts: []string{"context length", "context window", "context limit", "contextwindowexceeded", "exceed_context_size", "model length", "prompt length", "maximum length", "too large for model", "inputs` must have less", "context size", "maximum context", "prompt is too long", "input is too long", "prompt too long", "too many tokens", "`max_new_tokens` must be <=", "input token count", "reduce the length of the messages", "exceeds the model's maximum"}},
 	{kind: KindFilter, codes: []string{"content_filter", "content_policy", "responsibleai", "data_inspection_failed", "moderation"}, texts: []string{"content management policy", "content filter", "flagged by moderation"}},
 	{kind: KindRateLimit, statuses: []int{429}},
 	{kind: KindModel, codes: []string{"model_not_found", "deploymentnotfound", "model_not_available", "model_decommissioned", "invalid_model", "modelnotfound", "unknown_model", "no_such_model"},

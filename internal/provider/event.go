@@ -2,25 +2,51 @@
 
 package provider
 
-import "bytes"
+import (
+	"slices"
+	"strings"
+)
 
 // chunkParts is what one chunk, or one whole completion, says. Its buffers are
 // used again for the next.
 type chunkParts struct {
+	spoken         // by a delta, or by an answer that is whole
+	message spoken // by a message beside or instead of the delta
+	finish  string // as it stands in the chunk
+	index   int    // of the choice that is the answer: the first that came
+	chosen  bool   // index is known
+	usage   Usage
+	counted bool // usage is there
+	known   bool // it is a chunk or completion at all
+	whole   bool // it is a whole completion
+	failed  bool // it is an error
+	listed  bool // choices are there
+	foreign bool // it is of Ollama's own format, unless choices are there
+	empty   bool // it says nothing at all
+}
+
+// spoken is what a delta or a message says.
+type spoken struct {
 	content   []byte
 	thoughts  []byte // reasoning_content, and the thinking parts of content
 	thoughts2 []byte // reasoning
-	finish    string
-	usage     Usage
-	counted   bool // usage is there
-	known     bool // it is a chunk or completion at all
-	whole     bool // it is a whole completion
-	failed    bool // it is an error
+}
+
+func (s spoken) cleared() spoken {
+	return spoken{content: s.content[:0], thoughts: s.thoughts[:0], thoughts2: s.thoughts2[:0]}
+}
+
+// reasoning is one of two fields: some servers send both, with the same text.
+func (s spoken) reasoning() []byte {
+	if len(s.thoughts) == 0 {
+		return s.thoughts2
+	}
+	return s.thoughts
 }
 
 // read fills c from the object at s. When s fails, c means nothing.
 func (c *chunkParts) read(s *scanner) {
-	*c = chunkParts{content: c.content[:0], thoughts: c.thoughts[:0], thoughts2: c.thoughts2[:0]}
+	*c = chunkParts{spoken: c.cleared(), message: c.message.cleared(), index: c.index, chosen: c.chosen, empty: true}
 	c.members(s, false)
 }
 
@@ -31,9 +57,10 @@ func (c *chunkParts) members(s *scanner, inner bool) {
 		if !ok {
 			return
 		}
+		c.empty = false
 		switch string(key) {
 		case "choices":
-			c.known = true
+			c.known, c.listed = true, true
 			c.choices(s)
 		case "error", "errors":
 			c.failed = !isEmpty(s.value()) || c.failed
@@ -41,6 +68,9 @@ func (c *chunkParts) members(s *scanner, inner bool) {
 			c.failed = string(s.value()) == "false" || c.failed
 		case "object":
 			c.failed = string(s.value()) == `"error"` || c.failed
+		case "done": // Ollama's /api/chat and /api/generate
+			c.foreign = true
+			s.skip(0)
 		case "usage":
 			c.usageOf(s)
 		case "x_groq":
@@ -71,11 +101,14 @@ func isEmpty(v []byte) bool {
 	return false
 }
 
-// choices reads the choice with index 0, or without an index.
+// choices reads the choice that was chosen, and those without an index.
 func (c *chunkParts) choices(s *scanner) {
 	if s.peek() != '[' {
 		s.skip(0)
 		return
+	}
+	if !c.chosen {
+		c.choose(*s)
 	}
 	for first := true; s.elem(&first); {
 		if s.peek() == '{' {
@@ -86,9 +119,37 @@ func (c *chunkParts) choices(s *scanner) {
 	}
 }
 
+// choose takes the least index of the first chunk that names one: where a
+// server counts from 1, or sends choices in turn, the rest are other answers.
+func (c *chunkParts) choose(s scanner) {
+	least, found := 0, false
+	for first := true; s.elem(&first); {
+		if s.peek() != '{' {
+			s.skip(0)
+			continue
+		}
+		for inner := true; ; {
+			key, ok := s.key(&inner)
+			if !ok {
+				break
+			}
+			if string(key) != "index" || s.peek() < '0' || s.peek() > '9' {
+				s.skip(0)
+				continue
+			}
+			if index := s.integer(); !found || index < least {
+				least, found = index, true
+			}
+		}
+	}
+	if !s.failed {
+		c.index, c.chosen = least, found
+	}
+}
+
 func (c *chunkParts) choice(s *scanner) {
 	before := *c
-	other := false
+	index, indexed := 0, false
 	for first := true; ; {
 		key, ok := s.key(&first)
 		if !ok {
@@ -96,18 +157,24 @@ func (c *chunkParts) choice(s *scanner) {
 		}
 		switch string(key) {
 		case "index":
-			other = s.integer() != 0
+			if peek := s.peek(); peek >= '0' && peek <= '9' {
+				index, indexed = s.integer(), true
+			} else {
+				s.skip(0)
+			}
 		case "delta":
-			c.message(s)
+			c.spoken.read(s)
 		case "message":
 			c.whole = c.whole || s.peek() == '{'
-			c.message(s)
+			c.message.read(s)
 		case "text":
 			c.content = appendText(s, c.content)
 		case "finish_reason":
 			if s.peek() == '"' {
 				raw, _ := s.str()
-				c.finish = finishReason(raw)
+				if finish := finishReason(raw); finish != "" {
+					c.finish = finish
+				}
 			} else {
 				s.skip(0)
 			}
@@ -115,13 +182,13 @@ func (c *chunkParts) choice(s *scanner) {
 			s.skip(0)
 		}
 	}
-	if other {
+	if indexed && c.chosen && index != c.index {
 		*c = before
 	}
 }
 
-// message reads a delta or message.
-func (c *chunkParts) message(s *scanner) {
+// read reads a delta or message.
+func (c *spoken) read(s *scanner) {
 	if s.peek() != '{' {
 		s.skip(0)
 		return
@@ -158,7 +225,7 @@ func appendText(s *scanner, dst []byte) []byte {
 
 // contentOf reads content: a string, or a list of parts of which those of type
 // text are the answer and those of type thinking are not.
-func (c *chunkParts) contentOf(s *scanner) {
+func (c *spoken) contentOf(s *scanner) {
 	if s.peek() != '[' {
 		c.content = appendText(s, c.content)
 		return
@@ -172,7 +239,7 @@ func (c *chunkParts) contentOf(s *scanner) {
 	}
 }
 
-func (c *chunkParts) part(s *scanner) {
+func (c *spoken) part(s *scanner) {
 	start := len(c.content)
 	text := true
 	for first := true; ; {
@@ -197,7 +264,7 @@ func (c *chunkParts) part(s *scanner) {
 }
 
 // thinkingOf reads Mistral's reasoning: a string or a list of text parts.
-func (c *chunkParts) thinkingOf(s *scanner) {
+func (c *spoken) thinkingOf(s *scanner) {
 	if s.peek() != '[' {
 		c.thoughts = appendText(s, c.thoughts)
 		return
@@ -221,21 +288,45 @@ func (c *chunkParts) thinkingOf(s *scanner) {
 	}
 }
 
-// finishReason names a finish reason in OpenAI's words.
+// noFinish are words of servers for an answer that goes on.
+var noFinish = []string{"", "null", "none", "nil", "undefined", "unknown", "false", "in_progress", "in-progress", "inprogress", "incomplete", "not_finished", "running", "generating", "streaming", "processing", "pending", "continue", "unspecified", "finish_reason_unspecified"}
+
+// finishReason names a finish reason in OpenAI's words; "" for words that say
+// that the answer goes on.
 func finishReason(raw []byte) string {
-	switch string(raw) {
-	case "":
+	switch string(raw) { // without a copy: some servers send it with every chunk
+	case "", "null":
 		return ""
-	case "stop", "stop_sequence", "eos_token", "end_turn", "STOP":
+	case "stop":
 		return "stop"
-	case "length", "max_tokens", "model_length", "MAX_TOKENS":
+	}
+	word := strings.ToLower(strings.TrimSpace(string(raw)))
+	switch word {
+	case "stop", "stop_sequence", "stop_token", "eos", "eos_token", "end", "end_turn", "complete", "completed", "finished":
+		return "stop"
+	case "length", "max_tokens", "max_length", "max_output_tokens", "model_length", "token_limit", "model_context_window_exceeded":
 		return "length"
-	case "content_filter", "SAFETY", "safety":
+	case "content_filter", "content-filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "refusal", "sensitive":
 		return "content_filter"
+	case "tool_calls", "tool_call", "tool_use", "function_call":
+		return "tool_calls"
 	case "error":
 		return "error"
 	}
-	return string(bytes.ToLower(raw))
+	if slices.Contains(noFinish, word) {
+		return ""
+	}
+	return word
+}
+
+// certain reports whether a reason is certainly an end; any other word counts as one
+// only where the body ends with it.
+func certain(finish string) bool {
+	switch finish {
+	case "stop", "length", "content_filter", "tool_calls", "error":
+		return true
+	}
+	return false
 }
 
 func (c *chunkParts) groq(s *scanner) {

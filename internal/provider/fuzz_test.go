@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -60,7 +61,7 @@ func decodeAll(t *testing.T, r io.Reader, contentType string) (deltas []Delta, e
 func plain(deltas []Delta) []result {
 	var out []result
 	for _, d := range deltas {
-		r := result{Text: d.Text, Reasoning: d.Reasoning, Finish: d.Finish}
+		r := result{Text: d.Text, Reasoning: d.Reasoning, Finish: d.Finish, Retracted: d.Retract}
 		if d.Usage != nil {
 			r.Usage = *d.Usage
 		}
@@ -70,8 +71,8 @@ func plain(deltas []Delta) []result {
 }
 
 // FuzzWire holds the reader to its promises for any bytes: the deltas and the
-// end do not depend on how the bytes are cut, text is valid UTF-8, there is at
-// most one finish, and no delta is empty.
+// end do not depend on how the bytes are cut, text is valid UTF-8, a finish
+// comes again only as another one, and no delta is empty.
 func FuzzWire(f *testing.F) {
 	files, err := filepath.Glob("testdata/wire/*")
 	if err != nil {
@@ -87,6 +88,10 @@ func FuzzWire(f *testing.F) {
 	}
 	f.Add([]byte(chunk(`{"content":"a\ud83d"}`)+chunk(`{"content":"\ude00<thi"}`)+chunk(`{"content":"nk>x</think>y"}`)+done), []byte{3}, true)
 	f.Add([]byte("data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"`a`<think>\"}}]}\n\nevent: error\ndata: x\n\n"), []byte{0}, true)
+	f.Add([]byte(chunk(`{"content":"thoughts </thi"}`)+chunk(`{"content":"nk> answer"}`)+stopChunk+chunk(`{"content":" late"}`)+done), []byte{5}, true)
+	f.Add([]byte(chunk(`{"content":"<|channel|>analysis<|mess"}`)+chunk(`{"content":"age|>x<|end|><|start|>assistant<|channel|>final<|message|>y<|return|>"}`)+done), []byte{1}, true)
+	f.Add([]byte(chunk(`{"content":"The "}`)+chunk(`{"content":"The sea "}`)+chunk(`{"content":"The sea is "}`)+done), []byte{4}, true)
+	f.Add([]byte(`data: {"choices":[{"index":1,"message":{"content":"a"},"delta":{},"finish_reason":"null"},{"index":2,"delta":{"content":"b"}}]}`), []byte{4}, true)
 	f.Add([]byte("\xef\xbb\xbf\r\r\n [{\"error\":\"x\"}]"), []byte{0}, false)
 	f.Fuzz(func(t *testing.T, body, cuts []byte, sse bool) {
 		contentType := "application/json"
@@ -101,7 +106,7 @@ func FuzzWire(f *testing.F) {
 		if (end == nil) != (pieceEnd == nil) || end != nil && (end.Kind != pieceEnd.Kind || end.Text != pieceEnd.Text || end.Status != pieceEnd.Status) {
 			t.Fatalf("the end depends on the cut: %v, %v", end, pieceEnd)
 		}
-		finishes := 0
+		finish := ""
 		for i, d := range whole {
 			if d == (Delta{}) {
 				t.Fatalf("delta %d is empty", i)
@@ -109,15 +114,94 @@ func FuzzWire(f *testing.F) {
 			if !utf8.ValidString(d.Text) || !utf8.ValidString(d.Reasoning) {
 				t.Fatalf("delta %d is no text: %+v", i, d)
 			}
-			if d.Finish != "" {
-				finishes++
+			if d.Finish != "" && d.Finish == finish {
+				t.Fatalf("finish %q comes twice", finish)
 			}
-		}
-		if finishes > 1 {
-			t.Fatalf("%d finishes", finishes)
+			finish = cmp.Or(d.Finish, finish)
 		}
 		if end != nil && end.Kind == KindTruncated && !errors.Is(end, io.ErrUnexpectedEOF) {
 			t.Fatal("truncated, but no unexpected EOF")
+		}
+	})
+}
+
+// FuzzMarks: however an answer is cut into pieces, the marks in it mean the
+// same, and nothing is lost: every byte is answer, reasoning, a mark, a header
+// of a channel, or white space around a block.
+func FuzzMarks(f *testing.F) {
+	for _, text := range []string{
+		"<think>a</think>b", "a </think> b", "\n[THINK]a[/THINK]\nb", "<thought>never closed", "`</think>` is a tag", "x <think> y",
+		"<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>", "<|start|>assistant<|message|>b < c<|en",
+		"```\n</think>\n```\nthe tag", "</think>\n\nb", "<thinking", "[thin",
+	} {
+		f.Add(text, []byte{1}, false)
+		f.Add(text, []byte{0, 3}, true)
+	}
+	f.Fuzz(func(t *testing.T, text string, cuts []byte, hold bool) {
+		all := func(next func(rest string) int) (answer, reasoning string) {
+			s := thinkSplitter{hold: hold}
+			add := func(a, r []byte) {
+				if s.retract {
+					reasoning, answer, s.retract = reasoning+answer, "", false
+				}
+				answer, reasoning = answer+string(a), reasoning+string(r)
+			}
+			for rest := text; rest != ""; {
+				n := min(next(rest), len(rest))
+				add(s.split([]byte(rest[:n])))
+				rest = rest[n:]
+			}
+			add(s.rest(true, false))
+			return answer, reasoning
+		}
+		answer, reasoning := all(func(rest string) int { return len(rest) })
+		k := 0
+		a, r := all(func(string) int {
+			k++
+			if len(cuts) == 0 {
+				return 1
+			}
+			return 1 + int(cuts[k%len(cuts)])%7
+		})
+		if a != answer {
+			t.Fatalf("the answer depends on the cut: %q, %q", answer, a)
+		}
+		if strings.Join(strings.Fields(r), "") != strings.Join(strings.Fields(reasoning), "") {
+			t.Fatalf("the reasoning depends on the cut: %q, %q", reasoning, r)
+		}
+		if !strings.ContainsAny(text, "<[") && strings.TrimSpace(answer) != strings.TrimSpace(text) {
+			t.Fatalf("%q became %q", text, answer)
+		}
+	})
+}
+
+// FuzzUnpack: no compressed body, whole or damaged, is more than an error.
+func FuzzUnpack(f *testing.F) {
+	f.Add(packed("gzip", "data: x\n\n"), "gzip")
+	f.Add(packed("deflate", "data: x\n\n"), "deflate")
+	f.Add(packed("raw", "data: x\n\n"), "gzip, deflate")
+	f.Add([]byte("data: plain"), "x-gzip")
+	f.Fuzz(func(t *testing.T, body []byte, encoding string) {
+		r, err := unpacked(bytes.NewReader(body), encoding)
+		if err != nil {
+			if e, ok := errors.AsType[*Error](err); !ok || e.Kind != KindProtocol {
+				t.Fatalf("%T: %v", err, err)
+			}
+			return
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(r, 8<<20))
+	})
+}
+
+// FuzzTooLong: whatever an error says, its numbers are counts.
+func FuzzTooLong(f *testing.F) {
+	for _, c := range tooLongErrors {
+		f.Add([]byte(c.body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		limit, size := tooLong(body, string(body))
+		if limit < 0 || size < 0 || limit > 1e9 || size > 1e9 {
+			t.Fatalf("%d, %d", limit, size)
 		}
 	})
 }

@@ -24,5 +24,6 @@ func (l *lessons) put(_ context.Context, provider, model string, q Quirks) {
 	if l.byID == nil {
 		l.byID = map[[2]string]Quirks{}
 	}
-	l.byID[[2]string{provider, model}] = q
+	key := [2]string{provider, model}
+	l.byID[key] = l.byID[key].With(q)
 }

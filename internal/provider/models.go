@@ -90,7 +90,11 @@ func (c *Client) getWithHeader(ctx context.Context, p Provider, target string) (
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, nil, errorFromResponse(resp, resp.Body)
 	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxModelsBody))
+	plain, err := unpacked(resp.Body, resp.Header.Get("Content-Encoding"))
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(plain, maxModelsBody))
 	if err != nil {
 		return nil, nil, timedOut(ctx, becauseOf(ctx, &Error{Kind: KindTruncated, Err: err}))
 	}

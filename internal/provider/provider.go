@@ -102,8 +102,11 @@ type Message struct {
 type Delta struct {
 	Text      string
 	Reasoning string // kept apart: never part of the answer
-	Finish    string // "stop", "length", "content_filter", …; set once
+	Finish    string // "stop", "length", "content_filter", …; where several come, the last counts
 	Usage     *Usage
+	// Retract says that all Text before this delta was reasoning and no part of
+	// the answer, which begins with this delta's Text.
+	Retract bool
 }
 
 // Usage is the endpoint's own count of tokens.
@@ -149,6 +152,8 @@ type Error struct {
 	RetryAfter time.Duration // what the endpoint asked for, 0 if nothing
 	Text       string        // the endpoint's own words, cleaned
 	Field      string        // the request field a 400/422 names, if any
+	Limit      int           // KindContext: the context length in tokens it tells, 0 if none
+	Size       int           // KindContext: how many tokens it counted in the prompt, 0 if it does not say
 	Err        error
 
 	page     bool     // the endpoint answered a web page

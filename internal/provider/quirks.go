@@ -4,6 +4,8 @@
 package provider
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"regexp"
@@ -13,31 +15,58 @@ import (
 	"unicode"
 )
 
-// Quirks is what requests to an endpoint must do differently. A preset brings
-// some; others are learned from what the endpoint refused and remembered per
-// provider and model until the record changes. The zero value changes nothing.
+// Quirks is what requests to an endpoint must do differently, and what its
+// answers are like. A preset brings some; others are learned from what the
+// endpoint refused or sent, and remembered per provider and model until the
+// record changes. The zero value changes nothing.
 type Quirks struct {
 	Drop   []string           `json:"drop,omitempty"`   // fields to leave out
 	Rename map[string]string  `json:"rename,omitempty"` // fields under another name
 	Min    map[string]float64 `json:"min,omitempty"`    // numbers are raised to this
 	Max    map[string]float64 `json:"max,omitempty"`    // numbers are lowered to this
+
+	Alternate bool   `json:"alternate,omitempty"` // roles must alternate, beginning with the user
+	NoSystem  bool   `json:"noSystem,omitempty"`  // the system's text goes in front of the first question
+	MaxInput  int    `json:"maxInput,omitempty"`  // context length in tokens, as an error told it
+	Thinking  string `json:"thinking,omitempty"`  // thinkingUnopened
+	Deltas    string `json:"deltas,omitempty"`    // deltasCumulative
 }
+
+// What is learned of answers. In an addition, unlearned takes it back.
+const (
+	thinkingUnopened = "unopened"   // they begin with reasoning that only its closing mark shows
+	deltasCumulative = "cumulative" // each delta repeats the answer so far
+	unlearned        = "no"
+)
 
 // IsZero reports whether q changes nothing; encoding/json's omitzero uses it.
 func (q Quirks) IsZero() bool {
-	return len(q.Drop) == 0 && len(q.Rename) == 0 && len(q.Min) == 0 && len(q.Max) == 0
+	return len(q.Drop) == 0 && len(q.Rename) == 0 && len(q.Min) == 0 && len(q.Max) == 0 &&
+		!q.Alternate && !q.NoSystem && q.MaxInput == 0 && q.Thinking == "" && q.Deltas == ""
 }
 
 // With returns q and more together; more wins where they differ. Neither is
 // changed.
 func (q Quirks) With(more Quirks) Quirks {
-	out := Quirks{Drop: slices.Clone(q.Drop), Rename: merged(q.Rename, more.Rename), Min: merged(q.Min, more.Min), Max: merged(q.Max, more.Max)}
+	out := Quirks{
+		Drop: slices.Clone(q.Drop), Rename: merged(q.Rename, more.Rename), Min: merged(q.Min, more.Min), Max: merged(q.Max, more.Max),
+		Alternate: q.Alternate || more.Alternate, NoSystem: q.NoSystem || more.NoSystem, MaxInput: cmp.Or(more.MaxInput, q.MaxInput),
+		Thinking: later(q.Thinking, more.Thinking), Deltas: later(q.Deltas, more.Deltas),
+	}
 	for _, name := range more.Drop {
 		if !slices.Contains(out.Drop, name) {
 			out.Drop = append(out.Drop, name)
 		}
 	}
 	return out
+}
+
+// later is what is known of a habit after more was learned of it.
+func later(known, more string) string {
+	if more == unlearned {
+		return ""
+	}
+	return cmp.Or(more, known)
 }
 
 func merged[V any](a, b map[string]V) map[string]V {
@@ -67,6 +96,20 @@ func (q Quirks) String() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Max)) {
 		parts = append(parts, name+" at most "+number(q.Max[name]))
+	}
+	for _, said := range []struct {
+		is   bool
+		text string
+	}{
+		{q.Alternate, "roles alternate"},
+		{q.NoSystem, "system text in the first question"},
+		{q.MaxInput > 0, fmt.Sprintf("context of %d tokens", q.MaxInput)},
+		{q.Thinking == thinkingUnopened, "answers begin with unmarked reasoning"},
+		{q.Deltas == deltasCumulative, "deltas repeat the answer so far"},
+	} {
+		if said.is {
+			parts = append(parts, said.text)
+		}
 	}
 	return strings.Join(parts, "; ")
 }

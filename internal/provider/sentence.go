@@ -52,6 +52,12 @@ func (e *Error) Sentence() string {
 	case KindTruncated:
 		return name + " broke off before its answer was complete; try again."
 	case KindProtocol:
+		if coded, ok := errors.AsType[*codedError](e.Err); ok {
+			return fmt.Sprintf("%s answers compressed (%s) though parley asked for plain; ask an admin to check what stands between parley and the server.", name, coded.coding)
+		}
+		if errors.Is(e.Err, errOllama) {
+			return name + " answers in Ollama's own format; ask an admin to make the endpoint's path /v1/chat/completions."
+		}
 		return name + " did not answer in the chat-completions format" + said + "; ask an admin to check the endpoint."
 	case KindCanceled:
 		return "The answer of " + name + " was stopped."

@@ -23,9 +23,16 @@ type decoder struct {
 	odd   []byte // the start of what was not understood
 	read  bool   // something was understood
 
+	said, thought   repeats // of the content, of the reasoning
 	text, reasoning joiner
 	think           thinkSplitter
+	spoke, reasoned bool // a delta carried text, or reasoning
 	finish          string
+	late            bool   // text came after a finish reason
+	doubted         bool   // and after the latest one
+	settled         bool   // the finish reason can be believed
+	perhaps, passed string // an unknown finish reason, and one that text followed
+	onFinish        func() // is told of a finish reason, and of text after it
 	usage           *Usage
 	done            bool  // a complete end was seen
 	end             error // what comes after the queue
@@ -65,13 +72,14 @@ func (d *decoder) next() (Delta, error) {
 		}
 		if err := d.line(line); err != nil {
 			d.close(err)
-		} else if d.done && d.mode == modeEvents {
+		} else if d.done && d.mode == modeEvents || len(d.think.doubtful) > MaxAnswer { // no block of thoughts is as long as that
 			d.close(io.EOF)
 		}
 	}
 }
 
-// finished reports that a finish reason was seen: what may still come is usage.
+// finished reports that a finish reason was seen: what may still come is usage,
+// or, from servers that name one too early, text.
 func (d *decoder) finished() bool { return d.finish != "" }
 
 // line takes one line of the body.
@@ -203,6 +211,10 @@ func (d *decoder) finishBody(err error) {
 		d.close(&Error{Kind: KindProtocol, Err: err})
 		return
 	}
+	if e, ok := errors.AsType[*Error](err); ok && !d.finished() { // the body could not be unpacked
+		d.close(e)
+		return
+	}
 	clean, short := errors.Is(err, io.EOF), false
 	if clean && d.multi != nil {
 		whole := d.multi
@@ -218,7 +230,11 @@ func (d *decoder) finishBody(err error) {
 		}
 	}
 	switch {
-	case d.done || d.finish != "":
+	case d.done || d.finish != "" && (clean || d.settled):
+		d.close(io.EOF)
+	case clean && d.perhaps != "":
+		d.finish = d.perhaps
+		d.push(nil, nil, d.finish)
 		d.close(io.EOF)
 	case clean && d.event == "error":
 		d.close(d.fail(nil))
@@ -240,26 +256,33 @@ func (d *decoder) close(err error) {
 		return
 	}
 	d.ended, d.end = true, err
-	d.flush("")
+	d.flush(errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF))
 	if d.usage != nil {
 		d.queue = append(d.queue, Delta{Usage: d.usage})
 	}
 }
 
-// flush queues what the joiners and the splitter hold back, with a finish
-// reason.
-func (d *decoder) flush(finish string) {
-	answer, reasoning := d.think.split(d.text.rest())
-	answer = bytes.Clone(answer)
-	a, r := d.think.rest()
+// flush queues what the joiners and the splitter hold back; whole says that the
+// model came to an end of its own.
+func (d *decoder) flush(whole bool) {
+	var answer, reasoning []byte
+	for _, piece := range [][]byte{d.text.join(d.said.rest()), d.text.rest()} {
+		a, r := d.think.split(piece)
+		answer, reasoning = append(answer, a...), append(reasoning, r...)
+	}
+	a, r := d.think.rest(whole, d.finish == "length")
 	answer, reasoning = append(answer, a...), append(reasoning, r...)
+	reasoning = append(reasoning, d.reasoning.join(d.thought.rest())...)
 	reasoning = append(reasoning, d.reasoning.rest()...)
-	d.push(answer, reasoning, finish)
+	d.push(answer, reasoning, "")
 }
 
+// push queues a delta that says something.
 func (d *decoder) push(answer, reasoning []byte, finish string) {
-	if len(answer) > 0 || len(reasoning) > 0 || finish != "" {
-		d.queue = append(d.queue, Delta{Text: string(answer), Reasoning: string(reasoning), Finish: finish})
+	retract := d.think.retract
+	if len(answer) > 0 || len(reasoning) > 0 || finish != "" || retract {
+		d.queue = append(d.queue, Delta{Text: string(answer), Reasoning: string(reasoning), Finish: finish, Retract: retract})
+		d.think.retract = false
 	}
 }
 
@@ -275,6 +298,18 @@ func (d *decoder) fail(raw []byte) error {
 func protocolError(raw []byte) error {
 	return &Error{Kind: KindProtocol, Text: string(raw[:min(len(raw), 2000)]), Err: errors.New("the answer is no chat completion")}
 }
+
+// otherFormat is the error for JSON that is well-formed and means nothing here.
+// It says nothing of the text, which may be an answer.
+func otherFormat(ollama bool) error {
+	if ollama {
+		return &Error{Kind: KindProtocol, Err: errOllama}
+	}
+	return &Error{Kind: KindProtocol, Err: errors.New("the answer is JSON, but no chat completion")}
+}
+
+// errOllama says that the endpoint is one of Ollama's own API.
+var errOllama = errors.New("the answer is in Ollama's own format")
 
 // errShort says that a JSON text ended too early.
 var errShort = errors.New("JSON ends too early")
@@ -330,6 +365,9 @@ func (d *decoder) take(data []byte) error {
 	if c.failed || c.finish == "error" {
 		return d.fail(data)
 	}
+	if !d.read && d.mode == modeJSON && !c.known && !c.counted && !c.empty || c.foreign && !c.listed {
+		return otherFormat(c.foreign)
+	}
 	d.read = d.read || c.known
 	d.done = d.done || c.whole && d.mode == modeJSON
 	if c.counted {
@@ -338,33 +376,57 @@ func (d *decoder) take(data []byte) error {
 		}
 		*d.usage = c.usage
 	}
-	thoughts := c.thoughts
-	if len(thoughts) == 0 {
-		thoughts = c.thoughts2 // some send both fields with the same text
+	content, thoughts := d.spoken()
+	if len(thoughts) > 0 && d.think.hold { // a parser on the server takes the reasoning out
+		d.push(d.think.release(), nil, "")
 	}
-	answer, inner := d.think.split(d.text.join(c.content))
-	reasoning := d.reasoning.join(thoughts)
+	answer, inner := d.think.split(d.text.join(d.said.next(content)))
+	reasoning := d.reasoning.join(d.thought.next(thoughts))
 	if len(inner) > 0 {
 		reasoning = append(bytes.Clone(reasoning), inner...)
 	}
-	d.push(answer, reasoning, "")
-	if len(d.think.doubtful) > MaxAnswer {
-		c.finish = "length" // no block of thoughts is as long as that
-	}
-	if c.finish == "" || d.finish != "" {
-		return nil
-	}
-	d.finish = c.finish
-	n := len(d.queue)
-	d.flush(c.finish)
-	if n > 0 { // one delta for the last text and the finish
-		last := d.queue[n]
-		d.queue = d.queue[:n]
-		d.queue[n-1].Text += last.Text
-		d.queue[n-1].Reasoning += last.Reasoning
-		d.queue[n-1].Finish = last.Finish
-	}
+	d.push(answer, reasoning, d.ending(len(content) > 0))
 	return nil
+}
+
+// spoken is what the chunk says. A message beside a delta, or at the end of a
+// stream of deltas, repeats them: it counts only where none ever had text.
+func (d *decoder) spoken() (content, thoughts []byte) {
+	c := &d.chunk
+	content, thoughts = c.content, c.reasoning()
+	d.spoke, d.reasoned = d.spoke || len(content) > 0, d.reasoned || len(thoughts) > 0
+	if !d.spoke {
+		content = c.message.content
+	}
+	if !d.spoke && !d.reasoned {
+		thoughts = c.message.reasoning()
+	}
+	return content, thoughts
+}
+
+// ending weighs the chunk's finish reason and returns it where it is news. Text
+// after a finish reason is still the answer, and puts the reason in doubt.
+func (d *decoder) ending(text bool) (finish string) {
+	if text && d.finish != "" {
+		d.late, d.doubted, d.settled = true, true, false
+	}
+	if text && d.perhaps != "" {
+		d.passed, d.perhaps = d.perhaps, ""
+	}
+	switch reason := d.chunk.finish; {
+	case certain(reason) && (d.finish == "" || d.doubted):
+		if reason != d.finish {
+			finish = reason
+		}
+		d.finish, d.doubted, d.settled = reason, false, !d.late || !text
+	case certain(reason):
+	case reason != d.passed:
+		d.perhaps = reason
+	}
+	if d.finish != "" && (text || d.chunk.finish != "") && d.onFinish != nil {
+		d.onFinish()
+	}
+	return finish
 }
 
 func (d *decoder) mistake(s *scanner, data []byte) error {

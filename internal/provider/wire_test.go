@@ -21,6 +21,7 @@ type result struct {
 	Status                  int
 	Error                   string // the endpoint's words
 	Deltas                  int
+	Retracted               bool
 }
 
 // readAll decodes a response as the client does.
@@ -51,13 +52,18 @@ func readAll(status int, contentType string, body io.Reader) result {
 			r.Error = "an empty delta"
 			return r
 		}
-		if delta.Finish != "" && r.Finish != "" {
-			r.Error = "a second finish"
+		if delta.Finish != "" && r.Finish == delta.Finish {
+			r.Error = "the same finish again"
 		}
 		r.Deltas++
+		if delta.Retract {
+			r.Text, r.Retracted = "", true
+		}
 		r.Text += delta.Text
 		r.Reasoning += delta.Reasoning
-		r.Finish += delta.Finish
+		if delta.Finish != "" {
+			r.Finish = delta.Finish
+		}
 		if delta.Usage != nil {
 			r.Usage = *delta.Usage
 		}
@@ -246,7 +252,7 @@ func TestTheWire(t *testing.T) {
 		{name: "an emoji around an empty delta", body: chunk(`{"content":"\ud83d"}`) + chunk(`{"content":""}`) + chunk(`{"content":"\ude00"}`) + done, want: result{Text: "😀", Deltas: 1}},
 		{name: "an emoji in one delta", body: chunk(`{"content":"\ud83d\ude00"}`) + done, want: result{Text: "😀", Deltas: 1}},
 		{name: "a high surrogate alone", body: chunk(`{"content":"\ud83d"}`) + chunk(`{"content":"b"}`) + done, want: result{Text: "\ufffdb", Deltas: 1}},
-		{name: "a high surrogate at the end", body: chunk(`{"content":"a\ud83d"}`) + stopChunk + done, want: result{Text: "a\ufffd", Finish: "stop", Deltas: 2}},
+		{name: "a high surrogate at the end", body: chunk(`{"content":"a\ud83d"}`) + stopChunk + done, want: result{Text: "a\ufffd", Finish: "stop", Deltas: 3}},
 		{name: "a low surrogate alone", body: chunk(`{"content":"\ude00b"}`) + done, want: result{Text: "\ufffdb", Deltas: 1}},
 		{name: "raw bytes of a character in two deltas", body: chunk("{\"content\":\"a\xf0\x9f\"}") + chunk("{\"content\":\"\x98\x80b\"}") + done, want: result{Text: "a😀b", Deltas: 2}},
 		{name: "an emoji in two deltas of reasoning", body: chunk(`{"reasoning":"\ud83d"}`) + chunk(`{"reasoning":"\ude00"}`) + done, want: result{Reasoning: "😀", Deltas: 1}},

@@ -33,6 +33,8 @@ type outcome struct {
 	usage  *provider.Usage
 	target target
 	err    error
+
+	retracted bool // what was shown first turned out to be reasoning
 }
 
 // answer runs one turn: who may, what to send, ask, show, store.
@@ -95,7 +97,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
 	last := answer
 	cutShort := stopped || o.err != nil && !errors.Is(o.err, errPointless)
-	if stood := standing(t.Parts()); cutShort && len(t.Posted) > 0 && len(stood) > len(o.text) {
+	if stood := standing(t.Parts()); cutShort && !o.retracted && len(t.Posted) > 0 && len(stood) > len(o.text) {
 		// Stopped or failed before this attempt came as far as an earlier one: what
 		// people have read is what the answer is.
 		leave(ctx, answer, chat.ErrStopped)
@@ -291,6 +293,10 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 		if err != nil {
 			o.err = err
 			break
+		}
+		if delta.Retract {
+			text, o.retracted = text[:0], true
+			answer.Retract()
 		}
 		if delta.Text != "" {
 			if len(text) == 0 {

@@ -36,6 +36,7 @@ type Answer struct {
 	lastToken  time.Time
 	finishedAt time.Time
 	finished   bool
+	rewritten  bool   // the text was retracted, and what stands is still the old one
 	whole      string // the final text, once finished
 	over       bool
 	leaving    error // abandoned: no call begins any more
@@ -116,6 +117,46 @@ func (a *Answer) Append(text string) {
 	if !a.busy && (due || a.text.Len() >= a.alarm) {
 		s.schedule(now)
 	}
+}
+
+// Retract takes back all that was appended: it was not the answer. The messages
+// that stand are edited to what is appended from now on; those that are too many
+// are taken back at the end. It never blocks on a platform and never fails.
+func (a *Answer) Retract() {
+	s := a.sched
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.over || a.finished {
+		return
+	}
+	a.text.Reset()
+	a.arrivals = arrivals{}
+	a.rewritten = true
+	if !a.visible && !a.busy {
+		a.words, a.firstToken = 0, time.Time{} // nobody has seen a word
+	}
+	if !a.busy {
+		a.rewrite()
+	}
+}
+
+// rewrite begins the answer again in the messages that stand there. The lock is
+// held and no call is in flight.
+func (a *Answer) rewrite() {
+	a.rewritten = false
+	size, limits := a.cut.Size(), a.job.Responder.Limits()
+	a.cut = markdown.New(size, limits.Measure)
+	a.part, a.message, a.chunks = 0, 0, 0
+	a.covered, a.floor, a.alarm = 0, 0, 0
+	a.mute = false
+	for k := range a.messages {
+		m := &a.messages[k]
+		m.final = false
+		if m.Streaming {
+			m.known = false // only ever longer: it is ended as it stands, and edited
+		}
+	}
+	a.stand()
 }
 
 // Finish ends the text and blocks until every message of the answer holds its

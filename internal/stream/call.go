@@ -103,6 +103,9 @@ func (c *call) done(err error) {
 		c.account(err, now)
 	}
 	a.busy = false
+	if a.rewritten {
+		a.rewrite()
+	}
 	switch {
 	case a.over:
 		close(a.ended)
@@ -246,6 +249,9 @@ func (c *call) do() error {
 		defer release()
 		ctx = guarded
 	}
+	if a.outdated() {
+		return nil
+	}
 	switch {
 	case a.final:
 		return c.tidy(ctx)
@@ -268,6 +274,13 @@ func (c *call) do() error {
 		}
 	}
 	return c.write(ctx, d)
+}
+
+// outdated reports whether the text was retracted since the call was chosen.
+func (a *Answer) outdated() bool {
+	a.sched.mu.Lock()
+	defer a.sched.mu.Unlock()
+	return a.rewritten
 }
 
 // platform makes one call.

@@ -23,6 +23,10 @@ type draft struct {
 func (c *call) draft() (d draft, ok bool) {
 	s, a := c.s, c.a
 	s.mu.Lock()
+	if a.rewritten {
+		s.mu.Unlock()
+		return d, false
+	}
 	text, finished := a.text.String(), a.finished
 	if finished {
 		text = a.whole
