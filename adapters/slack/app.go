@@ -72,7 +72,7 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	a := &app{
 		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, within: answerWithin,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
-		members:   members{asking: make(chan struct{}, 1)},
+		members:   members{asking: make(chan struct{}, 1), slow: make(chan struct{}, 1)},
 		streaming: streaming{auto: o.StreamMode == "auto"},
 		log:       o.Log.With("platform", platform, "bot", lead.ID),
 	}

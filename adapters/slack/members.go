@@ -35,6 +35,7 @@ type members struct {
 	people map[string]*profile
 	groups cachedGroups
 	asking chan struct{} // capacity 1: held while the groups are looked up
+	slow   chan struct{} // capacity 1: held by the look-up that waits for a rate limit
 	// told is the refusal to name people that the log has; "" when there is none.
 	told string
 }
@@ -170,22 +171,38 @@ func (a *app) lookUp(ctx context.Context, user string, p *profile) {
 	a.tellOnce(ctx, cause(err))
 }
 
-// userInfo asks until Slack does not say to slow down, or ctx ends.
+// userInfo asks until Slack does not say to slow down, or ctx ends. While it does,
+// one look-up asks at a time and the others wait behind it.
 func (a *app) userInfo(ctx context.Context, user string, p *profile) (*slack.User, error) {
-	for {
-		u, err := a.api.GetUserInfoContext(ctx, user)
-		limit, limited := errors.AsType[*chat.RateLimited](a.classify(err))
-		if !limited {
+	if len(a.members.slow) == 0 {
+		if u, limit, err := a.askUser(ctx, user); limit == nil {
 			return u, err
 		}
-		a.metrics.Limited(platform, "user")
-		a.members.mu.Lock()
-		p.limited = true
-		a.members.mu.Unlock()
-		if !pause(ctx, limit.After+jitter(restBetween)) {
-			return nil, err
+	}
+	a.members.mu.Lock()
+	p.limited = true
+	a.members.mu.Unlock()
+	select {
+	case a.members.slow <- struct{}{}:
+		defer func() { <-a.members.slow }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	for {
+		u, limit, err := a.askUser(ctx, user)
+		if limit == nil || !pause(ctx, limit.After) {
+			return u, err
 		}
 	}
+}
+
+// askUser is one call of users.info; limit is set when Slack says to slow down.
+func (a *app) askUser(ctx context.Context, user string) (u *slack.User, limit *chat.RateLimited, err error) {
+	u, err = a.api.GetUserInfoContext(ctx, user)
+	if limit, _ = errors.AsType[*chat.RateLimited](a.classify(err)); limit != nil {
+		a.metrics.Limited(platform, "user")
+	}
+	return u, limit, err
 }
 
 // errNotLookedUp is of a look-up that did not come to an answer.

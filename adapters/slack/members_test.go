@@ -159,6 +159,27 @@ func TestALimitedLookUpGoesOn(t *testing.T) {
 	}
 }
 
+// Many people at once exceed the limit of users.info: those who wait do not all
+// ask again and again.
+func TestLimitedLookUpsTakeTurns(t *testing.T) {
+	r := newRig(t, setup{fake: fake.Options{Limits: fake.Limits{Methods: map[string]fake.Rate{"users.info": {PerMinute: 600, Burst: 3}}}}})
+	const people = 12
+	var all sync.WaitGroup
+	for i := range people {
+		user := fmt.Sprint("U", i)
+		r.ws.AddUser(fake.User{ID: user})
+		all.Go(func() {
+			if m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: user}); err != nil || !m.Insider {
+				t.Errorf("%+v %v", m, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(r.ws.Calls("users.info")); n > 3*people {
+		t.Errorf("%d calls for %d people", n, people)
+	}
+}
+
 func TestALookUpIsShared(t *testing.T) {
 	b := helper()
 	b.Access.Groups = []string{"S1"}
