@@ -353,6 +353,11 @@ func (g *gateway) other(ctx context.Context, f frame) error {
 			g.guard(f.T, func() error { return g.desk.take(context.WithoutCancel(ctx), f.D, received) })
 		})
 		return nil
+	case "MESSAGE_DELETE", "MESSAGE_DELETE_BULK":
+		g.desk.work.Go(func() {
+			g.guard(f.T, func() error { return g.deleted(context.WithoutCancel(ctx), f.D) })
+		})
+		return nil
 	}
 	if f.T == "GUILD_CREATE" && g.app.trust.open() {
 		g.desk.work.Go(func() {

@@ -3,6 +3,8 @@
 package slack
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -99,5 +101,45 @@ func TestAMessageIsTakenBackOnce(t *testing.T) {
 	}
 	if _, err := pen.Remove(t.Context(), m.ID); !chat.Refused(err, chat.NoAccess) {
 		t.Errorf("a person's message: %v", err)
+	}
+}
+
+// Slack posts at the top of the channel, without an error, where the thread's
+// first message is gone.
+func TestAPostThatComesBackWithoutItsThreadIsTakenBack(t *testing.T) {
+	app := fake.DefaultApp()
+	app.Events = []string{"app_mention"} // nobody tells of the deletion
+	r := newRig(t, setup{fake: fake.Options{Apps: []fake.App{app}}})
+	ts := r.ws.Mention("C1", "U1", "hello")
+	m := r.message()
+	r.ws.Delete(ts)
+	_, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "an answer to nothing", Key: "t-0"})
+	if !chat.Refused(err, chat.Gone) || !errors.Is(err, chat.ErrWithdrawn) {
+		t.Errorf("the post gave %v", err)
+	}
+	if left := r.ws.Messages("C1"); len(left) != 0 {
+		t.Errorf("in the channel stands %+v", left)
+	}
+}
+
+func TestHistoryKeepsWhatItReadBeforeItFailed(t *testing.T) {
+	r := newRig(t, setup{})
+	root := r.ws.Say(fake.Said{Channel: "C1", User: "U2", Text: "begin"})
+	for n := range historyPage + 10 {
+		r.ws.Reply("C1", root, "U3", fmt.Sprint("message ", n))
+	}
+	last := r.ws.MentionIn("C1", root, "U1", "and?")
+	m := r.message()
+	for m.ID != chat.MessageID(last) {
+		m = r.message()
+	}
+	r.ws.Inject(fake.Fault{Method: "conversations.replies", Skip: 1, Status: 500})
+	got, err := r.adapter.History(t.Context(), m, "", 1000)
+	if err == nil || len(got) != historyPage || got[0].Text != "begin" {
+		t.Errorf("%d messages, %v", len(got), err)
+	}
+	since, err := r.adapter.History(t.Context(), m, got[100].ID, 5)
+	if err != nil || len(since) != 5 || since[4].Text != fmt.Sprint("message ", historyPage+9) {
+		t.Errorf("since: %+v, %v", since, err)
 	}
 }

@@ -62,3 +62,25 @@ func (a *app) call(ctx context.Context, method string, values url.Values, out an
 	}
 	return err
 }
+
+// post posts a message, and says in which thread it stands: "" for none.
+func (a *app) post(ctx context.Context, values url.Values, b []slack.Block) (ts, thread string, err error) {
+	if len(b) > 0 {
+		written, err := json.Marshal(b)
+		if err != nil {
+			return "", "", err
+		}
+		values.Set("blocks", string(written))
+	}
+	for _, name := range []string{"unfurl_links", "unfurl_media"} {
+		values.Set(name, "false")
+	}
+	var out struct {
+		TS      string `json:"ts"`
+		Message struct {
+			ThreadTS string `json:"thread_ts"`
+		} `json:"message"`
+	}
+	err = a.call(ctx, "chat.postMessage", values, &out)
+	return out.TS, out.Message.ThreadTS, err
+}

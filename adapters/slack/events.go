@@ -94,7 +94,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 	if !written(ev, self) {
 		return chat.Message{}, false
 	}
-	direct := ev.ChannelType == "im" || ev.ChannelType == "app_home" || ev.ChannelType == "" && strings.HasPrefix(ev.Channel, "D")
+	direct := ev.direct()
 	reply := ev.ThreadTS != "" && ev.ThreadTS != ev.TS
 	me, others := mentions(ev.Text, self.User)
 	trigger := chat.Thread
@@ -109,7 +109,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 	own, shared := reader{bot: self.User, channel: ev.Channel}.said(ev.content)
 	team := self.team(e.TeamID, e.Authorizations)
 	m := chat.Message{
-		Key:     strings.Join([]string{platform, self.App, team, ev.Channel, ev.TS}, ":"),
+		Key:     self.key(team, ev.Channel, ev.TS),
 		ID:      chat.MessageID(ev.TS),
 		Scope:   self.scope(team),
 		Bot:     bot,

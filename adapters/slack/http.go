@@ -31,7 +31,7 @@ const (
 func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /slack/{bot}/events", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
-		app.serveEvent(w, r, body, in)
+		app.serveEvent(w, r, body, in, desk)
 	}))
 	mux.HandleFunc("POST /slack/{bot}/commands", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
 		app.serveCommand(w, r, body, desk)
@@ -96,7 +96,7 @@ func (a *app) verify(h http.Header, body []byte) error {
 // serveEvent answers 200 once the message is safe, and 500 when it could not be
 // stored, so that Slack sends it again. A retry is treated like any delivery:
 // it may be the only one that arrived.
-func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox) {
+func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, desk chat.Desk) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		http.Error(w, "the body is not JSON", http.StatusBadRequest)
@@ -108,7 +108,7 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 	}
 	to, err := a.receiver(r.Context(), a.signedAlike, e.addressee())
 	if err == nil {
-		err = to.receive(r.Context(), e, in)
+		err = to.receive(r.Context(), e, in, desk)
 	}
 	if err != nil && !errors.Is(err, errNobody) {
 		a.log.ErrorContext(r.Context(), "an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
@@ -119,8 +119,9 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 // errStarting says that the app does not know yet who it is.
 var errStarting = errors.New("the app is not connected to Slack yet")
 
-// receive stores the message of an event, if there is one for a bot.
-func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox) error {
+// receive stores the message of an event, if there is one for a bot, and passes
+// on that one was deleted.
+func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.Desk) error {
 	begun := time.Now()
 	if e.Type != "event_callback" {
 		if e.Type == "app_rate_limited" {
@@ -132,12 +133,16 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox) error {
 	if !ok {
 		return errStarting
 	}
-	m, ok := translate(self, a.lead.ID, a.lead.Slack.CommandPrefix, e)
-	if !ok {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putWithin)
 	defer cancel()
+	m, ok := translate(self, a.lead.ID, a.lead.Slack.CommandPrefix, e)
+	if !ok {
+		gone, ok := deletion(self, a.lead.ID, e)
+		if hears, can := desk.(chat.Withdrawer); ok && can {
+			return hears.Withdraw(ctx, gone)
+		}
+		return nil
+	}
 	if err := in.Put(ctx, m); err != nil {
 		return err
 	}

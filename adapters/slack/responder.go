@@ -4,7 +4,10 @@ package slack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/url"
+	"slices"
 
 	"github.com/slack-go/slack"
 
@@ -51,18 +54,59 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 			return chat.Receipt{ID: id}, err
 		}
 	}
-	options := append(r.content(c), inThread(r.thread()), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
-	if c.Key != "" {
-		options = append(options, keyed(c.Key))
-	} else {
-		options = append(options, slack.MsgOptionMetadata(besides()))
+	values, err := r.addressed(c)
+	if err != nil {
+		return chat.Receipt{}, err
 	}
 	status := r.app.indicators.standing(r.where())
-	_, ts, err := r.app.api.PostMessageContext(ctx, r.to.Place.Channel, options...)
-	if err == nil && status {
+	ts, thread, err := r.app.post(ctx, values, blocks(c, r.to.Place.Owner))
+	if err != nil {
+		return chat.Receipt{}, r.app.failed("post", err)
+	}
+	if status {
 		r.app.indicators.stand(r.where(), false) // a reply takes the status away
 	}
-	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
+	r.app.notice("")
+	if r.thread() != "" && thread == "" {
+		return chat.Receipt{ID: chat.MessageID(ts)}, r.astray(ctx, ts)
+	}
+	return chat.Receipt{ID: chat.MessageID(ts)}, nil
+}
+
+// addressed is a post without its blocks: where it goes, and by what it is found
+// again.
+func (r *responder) addressed(c chat.Content) (url.Values, error) {
+	mark := besides()
+	if c.Key != "" {
+		mark = turnMark(c.Key)
+	}
+	metadata, err := json.Marshal(mark)
+	values := url.Values{
+		"channel": {r.to.Place.Channel}, "text": {notification(c.Markdown)}, "parse": {"none"}, "metadata": {string(metadata)},
+	}
+	if t := r.thread(); t != "" {
+		values.Set("thread_ts", t)
+	}
+	return values, err
+}
+
+// astray deals with a post that came back without the thread it was for. Where
+// the thread's first message is gone, Slack posts at the top of the channel, for
+// everybody to read: that is taken back, and the question counts as deleted. A
+// server that only leaves the thread out of its answer is asked.
+func (r *responder) astray(ctx context.Context, ts string) error {
+	var got page
+	err := r.app.call(ctx, "conversations.replies", url.Values{
+		"channel": {r.to.Place.Channel}, "ts": {r.thread()}, "oldest": {ts}, "inclusive": {"true"}, "limit": {"10"},
+	}, &got)
+	if err == nil && slices.ContainsFunc(got.Messages, func(m event) bool { return m.TS == ts }) {
+		return nil
+	}
+	r.app.log.WarnContext(ctx, "slack: the thread of the question is gone; the answer is taken back from the channel", "message", ts)
+	if _, err := r.Remove(ctx, chat.MessageID(ts)); err != nil {
+		r.app.log.ErrorContext(ctx, "slack: an answer stays at the top of the channel", "message", ts, "error", err)
+	}
+	return &chat.Refusal{Reason: chat.Gone, Err: chat.ErrWithdrawn}
 }
 
 // Edit replaces a message's text and controls. Blocks are always sent, so the
@@ -95,7 +139,11 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 
 // keyed names a post, so that it is found again.
 func keyed(key string) slack.MsgOption {
-	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": key}})
+	return slack.MsgOptionMetadata(turnMark(key))
+}
+
+func turnMark(key string) slack.SlackMetadata {
+	return slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": key}}
 }
 
 // besides marks a post that is no answer, so that it is never taken for one.

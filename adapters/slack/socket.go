@@ -251,7 +251,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if err != nil {
 			return nil, err
 		}
-		return nil, to.receive(ctx, e, in)
+		return nil, to.receive(ctx, e, in, desk)
 	case socketmode.RequestTypeSlashCommands:
 		var c slashCommand
 		if json.Unmarshal(s.Payload, &c) != nil {

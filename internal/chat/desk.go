@@ -123,3 +123,10 @@ type Doorkeeper interface {
 type Claimer interface {
 	Claim(ctx context.Context, key string) (bool, error)
 }
+
+// Withdrawer is a Desk that hears when people delete what they wrote. Adapters
+// tell it of every message that another than the bot wrote; of m it needs Key,
+// ID, Scope, Bot and Place. After an error the adapter tells it again.
+type Withdrawer interface {
+	Withdraw(ctx context.Context, m Message) error
+}

@@ -102,3 +102,7 @@ var ErrUnstorable = errors.New("the message cannot be stored")
 // ErrStopped is the cause of a context that ended because a person pressed
 // Stop.
 var ErrStopped = errors.New("stopped by a person")
+
+// ErrWithdrawn is the cause of a context that ended because the person deleted
+// the question: what was posted for it is taken back.
+var ErrWithdrawn = errors.New("the question was deleted")

@@ -126,6 +126,41 @@ func (b *Book) Add(t Transcript, e Exchange) (inbox.Write, error) {
 	return inbox.Write{Key: t.key, Push: b.ring.Seal(plain, t.key), Keep: Keep, TTL: KeepFor}, nil
 }
 
+// Withdraw takes the exchange of a question that was deleted out of the transcript
+// of its place. Its bare place stays: whose thread it is, and up to where the
+// thread was read.
+func (b *Book) Withdraw(ctx context.Context, scope string, p chat.Place, id chat.MessageID) error {
+	generation, err := b.generation(ctx, scope, p)
+	if err != nil {
+		return err
+	}
+	key := b.key(scope, "conv", p.Conversation(), generation)
+	sealed, err := b.client.LRange(ctx, key, 0, -1).Result()
+	if err != nil {
+		return fmt.Errorf("read transcript: %w", err)
+	}
+	for _, s := range sealed {
+		var e Exchange
+		plain, _, err := b.ring.Open([]byte(s), key)
+		if err != nil || json.Unmarshal(plain, &e) != nil || e.ID != id || e.Question == "" {
+			continue
+		}
+		plain, err = json.Marshal(Exchange{ID: e.ID, Owner: e.Owner, At: e.At, Heard: e.Heard})
+		if err != nil {
+			return fmt.Errorf("encode exchange: %w", err)
+		}
+		_, err = b.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+			tx.LInsertBefore(ctx, key, s, b.ring.Seal(plain, key))
+			tx.LRem(ctx, key, 1, s)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("take an exchange back: %w", err)
+		}
+	}
+	return nil
+}
+
 // Forget drops the memory of a place, but for whose thread it is; an answer
 // still being written adds nothing to it any more.
 func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {

@@ -64,14 +64,17 @@ type dispatch struct {
 	stopped map[string]bool    // turns stopped by a person
 	cancels map[string]context.CancelCauseFunc
 	refs    map[string]string // of running turns
-	taken   int               // messages for this process
-	strange int               // messages that wait for another process
-	overdue int               // those that have waited for ForeignFor before this tenure
-	told    bool              // that there are such
-	known   known
-	offer   *time.Timer // sets due
-	offerAt time.Time   // when it does so the first time
-	due     bool        // the scope is to be offered to others once nothing runs
+	turnOf  map[string]string // running turns, by the digest of their message's key
+	// withdrawn holds the messages that were taken back, by digest.
+	withdrawn map[string]bool
+	taken     int  // messages for this process
+	strange   int  // messages that wait for another process
+	overdue   int  // those that have waited for ForeignFor before this tenure
+	told      bool // that there are such
+	known     known
+	offer     *time.Timer // sets due
+	offerAt   time.Time   // when it does so the first time
+	due       bool        // the scope is to be offered to others once nothing runs
 }
 
 func (d *dispatch) init() {
@@ -81,6 +84,8 @@ func (d *dispatch) init() {
 	d.stopped = map[string]bool{}
 	d.cancels = map[string]context.CancelCauseFunc{}
 	d.refs = map[string]string{}
+	d.turnOf = map[string]string{}
+	d.withdrawn = map[string]bool{}
 	d.idle = make(chan struct{}, 1)
 	d.known.init()
 }
@@ -349,6 +354,7 @@ func (n *tenure) finished(it *item, err error) {
 	defer n.dispatch.mu.Unlock()
 	delete(n.cancels, it.turn)
 	delete(n.refs, it.turn)
+	delete(n.turnOf, digest(it.message.Key))
 	n.running--
 	n.quiet()
 	if it.lane != "" {
@@ -425,7 +431,12 @@ func (n *tenure) handle(it *item) error {
 	defer cancel(nil)
 	n.dispatch.mu.Lock()
 	n.cancels[it.turn], n.refs[it.turn] = cancel, it.ref
-	if n.stopped[it.turn] {
+	id := digest(it.message.Key)
+	n.turnOf[id] = it.turn
+	switch {
+	case n.withdrawn[id]:
+		cancel(chat.ErrWithdrawn)
+	case n.stopped[it.turn]:
 		cancel(chat.ErrStopped)
 	}
 	n.dispatch.mu.Unlock()

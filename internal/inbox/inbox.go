@@ -15,12 +15,13 @@
 //	owner:beat:lease  token and number of the owner's last renewal, to tell whether the store went back
 //	turns         hash: <turn>:a attempts, <turn>:p sealed parts posted, <turn>:r sealed running record
 //	stops         set of turns a person has stopped
+//	withdrawn     messages whose question was deleted, by when; kept an hour
 //	dead          list of entries nobody can read, newest first, at most 1,000
 //
 // Beside them "<prefix>:{inbox}:scopes" is the set of all scopes,
 // "<prefix>:{inbox}:ring" a sealed mark that tells whether MASTER_KEYS fit, and
-// the channel "<prefix>:inbox" carries "wake <scope>", "free <scope>" and
-// "stop <scope> <turn>". Publishing only saves time: whatever it says is also
+// the channel "<prefix>:inbox" carries "wake <scope>", "free <scope>",
+// "stop <scope> <turn>" and "withdrawn <scope> <message>". Publishing only saves time: whatever it says is also
 // found by polling.
 //
 // # Why nothing is lost and nothing is answered twice

@@ -150,6 +150,8 @@ func (r *runner) hear(news string) {
 	switch {
 	case t != nil && what == "stop":
 		t.stopTurn(turn)
+	case t != nil && what == "withdrawn":
+		t.withdraw(turn)
 	case t != nil:
 		t.look()
 	case what == "free":

@@ -20,7 +20,7 @@ end
 `
 
 type scripts struct {
-	put, acquire, renew, release, begin, record, close, bury, stop *redis.Script
+	put, acquire, renew, release, begin, record, close, bury, stop, withdraw *redis.Script
 }
 
 func newScripts() scripts {
@@ -69,10 +69,10 @@ redis.call('SET', KEYS[2], token)
 redis.call('SET', KEYS[1], token, 'PX', ARGV[2])
 return token`),
 
-		// KEYS owner:lease, owner, stops, events:last, owner:beat:lease
+		// KEYS owner:lease, owner, stops, events:last, owner:beat:lease, withdrawn
 		// ARGV token, lease, beat
 		// → nil when lost, else {id of the newest entry, stopped turns, the beat
-		//   before, whether this one is kept}
+		//   before, whether this one is kept, messages taken back}
 		renew: redis.NewScript(`
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return false end
 -- PEXPIRE works in a Redis that is full, SET does not.
@@ -81,7 +81,7 @@ if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then
 end
 local before = redis.call('GET', KEYS[5]) or ''
 local kept = redis.pcall('SET', KEYS[5], ARGV[3], 'PX', 100 * ARGV[2])
-return {redis.call('GET', KEYS[4]) or '0', redis.call('SMEMBERS', KEYS[3]), before, kept.err and '0' or '1'}`),
+return {redis.call('GET', KEYS[4]) or '0', redis.call('SMEMBERS', KEYS[3]), before, kept.err and '0' or '1', redis.call('ZRANGE', KEYS[6], 0, -1)}`),
 
 		// KEYS owner:lease, owner; ARGV token, channel, scope
 		release: redis.NewScript(`
@@ -108,16 +108,19 @@ end
 redis.call('HSET', KEYS[2], ARGV[2] .. ':p', ARGV[3])
 return 1`),
 
-		// KEYS owner, events, turns, stops, then one per write
-		// ARGV token, entry, turn, then per write: set value ttl | push value
-		//      keep ttl | add n (field amount)×n ttl
-		// → {1, what a write failed with or ""}, {0} closed before, {-1} lost
+		// KEYS owner, events, turns, stops, withdrawn, then one per write
+		// ARGV token, entry, turn, message key or "" to close whatever was taken
+		//      back, then per write: set value ttl | push value keep ttl |
+		//      add n (field amount)×n ttl
+		// → {1, what a write failed with or ""}, {0} closed before, {-1} lost,
+		//   {-2} not closed: the message was taken back
 		//
 		// A write that fails (its key holds another type) does not keep the turn
 		// open: it was answered. A full Redis does.
 		close: redis.NewScript(holds + `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end
 if not holds(KEYS[2], ARGV[2], ARGV[3]) then return {0} end
+if ARGV[4] ~= '' and redis.call('ZSCORE', KEYS[5], ARGV[4]) then return {-2} end
 local failed = ''
 local function try(...)
   local r = redis.pcall(...)
@@ -127,8 +130,8 @@ local function try(...)
   end
 end
 local turn = ARGV[3]
-local a = 4
-for k = 5, #KEYS do
+local a = 5
+for k = 6, #KEYS do
   local op = ARGV[a]
   a = a + 1
   if op == 'set' then
@@ -167,6 +170,26 @@ redis.call('LPUSH', KEYS[4], ARGV[4])
 redis.call('LTRIM', KEYS[4], 0, 999)
 redis.call('XDEL', KEYS[2], ARGV[2])
 redis.call('HDEL', KEYS[3], ARGV[3] .. ':a', ARGV[3] .. ':p', ARGV[3] .. ':r')
+return 1`),
+
+		// KEYS 4 × seen, withdrawn
+		// ARGV message key, seen ttl, now, ttl, most, channel, message
+		// → 1, 0 when the message was not stored, and will not be
+		withdraw: redis.NewScript(`
+local seen = false
+for i = 1, 4 do
+  if redis.call('SISMEMBER', KEYS[i], ARGV[1]) == 1 then seen = true end
+end
+if not seen then
+  redis.call('SADD', KEYS[1], ARGV[1])
+  if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+  return 0
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', tonumber(ARGV[3]) - tonumber(ARGV[4]))
+redis.call('ZADD', KEYS[5], ARGV[3], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - tonumber(ARGV[5]))
+redis.call('PEXPIRE', KEYS[5], ARGV[4])
+redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1`),
 
 		// KEYS turns, stops; ARGV turn, channel, message → 1, 0 when not running

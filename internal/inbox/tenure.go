@@ -148,7 +148,7 @@ func (n *tenure) renew() error {
 	ctx, cancel := context.WithTimeout(n.alive, n.in.o.Lease/3)
 	defer cancel()
 	reply, err := n.in.scripts.renew.Run(ctx, n.in.o.Urgent,
-		[]string{n.key("owner", "lease"), n.key("owner"), n.key("stops"), n.key("events", "last"), n.key("owner", "beat", "lease")},
+		[]string{n.key("owner", "lease"), n.key("owner"), n.key("stops"), n.key("events", "last"), n.key("owner", "beat", "lease"), n.key("withdrawn")},
 		n.token, n.in.o.Lease.Milliseconds(), n.token+" "+strconv.FormatInt(n.beat, 10)).Slice()
 	if errors.Is(err, redis.Nil) {
 		return ErrLost
@@ -158,7 +158,7 @@ func (n *tenure) renew() error {
 		return err
 	}
 	n.extend(began)
-	if len(reply) != 4 {
+	if len(reply) != 5 {
 		return fmt.Errorf("unexpected reply of %d parts", len(reply))
 	}
 	n.compare(fmt.Sprint(reply[0]), fmt.Sprint(reply[2]), reply[3] == "1")
@@ -166,6 +166,12 @@ func (n *tenure) renew() error {
 	for _, turn := range stopped {
 		n.stopTurn(fmt.Sprint(turn))
 	}
+	withdrawn, _ := reply[4].([]any)
+	digests := make([]string, len(withdrawn))
+	for k, id := range withdrawn {
+		digests[k] = fmt.Sprint(id)
+	}
+	n.withdrawnNow(digests)
 	return nil
 }
 
@@ -209,7 +215,12 @@ func (n *tenure) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	withdrawn, err := n.in.o.Client.ZRange(ctx, n.key("withdrawn"), 0, -1).Result()
+	if err != nil {
+		return err
+	}
 	n.remember(turns, stopped)
+	n.withdraw(withdrawn...)
 	return nil
 }
 

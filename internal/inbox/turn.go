@@ -135,11 +135,22 @@ type Write struct {
 // left out, and logged. A failed call to the store is repeated until ctx
 // or the lease ends; repeating does no write twice. A person's Stop does not
 // end it: a stopped turn is closed too. ErrLost means that nothing was done and
-// another process goes on with the turn.
+// another process goes on with the turn; chat.ErrWithdrawn, that nothing was done
+// because the question was deleted: take back what was posted, then Discard.
 func (t *Turn) Close(ctx context.Context, writes ...Write) error {
+	return t.close(ctx, digest(t.Message.Key), writes)
+}
+
+// Discard is Close for a turn whose question was deleted, or of which nothing is
+// to be kept.
+func (t *Turn) Discard(ctx context.Context, writes ...Write) error {
+	return t.close(ctx, "", writes)
+}
+
+func (t *Turn) close(ctx context.Context, unless string, writes []Write) error {
 	n := t.tenure
-	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
-	args := []any{n.token, t.entry, t.ID}
+	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops"), n.key("withdrawn")}
+	args := []any{n.token, t.entry, t.ID, unless}
 	own := n.in.ScopeKey(n.scope, "")
 	for _, w := range writes {
 		if !strings.HasPrefix(w.Key, own) {
@@ -160,6 +171,9 @@ func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 			if len(reply) == 1 && reply[0] == int64(-1) {
 				n.lose()
 				return ErrLost
+			}
+			if len(reply) == 1 && reply[0] == int64(-2) {
+				return chat.ErrWithdrawn
 			}
 			if len(reply) == 2 && reply[1] != "" {
 				n.log.ErrorContext(ctx, "a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])
@@ -193,7 +207,8 @@ func passing(err error) bool {
 			return true
 		}
 	}
-	return false
+	// A long command of a client that must log in again is not even read.
+	return redis.HasErrorPrefix(err, "Protocol error: unauthenticated") // without "ERR", which is taken off
 }
 
 func (w Write) append(args []any) []any {

@@ -149,13 +149,15 @@ func forPerson(err error) bool {
 	return ok
 }
 
-// outlive is ctx, but neither a person's Stop nor the hand-over ends it: what was
+// outlive is ctx, but neither a person's Stop nor the hand-over ends it, nor that
+// the question was deleted: what was
 // written must still get its end, and what is on its way its record. done must
 // be called.
 func outlive(ctx context.Context) (writing context.Context, done func()) {
 	writing, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if cause := context.Cause(ctx); !errors.Is(cause, chat.ErrStopped) && !errors.Is(cause, inbox.ErrHandedOver) {
+		cause := context.Cause(ctx)
+		if !errors.Is(cause, chat.ErrStopped) && !errors.Is(cause, chat.ErrWithdrawn) && !errors.Is(cause, inbox.ErrHandedOver) {
 			cancel(cause)
 		}
 	})
@@ -348,7 +350,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
-		if errors.Is(err, inbox.ErrLost) || errors.Is(err, inbox.ErrHandedOver) {
+		if errors.Is(err, inbox.ErrLost) || errors.Is(err, inbox.ErrHandedOver) || errors.Is(err, chat.ErrWithdrawn) {
 			return err
 		}
 		if err != nil {

@@ -169,7 +169,7 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 	}
 	if !ok {
 		log.ErrorContext(ctx, "no adapter for this platform; the message is dropped")
-		return t.Close(ctx)
+		return t.Discard(ctx)
 	}
 	responder, err := adapter.Responder(m)
 	if err != nil && t.Attempt < maxAttempts {
@@ -177,13 +177,25 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "this message cannot be answered any more; it is dropped", "error", err)
-		return t.Close(ctx)
+		return t.Discard(ctx)
 	}
+	if err = context.Cause(ctx); !errors.Is(err, chat.ErrWithdrawn) {
+		err = r.respond(ctx, t, responder, log)
+	}
+	if withdrawn(ctx, err) {
+		return r.takeBack(ctx, t, responder, log)
+	}
+	return err
+}
+
+// respond answers a command or a question.
+func (r *Relay) respond(ctx context.Context, t *inbox.Turn, responder chat.Responder, log *slog.Logger) error {
+	m := t.Message
 	if t.Attempt > maxAttempts {
 		log = log.With("bot", m.Bot)
 		return r.decline(ctx, t, responder, fmt.Errorf("given up after %d attempts", t.Attempt-1), log)
 	}
-	if keeper, ok := adapter.(chat.Doorkeeper); ok {
+	if keeper, ok := r.adapters[m.Place.Platform].(chat.Doorkeeper); ok {
 		if err := keeper.Admit(ctx, m); err != nil {
 			return r.turnAway(ctx, t, responder, keeper, err, log)
 		}

@@ -34,7 +34,9 @@ type Message struct {
 	// Reactions by name, with who reacted.
 	Reactions map[string][]string
 	Subtype   string
-	Streaming bool // between chat.startStream and chat.stopStream
+	// Attachments as sent: alerts of apps, messages that people share.
+	Attachments json.RawMessage
+	Streaming   bool // between chat.startStream and chat.stopStream
 
 	fixed   []any // the blocks as sent
 	started time.Time
@@ -282,6 +284,9 @@ func (s *Server) wire(m *Message, withMetadata bool) map[string]any {
 	if m.fixed != nil {
 		out["blocks"] = m.fixed
 	}
+	if len(m.Attachments) > 0 {
+		out["attachments"] = m.Attachments
+	}
 	if m.Edited {
 		out["edited"] = map[string]any{"user": m.User, "ts": m.TS}
 	}
@@ -339,6 +344,13 @@ func (s *Server) content(c call, m *Message) error {
 		return fail("no_text")
 	}
 	m.Text = plain
+	m.Attachments = nil
+	if raw := c.args["attachments"]; raw != "" {
+		if !json.Valid([]byte(raw)) {
+			return fail("invalid_attachments")
+		}
+		m.Attachments = json.RawMessage(raw)
+	}
 	if meta := c.args["metadata"]; meta != "" {
 		var check struct {
 			EventType string         `json:"event_type"`
@@ -367,7 +379,7 @@ func (s *Server) place(c call) (*channel, error) {
 	}
 	if t := c.args["thread_ts"]; t != "" {
 		root := s.messages[t]
-		if root == nil || root.Channel != ch.ID || root.Deleted && !s.hasReplies(root) {
+		if root == nil || root.Channel != ch.ID {
 			return nil, fail("cannot_reply_to_message")
 		}
 		if root.ThreadTS != "" && root.ThreadTS != root.TS {
@@ -389,6 +401,9 @@ func (s *Server) postMessage(c call) (map[string]any, error) {
 		return nil, err
 	}
 	m := &Message{Channel: ch.ID, ThreadTS: c.args["thread_ts"], User: c.app.BotUser, App: c.app.ID}
+	if root := s.messages[m.ThreadTS]; root != nil && root.Deleted && !s.hasReplies(root) {
+		m.ThreadTS = "" // Slack posts at the top of the channel, without a word
+	}
 	if err := s.content(c, m); err != nil {
 		return nil, err
 	}
@@ -444,18 +459,45 @@ func (s *Server) deleteMessage(c call) (map[string]any, error) {
 	if m.App != c.app.ID {
 		return nil, fail("cant_delete_message")
 	}
-	m.Deleted = true
-	s.show(m)
+	s.remove(m)
 	return map[string]any{"channel": m.Channel, "ts": m.TS}, nil
 }
 
-// Delete removes a message as an administrator would.
+// Delete removes a message as who wrote it would, or an administrator.
 func (s *Server) Delete(ts string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.messages[ts]; m != nil {
-		m.Deleted = true
-		s.show(m)
+	if m := s.messages[ts]; m != nil && !m.Deleted {
+		s.remove(m)
+	}
+}
+
+// remove takes a message away and delivers that: message_deleted, or, for the
+// first message of a thread with replies, message_changed to a tombstone. The
+// caller holds s.mu.
+func (s *Server) remove(m *Message) {
+	before := s.wire(m, false)
+	m.Deleted = true
+	s.show(m)
+	if m.App != "" && s.o.NoEcho || m.Only != "" {
+		return
+	}
+	c := s.channels[m.Channel]
+	event := map[string]any{
+		"type": "message", "subtype": "message_deleted", "hidden": true, "channel": m.Channel, "channel_type": c.kind(),
+		"ts": s.newTS(), "deleted_ts": m.TS, "previous_message": before,
+	}
+	if s.hasReplies(m) {
+		event["subtype"] = "message_changed"
+		delete(event, "deleted_ts")
+		event["message"] = map[string]any{
+			"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "text": "This message was deleted.", "hidden": true, "ts": m.TS, "thread_ts": m.TS,
+		}
+	}
+	for _, a := range s.apps {
+		if c.has(a) {
+			s.deliver(a, "message."+plural(c.kind()), event)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -10,13 +11,14 @@ import (
 
 // Said is something a person writes. The zero values are left out of the event.
 type Said struct {
-	Channel string
-	User    string
-	Text    string // as the event carries it: <@U0HELPER> names the bot
-	Thread  string // ts of the thread's root: a reply
-	Subtype string // "thread_broadcast", "file_share", "channel_join" …
-	Files   []File
-	App     string // for a direct message: the app talked to; empty: the first
+	Channel     string
+	User        string
+	Text        string // as the event carries it: <@U0HELPER> names the bot
+	Thread      string // ts of the thread's root: a reply
+	Subtype     string // "thread_broadcast", "file_share", "channel_join" …
+	Files       []File
+	App         string          // for a direct message: the app talked to; empty: the first
+	Attachments json.RawMessage // messages that the person shares
 	// Extra fields of the event, for what this struct does not know.
 	Extra map[string]any
 	// TS, when set, is used instead of a fresh one.
@@ -30,7 +32,7 @@ func (s *Server) Say(w Said) string {
 	defer s.mu.Unlock()
 	s.userFor(w.User)
 	s.channelFor(w.Channel)
-	m := &Message{Channel: w.Channel, TS: w.TS, ThreadTS: w.Thread, User: w.User, Text: w.Text, Subtype: w.Subtype, Files: w.Files}
+	m := &Message{Channel: w.Channel, TS: w.TS, ThreadTS: w.Thread, User: w.User, Text: w.Text, Subtype: w.Subtype, Files: w.Files, Attachments: w.Attachments}
 	if len(w.Files) > 0 && m.Subtype == "" {
 		m.Subtype = "file_share"
 	}
@@ -123,7 +125,7 @@ func (s *Server) spread(m *Message, extra map[string]any) {
 		s.deliver(a, "message."+plural(c.kind()), event)
 		if c.Direct == "" && m.App != a.ID && strings.Contains(m.Text, "<@"+a.BotUser+">") {
 			mention := map[string]any{}
-			for _, k := range []string{"user", "ts", "text", "team", "user_team", "source_team", "thread_ts", "parent_user_id", "files", "client_msg_id", "blocks", "bot_id", "edited", "event_ts", "channel"} {
+			for _, k := range []string{"user", "ts", "text", "team", "user_team", "source_team", "thread_ts", "parent_user_id", "files", "client_msg_id", "blocks", "attachments", "bot_id", "edited", "event_ts", "channel"} {
 				if v, ok := event[k]; ok {
 					mention[k] = v
 				}

@@ -1,0 +1,70 @@
+// Messages that people delete.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"parley/internal/chat"
+)
+
+// withdrawWithin is how long it is tried to pass on that messages were deleted.
+const withdrawWithin = time.Minute
+
+// deletion is MESSAGE_DELETE and MESSAGE_DELETE_BULK.
+type deletion struct {
+	ID      string   `json:"id"`
+	IDs     []string `json:"ids"`
+	Channel string   `json:"channel_id"`
+	Guild   string   `json:"guild_id"`
+}
+
+// messages are those deleted, as far as they can be questions: the bot's own are
+// left out.
+func (d deletion) messages(k knowledge) []chat.Message {
+	var out []chat.Message
+	for _, id := range append(d.IDs, d.ID) {
+		if id == "" || k.wrote(id) {
+			continue
+		}
+		out = append(out, chat.Message{
+			Key: k.scope() + ":" + id, ID: chat.MessageID(id), Scope: k.scope(), Bot: k.bot, Place: whereabouts(d.Guild, d.Channel, k.place),
+		})
+	}
+	return out
+}
+
+// deleted passes on what was deleted until it is known, or it is too late.
+func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
+	hears, ok := g.desk.desk.(chat.Withdrawer)
+	var d deletion
+	if err := json.Unmarshal(raw, &d); err != nil || !ok {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, withdrawWithin)
+	defer cancel()
+	k := g.app.knowledge(d.Guild)
+	if d.Guild != "" {
+		k.place, _ = g.app.world.channel(ctx, d.Channel)
+	}
+	for _, m := range d.messages(k) {
+		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+			err := hears.Withdraw(ctx, m)
+			if err == nil {
+				break
+			}
+			g.log.WarnContext(ctx, "discord: a deleted message is not noted yet", "message", string(m.ID), "error", err)
+			select {
+			case <-g.desk.quit:
+				return nil
+			default:
+			}
+			if !sleep(ctx, jitter(pause)) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
