@@ -49,7 +49,7 @@ func (w Window) Budget() int {
 
 // Messages builds what is sent: the system prompt, the newest exchanges that
 // fit whole, and the question. Exchanges are dropped oldest first; system
-// prompt and question always stay.
+// prompt and question always stay. No two neighbours have the same role.
 func (w Window) Messages(system string, history []Exchange, m chat.Message) []provider.Message {
 	left := w.Budget() - w.Tokens(system) - w.Tokens(m.Text)
 	first := len(history)
@@ -75,7 +75,22 @@ func (w Window) Messages(system string, history []Exchange, m chat.Message) []pr
 			out = append(out, provider.Message{Role: "assistant", Content: e.Answer})
 		}
 	}
-	return append(out, provider.Message{Role: "user", Content: spoken(named, m.Author, m.Text)})
+	return joined(append(out, provider.Message{Role: "user", Content: spoken(named, m.Author, m.Text)}))
+}
+
+// joined makes one message of neighbours with the same role: several people
+// write before a bot is asked, and many chat templates refuse two user messages
+// in a row.
+func joined(messages []provider.Message) []provider.Message {
+	out := messages[:0]
+	for _, m := range messages {
+		if last := len(out) - 1; last >= 0 && out[last].Role == m.Role {
+			out[last].Content += "\n\n" + m.Content
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 // severalPeople reports whether more than one person speaks, so that the model

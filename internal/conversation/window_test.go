@@ -30,6 +30,21 @@ func TestMessagesCarryTheHistoryInOrder(t *testing.T) {
 	}
 }
 
+// Two people write before the bot is asked: one user message, with their names.
+func TestNeighboursOfOneRoleAreJoined(t *testing.T) {
+	history := []Exchange{asked("bob", "The nightly job failed again.", ""), asked("carl", "Same as on Monday?", ""), asked("ann", "so?", "Yes."), asked("", "", "And again.")}
+	got := Window{}.Messages("Be brief.", history, said("ann", "what could it be?"))
+	want := []provider.Message{
+		{Role: "system", Content: "Be brief."},
+		{Role: "user", Content: "BOB: The nightly job failed again.\n\nCARL: Same as on Monday?\n\nANN: so?"},
+		{Role: "assistant", Content: "Yes.\n\nAnd again."},
+		{Role: "user", Content: "ANN: what could it be?"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
 func TestMessagesNameTheSpeakersOnceThereAreSeveral(t *testing.T) {
 	got := Window{}.Messages("", []Exchange{asked("ann", "one?", "1")}, said("bob", "and?"))
 	if got[0].Content != "ANN: one?" || got[2].Content != "BOB: and?" {

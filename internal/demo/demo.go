@@ -8,6 +8,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -35,7 +36,8 @@ type Pace struct {
 	Word  time.Duration // between two words, on average
 }
 
-// Handler answers POST /v1/chat/completions and GET /v1/models.
+// Handler answers POST /v1/chat/completions, GET /v1/models and GET
+// /v1/models/{id}.
 type Handler struct {
 	mux  *http.ServeMux
 	pace Pace
@@ -52,6 +54,7 @@ func NewPaced(p Pace) *Handler {
 	h := &Handler{mux: http.NewServeMux(), pace: p}
 	h.mux.HandleFunc("POST /v1/chat/completions", h.complete)
 	h.mux.HandleFunc("GET /v1/models", h.models)
+	h.mux.HandleFunc("GET /v1/models/{id...}", h.model)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "The demo model answers POST /v1/chat/completions and GET /v1/models.")
 	})
@@ -62,13 +65,34 @@ func NewPaced(p Pace) *Handler {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
 func (h *Handler) models(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, map[string]any{"object": "list", "data": []any{
-		map[string]any{"id": Model, "object": "model", "owned_by": "parley", "max_model_len": 8192},
+	reply(w, http.StatusOK, map[string]any{"object": "list", "data": []any{described()}})
+}
+
+func (h *Handler) model(w http.ResponseWriter, r *http.Request) {
+	if id := r.PathValue("id"); id != Model {
+		unknown(w, id)
+		return
+	}
+	reply(w, http.StatusOK, described())
+}
+
+// made is when the demo's text was written.
+var made = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
+
+func described() map[string]any {
+	return map[string]any{"id": Model, "object": "model", "created": made, "owned_by": "parley", "max_model_len": 8192}
+}
+
+func unknown(w http.ResponseWriter, id string) {
+	reply(w, http.StatusNotFound, map[string]any{"error": map[string]any{
+		"message": fmt.Sprintf("The model %q does not exist here; the only one is %q.", id[:min(len(id), 100)], Model),
+		"type":    "invalid_request_error", "param": "model", "code": "model_not_found",
 	}})
 }
 
 // request is what of a chat completion the demo looks at.
 type request struct {
+	Model    *string `json:"model"`
 	Messages []struct {
 		Role    string          `json:"role"`
 		Content json.RawMessage `json:"content"`
@@ -90,6 +114,10 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request) {
 	var req request
 	if err := json.Unmarshal(body, &req); err != nil || len(req.Messages) == 0 {
 		fail(w, http.StatusBadRequest, "This is no chat-completions request.")
+		return
+	}
+	if req.Model != nil && *req.Model != Model {
+		unknown(w, *req.Model)
 		return
 	}
 	a := req.answer()
@@ -144,8 +172,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, a answer, usage
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(w).Flush
+	created := time.Now().Unix()
 	send := func(chunk map[string]any) bool {
-		chunk["id"], chunk["object"], chunk["model"] = "demo", "chat.completion.chunk", Model
+		chunk["id"], chunk["object"], chunk["created"], chunk["model"] = "demo", "chat.completion.chunk", created, Model
 		data, err := json.Marshal(chunk)
 		if err != nil {
 			return false

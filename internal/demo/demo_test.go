@@ -88,3 +88,35 @@ func TestTheDemoTakesItsTime(t *testing.T) {
 		}
 	})
 }
+
+// Clients of the format expect these of any server.
+func TestTheDemoKeepsToTheFormat(t *testing.T) {
+	h := demo.NewPaced(demo.Pace{})
+	send := func(method, path, body string) (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
+		return w.Code, w.Body.String()
+	}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		holds              string
+	}{
+		{"GET", "/v1/models", "", 200, `"created":1`},
+		{"GET", "/v1/models/demo", "", 200, `"id":"demo"`},
+		{"GET", "/v1/models/demo", "", 200, `"created":1`},
+		{"GET", "/v1/models/org/other", "", 404, `"code":"model_not_found"`},
+		{"POST", "/v1/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`, 404, `"param":"model"`},
+		{"POST", "/v1/chat/completions", `{"model":"","messages":[{"role":"user","content":"hi"}]}`, 404, `"code":"model_not_found"`},
+		{"POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}]}`, 200, `"created":1`},
+		{"POST", "/v1/chat/completions", `{"model":"demo","messages":[{"role":"user","content":"hi"}],"stream":true,"max_tokens":3}`, 200, `"created":1`},
+	} {
+		if status, got := send(c.method, c.path, c.body); status != c.status || !strings.Contains(got, c.holds) {
+			t.Errorf("%s %s %s: HTTP %d %s", c.method, c.path, c.body, status, got)
+		}
+	}
+	_, stream := send("POST", "/v1/chat/completions", `{"model":"demo","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true},"max_tokens":3}`)
+	if strings.Count(stream, `"created":`) != strings.Count(stream, "data: {") {
+		t.Errorf("a chunk has no created: %s", stream)
+	}
+}

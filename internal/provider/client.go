@@ -131,7 +131,7 @@ func (c *call) run(ctx context.Context) error {
 		if err == nil || c.left {
 			return nil
 		}
-		if c.stale && stale < maxStale && ctx.Err() == nil {
+		if c.stale && stale < maxStale && ctx.Err() == nil && !c.r.Retry.over(0) {
 			stale++ // the server had closed a kept connection: nobody failed yet
 			continue
 		}

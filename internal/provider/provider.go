@@ -86,6 +86,13 @@ type Request struct {
 type Retry struct {
 	Max  int           // attempts after the first; negative: none; 0: 4
 	Wait time.Duration // the longest wait before one, whatever Retry-After says; 0: 20 s
+	// Until is when the last attempt may begin; zero: no limit.
+	Until time.Time
+}
+
+// over reports whether no attempt may begin wait from now.
+func (r Retry) over(wait time.Duration) bool {
+	return !r.Until.IsZero() && time.Now().Add(wait).After(r.Until)
 }
 
 // BeforeFallback is the Retry while a fallback is left: once, within 2 s.

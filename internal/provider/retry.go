@@ -33,7 +33,8 @@ func (c *call) backoff(e *Error, tries int) (time.Duration, bool) {
 	}
 	wait := firstBackoff << min(tries, 10)
 	wait = wait/2 + rand.N(wait/2+1) // jitter: many wait for the same server
-	return min(max(wait, e.RetryAfter), limit), true
+	wait = min(max(wait, e.RetryAfter), limit)
+	return wait, !c.r.Retry.over(wait)
 }
 
 // pause waits for d, or returns false when ctx ends first.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A server may close a kept connection just as a request goes out on it. That
@@ -59,5 +60,25 @@ func TestAKeptConnectionThatWasClosedCostsNothing(t *testing.T) {
 	}
 	if requests.Load() < 4 {
 		t.Errorf("%d requests: no kept connection was used, so this shows nothing", requests.Load())
+	}
+}
+
+// A person who has waited a minute is told rather than made to wait for more.
+func TestNoAttemptBeginsAfterItsTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		until time.Duration
+		asked int
+	}{"over": {-time.Second, 1}, "over before the next": {100 * time.Millisecond, 1}, "time left": {time.Hour, 2}} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			srv := quietServer(t, func(w http.ResponseWriter, _ *http.Request) {
+				asked++
+				http.Error(w, "busy", http.StatusServiceUnavailable)
+			})
+			_, err := streamed(t, loopbackClient(t), record(srv.URL+"/v1/chat/completions", "m"), Request{Model: "m", Retry: Retry{Max: 1, Until: time.Now().Add(c.until)}})
+			if err == nil || err.Kind != KindOverloaded || asked != c.asked {
+				t.Errorf("asked %d times, want %d: %v", asked, c.asked, err)
+			}
+		})
 	}
 }

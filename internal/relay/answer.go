@@ -34,6 +34,7 @@ type outcome struct {
 	target target
 	err    error
 
+	sent      []provider.Message
 	retracted bool // what was shown first turned out to be reasoning
 }
 
@@ -247,13 +248,8 @@ func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream
 	var o outcome
 	for i, target := range pl.targets {
 		last := i == len(pl.targets)-1
-		a := asking{target: target, last: last, notice: notice}
-		o = r.askOne(ctx, pl, a, answer, log)
-		if o.text == "" && kindOf(o.err) == provider.KindContext {
-			log.InfoContext(ctx, "the prompt was too long for the model; asking again with less of the conversation", "provider", target.provider.ID, "model", target.model)
-			a.shrunk = true
-			o = r.askOne(ctx, pl, a, answer, log)
-		}
+		a := asking{target: target, last: last, notice: notice, messages: r.messages(ctx, pl, target)}
+		o = r.askFitting(ctx, pl, a, answer, log)
 		if o.err == nil || o.text != "" || ctx.Err() != nil {
 			return o
 		}
@@ -268,20 +264,39 @@ func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream
 // asking is one question to one model.
 type asking struct {
 	target
-	last   bool // no fallback is left
-	shrunk bool // with less of the conversation: the whole was too long
-	notice *notice
+	last     bool // no fallback is left
+	messages []provider.Message
+	notice   *notice
+}
+
+// askFitting asks again with less of the conversation for as long as the model
+// says that the prompt is too long and there is less.
+func (r *Relay) askFitting(ctx context.Context, pl plan, a asking, answer *stream.Answer, log *slog.Logger) outcome {
+	for tries := 1; ; tries++ {
+		o := r.askOne(ctx, pl, a, answer, log)
+		refusal, ok := errors.AsType[*provider.Error](o.err)
+		if !ok || refusal.Kind != provider.KindContext || o.text != "" || ctx.Err() != nil {
+			return o
+		}
+		less, ok := r.less(ctx, pl, a.target, a.messages, refusal, tries)
+		if !ok {
+			return o
+		}
+		log.InfoContext(ctx, "prompt too long; asking again with less of the conversation", "provider", a.provider.ID, "model", a.model,
+			"bytes", bytesOf(a.messages), "next", bytesOf(less), "limit", refusal.Limit)
+		a.messages = less
+	}
 }
 
 // askOne streams one model's answer into the editor.
 func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.Answer, log *slog.Logger) outcome {
 	target := a.target
-	o := outcome{target: target}
+	o := outcome{target: target, sent: a.messages}
 	ctx, span := r.tracer.Start(ctx, "model", trace.WithAttributes(attribute.String("provider", target.provider.ID), attribute.String("model", target.model)))
 	defer span.End()
 	request := provider.Request{
 		Model:    target.model,
-		Messages: r.messages(ctx, pl, target, a.shrunk),
+		Messages: a.messages,
 		Params:   pl.bot.Params,
 		For:      pl.question.Author.ID,
 		Queued:   func(place int) { a.notice.queued(ctx, target, place) },
@@ -289,6 +304,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 	if !a.last {
 		request.Retry = provider.BeforeFallback()
 	}
+	request.Retry.Until = retryUntil(pl.question.At, time.Now())
 	began := time.Now()
 	var text []byte
 	for delta, err := range r.completer.Stream(ctx, target.provider, request) {
@@ -320,6 +336,19 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 	log.DebugContext(ctx, "model answered", "provider", target.provider.ID, "model", target.model,
 		"finish", o.finish, "took", time.Since(began).Round(time.Millisecond), "failed", o.err != nil)
 	return o
+}
+
+// retryTime is how long after a question a request may be tried again: later,
+// an answer is no longer waited for like that.
+const retryTime = time.Minute
+
+// retryUntil is the end of that time. A platform's clock that is ahead of this
+// machine's gives no more.
+func retryUntil(asked, now time.Time) time.Time {
+	if asked.IsZero() || asked.After(now) {
+		asked = now
+	}
+	return asked.Add(retryTime)
 }
 
 func kindOf(err error) provider.Kind {
@@ -460,7 +489,7 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 
 // keep is what closing a turn writes besides: the exchange and the usage.
 func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.MessageID, log *slog.Logger) []inbox.Write {
-	writes := []inbox.Write{r.usage(ctx, t, e)}
+	writes := []inbox.Write{r.usage(t, e)}
 	if e.text == "" {
 		return writes
 	}

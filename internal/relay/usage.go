@@ -16,7 +16,7 @@ import (
 
 // usage counts one ended answer; where the endpoint reported no tokens they are
 // estimated from the text, and marked so.
-func (r *Relay) usage(ctx context.Context, t *inbox.Turn, o ended) inbox.Write {
+func (r *Relay) usage(t *inbox.Turn, o ended) inbox.Write {
 	m := t.Message
 	e := usage.Entry{
 		Scope: m.Scope, Bot: o.bot.ID, User: m.Author.ID, Channel: m.Place.Channel, At: time.Now(),
@@ -27,7 +27,7 @@ func (r *Relay) usage(ctx context.Context, t *inbox.Turn, o ended) inbox.Write {
 		e.In, e.Out = o.outcome.usage.PromptTokens, o.outcome.usage.CompletionTokens
 	case o.text != "":
 		w := conversation.Window{PerToken: r.calibration.of(o.target.ref())}
-		for _, message := range r.messages(ctx, o.plan, o.target, false) {
+		for _, message := range o.sent {
 			e.In += w.Tokens(message.Content)
 		}
 		e.Out, e.Estimated = w.Tokens(o.text), true

@@ -32,17 +32,35 @@ func (c *calibration) learn(ref bots.ModelRef, messages []provider.Message, u *p
 	if u == nil || u.PromptTokens < enoughTokens {
 		return
 	}
-	size := 0
-	for _, m := range messages {
-		size += len(m.Content)
-	}
-	seen := min(max(float64(size)/float64(u.PromptTokens), leastPerToken), mostPerToken)
+	seen := perToken(messages, u.PromptTokens)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if before, ok := c.perToken[ref]; ok {
 		seen = before + newReading*(seen-before)
 	}
 	c.perToken[ref] = seen
+}
+
+// told takes the count with which an endpoint refused messages: it replaces what
+// was believed, which was wrong.
+func (c *calibration) told(ref bots.ModelRef, messages []provider.Message, tokens int) {
+	if tokens < enoughTokens {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.perToken[ref] = perToken(messages, tokens)
+}
+
+func perToken(messages []provider.Message, tokens int) float64 {
+	return min(max(float64(bytesOf(messages))/float64(tokens), leastPerToken), mostPerToken)
+}
+
+func bytesOf(messages []provider.Message) (n int) {
+	for _, m := range messages {
+		n += len(m.Content)
+	}
+	return n
 }
 
 // of is what was learned, 0 for nothing.
@@ -52,15 +70,19 @@ func (c *calibration) of(ref bots.ModelRef) float64 {
 	return c.perToken[ref]
 }
 
-// refit is the part of a prompt that is sent when the endpoint said that the
-// whole is too long and not by how much.
-const refit = 0.6
-
 // messages is what a target is sent: as much of the history as its window
-// takes. Shrunk fits it to refit of what was sent before, after the endpoint
-// refused that as too long.
-func (r *Relay) messages(ctx context.Context, p plan, t target, shrunk bool) []provider.Message {
+// takes.
+func (r *Relay) messages(ctx context.Context, p plan, t target) []provider.Message {
+	return r.window(ctx, p, t).Messages(p.bot.System, p.history, p.question)
+}
+
+// window is the context window of a target: the record's, or a smaller one that
+// the endpoint named in a refusal, or what it lists.
+func (r *Relay) window(ctx context.Context, p plan, t target) conversation.Window {
 	limit := t.maxInput()
+	if told := r.registry.Learned(t.provider.ID, t.model).MaxInput; told > 0 && (limit == 0 || told < limit) {
+		limit = told
+	}
 	if limit == 0 && len(p.history) > 0 {
 		limit = r.catalog.maxInput(ctx, t.provider, t.model)
 	}
@@ -70,14 +92,37 @@ func (r *Relay) messages(ctx context.Context, p plan, t target, shrunk bool) []p
 	} else {
 		w.Reserve = w.MaxInput / 4
 	}
-	messages := w.Messages(p.bot.System, p.history, p.question)
-	if !shrunk {
-		return messages
-	}
-	total := 0
-	for _, m := range messages {
-		total += w.Tokens(m.Content)
-	}
-	w.MaxInput, w.Reserve = int(float64(total)*refit), 0
-	return w.Messages(p.bot.System, p.history, p.question)
+	return w
 }
+
+// less is what a target is sent after it refused sent as too long: what fits by
+// the numbers in its error, else half, and half again, down to the question
+// alone; ok is false when there is no less. Numbers are believed on the first
+// tries only.
+func (r *Relay) less(ctx context.Context, p plan, t target, sent []provider.Message, refusal *provider.Error, tries int) (messages []provider.Message, ok bool) {
+	if refusal.Size > 0 {
+		r.calibration.told(t.ref(), sent, refusal.Size)
+	}
+	w := r.window(ctx, p, t)
+	if refusal.Limit > 0 && tries <= believed {
+		w.MaxInput = refusal.Limit
+		if messages = w.Messages(p.bot.System, p.history, p.question); bytesOf(messages) < bytesOf(sent) {
+			return messages, true
+		}
+	}
+	budget := 0
+	for _, m := range sent {
+		budget += w.Tokens(m.Content)
+	}
+	for w.Reserve = 0; budget > 1; {
+		budget /= 2
+		w.MaxInput = budget
+		if messages = w.Messages(p.bot.System, p.history, p.question); bytesOf(messages) < bytesOf(sent) {
+			return messages, true
+		}
+	}
+	return nil, false
+}
+
+// believed is how often the numbers in a refusal decide what is sent next.
+const believed = 2
