@@ -224,11 +224,15 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := g.inbox.Put(ctx, m)
+		if errors.Is(err, chat.ErrUnstorable) {
+			g.log.ErrorContext(ctx, "a message can never be stored and is dropped", slog.String("message", e.ID), slog.String("error", err.Error()))
+			return nil
+		}
+		g.storing.Note(ctx, err, "message", e.ID)
 		if err == nil {
 			g.app.metrics.Received(platform, time.Since(d.at))
 			return nil
 		}
-		g.log.WarnContext(ctx, "message not stored yet", slog.String("message", e.ID), slog.String("error", err.Error()))
 		if !sleep(ctx, jitter(pause)) {
 			return nil
 		}

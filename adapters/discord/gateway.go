@@ -34,6 +34,7 @@ import (
 
 	"parley/internal/chat"
 	"parley/internal/fault"
+	"parley/internal/telemetry"
 )
 
 // Gateway opcodes.
@@ -113,6 +114,8 @@ type gateway struct {
 	inbox chat.Inbox
 	desk  *counter
 	log   *slog.Logger
+	// outage is of the connection, storing of the inbox.
+	outage, storing *telemetry.Outage
 
 	dialer    *websocket.Dialer
 	session   string
@@ -126,7 +129,10 @@ type gateway struct {
 }
 
 func newGateway(a *app, in chat.Inbox, desk *counter) *gateway {
-	g := &gateway{app: a, inbox: in, desk: desk, log: a.log, seq: newSequence()}
+	g := &gateway{app: a, inbox: in, desk: desk, log: a.log, seq: newSequence(),
+		outage:  telemetry.NewOutage(a.log, "discord connection ended; connecting again", "discord connects again"),
+		storing: telemetry.NewOutage(a.log, "messages are not stored yet; trying again", "messages are stored again"),
+	}
 	g.dialer = &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 15 * time.Second, ReadBufferSize: 32 << 10}
 	return g
 }
@@ -161,7 +167,7 @@ func (g *gateway) run(ctx context.Context) {
 		}
 		g.app.setState(false, "reconnecting to Discord: "+short(err))
 		pause := g.after(err)
-		g.log.WarnContext(ctx, "discord connection ended", slog.String("reason", short(err)), slog.Bool("resume", g.session != ""), slog.Duration("pause", pause))
+		g.outage.Note(ctx, errors.New(short(err)), "resume", g.session != "", "pause", pause.String())
 		if !sleep(ctx, pause) {
 			return
 		}
@@ -345,7 +351,7 @@ func (g *gateway) other(ctx context.Context, f frame) error {
 	case "READY":
 		return g.ready(ctx, f.D)
 	case "RESUMED":
-		g.connected("resumed")
+		g.connected(ctx, "resumed")
 		return nil
 	case "INTERACTION_CREATE":
 		received := time.Now()
@@ -391,12 +397,13 @@ func (g *gateway) ready(ctx context.Context, d json.RawMessage) error {
 	if first {
 		g.desk.work.Go(func() { g.app.registerCommands(ctx) })
 	}
-	g.connected("identified")
+	g.connected(ctx, "identified")
 	return nil
 }
 
-func (g *gateway) connected(how string) {
+func (g *gateway) connected(ctx context.Context, how string) {
 	g.failures = 0
 	g.app.setState(true, "")
-	g.log.Info("discord connected", slog.String("how", how))
+	g.outage.Note(ctx, nil)
+	g.log.InfoContext(ctx, "discord connected", slog.String("how", how))
 }

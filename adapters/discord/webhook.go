@@ -155,6 +155,7 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 	first := make(chan callback, 1)
 	var once sync.Once
 	finished := make(chan struct{})
+	var failure error // read once finished is closed
 	broken := make(chan struct{})
 	ctx := context.WithoutCancel(r.Context())
 	taken := make(chan struct{}) // the response was written
@@ -175,12 +176,13 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 				return context.Cause(ctx)
 			}
 		})
-		if err != nil {
+		if failure = err; err != nil {
 			c.app.log.WarnContext(ctx, "interaction not answered", slog.String("error", err.Error()))
 		}
 	})
 	timer := time.NewTimer(replyWithin)
 	defer timer.Stop()
+	late := false
 	select {
 	case b := <-first:
 		writeJSON(w, b)
@@ -189,6 +191,7 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 		return
 	case <-finished:
 	case <-timer.C:
+		late = true
 	}
 	select {
 	case b := <-first:
@@ -198,8 +201,12 @@ func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction)
 		select {
 		case <-broken:
 			failed(w)
-		default: // another process answers, or nothing could be said
-			w.WriteHeader(http.StatusAccepted)
+		default:
+			if late || failure != nil {
+				http.Error(w, "the interaction could not be answered in time", http.StatusServiceUnavailable)
+				break
+			}
+			w.WriteHeader(http.StatusAccepted) // another process answers
 		}
 	}
 	close(taken)

@@ -4,6 +4,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -47,6 +48,8 @@ type app struct {
 	within   time.Duration // answerWithin, unless a test has more patience
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
+	// reach is of the calls that say who the app is, storing of the inbox.
+	reach, storing *telemetry.Outage
 
 	self  atomic.Pointer[identity]
 	known chan struct{} // closed once self is set
@@ -76,6 +79,8 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 		streaming: streaming{auto: o.StreamMode == "auto"},
 		log:       o.Log.With("platform", platform, "bot", lead.ID),
 	}
+	a.reach = telemetry.NewOutage(a.log, "slack app not connected; trying again", "Slack answers again")
+	a.storing = telemetry.NewOutage(a.log, "an event could not be stored; Slack will send it again", "events are stored again")
 	for _, b := range group {
 		a.bots = append(a.bots, b.ID)
 		a.groups = append(a.groups, b.NamedGroups()...)
@@ -123,6 +128,7 @@ func (a *app) identify(ctx context.Context) bool {
 			a.self.Store(&id)
 			a.fail("") // before anybody can call: what a call learns must stand
 			close(a.known)
+			a.reach.Note(ctx, nil)
 			a.log.InfoContext(ctx, "slack app connected", "team", id.Team, "bot_user", id.User)
 			return true
 		}
@@ -141,7 +147,7 @@ func (a *app) identify(ctx context.Context) bool {
 		default:
 			a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
 		}
-		a.log.WarnContext(ctx, "slack app not connected", "error", err, "again_in", wait)
+		a.reach.Note(ctx, errors.New(cause(err)), "again_in", wait.String())
 		if !pause(ctx, jitter(wait)) {
 			return false
 		}

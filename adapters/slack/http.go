@@ -93,10 +93,11 @@ func (a *app) verify(h http.Header, body []byte) error {
 	return v.Ensure()
 }
 
-// serveEvent answers 200 once the message is safe, and 500 when it could not be
-// stored, so that Slack sends it again. A retry is treated like any delivery:
-// it may be the only one that arrived.
+// serveEvent answers 200 once the message is safe, and 503 within answerWithin
+// when it is not yet, so that Slack sends it again. A retry is treated like any
+// delivery: it may be the only one that arrived.
 func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, desk chat.Desk) {
+	arrived := time.Now()
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		http.Error(w, "the body is not JSON", http.StatusBadRequest)
@@ -106,14 +107,51 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 		writeJSON(w, map[string]string{"challenge": e.Challenge})
 		return
 	}
-	to, err := a.receiver(r.Context(), a.signedAlike, e.addressee())
+	err := a.storeWithin(r.Context(), arrived, e, in, desk)
+	switch {
+	case errors.Is(err, errDefect):
+		http.Error(w, "a defect of this server, send it again", http.StatusInternalServerError)
+	case err != nil:
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "not stored, send it again", http.StatusServiceUnavailable)
+	}
+}
+
+var (
+	errDefect = errors.New("a defect ended it")
+	errSlow   = errors.New("the store does not answer in time")
+)
+
+// storeWithin stores the message of an event. What takes longer than
+// answerWithin goes on by itself, and what Slack then sends again is a duplicate.
+func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope, in chat.Inbox, desk chat.Desk) error {
+	stored := make(chan error, 1)
+	a.later(ctx, putWithin, func(ctx context.Context) {
+		err := errDefect // unless it returns
+		defer func() { stored <- err }()
+		err = a.pass(ctx, e, in, desk)
+		a.storing.Note(ctx, err, "event", e.EventID)
+	})
+	t := time.NewTimer(time.Until(arrived.Add(a.within)))
+	defer t.Stop()
+	select {
+	case err := <-stored:
+		return err
+	case <-t.C:
+		return errSlow
+	}
+}
+
+// pass hands an event to the app it is for; one that is for nobody is done with.
+func (a *app) pass(ctx context.Context, e envelope, in chat.Inbox, desk chat.Desk) error {
+	to, err := a.receiver(ctx, a.signedAlike, e.addressee())
 	if err == nil {
-		err = to.receive(r.Context(), e, in, desk)
+		err = to.receive(ctx, e, in, desk)
 	}
-	if err != nil && !errors.Is(err, errNobody) {
-		a.log.ErrorContext(r.Context(), "an event could not be stored; Slack will send it again", "event", e.EventID, "error", err)
-		http.Error(w, "not stored, send it again", http.StatusInternalServerError)
+	if errors.Is(err, errNobody) {
+		return nil
 	}
+	return err
 }
 
 // errStarting says that the app does not know yet who it is.
@@ -143,7 +181,10 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.
 		}
 		return nil
 	}
-	if err := in.Put(ctx, m); err != nil {
+	if err := in.Put(ctx, m); errors.Is(err, chat.ErrUnstorable) {
+		a.log.ErrorContext(ctx, "an event can never be stored and is dropped", "event", e.EventID, "error", err)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	a.metrics.Received(platform, time.Since(begun))

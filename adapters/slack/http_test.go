@@ -93,7 +93,7 @@ func TestAMessageThatCouldNotBeStoredComesAgain(t *testing.T) {
 	r.await("every event taken", func() bool { return r.ws.Delivered(ts) })
 	var refused, retries int
 	for _, d := range r.ws.Deliveries() {
-		if d.Status == http.StatusInternalServerError {
+		if d.Status == http.StatusServiceUnavailable {
 			refused++
 		}
 		if d.Attempt > 0 {
@@ -146,7 +146,7 @@ func TestARetryThatIsTheOnlyDeliveryIsTaken(t *testing.T) {
 func TestEventsBeforeTheFirstAuthTestAreNotLost(t *testing.T) {
 	r := newRig(t, setup{idle: true, fake: fake.Options{Pace: 30}}) // tried again after 2 s and 10 s more
 	ts := r.ws.Mention("C1", "U1", "early")
-	r.await("a refusal", func() bool { d := r.ws.Deliveries(); return len(d) > 0 && d[0].Status == 500 })
+	r.await("a refusal", func() bool { d := r.ws.Deliveries(); return len(d) > 0 && d[0].Status == 503 })
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
@@ -171,3 +171,40 @@ func TestEveryEventIsStoredUnderLoad(t *testing.T) {
 		t.Errorf("%d messages of %d", distinct, n)
 	}
 }
+
+// The store hangs: Slack is told within its three seconds, and what was stored
+// after all is a duplicate when it comes again.
+func TestASlowStoreIsToldInTime(t *testing.T) {
+	r := newRig(t, setup{})
+	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 0 })
+	app := r.adapter.byBot["helper"]
+	app.within = 20 * time.Millisecond
+	r.inbox.mu.Lock() // Put waits for it
+	body := `{"type":"event_callback","team_id":"T0TEAM","event_id":"Ev1","event":{"type":"app_mention","channel":"C1","user":"U1","text":"<@U0HELPER> hello","ts":"1700000000.000100"}}`
+	req := httptest.NewRequest(http.MethodPost, "/slack/helper/events", strings.NewReader(body))
+	signedBy("shhh-helper", 0)(req.Header, []byte(body))
+	w := httptest.NewRecorder()
+	r.adapter.Handler(r.inbox, r.desk).ServeHTTP(w, req)
+	r.inbox.mu.Unlock()
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("HTTP %d, want 503", w.Code)
+	}
+	if m := r.message(); m.ID != "1700000000.000100" {
+		t.Errorf("message %s", m.ID)
+	}
+}
+
+// What can never be stored is refused once, with a line in the log, not for ever.
+func TestWhatCanNeverBeStoredIsNotAskedForAgain(t *testing.T) {
+	r := newRig(t, setup{})
+	app := r.adapter.byBot["helper"]
+	<-app.known
+	e := envelope{Type: "event_callback", EventID: "Ev1", TeamID: "T0TEAM", Event: json.RawMessage(`{"type":"app_mention","channel":"C1","user":"U1","text":"<@U0HELPER> hello","ts":"1"}`)}
+	if err := app.receive(t.Context(), e, never{}, r.desk); err != nil {
+		t.Errorf("Slack would send it again: %v", err)
+	}
+}
+
+type never struct{ chat.Inbox }
+
+func (never) Put(context.Context, chat.Message) error { return chat.ErrUnstorable }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"parley/internal/telemetry"
 )
 
 // addressee is what a request says of whom it is for.
@@ -132,7 +134,7 @@ func share(apps []*app) {
 		if a.appToken != "" {
 			w := wires[a.appToken]
 			if w == nil {
-				w = &wire{stagger: lineStagger}
+				w = &wire{stagger: lineStagger, outage: telemetry.NewOutage(a.log, "a Socket Mode connection failed; trying again", "Socket Mode connects again")}
 				wires[a.appToken] = w
 			}
 			a.wire, w.apps = w, append(w.apps, a)

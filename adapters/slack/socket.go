@@ -15,6 +15,7 @@ import (
 	"github.com/slack-go/slack/socketmode"
 
 	"parley/internal/chat"
+	"parley/internal/telemetry"
 )
 
 const (
@@ -49,6 +50,8 @@ type wire struct {
 	mu      sync.Mutex
 	lines   [2]bool // those that stand
 	problem string  // why the last one to fail did
+
+	outage *telemetry.Outage
 }
 
 // health is whether events arrive: one connection of the two is enough.
@@ -103,7 +106,7 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 		if time.Since(begun) > time.Minute && !chat.Refused(err) {
 			wait = time.Second
 		}
-		a.log.WarnContext(ctx, "a Socket Mode connection ended", "connection", n, "error", err)
+		a.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n)
 		if !pause(ctx, jitter(wait)) {
 			return
 		}
@@ -183,12 +186,13 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 		a.wire.set(n, false)
 	case socketmode.EventTypeConnected:
 		a.wire.set(n, true)
+		a.wire.outage.Note(ctx, nil)
 		a.log.InfoContext(ctx, "Socket Mode connection stands", "connection", n)
 	case socketmode.EventTypeConnectionError:
 		if ce, ok := e.Data.(*slack.ConnectionErrorEvent); ok {
 			err := a.classify(ce.ErrorObj)
 			a.wire.fail("Slack cannot be reached by Socket Mode: " + cause(err))
-			a.log.WarnContext(ctx, "a Socket Mode connection failed", "connection", n, "attempt", ce.Attempt, "again_in", ce.Backoff, "error", err)
+			a.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n, "again_in", ce.Backoff.String())
 			if _, told := errors.AsType[*chat.RateLimited](err); !told && ce.Backoff > longestWait {
 				return err // the library would wait for up to five minutes
 			}
@@ -219,8 +223,10 @@ func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvel
 	busy.Go(func() {
 		defer a.survive()
 		answer, err := a.handle(ctx, s, in, desk)
-		if err != nil && !errors.Is(err, errNobody) {
-			a.log.ErrorContext(ctx, "an event could not be stored; Slack will send it again", "envelope", s.EnvelopeID, "error", err)
+		if errors.Is(err, errNobody) {
+			err = nil
+		}
+		if a.storing.Note(ctx, err, "envelope", s.EnvelopeID); err != nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, flushWithin)

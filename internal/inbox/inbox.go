@@ -105,6 +105,7 @@ type Inbox struct {
 	o       Options
 	scripts scripts
 	door    chan struct{} // holds one token per Put under way
+	outage  *telemetry.Outage
 
 	mu     sync.Mutex
 	known  map[string]time.Time // scopes this process has announced, and when
@@ -126,7 +127,7 @@ func New(o Options) *Inbox {
 	if o.Urgent == nil {
 		o.Urgent = o.Client
 	}
-	return &Inbox{o: o, door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, locked: map[string]bool{}, owned: map[string]*tenure{}}
+	return &Inbox{o: o, outage: telemetry.NewOutage(o.Log, "the store does not do what it is asked; trying again", "the store does what it is asked again"), door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, locked: map[string]bool{}, owned: map[string]*tenure{}}
 }
 
 // ScopeKey is the Redis key of parts within scope. Keys of one scope share a
@@ -192,13 +193,16 @@ func (i *Inbox) CheckRing(ctx context.Context) error {
 	key := i.o.Prefix + ":{inbox}:ring"
 	for {
 		err := i.checkRing(ctx, key)
+		if err == nil {
+			i.outage.Note(ctx, nil)
+		}
 		if err == nil || errors.Is(err, secret.ErrSealed) {
 			return err
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx) // stopped, which is not the store's fault
 		}
-		i.o.Log.WarnContext(ctx, "the store does not answer; trying again", "error", err)
+		i.outage.Note(ctx, err)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

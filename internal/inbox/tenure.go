@@ -248,10 +248,14 @@ func (n *tenure) insist(ctx context.Context, what string, call func(ctx context.
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := call(ctx)
 		n.heard(err)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
+			n.in.outage.Note(ctx, nil)
 			return context.Cause(ctx)
 		}
-		n.log.WarnContext(ctx, "the store does not answer; trying again until the lease ends", "for", what, "error", err)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n.in.outage.Note(ctx, err, "scope", n.scope, "for", what)
 		if patience := patientLeases * n.in.o.Lease; time.Since(began) > patience && time.Since(*n.answered.Load()) > patience {
 			n.log.ErrorContext(ctx, "the lease is renewed, but nothing else can be asked of the store; the scope is left to others", "for", patience)
 			n.lose()

@@ -61,6 +61,25 @@ func createJournal(path string) (*journal, error) {
 	return j, nil
 }
 
+// openJournal goes on with a journal that is whole, as the start has read it.
+func openJournal(path string) (*journal, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) < headerSize {
+		return nil, fmt.Errorf("%s has no header", path)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	j := &journal{file: f, salt: data[len(fileMagic):headerSize], size: int64(len(data)), stopped: make(chan struct{})}
+	j.wake = sync.NewCond(&j.mu)
+	go j.commit()
+	return j, nil
+}
+
 // append adds records to the batch being filled and returns it; the records
 // are on the disk once batch.done is closed and batch.err is nil.
 func (j *journal) append(records []byte) (*batch, error) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -65,7 +66,9 @@ func (e *embedded) load() error {
 		e.generation = max(last, first)
 	}
 	if err := e.restart(entries || len(snapshots) > 0); err != nil {
-		return fmt.Errorf("DATA_DIR: %s cannot be written: %w; free disk space or restore write access, nothing is lost", e.dir, err)
+		if !entries || !e.goOn(last, err) {
+			return fmt.Errorf("DATA_DIR: %s cannot be written: %w; free disk space or restore write access, nothing is lost", e.dir, err)
+		}
 	}
 	if entries {
 		e.log.Info("embedded store loaded", "data_dir", e.dir, "keys", len(e.server.Keys()), "took", time.Since(began).Round(time.Millisecond))
@@ -292,6 +295,29 @@ func (e *embedded) repair(failed error) {
 		return
 	}
 	e.log.Info("the journal can be written again", "data_dir", e.dir, "was", failed)
+}
+
+// goOn starts with the newest journal, which is sound, when there is no room for
+// a snapshot. False means that not even that can be opened for writing, or that
+// it would not be read again.
+func (e *embedded) goOn(last int, cause error) bool {
+	if e.generation != last || e.hasSnapshot(last+1) {
+		return false
+	}
+	j, err := openJournal(filepath.Join(e.dir, journalName(last)))
+	if err != nil {
+		return false
+	}
+	e.log.Warn("no snapshot can be written; the store goes on with the journal there is: free disk space", "data_dir", e.dir, "journal", journalName(last), "error", cause)
+	e.journal, e.unsaid = j, true
+	return true
+}
+
+// hasSnapshot reports whether the snapshot of a generation stands: older
+// journals are not read beside it.
+func (e *embedded) hasSnapshot(generation int) bool {
+	_, err := os.Stat(filepath.Join(e.dir, snapshotName(generation)))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // restart writes a snapshot, if there is anything, and begins a journal. The

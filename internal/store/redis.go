@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,7 +126,7 @@ func openRedis(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Kind: "redis", prefix: o.Prefix, log: o.Log, user: t.options.Username}
+	s := &Store{Kind: "redis", prefix: o.Prefix, log: o.Log, user: t.options.Username, probing: make(chan struct{}, 1)}
 	u := t.tuned()
 	switch {
 	case t.sentinelMaster != "":
@@ -184,7 +185,7 @@ func (t *target) reach(ctx context.Context, c redis.UniversalClient, o Options) 
 			return nil
 		}
 		if hopeless(err) || ctx.Err() != nil || time.Now().After(deadline) {
-			return t.explain(err)
+			return t.explain(err, o.Prefix)
 		}
 		if !told {
 			told = true
@@ -208,7 +209,7 @@ func hopeless(err error) bool {
 	return false
 }
 
-func (t *target) explain(err error) error {
+func (t *target) explain(err error, prefix string) error {
 	text, addrs := err.Error(), strings.Join(t.addrs, ", ")
 	has := func(s string) bool { return strings.Contains(text, s) }
 	advice := "is Redis running there, and may this machine reach it?"
@@ -218,7 +219,7 @@ func (t *target) explain(err error) error {
 	case has("WRONGPASS") || has("invalid password") || has("ERR AUTH"):
 		advice = "it refuses the user or password in REDIS_URL"
 	case has("NOPERM"):
-		advice = "its ACL does not let this user do that; parley needs all keys and channels under REDIS_PREFIX"
+		advice = aclAdvice(t.options.Username, prefix)
 	case has("first record does not look like a TLS"):
 		advice = "it does not answer over TLS: write redis:// instead of rediss://"
 	case has("x509:") || has("tls:"):
@@ -237,6 +238,14 @@ func (t *target) explain(err error) error {
 	return fmt.Errorf("REDIS_URL: no working Redis at %s: %w; %s", addrs, err, advice)
 }
 
+// oldestRedis is the first major version that parley is tried with.
+const oldestRedis = 6
+
+func before(s, mark string) string {
+	head, _, _ := strings.Cut(s, mark)
+	return head
+}
+
 // advise warns of settings under which Redis loses what it was given. Where
 // the server does not say (managed offers hide it), nothing is said.
 func (s *Store) advise(ctx context.Context, o Options) {
@@ -250,6 +259,9 @@ func (s *Store) advise(ctx context.Context, o Options) {
 		return v
 	}
 	o.Log.InfoContext(ctx, "store opened", "kind", s.Kind, "redis_version", value("redis_version"))
+	if major, err := strconv.Atoi(before(value("redis_version"), ".")); err == nil && major < oldestRedis {
+		o.Log.WarnContext(ctx, "this Redis is older than parley is tried with: use Redis 6.0 or newer, or Valkey", "redis_version", value("redis_version"))
+	}
 	if policy := value("maxmemory_policy"); strings.HasPrefix(policy, "allkeys-") {
 		o.Log.WarnContext(ctx, "this Redis may drop any key when memory is short: set maxmemory-policy noeviction", "maxmemory_policy", policy)
 	}

@@ -35,6 +35,11 @@ func (s *Store) CheckSchema(ctx context.Context, release string) error {
 
 func (s *Store) checkSchema(ctx context.Context, schema int, release string) error {
 	key := s.prefix + ":{store}:schema"
+	// Rights on channels are asked for here too: a subscription that is refused
+	// would only be slow.
+	if err := s.Client.Publish(ctx, s.prefix+":inbox", "start").Err(); err != nil {
+		return fmt.Errorf("the store does not let parley publish: %w", s.explain(err))
+	}
 	found, err := s.Client.HMGet(ctx, key, "version", "release").Result()
 	if err != nil {
 		return fmt.Errorf("the store's version cannot be read: %w", s.explain(err))

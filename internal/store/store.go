@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -41,6 +42,10 @@ type Store struct {
 	prefix   string
 	log      *slog.Logger
 	user     string // of REDIS_URL; empty: the default user
+
+	probing chan struct{} // capacity 1: held by the one who asks; guards the two below
+	probed  time.Time
+	found   error // what the last probe found
 }
 
 // Options say which store to open.
@@ -73,20 +78,40 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	o.Log.WarnContext(ctx, "single process: the embedded store is in use, so only one parley can run on it; set REDIS_URL to run several", "data_dir", o.DataDir)
-	return &Store{Client: e.client, Urgent: e.client, Kind: "embedded", embedded: e, prefix: o.Prefix, log: o.Log}, nil
+	return &Store{Client: e.client, Urgent: e.client, Kind: "embedded", embedded: e, prefix: o.Prefix, log: o.Log, probing: make(chan struct{}, 1)}, nil
 }
 
-// Ready reports whether the store can take a write now, with a reason when not.
+// readyFor is how long an answer of Ready is good for others who ask.
+const readyFor = time.Second
+
+// Ready reports whether the store can take a write now, with a reason when not:
+// it writes. Who asks within a second of the last answer gets that one.
 func (s *Store) Ready(ctx context.Context) error {
 	if s.embedded != nil {
 		if err := s.embedded.ready(); err != nil {
 			return err
 		}
 	}
-	if err := s.Client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("the store does not answer: %w", err)
+	select {
+	case s.probing <- struct{}{}:
+		defer func() { <-s.probing }()
+	case <-ctx.Done():
+		return fmt.Errorf("the store does not answer: %w", context.Cause(ctx))
 	}
-	return nil
+	if !s.probed.IsZero() && time.Since(s.probed) < readyFor {
+		return s.found
+	}
+	err := s.Client.Set(ctx, s.prefix+":{store}:ready", "1", 0).Err()
+	_, refused := errors.AsType[redis.Error](err)
+	switch {
+	case err == nil:
+	case refused:
+		err = fmt.Errorf("the store takes no write: %w", s.explain(err))
+	default:
+		err = fmt.Errorf("the store does not answer: %w", err)
+	}
+	s.probed, s.found = time.Now(), err
+	return err
 }
 
 // Close ends the connections; the embedded store writes what is left to the
