@@ -79,8 +79,8 @@ func (n *tenure) knows(it *item) (open, known bool) {
 // because the store went back.
 func (n *tenure) discard(ctx context.Context, it *item) {
 	_ = n.insist(ctx, "taking out a message that was answered", func(ctx context.Context) error {
-		keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
-		reply, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, n.token, it.entry, it.turn).Slice()
+		keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops"), n.key("withdrawn")}
+		reply, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, n.token, it.entry, it.turn, "").Slice()
 		switch {
 		case err != nil:
 			return err
