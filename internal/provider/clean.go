@@ -19,6 +19,9 @@ const (
 	// window is how many bytes in a row make an echo: shorter coincidences are
 	// words that everyone uses.
 	window = 10
+	// leastSecret is how long a header's or a query's value is that counts as a
+	// secret.
+	leastSecret = 8
 )
 
 // cleaner cuts secrets and the request's own words out of an endpoint's text.
@@ -31,7 +34,9 @@ func newCleaner(p Provider, r Request) cleaner {
 	var c cleaner
 	c.secret(p.APIKey.Reveal())
 	for _, v := range p.ExtraHeaders {
-		c.secret(v.Reveal())
+		if len(strings.TrimSpace(v.Reveal())) >= leastSecret { // a shorter one is a word, such as a team's name
+			c.secret(v.Reveal())
+		}
 	}
 	for _, endpoint := range append([]string{p.Endpoint, p.Proxy}, p.Endpoints...) {
 		c.urlSecrets(endpoint)
@@ -51,7 +56,7 @@ func (c *cleaner) urlSecrets(raw string) {
 	}
 	for name, values := range u.Query() {
 		for _, v := range values {
-			if len(v) >= 8 && name != "api-version" {
+			if len(v) >= leastSecret && name != "api-version" {
 				c.secret(v)
 			}
 		}

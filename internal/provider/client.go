@@ -422,7 +422,12 @@ func connectError(ctx context.Context, err error) error {
 	if blocked, ok := errors.AsType[*BlockedError](err); ok {
 		return &Error{Kind: KindBlocked, Err: blocked}
 	}
+	if proxy, ok := errors.AsType[*proxyError](err); ok {
+		return proxyFailure(proxy)
+	}
 	switch {
+	case strings.Contains(err.Error(), "tls: certificate required"):
+		return &Error{Kind: KindTLS, Err: fmt.Errorf("%w: %w", errNoCertificate, err)}
 	case isTLS(err) || strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return &Error{Kind: KindTLS, Err: err}
 	case strings.Contains(err.Error(), "malformed HTTP"):

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"parley/internal/near"
 	"parley/internal/secret"
@@ -36,7 +37,10 @@ func (r *probe) works(s seen) string {
 		b.WriteString("; it reports no usage, so tokens are estimated")
 	}
 	if r.report.Learned != "" {
-		b.WriteString("; it is asked " + r.report.Learned)
+		b.WriteString("; learned of it: " + r.report.Learned)
+	}
+	if r.unlisted() {
+		fmt.Fprintf(&b, "; its list has no model %s, so another may be answering: the nearest of its %d: %s", r.model, len(r.list), quotedIDs(Nearest(r.model, r.list, 3)))
 	}
 	return b.String() + "."
 }
@@ -125,7 +129,13 @@ func (r *probe) noCertificate() string {
 // diagnose says why the short answer failed. It may ask the endpoint a few more
 // harmless questions to find the remedy.
 func (r *probe) diagnose(ctx context.Context, e *Error) string {
+	before := r.refusedBefore(e)
 	switch {
+	case before != "":
+		return before
+	case r.lacksModel(e):
+		r.report.Kind = KindModel
+		return r.badModel(e)
 	case e.Kind == KindTLS:
 		return r.noTLS(e.Err)
 	case e.Kind == KindConnect && r.listed != nil && r.listed.Kind == KindTLS: // the first request said why
@@ -164,6 +174,43 @@ func (r *probe) diagnose(ctx context.Context, e *Error) string {
 		return fmt.Sprintf("%s can be reached but fails with an error of its own%s; look into the server's log.", r.name(), e.detail())
 	}
 	return e.Sentence()
+}
+
+// lacksModel reports whether the refusal of a request for a model that the
+// endpoint does not list is about that, whatever its status: gateways answer 404,
+// 503 and others. What is certainly something else is not.
+func (r *probe) lacksModel(e *Error) bool {
+	switch e.Kind {
+	case KindAuth, KindQuota, KindRateLimit, KindFilter, KindContext:
+		return false
+	case KindNotFound:
+		if !r.isChatPath() {
+			return false
+		}
+	}
+	return r.unlisted() && e.Status >= 400 && !strings.Contains(strings.ToLower(e.raw), "loading")
+}
+
+// noList is for a record that leaves its models to the endpoint, which lists
+// none: there is no model to ask for.
+func (r *probe) noList(ctx context.Context) {
+	e := r.listed
+	if e == nil {
+		r.fail("answer", KindModel, fmt.Sprintf("%s can be reached, but lists no models, and the provider names none; put the names it takes into models.", r.p.ID))
+		return
+	}
+	r.report.Kind = e.Kind
+	r.step("answer", StatusSkipped, "there is no model to ask for", time.Time{})
+	switch right := ""; {
+	case e.Kind != KindNotFound && e.Kind != KindProtocol && e.Kind != KindBadRequest && e.Kind != KindServer:
+		r.report.Diagnosis = r.diagnose(ctx, e)
+	default:
+		if right = r.rightPath(ctx); right != "" {
+			r.report.Diagnosis = r.elsewhere(e, right)
+			return
+		}
+		r.report.Diagnosis = fmt.Sprintf("%s is set to ask the endpoint for its models, but the list failed%s; put the names of the models into models.", r.p.ID, e.detail())
+	}
 }
 
 // badKey tells a missing key from a wrong one, and from one in the wrong header.
@@ -213,7 +260,7 @@ func (r *probe) badModel(e *Error) string {
 	if r.model == "default" && len(r.p.Models.List) == 1 {
 		return fmt.Sprintf("%s is reachable, but the provider names no model and the server has none called default; put one that it has into models, such as %s.", r.p.ID, names)
 	}
-	return fmt.Sprintf("%s is reachable, but has no model %s; the nearest of its %d: %s.", r.p.ID, r.model, len(r.list), names)
+	return fmt.Sprintf("%s is reachable, but has no model %s%s; the nearest of its %d: %s.", r.p.ID, r.model, e.detail(), len(r.list), names)
 }
 
 func quotedIDs(models []Model) string {
@@ -227,16 +274,29 @@ func quotedIDs(models []Model) string {
 // badPath looks for the path where the server does answer.
 func (r *probe) badPath(ctx context.Context, e *Error) string {
 	if right := r.rightPath(ctx); right != "" {
-		return fmt.Sprintf("There are no chat completions at %s%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.status(), right)
+		return r.elsewhere(e, right)
+	}
+	if len(r.list) > 0 {
+		return fmt.Sprintf("Nothing answers chat completions at %s%s, though the list of models beside it does; look into the server's log, and check that it serves chat models.", shownURL(r.p.Endpoint), e.detail())
 	}
 	if e.page {
 		return fmt.Sprintf("At %s a web page answers%s, not a model server; the endpoint's path usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
 	}
-	return fmt.Sprintf("There are no chat completions at %s%s; check the path, which usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
+	return fmt.Sprintf("Nothing answers chat completions at %s%s; check the path, which usually ends in /v1/chat/completions.", shownURL(r.p.Endpoint), e.status())
+}
+
+func (r *probe) elsewhere(e *Error, right string) string {
+	return fmt.Sprintf("Nothing answers chat completions at %s%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.status(), right)
 }
 
 // noModelServer is for answers of another kind: pages, texts, other APIs.
 func (r *probe) noModelServer(ctx context.Context, e *Error) string {
+	if coded, ok := errors.AsType[*codedError](e.Err); ok {
+		return fmt.Sprintf("%s answers compressed (%s) though parley asked for plain; turn compression off in what stands between parley and the server.", r.hostPort(), coded.coding)
+	}
+	if errors.Is(e.Err, errOllama) {
+		return fmt.Sprintf("What answers at %s is Ollama's own format; use %s as the endpoint.", shownURL(r.p.Endpoint), r.ollamaPath())
+	}
 	if right := r.rightPath(ctx); right != "" {
 		return fmt.Sprintf("What answers at %s is no chat completion%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.said(), right)
 	}
@@ -254,12 +314,33 @@ func (r *probe) pageBetween(e *Error) string {
 	return fmt.Sprintf("A web page%s answers at %s instead of a model server; it is a login page, a proxy's notice or a web interface: check the address, and whether a proxy stands in between.", title, shownURL(r.p.Endpoint))
 }
 
+func (r *probe) isChatPath() bool {
+	return strings.HasSuffix(strings.TrimSuffix(r.url.Path, "/"), "/chat/completions")
+}
+
+// ollamaPath is where Ollama answers chat completions: beside its own API.
+func (r *probe) ollamaPath() string {
+	u := *r.url
+	at := strings.LastIndex(u.Path, "/api/")
+	u.Path, u.RawPath, u.RawQuery = u.Path[:max(at, 0)]+"/v1/chat/completions", "", ""
+	return u.String()
+}
+
 // rightPath tries the usual paths on the same server and returns the endpoint
-// whose list of models answers, or "".
+// whose list of models answers, or "". Where the list beside the endpoint has
+// answered, no other is right: only the end of its path may be wrong.
 func (r *probe) rightPath(ctx context.Context) string {
 	path := strings.TrimSuffix(r.url.Path, "/")
 	for cut := range strings.SplitSeq("/chat/completions /completions /chat /models /v1/responses /responses /v1/messages /api/chat /api/generate", " ") {
 		path = strings.TrimSuffix(path, cut)
+	}
+	if len(r.list) > 0 && r.isChatPath() {
+		return ""
+	}
+	if len(r.list) > 0 {
+		u := *r.url
+		u.Path, u.RawPath = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/completions")+"/chat/completions", ""
+		return u.String()
 	}
 	var tried []string
 	for _, base := range []string{path, path + "/v1", "/v1", "/api/v1", "/openai/v1", "/api", ""} {

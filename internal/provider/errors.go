@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +62,8 @@ type errorBody struct {
 	text  string
 	codes []string // codes and types, in lower case
 	param string
-	code  int // a status inside the body
+	code  int  // a status inside the body
+	typed bool // it is OpenAI's shape: an object "error" with a "message"
 }
 
 // errorFromBody makes an error of an error answer or event. Status 0 means
@@ -84,7 +86,12 @@ func errorFromBody(status int, raw []byte) *Error {
 		e.Status = status
 	}
 	e.Kind = classify(status, body)
-	if e.Kind == KindContext {
+	switch e.Kind {
+	case KindProxy:
+		e.Err = &proxyError{status: status, words: http.StatusText(status)}
+	case KindTLS:
+		e.Err = certificateRefusal(status, body.text)
+	case KindContext:
 		e.Limit, e.Size = tooLong(raw, body.text)
 	}
 	if e.Text == "" && status != 0 {
@@ -102,6 +109,10 @@ func readErrorBody(raw []byte) errorBody {
 	var b errorBody
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		v = list[0]
+	}
+	if object, ok := v.(map[string]any); ok {
+		inner, _ := object["error"].(map[string]any)
+		_, b.typed = inner["message"].(string)
 	}
 	b.text = words(v, 0)
 	if b.text == "" {
@@ -233,8 +244,8 @@ var rules = []rule{
 	{kind: KindFilter, codes: []string{"content_filter", "content_policy", "responsibleai", "data_inspection_failed", "moderation"}, texts: []string{"content management policy", "content filter", "flagged by moderation"}},
 	{kind: KindRateLimit, statuses: []int{429}},
 	{kind: KindModel, codes: []string{"model_not_found", "deploymentnotfound", "model_not_available", "model_decommissioned", "invalid_model", "modelnotfound", "unknown_model", "no_such_model"},
-		texts: []string{"no models loaded", "llm provider not provided", "is not a valid model"}},
-	{kind: KindAuth, statuses: []int{401, 403, 407}},
+		texts: []string{"no available channel", "no channel for model", "无可用渠道", "no healthy deployments for this model", "no models loaded", "llm provider not provided", "is not a valid model"}},
+	{kind: KindAuth, statuses: []int{401, 403}},
 	{kind: KindAuth, statuses: []int{0, 400}, codes: []string{"invalid_api_key", "authentication", "unauthorized", "api_key_invalid"}, texts: []string{"api key not valid", "incorrect api key", "invalid api key", "missing api key"}},
 	{kind: KindRateLimit, codes: []string{"rate_limit", "too_many_requests", "throttl"}, texts: []string{"rate limit", "too many requests"}},
 	{kind: KindOverloaded, codes: []string{"overloaded", "unavailable_error"}, texts: []string{"overloaded", "loading model", "model is loading", "currently loading"}},
@@ -246,8 +257,13 @@ var rules = []rule{
 
 // classify names the kind of an error answer.
 func classify(status int, b errorBody) Kind {
-	if status >= 300 && status < 400 {
+	switch {
+	case status >= 300 && status < 400:
 		return KindProtocol
+	case status == http.StatusProxyAuthRequired:
+		return KindProxy
+	case certificateRefusal(status, b.text) != nil:
+		return KindTLS
 	}
 	text := strings.ToLower(b.text)
 	if aboutModel(status, b, text) {
@@ -284,12 +300,18 @@ func (r rule) fits(status int, codes []string, text string) bool {
 	return slices.ContainsFunc(r.texts, func(part string) bool { return strings.Contains(text, part) })
 }
 
+// modelWord is the word by itself: not that of a path such as /v1/models.
+var modelWord = regexp.MustCompile(`(?:^|[^/\w])models?\b`)
+
 // aboutModel reports whether a 4xx says that there is no such model.
 func aboutModel(status int, b errorBody, text string) bool {
 	if status != 0 && (status < 400 || status >= 500 || status == 429 || status == 401) {
 		return false
 	}
 	if b.param == "model" && (status == 404 || status == 400 || status == 422) {
+		return true
+	}
+	if status == 404 && b.typed && modelWord.MatchString(text) {
 		return true
 	}
 	at := strings.Index(text, "model")

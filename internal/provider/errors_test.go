@@ -241,3 +241,31 @@ func TestLessonsFromRefusals(t *testing.T) {
 		t.Errorf("a field of addParams must stay: %q", got)
 	}
 }
+
+// Only a header value that is long enough to be a key is cut out of sentences.
+func TestShortHeaderValuesAreWords(t *testing.T) {
+	c := newCleaner(Provider{ExtraHeaders: map[string]secret.Text{"X-Team": secret.New("openai"), "X-Key": secret.New("abcdefgh")}}, Request{})
+	if got := c.text("openai says abcdefgh"); got != "openai says [redacted]" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A 404 of OpenAI's shape that speaks of a model is about the model; one of a
+// path is not.
+func TestA404OfAModel(t *testing.T) {
+	for body, want := range map[string]Kind{
+		`{"error":{"message":"The requested model 'x' could not be served","type":"invalid_request_error"}}`: KindModel,
+		`{"error":{"message":"model \"x\" unavailable","code":404}}`:                                         KindModel,
+		`{"error":{"message":"Invalid URL (POST /v1/models)","type":"invalid_request_error"}}`:               KindNotFound,
+		`{"error":{"message":"Not Found"}}`:                                                                  KindNotFound,
+		`{"detail":"Not Found"}`:                                                                             KindNotFound,
+		`<title>models</title>`:                                                                              KindNotFound,
+	} {
+		if e := errorFromBody(404, []byte(body)); e.Kind != want {
+			t.Errorf("%s is %s, want %s", body, e.Kind, want)
+		}
+	}
+	if e := errorFromBody(503, []byte(`{"error":{"message":"No available channel for model x under group default"}}`)); e.Kind != KindModel {
+		t.Errorf("a gateway's 503 is %s", e.Kind)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,6 +122,10 @@ func (r *probe) all(ctx context.Context) {
 		return
 	}
 	r.models(ctx)
+	if r.model == "" && r.p.Models.Discover {
+		r.noList(ctx)
+		return
+	}
 	r.answer(ctx)
 }
 
@@ -259,7 +264,16 @@ func (r *probe) models(ctx context.Context) {
 	for _, m := range list {
 		r.report.Models = append(r.report.Models, m.ID)
 	}
+	if r.unlisted() {
+		r.step("models", StatusWarning, fmt.Sprintf("%d listed, %s is not among them", len(list), r.model), start)
+		return
+	}
 	r.step("models", StatusOK, fmt.Sprintf("%d listed", len(list)), start)
+}
+
+// unlisted reports whether the endpoint lists models, and not the one asked for.
+func (r *probe) unlisted() bool {
+	return len(r.list) > 0 && !slices.ContainsFunc(r.list, func(m Model) bool { return m.ID == r.model })
 }
 
 // answer asks for a short completion and measures it.

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -13,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -166,13 +168,83 @@ var faults = []struct {
 	{"the server's own failure", func(t *testing.T, _ *Client) Provider {
 		srv := openai.New(t)
 		srv.Next(openai.Reply{Status: 500, Message: "CUDA out of memory"})
-		return record(srv.Endpoint())
+		return record(srv.Endpoint(), "test-model")
 	}, KindServer, []string{"HTTP 500", "CUDA out of memory", "log"}},
 	{"an answer that breaks off", func(t *testing.T, _ *Client) Provider {
 		srv := openai.New(t)
 		srv.Next(openai.Reply{Text: "one two", Fault: openai.FaultTruncate, After: 1})
 		return record(srv.Endpoint())
 	}, KindTruncated, []string{"broke off", "proxy cuts"}},
+	{"a model a gateway does not list, as 503", func(t *testing.T, _ *Client) Provider {
+		srv := openai.New(t)
+		srv.Func(func(openai.Request) openai.Reply { return openai.Reply{Status: 503, Message: "no upstream is free"} })
+		return record(srv.Endpoint(), "test-modell")
+	}, KindModel, []string{"has no model test-modell", "HTTP 503", "no upstream is free", "nearest of its 2: test-model"}},
+	{"a model a gateway does not list, as 404", func(t *testing.T, _ *Client) Provider {
+		return record(unlistedServer(t, func(w http.ResponseWriter) { http.NotFound(w, nil) }), "gpt-5")
+	}, KindModel, []string{"has no model gpt-5", "gpt-4o"}},
+	{"a path that fails beside a list that answers", func(t *testing.T, _ *Client) Provider {
+		return record(unlistedServer(t, func(w http.ResponseWriter) { http.NotFound(w, nil) }), "gpt-4o")
+	}, KindNotFound, []string{"Nothing answers chat completions at", "/v1/chat/completions (HTTP 404", "the list of models beside it does"}},
+	{"Ollama's own API", func(t *testing.T, _ *Client) Provider {
+		srv := quietServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/api/chat" {
+				http.NotFound(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte(`{"model":"m","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":"private words"},"done":false}` + "\n"))
+				_ = http.NewResponseController(w).Flush()
+			}
+		})
+		return record(srv.URL+"/api/chat", "m")
+	}, KindProtocol, []string{"Ollama's own format", "/v1/chat/completions as the endpoint"}},
+	{"a list to be asked that fails", func(t *testing.T, _ *Client) Provider {
+		srv := quietServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no lists here", http.StatusNotImplemented)
+		})
+		p := record(srv.URL+"/v1/chat/completions", "")
+		p.Models = Models{Discover: true}
+		return p
+	}, KindServer, []string{"set to ask the endpoint for its models", "HTTP 501", "into models"}},
+	{"a list to be asked that wants a key", func(t *testing.T, _ *Client) Provider {
+		p := record(openai.NewWith(t, openai.Options{Key: "right"}).Endpoint())
+		p.Models = Models{Discover: true}
+		return p
+	}, KindAuth, []string{"wants an API key"}},
+	{"an empty list to be asked", func(t *testing.T, _ *Client) Provider {
+		p := record(quietServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"data":[]}`)) }).URL + "/v1/chat/completions")
+		p.Models = Models{Discover: true}
+		return p
+	}, KindModel, []string{"lists no models", "into models"}},
+	{"compressed with brotli", func(t *testing.T, _ *Client) Provider {
+		return record(unlistedServer(t, func(w http.ResponseWriter) {
+			w.Header().Set("Content-Encoding", "br")
+			_, _ = w.Write([]byte{0x8b, 2, 0x80})
+		}), "gpt-4o")
+	}, KindProtocol, []string{"answers compressed (br) though parley asked for plain"}},
+	{"a proxy that wants a password", func(t *testing.T, _ *Client) Provider {
+		return proxied(t, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", "https")
+	}, KindProxy, []string{"asks for a user name and password (HTTP 407 Proxy Authentication Required)", "user:password@"}},
+	{"a proxy that wants a password, plain HTTP", func(t *testing.T, _ *Client) Provider {
+		return proxied(t, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "http")
+	}, KindProxy, []string{"asks for a user name and password (HTTP 407"}},
+	{"a proxy that refuses", func(t *testing.T, _ *Client) Provider {
+		return proxied(t, "HTTP/1.1 403 Filtered by policy\r\n\r\n", "https")
+	}, KindProxy, []string{"refused to connect to 127.0.0.1 (HTTP 403 Filtered by policy)"}},
+	{"a proxy that cannot connect", func(t *testing.T, _ *Client) Provider {
+		return proxied(t, "HTTP/1.1 503 Service Unavailable\r\n\r\n", "https")
+	}, KindConnect, []string{"could not connect to 127.0.0.1 (HTTP 503 Service Unavailable)"}},
+	{"a client certificate missing, as nginx says it", func(t *testing.T, _ *Client) Provider {
+		return record(quietServer(t, page(400, "400 No required SSL certificate was sent")).URL+"/v1/chat/completions", "m")
+	}, KindTLS, []string{"asks for a client certificate", "tls.certFile"}},
+	{"a client certificate missing, as 496", func(t *testing.T, _ *Client) Provider {
+		return record(quietServer(t, page(496, "SSL Certificate Required")).URL+"/v1/chat/completions", "m")
+	}, KindTLS, []string{"asks for a client certificate"}},
+	{"a client certificate that is not accepted", func(t *testing.T, _ *Client) Provider {
+		return record(quietServer(t, page(400, "400 The SSL certificate error")).URL+"/v1/chat/completions", "m")
+	}, KindTLS, []string{"does not accept the client certificate"}},
 	{"a port that is no web server's", func(t *testing.T, _ *Client) Provider {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -190,6 +262,90 @@ var faults = []struct {
 		}()
 		return record("http://" + l.Addr().String() + "/v1/chat/completions")
 	}, KindConnect, []string{"closed it without an answer"}},
+}
+
+// unlistedServer lists gpt-4o and gpt-4o-mini and answers everything else with h.
+func unlistedServer(t *testing.T, h func(w http.ResponseWriter)) string {
+	t.Helper()
+	return quietServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/models" {
+			_, _ = w.Write([]byte(`{"data":[{"id":"gpt-4o"},{"id":"gpt-4o-mini"}]}`))
+			return
+		}
+		h(w)
+	}).URL + "/v1/chat/completions"
+}
+
+// proxied is a provider behind a proxy that answers everything with reply.
+func proxied(t *testing.T, reply, scheme string) Provider {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					_, _ = io.WriteString(conn, reply)
+				}
+			}()
+		}
+	}()
+	p := record(scheme+"://127.0.0.1:9/v1/chat/completions", "m")
+	p.Proxy = "http://" + l.Addr().String()
+	return p
+}
+
+// A gateway may answer for a model it does not list with another one.
+func TestAModelThatIsNotListedIsWarnedOf(t *testing.T) {
+	srv := openai.New(t)
+	report := loopbackClient(t).Probe(t.Context(), record(srv.Endpoint(), "test-modell"), "")
+	if !report.OK || !strings.Contains(report.Diagnosis, "its list has no model test-modell") || !strings.Contains(report.Diagnosis, "test-model, test-model-mini") {
+		t.Errorf("got %s", report.Diagnosis)
+	}
+	checkSentence(t, report.Diagnosis)
+	warned := false
+	for _, s := range report.Steps {
+		warned = warned || s.Name == "models" && s.Status == StatusWarning
+	}
+	if !warned {
+		t.Errorf("steps %+v", report.Steps)
+	}
+}
+
+// What stands before the server has its own sentence in chat, and is not asked
+// again where it refuses.
+func TestRefusalsBeforeTheServerInChat(t *testing.T) {
+	for name, c := range map[string]struct {
+		p    Provider
+		kind Kind
+		says string
+	}{
+		"password":    {proxied(t, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "https"), KindProxy, "corp/m could not be reached: the proxy asks for a user name and password (HTTP 407 Proxy Authentication Required)"},
+		"refused":     {proxied(t, "HTTP/1.1 403 Forbidden\r\n\r\n", "https"), KindProxy, "corp/m could not be reached: the proxy refused the connection (HTTP 403 Forbidden)"},
+		"certificate": {record(quietServer(t, page(400, "400 No required SSL certificate was sent")).URL+"/v1/chat/completions", "m"), KindTLS, "corp/m could not be reached: its server asks for a client certificate"},
+		"Ollama": {record(quietServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"message":{"content":"private words"},"done":true}`))
+		}).URL+"/api/chat", "m"), KindProtocol, "corp/m answers in Ollama's own format"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := streamed(t, loopbackClient(t), c.p, Request{Model: "m", Retry: Retry{Max: 1, Wait: time.Hour, Until: time.Now().Add(time.Hour)}})
+			if err == nil || err.Kind != c.kind || !strings.Contains(err.Sentence(), c.says) || strings.Contains(err.Error()+err.Sentence(), "private words") {
+				t.Errorf("%v: %s", err, err.Sentence())
+			}
+			if err.again() {
+				t.Error("it would be asked again")
+			}
+			checkSentence(t, err.Sentence())
+		})
+	}
 }
 
 // TestEveryFaultIsDiagnosed prints the table of diagnoses with -v.

@@ -129,6 +129,7 @@ type Kind string
 // The kinds of provider errors.
 const (
 	KindConnect    Kind = "connect"     // name resolution, refused, reset before an answer
+	KindProxy      Kind = "proxy"       // the outbound proxy refused
 	KindTLS        Kind = "tls"         // certificate or handshake
 	KindBlocked    Kind = "blocked"     // the address is not allowed by PROVIDER_NETWORKS
 	KindAuth       Kind = "auth"        // 401, 403

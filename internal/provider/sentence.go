@@ -19,6 +19,9 @@ func (e *Error) Sentence() string {
 	if name == "" {
 		name = "the model"
 	}
+	if before := e.refusedBefore(name); before != "" {
+		return before
+	}
 	said := e.said()
 	switch e.Kind {
 	case KindConnect:
@@ -30,13 +33,13 @@ func (e *Error) Sentence() string {
 	case KindAuth:
 		return name + " refused the API key" + e.status() + "; ask an admin to check the key of this provider."
 	case KindNotFound:
-		return name + " has no chat completions at its endpoint" + e.status() + "; ask an admin to check the endpoint's path."
+		return name + " does not answer chat completions at its endpoint" + e.status() + "; ask an admin to check the endpoint's path."
 	case KindModel:
 		return name + " is not there: the provider does not know this model; choose another with /model."
 	case KindBadRequest:
 		return name + " refused the request" + said + "; ask an admin to check the bot's parameters, or switch with /model."
 	case KindContext:
-		return name + " cannot take a conversation this long; use /reset to start anew, or switch to a model with a larger context with /model."
+		return name + " cannot take a conversation this long; use /reset to clear it, or switch to a model with a larger context with /model."
 	case KindFilter:
 		return name + " declined to answer because of its content filter; put the question differently."
 	case KindRateLimit:

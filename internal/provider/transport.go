@@ -103,6 +103,7 @@ func (t *transports) make(p Provider) (*http.Transport, error) {
 			return nil, &Error{Kind: KindConnect, Err: errors.New("the proxy is no valid URL")}
 		}
 		transport.Proxy = t.throughProxy(proxy)
+		transport.OnProxyConnectResponse = connectRefused
 	}
 	if p.TLS != nil {
 		config, err := tlsConfig(*p.TLS)
