@@ -14,64 +14,100 @@ import (
 
 // Answer is one answer being written. Append and Finish are called by one
 // goroutine; the other methods are safe for concurrent use.
+//
+// Everything but the job and the lifeline is guarded by the scheduler's lock,
+// except that pages is changed only by the one call in flight.
 type Answer struct {
-	sched  *Scheduler
-	job    Job
+	sched *Scheduler
+	job   Job
+	lifeline
+	limits
+
+	phase phase
+	busy  bool // a call is in flight
+	writing
+	pages
+	progress
+	faults
+}
+
+// lifeline is how an answer begins and ends.
+type lifeline struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	detach func() bool
 	done   chan struct{} // closed when writing has become pointless
 	ended  chan struct{} // closed when the answer is over, whichever way
+	err    error         // why it is leaving, or ended early
+}
 
+// limits are the budgets that the answer's calls draw on.
+type limits struct {
 	edits, posts, global  *budget
 	starts, appends, ends *budget       // of the platform's own streaming
 	native                chat.Streamer // nil where it is not used, or no more
+}
 
-	// Below, everything is guarded by the scheduler's lock, except that cut and
-	// messages are changed only by the one call in flight.
+// writing is the text as the model writes it.
+type writing struct {
 	text       strings.Builder
 	words      int // code points so far, counted up to FirstWords
 	arrivals   arrivals
 	firstToken time.Time
 	lastToken  time.Time
-	finishedAt time.Time
-	finished   bool
-	rewritten  bool   // the text was retracted, and what stands is still the old one
-	whole      string // the final text, once finished
-	over       bool
-	leaving    error // abandoned: no call begins any more
-	err        error
+	finishedAt time.Time // zero while more may come
+	whole      string    // the final text, once finished
+	rewritten  bool      // the text was retracted, and what stands is still the old one
+}
 
+// finished reports whether the text is whole.
+func (w *writing) finished() bool { return !w.finishedAt.IsZero() }
+
+// pages are the messages that the text is cut into.
+type pages struct {
 	cut      *markdown.Splitter
 	messages []message
 	part     int // the part being written
 	message  int // the message it is written into
 	max      int
-	file     bool
-	final    bool // all of the text stands; what is left is surplus
+	chunks   int  // pieces posted early
+	upload   bool // the rest is being uploaded
+	file     bool // the rest went into a file
+}
 
-	busy      bool
-	growing   bool      // a message stands there that must be edited at the end
-	streaming bool      // that message is streamed by the platform
-	mustEnd   bool      // the stream must be ended before anything else
-	stopped   bool      // a person stopped the stream: no growth any more
-	visible   bool      // some message stands there
+// progress is what stands on the platform, and what that means for the next call.
+type progress struct {
 	shown     bool      // something of this attempt stands there
-	visibleAt time.Time // since when
+	visibleAt time.Time // since when some message stands there; zero while none does
 	covered   int       // bytes of text that stand there
 	floor     int       // no growth before the text is longer than this
 	alarm     int       // text of this length may be worth a call
+	held      bool      // its first post had to wait
 	wrote     time.Time // when the last write began
 	recorded  time.Time // when it was last written down what stands
-	retryAt   time.Time
-	failures  int
-	chunks    int  // pieces posted early
-	held      bool // its first post had to wait
-	mute      bool // no growth: the platform calls the text invalid
-	invalid   bool // the final text too
-	upload    bool // the rest is being uploaded
-	owed      *Posted
+	owed      *Posted   // what is still to be written down
 }
+
+// visible reports whether some message of the answer stands there, from this
+// process or an earlier one.
+func (p *progress) visible() bool { return !p.visibleAt.IsZero() }
+
+// faults are what went wrong so far.
+type faults struct {
+	retryAt  time.Time
+	failures int       // in a row
+	stopped  bool      // a person stopped the stream: no growth any more
+	rejected rejection // what the platform calls invalid
+}
+
+// rejection is how much of a text a platform does not take.
+type rejection int
+
+const (
+	accepted       rejection = iota
+	growthRejected           // no growth: the text is tried again when it is whole
+	textRejected             // the whole text too: it becomes a file
+)
 
 // message is one message of the answer.
 type message struct {
@@ -82,8 +118,7 @@ type message struct {
 	wrong int       // how often the platform showed another text than it was sent
 	text  string    // Markdown that stands there, when known
 	final bool      // it was written as final
-	stuck bool      // it can be edited no more
-	tidy  bool      // all that can be done about that was done
+	tidy  bool      // it is stuck, and all that can be done about that was done
 	began time.Time // when its stream was started here
 }
 
@@ -95,7 +130,7 @@ func (a *Answer) Append(text string) {
 	s := a.sched
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.over || a.finished {
+	if a.phase == over || a.finished() {
 		return
 	}
 	now := time.Now()
@@ -126,13 +161,13 @@ func (a *Answer) Retract() {
 	s := a.sched
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.over || a.finished {
+	if a.phase == over || a.finished() {
 		return
 	}
 	a.text.Reset()
 	a.arrivals = arrivals{}
 	a.rewritten = true
-	if !a.visible && !a.busy {
+	if !a.visible() && !a.busy {
 		a.words, a.firstToken = 0, time.Time{} // nobody has seen a word
 	}
 	if !a.busy {
@@ -148,7 +183,7 @@ func (a *Answer) rewrite() {
 	a.cut = markdown.New(size, limits.Measure)
 	a.part, a.message, a.chunks = 0, 0, 0
 	a.covered, a.floor, a.alarm = 0, 0, 0
-	a.mute = false
+	a.rejected = accepted
 	for k := range a.messages {
 		m := &a.messages[k]
 		m.final = false
@@ -156,7 +191,7 @@ func (a *Answer) rewrite() {
 			m.known = false // only ever longer: it is ended as it stands, and edited
 		}
 	}
-	a.stand()
+	a.look()
 }
 
 // Finish ends the text and blocks until every message of the answer holds its
@@ -166,9 +201,9 @@ func (a *Answer) rewrite() {
 func (a *Answer) Finish(ctx context.Context, e End) (Result, error) {
 	s := a.sched
 	s.mu.Lock()
-	if !a.finished && !a.over {
+	if !a.finished() && a.phase != over {
 		now := time.Now()
-		a.finished, a.finishedAt = true, now
+		a.finishedAt = now
 		a.whole = withNote(a.text.String(), e.Note)
 		a.retryAt = time.Time{}
 		s.schedule(now)
@@ -193,7 +228,10 @@ func (a *Answer) Finish(ctx context.Context, e End) (Result, error) {
 func (a *Answer) Abandon(ctx context.Context, err error) {
 	s := a.sched
 	s.mu.Lock()
-	a.leaving = err
+	if a.phase != over {
+		a.enter(leaving)
+		a.err = err
+	}
 	if !a.busy {
 		a.fail(err)
 	}
@@ -224,7 +262,7 @@ func withNote(text, note string) string {
 func (a *Answer) Shown() bool {
 	a.sched.mu.Lock()
 	defer a.sched.mu.Unlock()
-	return a.visible
+	return a.visible()
 }
 
 // Done is closed when writing has become pointless: a message of the answer
@@ -256,7 +294,7 @@ func (a *Answer) result() Result {
 
 // fail ends the answer early. The scheduler's lock is held.
 func (a *Answer) fail(err error) {
-	if !a.over {
+	if a.phase != over {
 		a.end(err)
 		if !a.stopped {
 			close(a.done)
@@ -266,10 +304,11 @@ func (a *Answer) fail(err error) {
 
 // end takes the answer out of the schedule. The scheduler's lock is held.
 func (a *Answer) end(err error) {
-	if a.over {
+	if a.phase == over {
 		return
 	}
-	a.over, a.err = true, err
+	a.enter(over)
+	a.err = err
 	if a.detach != nil {
 		a.detach()
 	}

@@ -47,6 +47,8 @@ type call struct {
 	made     bool    // the platform was called
 	rate     chat.Rate
 	size     int  // what a message measures that was found too long
+	tidying  bool // the answer stands: the call is about what is left beside it
+	mustEnd  bool // it found that the stream must be ended first
 	panicked bool // the call did not come back, and would not another time
 }
 
@@ -66,14 +68,15 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 		a.wrote = now
 		switch {
 		case best.way == byStart:
-			a.streaming = true
+			a.enter(streaming)
 			a.appends.owed++
 			a.ends.owed++
-		case c.post && !best.chunk && !a.finished && !a.growing:
-			a.growing = true
+		case c.post && !best.chunk && !a.finished() && a.phase == unposted:
+			a.enter(growing)
 			a.edits.owed++
 		}
 	}
+	c.tidying = a.phase == tidying
 	s.calls.Go(func() {
 		c.done(c.guarded())
 		s.remember(context.WithoutCancel(a.ctx))
@@ -107,24 +110,27 @@ func (c *call) done(err error) {
 		a.rewrite()
 	}
 	switch {
-	case a.over:
+	case a.phase == over:
 		close(a.ended)
 	case c.panicked:
 		a.fail(err)
-	case a.leaving != nil:
-		a.fail(a.leaving)
+	case a.phase == leaving:
+		a.fail(a.err)
 	case err != nil:
 		c.failed(err, now)
 	default:
 		a.failures, a.retryAt = 0, time.Time{}
-		if a.final && a.owed == nil && a.message >= len(a.messages) && a.leftover() == nil {
+		if c.mustEnd {
+			a.enter(closing)
+		}
+		if a.phase == tidying && a.owed == nil && a.message >= len(a.messages) && a.leftover() == nil {
 			if !a.lastToken.IsZero() {
 				s.metrics.Final(a.job.Platform, now.Sub(a.lastToken))
 			}
 			a.end(nil)
 		}
 	}
-	a.stand()
+	a.look()
 	s.schedule(now)
 }
 
@@ -183,7 +189,7 @@ func (c *call) refused(r *chat.Refusal) {
 	a, m := c.a, c.a.current()
 	log := c.s.log.With("turn", a.job.Turn, "call", c.kind(), "reason", r.Reason)
 	switch {
-	case a.upload && r.Reason != chat.Gone && !a.invalid:
+	case a.upload && r.Reason != chat.Gone && a.rejected != textRejected:
 		log.Warn("no file could be uploaded; the rest is posted", "error", r.Err)
 		a.upload, a.max = false, math.MaxInt
 	case r.Reason == chat.TooLong && c.size > smallest:
@@ -193,18 +199,18 @@ func (c *call) refused(r *chat.Refusal) {
 	case r.Reason == chat.EditClosed && m != nil && !c.post:
 		log.Info("a message can be edited no more; the text is posted anew")
 		// Whoever goes on with this answer must know before it is taken back.
-		m.stuck, m.Stuck = true, true
+		m.Stuck = true
 		owed := m.Posted
 		a.owed = &owed
 		a.covered, a.floor = a.cut.From(a.part), 0
-	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.invalid:
+	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.rejected == textRejected:
 		a.fail(r)
-	case !a.finished:
+	case !a.finished():
 		log.Error("the platform calls the text invalid; it is tried again when it is whole", "error", r.Err)
-		a.mute = true
+		a.rejected = growthRejected
 	default:
 		log.Error("the platform calls the text invalid; it becomes a file", "error", r.Err)
-		a.invalid, a.max = true, a.part
+		a.rejected, a.max = textRejected, a.part
 	}
 }
 
@@ -253,7 +259,7 @@ func (c *call) do() error {
 		return nil
 	}
 	switch {
-	case a.final:
+	case c.tidying:
 		return c.tidy(ctx)
 	case a.part >= a.max:
 		return c.file(ctx)
@@ -312,7 +318,7 @@ func (a *Answer) announce(ctx context.Context, text string) error {
 }
 
 func (a *Answer) skipStuck() {
-	for a.message < len(a.messages) && a.messages[a.message].stuck {
+	for a.message < len(a.messages) && a.messages[a.message].Stuck {
 		a.message++
 	}
 }
@@ -397,7 +403,7 @@ func (a *Answer) leftover() *message {
 		return nil
 	}
 	for k := range a.messages {
-		if m := &a.messages[k]; m.stuck && !m.tidy && m.ID != "" {
+		if m := &a.messages[k]; m.Stuck && !m.tidy && m.ID != "" {
 			return m
 		}
 	}
@@ -407,7 +413,7 @@ func (a *Answer) leftover() *message {
 // previous is the last message before the current one that stays.
 func (a *Answer) previous() chat.MessageID {
 	for k := a.message - 1; k >= 0; k-- {
-		if m := a.messages[k]; m.ID != "" && !m.stuck {
+		if m := a.messages[k]; m.ID != "" && !m.Stuck {
 			return m.ID
 		}
 	}
@@ -423,10 +429,10 @@ func (c *call) stands(d draft, known bool) {
 	if !a.shown && !a.firstToken.IsZero() {
 		s.metrics.FirstVisible(a.job.Platform, now.Sub(a.firstToken))
 	}
-	if !a.visible {
+	if !a.visible() {
 		a.visibleAt = now
 	}
-	a.visible, a.shown = true, true
+	a.shown = true
 	if !known {
 		return
 	}
@@ -452,7 +458,7 @@ func (a *Answer) settle(d draft) {
 		}
 	case d.whole:
 		a.message++
-		a.final = true
+		a.enter(tidying)
 	}
 }
 
@@ -501,7 +507,8 @@ func (c *call) file(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.final, a.file = true, strings.TrimSpace(rest) != ""
+	a.enter(tidying)
+	a.file = strings.TrimSpace(rest) != ""
 	return nil
 }
 
@@ -546,7 +553,7 @@ func (c *call) tidy(ctx context.Context) error {
 		m.ID = receipt.ID
 		return nil
 	}
-	m.ID, m.stuck = "", true // no part of the answer any more
+	m.ID, m.Stuck = "", true // no part of the answer any more
 	a.skipStuck()
 	return nil
 }

@@ -27,7 +27,7 @@ func (c *call) draft() (d draft, ok bool) {
 		s.mu.Unlock()
 		return d, false
 	}
-	text, finished := a.text.String(), a.finished
+	text, finished := a.text.String(), a.finished()
 	if finished {
 		text = a.whole
 	}
@@ -53,7 +53,7 @@ func (c *call) draft() (d draft, ok bool) {
 	}
 	d.raw = text[a.cut.From(a.part):max(a.cut.From(a.part), d.covered)]
 	if c.way.native() {
-		if d, ok = c.streamed(d, text); ok || a.mustEnd {
+		if d, ok = c.streamed(d, text); ok || c.mustEnd {
 			return d, ok
 		}
 	} else if c.ready(d) {
@@ -75,7 +75,7 @@ func (c *call) draft() (d draft, ok bool) {
 		a.part++
 		a.saw(d.covered)
 	case blank:
-		a.final = true
+		a.enter(tidying)
 	default:
 		a.saw(d.covered)
 		a.settle(d)
@@ -104,7 +104,7 @@ func (c *call) ready(d draft) bool {
 // current is the message the current part is written into, if there is one.
 func (a *Answer) current() *message {
 	for k := a.message; k < len(a.messages); k++ {
-		if !a.messages[k].stuck {
+		if !a.messages[k].Stuck {
 			return &a.messages[k]
 		}
 	}

@@ -40,18 +40,6 @@ func (w way) native() bool { return w >= byStart }
 
 func (w way) String() string { return [...]string{"post", "edit", "start", "append", "end"}[w] }
 
-// stand notes what kind of message the answer's next call meets. The lock is
-// held, or the answer not open yet.
-func (a *Answer) stand() {
-	a.growing = !a.posting()
-	m := a.current()
-	if m != nil && a.native == nil {
-		m.Streaming = false // an edit ends it
-	}
-	a.streaming = a.growing && m.Streaming
-	a.mustEnd = a.mustEnd && a.streaming
-}
-
 // choose is the way of the answer's next call.
 func (a *Answer) choose(c candidate, now time.Time) way {
 	switch {
@@ -59,9 +47,9 @@ func (a *Answer) choose(c candidate, now time.Time) way {
 		return byStart
 	case a.posting():
 		return byPost
-	case !a.streaming || a.final:
+	case a.phase != streaming && a.phase != closing:
 		return byEdit
-	case a.finished || a.mustEnd || !a.current().known || a.spills(now):
+	case a.finished() || a.phase == closing || !a.current().known || a.spills(now):
 		return byEnd
 	}
 	return byAppend
@@ -74,7 +62,7 @@ func (a *Answer) budget(w way) *budget {
 
 // growthBudget is the limit that the growth of the answer draws on.
 func (a *Answer) growthBudget() *budget {
-	if a.streaming {
+	if a.phase == streaming || a.phase == closing {
 		return a.appends
 	}
 	return a.edits
@@ -84,7 +72,7 @@ func (a *Answer) growthBudget() *budget {
 // streams: it will grow, can be started now, its end is certain to be
 // affordable, and it would get its share of the appends.
 func (a *Answer) mayStream(now time.Time) bool {
-	if a.native == nil || a.finished || a.stopped || a.job.Only != "" {
+	if a.native == nil || a.finished() || a.stopped || a.job.Only != "" {
 		return false
 	}
 	if m := a.current(); m != nil && m.tried {
@@ -125,7 +113,7 @@ func (c *call) streamed(d draft, text string) (_ draft, ok bool) {
 		d.final, d.full, d.whole = false, false, false
 		return d, strings.TrimSpace(d.text) != ""
 	case c.way == byAppend && d.final:
-		a.mustEnd = true
+		c.mustEnd = true
 		return d, false
 	case c.way == byAppend:
 		return d, len(d.text) > len(m.text) && strings.HasPrefix(d.text, m.text)
@@ -181,7 +169,7 @@ func (c *call) unstreamed(err error) bool {
 	switch {
 	case errors.Is(err, chat.ErrStopped):
 		m.Streaming = false
-		if !a.finished && !a.stopped {
+		if !a.finished() && !a.stopped {
 			c.s.log.Info("a person stopped the stream", "turn", a.job.Turn)
 			a.stopped = true
 			close(a.done)

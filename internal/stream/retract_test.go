@@ -71,8 +71,9 @@ func TestRetractingAtAnyMoment(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			p := newPlatform(chat.Limits{Size: 150, Edits: chat.Budget{Key: "e", Calls: 120, Window: time.Minute, Burst: 3}})
+			faults := rand.New(rand.NewPCG(seed, 2)) // drawn from under the platform's lock
 			p.before = func(int, request) error {
-				if rnd.IntN(6) == 0 {
+				if faults.IntN(6) == 0 {
 					return errWeather
 				}
 				return nil

@@ -90,15 +90,16 @@ func (s *Scheduler) count() {
 		a.appends.owed, a.ends.owed = 0, 0
 	}
 	for _, a := range s.open {
-		if a.streaming {
+		if a.phase == streaming || a.phase == closing {
 			a.appends.owed++
 			a.ends.owed++
 			continue
 		}
 		a.edits.open++
-		if a.growing {
+		switch {
+		case a.phase == growing, a.phase == tidying && !a.posting():
 			a.edits.owed++
-		} else if a.words > 0 && !a.final {
+		case a.phase == unposted && a.words > 0:
 			a.posts.owed++
 		}
 	}
@@ -122,22 +123,22 @@ func (a *Answer) wants(now time.Time) (c candidate, ok bool) {
 	c = candidate{a: a, at: a.retryAt}
 	a.alarm = never
 	switch {
-	case a.busy || a.over || a.leaving != nil:
+	case a.busy || a.phase >= leaving:
 		return c, false
-	case a.owed != nil || a.finished:
+	case a.owed != nil || a.finished():
 		c.purpose, c.since = finish, a.finishedAt
 		return c, true
-	case a.streaming && (a.mustEnd || !a.current().known):
+	case a.phase == closing, a.phase == streaming && !a.current().known:
 		c.purpose, c.since = finish, a.wrote
 		return c, true
-	case a.stopped || a.mute || a.part >= a.max || a.words == 0:
+	case a.stopped || a.rejected != accepted || a.part >= a.max || a.words == 0:
 		return c, false
 	case a.text.Len() <= max(a.covered, a.floor):
 		a.alarm = max(a.covered, a.floor) + 1
 		return c, false
 	case a.posting() && !a.mayStream(now) && !a.mayOwe(now):
 		return a.wantsChunk(c, now), true
-	case !a.visible:
+	case !a.visible():
 		c.purpose, c.since = first, a.firstToken
 		if a.words < FirstWords {
 			c.at = later(c.at, a.firstToken.Add(FirstWait))
@@ -175,7 +176,7 @@ func (a *Answer) chunkSize() int { return min(firstChunk<<min(a.chunks, 16), a.c
 // posting reports whether the answer's next call is a post.
 func (a *Answer) posting() bool {
 	for k := a.message; k < len(a.messages); k++ {
-		if !a.messages[k].stuck {
+		if !a.messages[k].Stuck {
 			return a.messages[k].ID == ""
 		}
 	}

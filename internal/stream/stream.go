@@ -136,6 +136,8 @@ type Scheduler struct {
 	wake    time.Time // when the timer fires; zero when it does not
 	closed  bool
 	calls   sync.WaitGroup
+
+	watch func(a *Answer, from, to phase) // for tests; nil otherwise
 }
 
 // NewScheduler makes the Scheduler of one scope.
@@ -172,22 +174,21 @@ func (s *Scheduler) Open(ctx context.Context, j Job) *Answer {
 		j.MaxMessages = DefaultMaxMessages
 	}
 	a := &Answer{
-		sched: s, job: j, max: j.MaxMessages,
-		cut:   markdown.New(limits.Size, limits.Measure),
-		done:  make(chan struct{}),
-		ended: make(chan struct{}),
+		sched: s, job: j,
+		pages:    pages{cut: markdown.New(limits.Size, limits.Measure), max: j.MaxMessages},
+		lifeline: lifeline{done: make(chan struct{}), ended: make(chan struct{})},
 	}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	for _, p := range j.Posted {
-		a.messages = append(a.messages, message{Posted: p, tried: p.Pending, old: true, stuck: p.Stuck})
+		a.messages = append(a.messages, message{Posted: p, tried: p.Pending, old: true})
 		if p.ID != "" {
-			a.visible, a.visibleAt = true, time.Now()
+			a.visibleAt = time.Now()
 		}
 	}
 	if limits.Native {
 		a.native, _ = j.Responder.(chat.Streamer)
 	}
-	a.stand()
+	a.look()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.edits = s.limit("edits", limits.Edits, learned)
@@ -201,7 +202,7 @@ func (s *Scheduler) Open(ctx context.Context, j Job) *Answer {
 		return a
 	}
 	s.open = append(s.open, a)
-	if a.streaming {
+	if a.phase == streaming {
 		s.schedule(time.Now()) // it must be ended
 	}
 	a.detach = context.AfterFunc(ctx, func() {
