@@ -44,6 +44,7 @@ type app struct {
 	apiURL   *url.URL
 	api      *slack.Client
 	http     *http.Client
+	caller   doer // of the Web API, with the token
 	limit    UpdateLimit
 	within   time.Duration // answerWithin, unless a test has more patience
 	log      *slog.Logger
@@ -91,8 +92,9 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 			a.secret = b.Slack.SigningSecret.Reveal()
 		}
 	}
+	a.caller = bearer{limitedByHeader{o.HTTPClient}, apiURL, token}
 	a.api = slack.New(token, slack.OptionAPIURL(o.APIURL), slack.OptionAppLevelToken(a.appToken),
-		slack.OptionHTTPClient(lean{limitedByHeader{o.HTTPClient}}), slack.OptionLog(quiet{}))
+		slack.OptionHTTPClient(lean{a.caller}), slack.OptionLog(quiet{}))
 	return a
 }
 

@@ -32,7 +32,7 @@ func (a *app) call(ctx context.Context, method string, values url.Values, out an
 		return err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := limitedByHeader{a.http}.Do(r)
+	response, err := a.caller.Do(r)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,7 @@ func (a *app) call(ctx context.Context, method string, values url.Values, out an
 
 // post posts a message, and says in which thread it stands: "" for none.
 func (a *app) post(ctx context.Context, values url.Values, b []slack.Block) (ts, thread string, err error) {
+	values.Del("blocks")
 	if len(b) > 0 {
 		written, err := json.Marshal(b)
 		if err != nil {

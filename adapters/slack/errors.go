@@ -35,6 +35,8 @@ func (a *app) classify(err error) error {
 		switch e.Code {
 		case http.StatusTooManyRequests:
 			return &chat.RateLimited{After: restBetween}
+		case http.StatusUnauthorized: // of a proxy or a stand-in: Slack's own refusals are words
+			return &chat.Refusal{Reason: chat.NoAccess, Err: said}
 		case http.StatusNotFound: // no method of Slack's is ever missing: something else answers there
 			return &chat.Refusal{Reason: chat.Invalid, Err: said}
 		}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	slackgo "github.com/slack-go/slack"
+
 	"parley/internal/chat"
 	fake "parley/internal/fake/slack"
 )
@@ -42,7 +44,7 @@ func TestEveryRefusalIsKnownForWhatItIs(t *testing.T) {
 		{fault: fake.Fault{Error: "token_revoked"}, why: chat.NoAccess},
 		{fault: fake.Fault{Error: "missing_scope"}, why: chat.NoAccess},
 		{fault: fake.Fault{Error: "restricted_action_read_only_channel"}, why: chat.NoAccess},
-		{fault: fake.Fault{Error: "invalid_blocks"}, why: chat.Invalid},
+		{fault: fake.Fault{Error: "invalid_metadata_format"}, why: chat.Invalid},
 		{fault: fake.Fault{Error: "no_text"}, why: chat.Invalid},
 		{fault: fake.Fault{Error: "fatal_error"}},
 		{fault: fake.Fault{Error: "never_heard_of"}},
@@ -197,4 +199,47 @@ func TestAnAddressThatIsNotSlacksIsSaidSo(t *testing.T) {
 	eventually(t, "health", func() bool {
 		return r.adapter.Health()[0].Reason == "What answers at SLACK_API_URL is not Slack (HTTP 404)"
 	})
+}
+
+// Blocks that Slack refuses become plainer before anything becomes a file.
+func TestRefusedBlocksAreSentPlainer(t *testing.T) {
+	const answer = "**Yes** & <no>\n\n" + "| a | b |\n| --- | --- |"
+	for refusals, want := range map[int]string{1: "**Yes** &amp; &lt;no&gt;\n\n| a | b |\n| --- | --- |", 2: "**Yes** &amp; &lt;no&gt;\n\n| a | b |\n| --- | --- |"} {
+		r := newRig(t, setup{})
+		r.ws.Mention("C1", "U1", "hi")
+		pen := r.responder(r.message())
+		r.ws.Inject(fake.Fault{Method: "chat.postMessage", Error: "invalid_blocks", Times: refusals})
+		got, err := pen.Post(t.Context(), chat.Content{Markdown: answer, Stop: "turn", Key: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, _ := r.ws.Message(string(got.ID))
+		if m.Seen != want || (len(m.Controls) == 1) != (refusals == 1) {
+			t.Errorf("after %d refusals: %q, %d controls", refusals, m.Seen, len(m.Controls))
+		}
+		if _, err := pen.Edit(t.Context(), got.ID, chat.Content{Markdown: answer + "\nmore"}); err != nil {
+			t.Fatal(err)
+		}
+		if m, _ = r.ws.Message(string(got.ID)); m.Seen != want+"\nmore" {
+			t.Errorf("edited: %q", m.Seen)
+		}
+		if n := len(r.ws.Calls("chat.update")); n != 1 {
+			t.Errorf("%d edits: the form is learned", n)
+		}
+	}
+}
+
+func TestPlainSectionsHoldTheWholeText(t *testing.T) {
+	text := strings.Repeat("a line & more\n", 700) + strings.Repeat("&", 4000)
+	got := ""
+	for _, b := range plainSections(text) {
+		part := b.(*slackgo.SectionBlock).Text.Text
+		if len([]rune(part)) > 3000 || strings.Count(part, "&") != strings.Count(part, "&amp;") {
+			t.Errorf("a section of %d characters", len([]rune(part)))
+		}
+		got += part
+	}
+	if got != escaped(text) {
+		t.Error("the sections do not add up to the text")
+	}
 }

@@ -3,10 +3,12 @@
 package slack
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"time"
@@ -25,13 +27,14 @@ const (
 	putWithin = 10 * time.Second
 )
 
-// Handler serves POST /slack/{bot}/events, /commands and /interactions, for any
+// Handler serves POST /slack/{bot}/events, which takes all that Slack sends,
+// /commands and /interactions, for any
 // bot of an app. A request whose signature is missing, wrong or older than five
 // minutes gets 401, one over 1 MiB 413, an unknown bot 404.
 func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /slack/{bot}/events", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
-		app.serveEvent(w, r, body, in, desk)
+		app.serveAny(w, r, body, in, desk)
 	}))
 	mux.HandleFunc("POST /slack/{bot}/commands", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
 		app.serveCommand(w, r, body, desk)
@@ -91,6 +94,23 @@ func (a *app) verify(h http.Header, body []byte) error {
 		return err
 	}
 	return v.Ensure()
+}
+
+// serveAny takes whatever Slack sends, so that one request URL does for events,
+// commands and interactions: events are JSON, the others forms.
+func (a *app) serveAny(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, desk chat.Desk) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	form, err := url.ParseQuery(string(body))
+	switch {
+	case kind == "application/json" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) || err != nil:
+		a.serveEvent(w, r, body, in, desk)
+	case form.Has("payload"):
+		a.serveInteraction(w, r, body, desk)
+	case form.Has("command"), form.Has("ssl_check"):
+		a.serveCommand(w, r, body, desk)
+	default:
+		http.Error(w, "the body is neither an event, a command nor an interaction", http.StatusBadRequest)
+	}
 }
 
 // serveEvent answers 200 once the message is safe, and 503 within answerWithin

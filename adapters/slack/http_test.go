@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,7 @@ func TestOnlySlackIsLetIn(t *testing.T) {
 		{"bot without slack", "/slack/nowhere/events", body, signedBy("shhh-helper", 0), 404},
 		{"no signing secret", "/slack/socketonly/events", body, signedBy("", 0), 401},
 		{"not JSON", "/slack/helper/events", "hello", signedBy("shhh-helper", 0), 400},
+		{"a form that is nothing", "/slack/helper/events", "x=y", signedBy("shhh-helper", 0), 400},
 		{"no payload", "/slack/helper/interactions", "x=y", signedBy("shhh-helper", 0), 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -208,3 +210,91 @@ func TestWhatCanNeverBeStoredIsNotAskedForAgain(t *testing.T) {
 type never struct{ chat.Inbox }
 
 func (never) Put(context.Context, chat.Message) error { return chat.ErrUnstorable }
+
+// Stand-ins and people who set up one request URL send everything there.
+func TestOneRequestURLTakesEventsCommandsAndInteractions(t *testing.T) {
+	r := newRig(t, setup{})
+	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 0 })
+	h := r.adapter.Handler(r.inbox, r.desk)
+	send := func(kind, body string) int {
+		req := httptest.NewRequest(http.MethodPost, "/slack/helper/events", strings.NewReader(body))
+		req.Header.Set("Content-Type", kind)
+		signedBy("shhh-helper", 0)(req.Header, []byte(body))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		return w.Code
+	}
+	const form = "application/x-www-form-urlencoded"
+	payload := `{"type":"block_actions","user":{"id":"U1"},"channel":{"id":"C1"},"actions":[{"action_id":"parley.run.0","value":"usage all"}]}`
+	for body, kind := range map[string]string{
+		"command=%2Fmodel&text=m2&channel_id=C1&user_id=U1&team_id=T0TEAM": form,
+		"payload=" + url.QueryEscape(payload):                              form,
+		"ssl_check=1":                                                      form,
+		`{"type":"event_callback","team_id":"T0TEAM","event":{"type":"app_mention","user":"U1","channel":"C1","ts":"1700000000.000100","text":"<@U0HELPER> hi"}}`: "application/json",
+	} {
+		if code := send(kind, body); code != 200 {
+			t.Errorf("%.20s: HTTP %d", body, code)
+		}
+	}
+	if m := r.message(); m.Text != "hi" {
+		t.Errorf("%+v", m)
+	}
+	eventually(t, "both commands", func() bool {
+		did := map[string]bool{}
+		for _, c := range r.desk.did() {
+			did[c.Name+" "+c.Args] = true
+		}
+		return did["model m2"] && did["usage all"]
+	})
+}
+
+// A proxy in front of Slack wants the token in the header, and says no in its
+// own way.
+func TestTheTokenIsInTheHeaderAnd401RefusesIt(t *testing.T) {
+	r := newRig(t, setup{})
+	r.ws.Mention("C1", "U1", "hello")
+	m := r.message()
+	if _, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "hi", Key: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.ws.Calls("") {
+		if c.Bearer != "xoxb-1-helper" {
+			t.Errorf("%s came with %q", c.Method, c.Bearer)
+		}
+	}
+	r.ws.Inject(fake.Fault{Method: "chat.postMessage", Status: http.StatusUnauthorized})
+	if _, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "hi", Key: "k"}); !chat.Refused(err, chat.NoAccess) {
+		t.Errorf("401: %v", err)
+	}
+	if h := r.adapter.Health()[0]; h.OK || !strings.Contains(h.Reason, "refuses the bot token") {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestADeletedMessageIsToldWhicheverWayItWent(t *testing.T) {
+	r := newRig(t, setup{})
+	alone := r.ws.Mention("C1", "U1", "hello")
+	root := r.ws.Mention("C1", "U1", "a thread")
+	var m chat.Message
+	for m = r.message(); string(m.ID) != root; m = r.message() {
+	}
+	answer, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "hi", Key: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ws.Delete(alone)
+	r.ws.Delete(root) // leaves a tombstone
+	r.ws.Delete(string(answer.ID))
+	eventually(t, "both are told", func() bool { return len(r.desk.deleted()) >= 2 })
+	r.await("every event is taken", func() bool { return r.ws.Taken() })
+	told := map[string]string{}
+	for _, d := range r.desk.deleted() {
+		told[string(d.ID)] = d.Place.Conversation()
+	}
+	if len(told) != 2 || told[alone] == "" || told[root] != m.Place.Conversation() {
+		t.Errorf("told: %v", told)
+	}
+	if d := r.desk.deleted()[0]; d.Scope != m.Scope || d.Bot != "helper" || !strings.HasSuffix(d.Key, string(d.ID)) {
+		t.Errorf("%+v", d)
+	}
+}

@@ -214,11 +214,13 @@ func (i *inbox) count() (puts, distinct int) {
 
 // desk records what it was asked and answers as the test says.
 type desk struct {
-	mu       sync.Mutex
-	commands []chat.Command
-	forms    []chat.Submission
-	onDo     func(ctx context.Context, c chat.Command) (chat.Reply, error)
-	onSubmit func(ctx context.Context, s chat.Submission) (chat.Outcome, error)
+	mu        sync.Mutex
+	commands  []chat.Command
+	claimed   map[string]bool
+	withdrawn []chat.Message
+	forms     []chat.Submission
+	onDo      func(ctx context.Context, c chat.Command) (chat.Reply, error)
+	onSubmit  func(ctx context.Context, s chat.Submission) (chat.Outcome, error)
 }
 
 func (d *desk) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
@@ -230,6 +232,32 @@ func (d *desk) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 		return chat.Reply{Text: "done: " + c.Name + " " + c.Args}, nil
 	}
 	return f(ctx, c)
+}
+
+// Claim is true once for each key, as over all processes.
+func (d *desk) Claim(_ context.Context, key string) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.claimed == nil {
+		d.claimed = map[string]bool{}
+	}
+	fresh := !d.claimed[key]
+	d.claimed[key] = true
+	return fresh, nil
+}
+
+// Withdraw notes what was deleted.
+func (d *desk) Withdraw(_ context.Context, m chat.Message) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.withdrawn = append(d.withdrawn, m)
+	return nil
+}
+
+func (d *desk) deleted() []chat.Message {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.withdrawn)
 }
 
 func (d *desk) Complete(context.Context, chat.Command) ([]chat.Option, error) { return nil, nil }

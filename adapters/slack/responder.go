@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"github.com/slack-go/slack"
 
@@ -24,8 +26,9 @@ const besideType = "parley_reply"
 
 // responder answers one message.
 type responder struct {
-	app *app
-	to  chat.Message
+	app   *app
+	to    chat.Message
+	shape atomic.Int32 // see shape
 }
 
 var _ chat.Responder = (*responder)(nil)
@@ -59,7 +62,12 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 		return chat.Receipt{}, err
 	}
 	status := r.app.indicators.standing(r.where())
-	ts, thread, err := r.app.post(ctx, values, blocks(c, r.to.Place.Owner))
+	var ts, thread string
+	err = r.inform(c, func(text string, b []slack.Block) (err error) {
+		values.Set("text", text)
+		ts, thread, err = r.app.post(ctx, values, b)
+		return err
+	})
 	if err != nil {
 		return chat.Receipt{}, r.app.failed("post", err)
 	}
@@ -73,7 +81,7 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 	return chat.Receipt{ID: chat.MessageID(ts)}, nil
 }
 
-// addressed is a post without its blocks: where it goes, and by what it is found
+// addressed is a post without its text and blocks: where it goes, and by what it is found
 // again.
 func (r *responder) addressed(c chat.Content) (url.Values, error) {
 	mark := besides()
@@ -82,7 +90,7 @@ func (r *responder) addressed(c chat.Content) (url.Values, error) {
 	}
 	metadata, err := json.Marshal(mark)
 	values := url.Values{
-		"channel": {r.to.Place.Channel}, "text": {notification(c.Markdown)}, "parse": {"none"}, "metadata": {string(metadata)},
+		"channel": {r.to.Place.Channel}, "parse": {"none"}, "metadata": {string(metadata)},
 	}
 	if t := r.thread(); t != "" {
 		values.Set("thread_ts", t)
@@ -112,10 +120,11 @@ func (r *responder) astray(ctx context.Context, ts string) error {
 // Edit replaces a message's text and controls. Blocks are always sent, so the
 // message shows no "(edited)" and loses the controls it should lose.
 func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	options := append(r.content(c), r.mark(c.Key)...)
 	update := func() error {
-		_, _, _, err := r.app.api.UpdateMessageContext(ctx, r.to.Place.Channel, string(id), options...)
-		return err
+		return r.inform(c, func(text string, b []slack.Block) error {
+			_, _, _, err := r.app.api.UpdateMessageContext(ctx, r.to.Place.Channel, string(id), append(sent(text, b), r.mark(c.Key)...)...)
+			return err
+		})
 	}
 	err := update()
 	if word(err) == "streaming_state_conflict" { // a stream that was lost sight of
@@ -159,23 +168,23 @@ func inThread(ts string) slack.MsgOption {
 	return slack.MsgOptionTS(ts)
 }
 
-func (r *responder) content(c chat.Content) []slack.MsgOption {
-	return []slack.MsgOption{
-		slack.MsgOptionBlocks(blocks(c, r.to.Place.Owner)...),
-		slack.MsgOptionText(notification(c.Markdown), false),
-		slack.MsgOptionParse(false),
-	}
+func sent(text string, b []slack.Block) []slack.MsgOption {
+	return []slack.MsgOption{slack.MsgOptionBlocks(b...), slack.MsgOptionText(text, false), slack.MsgOptionParse(false)}
 }
 
 // whisper shows a message to one person. Slack shows an ephemeral reply only in
 // a thread that exists already, so the answer to a message outside a thread
 // goes beside it.
 func (r *responder) whisper(ctx context.Context, c chat.Content) (chat.Receipt, error) {
-	options := r.content(c)
-	if t := r.to.Place.Thread; t != string(r.to.ID) {
-		options = append(options, inThread(t))
-	}
-	ts, err := r.app.api.PostEphemeralContext(ctx, r.to.Place.Channel, c.Only, options...)
+	var ts string
+	err := r.inform(c, func(text string, b []slack.Block) (err error) {
+		options := sent(text, b)
+		if t := r.to.Place.Thread; t != string(r.to.ID) {
+			options = append(options, inThread(t))
+		}
+		ts, err = r.app.api.PostEphemeralContext(ctx, r.to.Place.Channel, c.Only, options...)
+		return err
+	})
 	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
 }
 
@@ -217,6 +226,9 @@ func (a *app) failed(call string, err error) error {
 	}
 	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
 		a.notice(e.Err)
+	}
+	if e, ok := errors.AsType[slack.StatusCodeError](err); ok && e.Code == http.StatusUnauthorized {
+		a.notice("invalid_auth")
 	}
 	err = a.classify(err)
 	if _, ok := errors.AsType[*chat.RateLimited](err); ok {

@@ -5,12 +5,17 @@ package slack
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"sync"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 
@@ -29,6 +34,8 @@ const (
 	pingWithin = 30 * time.Second
 	// longestWait is the most between two attempts to connect.
 	longestWait = 30 * time.Second
+	// claimWithin is how long it may take to learn whether an envelope is new.
+	claimWithin = time.Second
 	// maxEnvelope bounds one message of the connection.
 	maxEnvelope = 4 << 20
 )
@@ -48,8 +55,9 @@ type wire struct {
 	stagger time.Duration // between the starts of the two
 
 	mu      sync.Mutex
-	lines   [2]bool // those that stand
-	problem string  // why the last one to fail did
+	lines   [2]bool   // those that stand
+	problem string    // why the last one to fail did
+	broke   [2]string // why each is about to be made again, until that is logged
 
 	outage *telemetry.Outage
 }
@@ -67,7 +75,58 @@ func (w *wire) health() chat.Health {
 func (w *wire) set(n int, stands bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lines[n] = stands
+	w.lines[n], w.broke[n] = stands, ""
+}
+
+// dialer makes connection n. The library connects again without a word: why, only
+// the connection itself knows.
+func (w *wire) dialer(n int) *websocket.Dialer {
+	var plain net.Dialer
+	d := *websocket.DefaultDialer
+	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := plain.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &wireConn{Conn: c, broke: func(err error) { w.breaks(n, err.Error()) }}, nil
+	}
+	return &d
+}
+
+// wireConn tells why it can be read no more, unless it was closed here.
+type wireConn struct {
+	net.Conn
+	broke func(error)
+}
+
+func (c *wireConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	timeout, _ := errors.AsType[net.Error](err)
+	switch {
+	case err == nil, errors.Is(err, net.ErrClosed), timeout != nil && timeout.Timeout():
+	case errors.Is(err, io.EOF):
+		c.broke(errors.New("the other side closed it"))
+	default:
+		c.broke(err)
+	}
+	return n, err
+}
+
+// breaks notes why connection n is about to end.
+func (w *wire) breaks(n int, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broke[n] = reason
+}
+
+// ended takes connection n down: stood is whether it was up, and reason why it
+// ended, empty where Slack asked for a new one or fell silent.
+func (w *wire) ended(n int) (stood bool, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stood, reason = w.lines[n], w.broke[n]
+	w.lines[n], w.broke[n] = false, ""
+	return stood, reason
 }
 
 // fail records why a connection does not stand.
@@ -116,7 +175,7 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 // line runs one managed connection. It ends with ctx, or when Slack refuses the
 // app token.
 func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) error {
-	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope),
+	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope), socketmode.OptionDialer(a.wire.dialer(n)),
 		socketmode.OptionPingInterval(pingWithin+time.Duration(n)*pingWithin/3))
 	// The connection outlives ctx by a moment: what was taken is acknowledged.
 	conn, hangUp := context.WithCancel(context.WithoutCancel(ctx))
@@ -183,7 +242,13 @@ func drain(client *socketmode.Client, ended chan error) error {
 func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) error {
 	switch e.Type {
 	case socketmode.EventTypeConnecting:
-		a.wire.set(n, false)
+		switch stood, reason := a.wire.ended(n); {
+		case !stood:
+		case reason == "":
+			a.log.InfoContext(ctx, "slack: socket closed; connecting again", "connection", n, "reason", "Slack asked for a new one, or fell silent")
+		default:
+			a.log.WarnContext(ctx, "slack: socket lost; connecting again", "connection", n, "reason", reason)
+		}
 	case socketmode.EventTypeConnected:
 		a.wire.set(n, true)
 		a.wire.outage.Note(ctx, nil)
@@ -260,7 +325,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		return nil, to.receive(ctx, e, in, desk)
 	case socketmode.RequestTypeSlashCommands:
 		var c slashCommand
-		if json.Unmarshal(s.Payload, &c) != nil {
+		if json.Unmarshal(s.Payload, &c) != nil || !a.first(ctx, s, desk) {
 			return nil, nil
 		}
 		to, err := a.receiver(ctx, a.wire.apps, c.addressee())
@@ -272,7 +337,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		}
 	case socketmode.RequestTypeInteractive:
 		var i interaction
-		if json.Unmarshal(s.Payload, &i) != nil {
+		if json.Unmarshal(s.Payload, &i) != nil || !a.first(ctx, s, desk) {
 			return nil, nil
 		}
 		to, err := a.receiver(ctx, a.wire.apps, i.addressee())
@@ -284,4 +349,23 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		a.log.InfoContext(ctx, "a Socket Mode message of unknown type was acknowledged", "type", s.Type)
 	}
 	return nil, nil
+}
+
+// first reports whether an envelope is new: one that came by the other
+// connection too, or to another process, acts once. Where that cannot be told it
+// acts: a person waits for it.
+func (a *app) first(ctx context.Context, s socketEnvelope, desk chat.Desk) bool {
+	claimer, ok := desk.(chat.Claimer)
+	if !ok || s.EnvelopeID == "" {
+		return true
+	}
+	sum := sha256.Sum256(s.Payload) // a server that numbers envelopes may begin again
+	ctx, cancel := context.WithTimeout(ctx, claimWithin)
+	defer cancel()
+	mine, err := claimer.Claim(ctx, platform+":envelope:"+s.EnvelopeID+":"+base64.RawURLEncoding.EncodeToString(sum[:12]))
+	if err != nil {
+		a.log.WarnContext(ctx, "slack: whether an envelope came before is not known; it is carried out", "envelope", s.EnvelopeID, "error", err)
+		return true
+	}
+	return mine
 }

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -123,4 +124,39 @@ func health(a *Adapter) map[string]chat.Health {
 		out[h.Bot] = h
 	}
 	return out
+}
+
+func TestAnEnvelopeThatComesByBothSocketsActsOnce(t *testing.T) {
+	r := newRig(t, setup{socket: true})
+	r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+	command := map[string]any{"type": "slash_commands", "envelope_id": "e-1", "payload": map[string]any{
+		"command": "/model", "text": "m2", "channel_id": "C1", "user_id": "U1", "team_id": "T0TEAM",
+	}}
+	for n := range 2 {
+		if !r.ws.Raw("", n, command) {
+			t.Errorf("connection %d: the envelope was not acknowledged", n)
+		}
+	}
+	if did := r.desk.did(); len(did) != 1 {
+		t.Errorf("it acted %d times: %+v", len(did), did)
+	}
+	command["envelope_id"] = "e-2" // the same words again are another command
+	if !r.ws.Raw("", 0, command) || len(r.desk.did()) != 2 {
+		t.Error("the second command was not carried out")
+	}
+}
+
+func TestALostSocketIsLoggedOnce(t *testing.T) {
+	r := newRig(t, setup{socket: true})
+	r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
+	eventually(t, "both stand", func() bool { return strings.Count(r.logged.String(), "connection stands") == 2 })
+	r.ws.Cut("", 0)
+	r.await("it comes again", func() bool { return r.ws.Opened() == 3 && r.ws.Connections("") == 2 })
+	eventually(t, "the loss is logged", func() bool { return strings.Contains(r.logged.String(), "slack: socket lost") })
+	if n := strings.Count(r.logged.String(), "slack: socket lost"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+	if !strings.Contains(r.logged.String(), "reason=") {
+		t.Errorf("no reason is given:\n%s", r.logged.String())
+	}
 }

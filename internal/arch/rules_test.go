@@ -90,7 +90,7 @@ var forTests = []string{"internal/fake/", "internal/store/storetest"}
 var libraries = map[string][]string{
 	"github.com/slack-go/slack":           {"adapters/slack"},
 	"github.com/bwmarrin/discordgo":       {"adapters/discord"},
-	"github.com/gorilla/websocket":        {"adapters/discord", "internal/fake/slack", "internal/fake/discord"},
+	"github.com/gorilla/websocket":        {"adapters/discord", "adapters/slack", "internal/fake/slack", "internal/fake/discord"},
 	"github.com/redis/go-redis/v9":        {"internal/store", "internal/store/storetest", "internal/inbox", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "test:internal/", "test:cmd/"},
 	"github.com/alicebob/miniredis/v2":    {"internal/store", "test:internal/", "test:cmd/"},
 	"github.com/caarlos0/env/v11":         {"internal/config"},

@@ -106,7 +106,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 		last.Append(stood)
 		o.text = stood
 	}
-	err = r.conclude(writing, t, last, ended{plan, o, stopped}, log)
+	err = r.conclude(writing, t, pen, last, ended{plan, o, stopped}, log)
 	if stop := interrupted(ctx); stop != nil && err != nil {
 		leave(ctx, last, stop)
 		return stop
@@ -366,7 +366,7 @@ type ended struct {
 }
 
 // conclude writes the final text and closes the turn with what is to be kept.
-func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answer, e ended, log *slog.Logger) error {
+func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder, answer *stream.Answer, e ended, log *slog.Logger) error {
 	note, result := r.note(t.Ref, e)
 	var posted []chat.MessageID
 	if !e.stopped || e.text != "" || answer.Shown() {
@@ -385,6 +385,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, answer *stream.Answ
 		if err != nil {
 			result = "failed"
 			log.ErrorContext(ctx, "the answer could not be shown", "error", err)
+			r.apologise(ctx, t, pen, err, log)
 		}
 		for _, p := range finished.Messages {
 			posted = append(posted, p.ID)

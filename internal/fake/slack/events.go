@@ -59,6 +59,22 @@ func (s *Server) Delivered(ts string) bool {
 	return len(taken) > 0
 }
 
+// Taken reports whether every event so far was delivered and taken.
+func (s *Server) Taken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := map[string]bool{}
+	for _, d := range s.deliveries {
+		taken[d.EventID] = taken[d.EventID] || d.Accepted
+	}
+	for _, ok := range taken {
+		if !ok {
+			return false
+		}
+	}
+	return len(taken) == s.sent
+}
+
 // retryDelays are Slack's: at once, after one minute, after five more
 // (https://docs.slack.dev/apis/events-api/#retries).
 func retryDelays() []time.Duration { return []time.Duration{0, time.Minute, 5 * time.Minute} }
@@ -88,6 +104,7 @@ func (s *Server) deliver(a *App, kind string, event map[string]any) {
 		envelope["team_id"] = cmp.Or(str(event["user_team"]), a.Team) // where it happened
 	}
 	ts := str(event["ts"])
+	s.sent++
 	for range s.o.Copies {
 		s.background(func() { s.attempts(a, kind, id, ts, envelope) })
 	}

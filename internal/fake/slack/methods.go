@@ -59,6 +59,7 @@ type Call struct {
 	Method string
 	App    string // app id
 	Args   map[string]string
+	Bearer string // the token in the Authorization header
 	Status int
 	Error  string // Slack's error word; "" when ok
 }
@@ -185,7 +186,7 @@ func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request) {
 
 	s.mu.Lock()
 	app := s.appByToken(method, token)
-	record := Call{At: begun, Method: method, Args: args, Status: http.StatusOK}
+	record := Call{At: begun, Method: method, Args: args, Status: http.StatusOK, Bearer: strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}
 	if app != nil {
 		record.App = app.ID
 	}

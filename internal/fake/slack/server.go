@@ -115,6 +115,7 @@ type Server struct {
 	limits     Limits
 	latency    time.Duration
 	deliveries []Delivery
+	sent       int                  // events
 	sockets    map[string][]*socket // by app id
 	nextSocket map[string]int
 	opened     int
