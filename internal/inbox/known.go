@@ -76,23 +76,22 @@ func (n *tenure) knows(it *item) (open, known bool) {
 }
 
 // discard takes a message out of the stream that came back, or came twice,
-// because the store went back.
+// because the store went back. What fails is tried when the stream is read
+// again: nobody waits for it.
 func (n *tenure) discard(ctx context.Context, it *item) {
-	_ = n.insist(ctx, "taking out a message that was answered", func(ctx context.Context) error {
-		keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops"), n.key("withdrawn")}
-		reply, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, n.token, it.entry, it.turn, "").Slice()
-		switch {
-		case err != nil:
-			return err
-		case len(reply) == 1 && reply[0] == int64(-1):
-			n.lose()
-		case len(reply) == 2:
-			n.log.WarnContext(ctx, "a message that was taken before came back with an older state of the store; it is taken out", "ref", it.ref)
-			n.doubt.Store(true) // others may have come back that nobody read
-			n.look()
-		}
-		return nil
-	})
+	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
+	dropped, err := n.in.scripts.drop.Run(ctx, n.in.o.Client, keys, n.token, it.entry, it.turn).Int64()
+	n.heard(err)
+	switch {
+	case err != nil:
+		n.log.WarnContext(ctx, "a message that was taken before could not be taken out", "ref", it.ref, "error", err)
+	case dropped < 0:
+		n.lose()
+	case dropped > 0:
+		n.log.WarnContext(ctx, "a message that was taken before came back with an older state of the store; it is taken out", "ref", it.ref)
+		n.doubt.Store(true) // others may have come back that nobody read
+		n.look()
+	}
 }
 
 // logLocked reports whether it is new that a turn's key is missing here.

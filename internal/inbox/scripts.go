@@ -20,7 +20,7 @@ end
 `
 
 type scripts struct {
-	put, acquire, renew, release, begin, record, close, bury, stop, withdraw *redis.Script
+	put, acquire, renew, release, begin, record, close, bury, drop, stop, withdraw *redis.Script
 }
 
 func newScripts() scripts {
@@ -190,6 +190,16 @@ redis.call('ZADD', KEYS[5], ARGV[3], ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -1 - tonumber(ARGV[5]))
 redis.call('PEXPIRE', KEYS[5], ARGV[4])
 redis.call('PUBLISH', ARGV[6], ARGV[7])
+return 1`),
+
+		// KEYS owner, events, turns, stops; ARGV token, entry, turn
+		// → 1, 0 when the entry is gone, -1 when lost
+		drop: redis.NewScript(holds + `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
+if not holds(KEYS[2], ARGV[2], ARGV[3]) then return 0 end
+redis.call('XDEL', KEYS[2], ARGV[2])
+redis.call('HDEL', KEYS[3], ARGV[3] .. ':a', ARGV[3] .. ':p', ARGV[3] .. ':r')
+redis.call('SREM', KEYS[4], ARGV[3])
 return 1`),
 
 		// KEYS turns, stops; ARGV turn, channel, message → 1, 0 when not running
