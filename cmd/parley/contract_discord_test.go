@@ -18,9 +18,11 @@ func TestWhatIsAnsweredOnDiscord(t *testing.T) {
 	d := w.useDiscord(discordWithoutLimits())
 	w.start()
 	w.model.Func(func(r openai.Request) openai.Reply { // Where several people speak, each is named.
-		_, said, named := strings.Cut(r.Prompt(), ": ")
+		lines := strings.Split(r.Prompt(), "\n") // the last is the question, behind what others said
+		line := lines[len(lines)-1]
+		_, said, named := strings.Cut(line, ": ")
 		if !named {
-			said = r.Prompt()
+			said = line
 		}
 		return openai.Reply{Text: "Re: " + said}
 	})
