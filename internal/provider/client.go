@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"parley/internal/regular"
 	"parley/internal/telemetry"
 )
 
@@ -70,7 +71,7 @@ func NewClient(o Options) *Client {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{o: o, transports: transports{networks: o.Networks}, container: inContainer}
+	c := &Client{o: o, transports: transports{networks: o.Networks, files: files{log: o.Log, open: regular.Open}}, container: inContainer}
 	if o.Learned == nil {
 		c.o.Learned = c.lessons.get
 	}
@@ -215,7 +216,7 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.c.transports.client(c.p)
+	client, err := c.c.transports.client(ctx, c.p)
 	if err != nil {
 		return err
 	}

@@ -104,6 +104,9 @@ func usualPort(u *url.URL) string {
 
 func (r *probe) noTLS(err error) string {
 	host := r.url.Hostname()
+	if file, ok := errors.AsType[*FileError](err); ok {
+		return file.sentence(r.p.ID)
+	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return fmt.Sprintf("%s speaks plain HTTP, not TLS; write http:// instead of https://, or use its TLS port.", r.hostPort())
 	}

@@ -78,7 +78,7 @@ func (c *Client) getWithHeader(ctx context.Context, p Provider, target string) (
 	}
 	req.Header.Set("Accept", "application/json")
 	setHeaders(req, p)
-	client, err := c.transports.client(p)
+	client, err := c.transports.client(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}

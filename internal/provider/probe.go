@@ -208,11 +208,13 @@ func (r *probe) connect(ctx context.Context) bool {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if r.p.TLS != nil {
-		if config, err = tlsConfig(*r.p.TLS); err != nil {
+		made, _, err := r.c.transports.files.config(ctx, *r.p.TLS)
+		if err != nil {
 			r.step("tls", StatusFailed, err.Error(), time.Time{})
-			r.report.Kind, r.report.Diagnosis = KindTLS, "The tls setting of "+r.p.ID+" cannot be used ("+err.Error()+"); correct the files it names."
+			r.report.Kind, r.report.Diagnosis = KindTLS, r.noTLS(err)
 			return false
 		}
+		config = made.Clone()
 	}
 	config.ServerName = r.url.Hostname()
 	if len(config.Certificates) == 0 {

@@ -510,7 +510,7 @@ func TestAPrivateCAAndAClientCertificate(t *testing.T) {
 		t.Errorf("with one: %s", report.Diagnosis)
 	}
 	p.TLS.CAFile = filepath.Join(t.TempDir(), "missing.pem")
-	if report := c.Probe(t.Context(), p, ""); report.OK || report.Kind != KindTLS || !strings.Contains(report.Diagnosis, "tls setting") {
+	if report := c.Probe(t.Context(), p, ""); report.OK || report.Kind != KindTLS || !strings.Contains(report.Diagnosis, "tls.caFile, tls.certFile, tls.keyFile of ") {
 		t.Errorf("missing CA file: %+v", report)
 	}
 }
@@ -560,7 +560,7 @@ func TestAnExplicitProxyIsUsedAndCannotReachWhatIsBlocked(t *testing.T) {
 		_ = resp.Write(w)
 	})
 	c := loopbackClient(t)
-	plain, err := c.transports.make(record("https://api.example/v1/chat/completions"))
+	plain, err := c.transports.make("", nil)
 	if err != nil || plain.Proxy != nil {
 		t.Errorf("without the setting nothing may choose a proxy, the environment least of all: %v", err)
 	}

@@ -8,12 +8,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -26,27 +24,50 @@ const (
 	idleTimeout      = 90 * time.Second
 )
 
+// maxClients bounds the HTTP clients that are kept for settings of the past.
+const maxClients = 256
+
 // transports keeps one HTTP client per TLS and proxy setting.
 type transports struct {
 	networks Networks
+	files    files
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error) // replaces the guarded dialer in tests
 
 	mu   sync.Mutex
-	made map[string]*http.Client
+	made map[setting]*madeClient
 }
 
-// client returns the HTTP client for p.
-func (t *transports) client(p Provider) (*http.Client, error) {
-	key, err := settingsKey(p)
-	if err != nil {
-		return nil, &Error{Kind: KindTLS, Err: err}
+// setting is what clients differ in.
+type setting struct {
+	proxy string
+	tls   TLS
+}
+
+// madeClient is a client and the contents of the files it was made with.
+type madeClient struct {
+	*http.Client
+	digest string
+}
+
+// client returns the HTTP client for p. Its files are looked at each time,
+// before the lock: what one record names must not hold up the others.
+func (t *transports) client(ctx context.Context, p Provider) (*http.Client, error) {
+	s := setting{proxy: p.Proxy}
+	config, digest := (*tls.Config)(nil), ""
+	if p.TLS != nil && *p.TLS != (TLS{}) {
+		s.tls = *p.TLS
+		var err error
+		if config, digest, err = t.files.config(ctx, s.tls); err != nil {
+			return nil, becauseOf(ctx, &Error{Kind: KindTLS, Err: err})
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c, ok := t.made[key]; ok {
-		return c, nil
+	old, ok := t.made[s]
+	if ok && old.digest == digest {
+		return old.Client, nil
 	}
-	transport, err := t.make(p)
+	transport, err := t.make(p.Proxy, config)
 	if err != nil {
 		return nil, err
 	}
@@ -54,35 +75,30 @@ func (t *transports) client(p Provider) (*http.Client, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if t.made == nil {
-		t.made = map[string]*http.Client{}
+	if ok {
+		old.CloseIdleConnections()
 	}
-	t.made[key] = c
+	t.keep(s, &madeClient{c, digest})
 	return c, nil
 }
 
-// settingsKey tells settings apart; files count with their time, so that a
-// renewed certificate is read.
-func settingsKey(p Provider) (string, error) {
-	key := p.Proxy
-	if p.TLS == nil {
-		return key, nil
+// keep stores a client, and lets one of the others go where there are many: it
+// is made again when it is needed. The lock is held.
+func (t *transports) keep(s setting, c *madeClient) {
+	if t.made == nil {
+		t.made = map[setting]*madeClient{}
 	}
-	for _, name := range []string{p.TLS.CAFile, p.TLS.CertFile, p.TLS.KeyFile} {
-		key += "\x00" + name
-		if name == "" {
-			continue
+	if _, there := t.made[s]; !there && len(t.made) >= maxClients {
+		for other, old := range t.made {
+			old.CloseIdleConnections()
+			delete(t.made, other)
+			break
 		}
-		info, err := os.Stat(name)
-		if err != nil {
-			return "", fmt.Errorf("tls: %w", err)
-		}
-		key += "@" + info.ModTime().String()
 	}
-	return key, nil
+	t.made[s] = c
 }
 
-func (t *transports) make(p Provider) (*http.Transport, error) {
+func (t *transports) make(proxy string, config *tls.Config) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, ControlContext: t.networks.control}
 	transport := &http.Transport{
 		DialContext:         t.guarded(dialer),
@@ -97,21 +113,15 @@ func (t *transports) make(p Provider) (*http.Transport, error) {
 	if t.dial != nil {
 		transport.DialContext = t.dial
 	}
-	if p.Proxy != "" {
-		proxy, err := url.Parse(p.Proxy)
+	if proxy != "" {
+		u, err := url.Parse(proxy)
 		if err != nil {
 			return nil, &Error{Kind: KindConnect, Err: errors.New("the proxy is no valid URL")}
 		}
-		transport.Proxy = t.throughProxy(proxy)
+		transport.Proxy = t.throughProxy(u)
 		transport.OnProxyConnectResponse = connectRefused
 	}
-	if p.TLS != nil {
-		config, err := tlsConfig(*p.TLS)
-		if err != nil {
-			return nil, &Error{Kind: KindTLS, Err: err}
-		}
-		transport.TLSClientConfig = config
-	}
+	transport.TLSClientConfig = config
 	return transport, nil
 }
 
@@ -151,32 +161,6 @@ func (t *transports) throughProxy(proxy *url.URL) func(*http.Request) (*url.URL,
 		}
 		return proxy, nil
 	}
-}
-
-func tlsConfig(t TLS) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls.caFile: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, errors.New("tls.caFile holds no PEM certificate")
-		}
-		config.RootCAs = pool
-	}
-	if t.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls.certFile: %w", err)
-		}
-		config.Certificates = []tls.Certificate{cert}
-	}
-	return config, nil
 }
 
 // isTLS reports whether err is about certificates or the handshake.
