@@ -97,7 +97,12 @@ func isDefinition(fsys fs.FS, e fs.DirEntry) bool {
 
 func loadFile(fsys fs.FS, name string, getenv func(string) string) (definition, []Problem) {
 	r := &reader{file: name, getenv: getenv}
-	if info, err := fs.Stat(fsys, name); err == nil && info.Size() > maxFile {
+	switch info, err := fs.Stat(fsys, name); {
+	case err != nil: // said below
+	case !info.Mode().IsRegular():
+		r.failAt(0, "is not a regular file")
+		return definition{Bot: Bot{File: name}}, r.problems
+	case info.Size() > maxFile:
 		r.failAt(0, "the file has %d bytes; the most is %d", info.Size(), maxFile)
 		return definition{Bot: Bot{File: name}}, r.problems
 	}

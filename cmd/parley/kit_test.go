@@ -52,6 +52,9 @@ func binaryDir() string {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(hangs) != "" {
+		hang()
+	}
 	code := m.Run()
 	_ = os.RemoveAll(binaryDir())
 	os.Exit(code)

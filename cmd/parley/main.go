@@ -8,19 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
-	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], process{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
-	})
-	stop()
-	os.Exit(code)
+	ctx := untilSignal(context.Background(), os.Stderr, os.Exit)
+	os.Exit(run(ctx, os.Args[1:], process{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), exit: os.Exit,
+	}))
 }
 
 // process is what a verb may use of the outside.
@@ -28,6 +24,7 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
+	exit           func(code int) // ends the process, whatever still runs; nil outside of main
 }
 
 const usageText = `parley answers mentions in Slack and Discord from any OpenAI-compatible endpoint.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"parley/internal/regular"
 	"parley/internal/secret"
 )
 
@@ -222,7 +223,12 @@ func printJSON(w io.Writer, v any) error {
 // read is the file of that name, or standard input for "-" or none.
 func (o *operator) read(name string) ([]byte, error) {
 	if name != "" && name != "-" {
-		data, err := os.ReadFile(name)
+		f, err := os.Open(name) // a pipe is welcome: <(command)
+		if err != nil {
+			return nil, &operatorError{code: exitUsage, text: err.Error()}
+		}
+		defer f.Close()
+		data, err := regular.Read(f, name, maxProvidersFile)
 		if err != nil {
 			return nil, &operatorError{code: exitUsage, text: err.Error()}
 		}
@@ -233,7 +239,7 @@ func (o *operator) read(name string) ([]byte, error) {
 			_, _ = fmt.Fprintln(o.stderr, "parley: reading standard input; end it with Ctrl-D")
 		}
 	}
-	return io.ReadAll(o.stdin)
+	return regular.Read(o.stdin, "standard input", maxProvidersFile)
 }
 
 func generateKey(_ context.Context, o *operator) error {

@@ -22,6 +22,7 @@ import (
 	"parley/internal/config"
 	"parley/internal/inbox"
 	"parley/internal/provider"
+	"parley/internal/regular"
 	"parley/internal/store"
 	"parley/internal/telemetry"
 )
@@ -31,6 +32,9 @@ import (
 // of the memory is saved and no processor time lost (make bench, row Answers).
 // GOGC overrides it.
 const heapGrowth = 75
+
+// maxProvidersFile is the most bytes PROVIDERS_FILE may have.
+const maxProvidersFile = 16 << 20
 
 // serve runs the server until ctx ends. It returns 0 after a graceful stop.
 func serve(ctx context.Context, args []string, p process) int {
@@ -48,6 +52,12 @@ func serve(ctx context.Context, args []string, p process) int {
 	s.log = telemetry.NewLogger(p.stderr, s.config.Level(), s.config.LogFormat)
 	s.ready = telemetry.NewLogger(p.stderr, min(s.config.Level(), slog.LevelInfo), s.config.LogFormat)
 	s.freePort = freePort && !s.config.HTTPAddrGiven
+	defer ignoreHangup(ctx, s.log)()
+	if p.exit != nil {
+		s.deadline = &deadline{after: s.config.ShutdownGrace + overtime, log: s.log, exit: p.exit}
+		defer s.deadline.met()
+		defer context.AfterFunc(ctx, s.deadline.begin)()
+	}
 	if err := s.run(ctx); err != nil {
 		return complain(p.stderr, err)
 	}
@@ -64,6 +74,7 @@ type settings struct {
 	digest   string
 	networks provider.Networks
 	freePort bool
+	deadline *deadline // of the stop; nil in tests that run the server in their own process
 	log      *slog.Logger
 	ready    *slog.Logger // says "parley ready" at any LOG_LEVEL: others wait for that line
 }
@@ -98,7 +109,7 @@ func read(p process) (settings, []error) {
 		keep(err)
 	}
 	if path := s.config.ProvidersFile; path != "" {
-		data, err := os.ReadFile(path)
+		data, err := regular.ReadFile(path, maxProvidersFile)
 		if err != nil {
 			keep(fmt.Errorf("PROVIDERS_FILE: %w", err))
 		} else if s.file, err = provider.DecodeFile(data); err != nil {
@@ -221,6 +232,9 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 		s.log.InfoContext(ctx, "playground", "url", "http://"+browsable(l.Addr()))
 	}
 	<-running.Done()
+	if s.deadline != nil {
+		s.deadline.begin() // also where a part that ended ends the rest
+	}
 	s.log.InfoContext(ctx, "stopping: running answers may finish", "grace", s.config.ShutdownGrace)
 	health.Stopping()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/joho/godotenv"
+
+	"parley/internal/regular"
 )
+
+// maxDotenv is the most bytes a .env file may have.
+const maxDotenv = 1 << 20
 
 // Environment is what variables hold, read once.
 type Environment struct{ values map[string]string }
@@ -22,7 +26,7 @@ type Environment struct{ values map[string]string }
 func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
 	e := Environment{values: map[string]string{}}
 	var problem error
-	if data, err := os.ReadFile(dotenv); err == nil {
+	if data, err := regular.ReadFile(dotenv, maxDotenv); err == nil {
 		values, err := parseDotenv(string(data))
 		if err != nil {
 			problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: err.Error()}}}
