@@ -113,3 +113,26 @@ func TestAPublicKeyOfWrongLengthIsNoCrash(t *testing.T) {
 		t.Errorf("%d, want 503", res.StatusCode)
 	}
 }
+
+// What this server could not answer is not said to be taken: Discord shows the
+// person that it failed.
+func TestARequestThatCouldNotBeAnsweredIs503(t *testing.T) {
+	d := &desk{}
+	s := withCommands(t, d, nil)
+	url := s.overHTTP(d)
+	app := s.App("")
+	body := []byte(`{"id":"123456789","application_id":"` + app.ID + `","type":99,"token":"x","version":1,"channel_id":"234567890","user":{"id":"` + s.UserID("ann") + `","username":"ann"}}`)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = app.Sign(body, time.Now())
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("%d, want 503", res.StatusCode)
+	}
+}

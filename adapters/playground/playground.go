@@ -18,6 +18,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/secret"
+	"parley/internal/telemetry"
 )
 
 // Scope is Message.Scope of everything said in the playground.
@@ -134,14 +135,18 @@ func (a *Adapter) Platform() string { return Scope }
 func (a *Adapter) Run(ctx context.Context, _ chat.Inbox, _ chat.Desk) error {
 	defer a.hub.close()
 	go a.hub.deliver(ctx)
+	feed := telemetry.NewOutage(a.o.Log, "playground lost the feed of changes; taking it up again", "playground follows the changes again")
 	wait := 100 * time.Millisecond
 	for {
 		began := time.Now()
-		err := a.o.Board.Watch(ctx, a.hub.changed)
+		err := a.o.Board.Watch(ctx, func(room, id, note string) {
+			feed.Note(ctx, nil)
+			a.hub.changed(room, id, note)
+		})
 		if ctx.Err() != nil {
 			return nil
 		}
-		a.o.Log.WarnContext(ctx, "playground lost the feed of changes; taking it up again", "error", err)
+		feed.Note(ctx, err)
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
 		}

@@ -60,7 +60,7 @@ var rooms = map[string][]string{
 	// The platforms: neutral words, never each other, the relay or Redis.
 	"adapters/slack":      {"bots", "internal/chat", "internal/telemetry"},
 	"adapters/discord":    {"bots", "internal/chat", "internal/telemetry"},
-	"adapters/playground": {"bots", "internal/chat"},
+	"adapters/playground": {"bots", "internal/chat", "internal/telemetry"},
 
 	// Test servers, on the wire and so without our words.
 	"internal/fake/slack":      {},
