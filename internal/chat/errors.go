@@ -40,7 +40,7 @@ func NewRef() string {
 
 // Sorry is what a person reads of an error that was not written for them.
 func Sorry(ref string) string {
-	return "Something went wrong here; try again, and if it stays, give " + ref + " to whoever runs parley."
+	return "Something went wrong here; try again. If this keeps happening, send " + ref + " to your parley administrator."
 }
 
 // Explain gives what a person reads of err. For an error that was not written

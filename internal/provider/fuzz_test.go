@@ -138,6 +138,9 @@ func FuzzMarks(f *testing.F) {
 		f.Add(text, []byte{0, 3}, true)
 	}
 	f.Fuzz(func(t *testing.T, text string, cuts []byte, hold bool) {
+		if strings.Contains(text, bareOpen) {
+			return // a token, whose pieces are not waited for
+		}
 		all := func(next func(rest string) int) (answer, reasoning string) {
 			s := thinkSplitter{hold: hold}
 			add := func(a, r []byte) {

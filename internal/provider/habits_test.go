@@ -100,6 +100,9 @@ func TestHabitsOfServers(t *testing.T) {
 		{name: "the final channel alone", body: split(" <|channel|>final<|message|>Yes<|end|>") + done, want: result{Text: "Yes"}},
 		{name: "no channel", body: split("<|start|>assistant<|message|>Yes<|return|>") + done, want: result{Text: "Yes"}},
 		{name: "a mark cut off at the end", body: split("<|channel|>final<|message|>Yes<|retu") + stopChunk, want: result{Text: "Yes", Finish: "stop"}},
+		{name: "channels without their marks", body: choice(0, "anal") + choice(0, "ysis") + split("User asks product.assistantfinalIt is 391.") + stopChunk, want: result{Text: "It is 391.", Reasoning: "User asks product.", Finish: "stop"}},
+		{name: "a word like a channel", body: choice(0, "analysis") + split(" of the Sea: assistantfinal is a word") + stopChunk, want: result{Text: "analysis of the Sea: assistantfinal is a word", Finish: "stop"}},
+		{name: "a name like a channel, never closed", body: choice(0, "analysis") + split("Tool is a name") + stopChunk, want: result{Text: "analysisTool is a name", Finish: "stop"}},
 		{name: "marks of channels in prose", body: split("The mark <|channel|>final is one.") + done, want: result{Text: "The mark <|channel|>final is one."}},
 
 		{name: "thought", body: file("thought.sse"), want: result{Text: "It is 391.", Reasoning: "Let me see. 391.", Finish: "stop"}},

@@ -25,7 +25,13 @@ var blocks = []block{
 	{"<thought>", "</thought>", false},
 	{"<reasoning>", "</reasoning>", false},
 	{"[think]", "[/think]", false},
+	{bareOpen, "assistantfinal", false},
 }
+
+// bareOpen is what is left of gpt-oss's channels where a server drops their
+// control marks: "analysisThe user asks …assistantfinalIt is …". No answer
+// begins with that word in lower case and a capital right behind it.
+const bareOpen = "analysis"
 
 var (
 	thinkOpen  = blocks[0].open
@@ -146,7 +152,7 @@ func (t *thinkSplitter) prose(b []byte, answer, reasoning *[]byte) (rest []byte,
 func (t *thinkSplitter) find(b []byte) (at int, mark string, whole bool) {
 	code, first := t.code, !t.begun
 	for i := range b {
-		if (b[i] == '<' || first && b[i] == '[') && code.plain() {
+		if (b[i] == '<' || first && (b[i] == '[' || b[i] == bareOpen[0])) && code.plain() {
 			if mark, whole := t.markAt(b[i:], first); mark != "" {
 				return i, mark, whole
 			}
@@ -175,8 +181,11 @@ func (t *thinkSplitter) markAt(b []byte, first bool) (mark string, whole bool) {
 		return mark, whole
 	}
 	for _, one := range blocks[1:] {
+		if one.open == bareOpen && !isBare(b) {
+			continue
+		}
 		if try(one.open) {
-			return mark, whole
+			return mark, whole && (mark != bareOpen || len(b) > len(bareOpen))
 		}
 	}
 	for _, m := range harmonyOpenings {
@@ -185,6 +194,13 @@ func (t *thinkSplitter) markAt(b []byte, first bool) (mark string, whole bool) {
 		}
 	}
 	return "", false
+}
+
+// isBare reports whether b begins with bareOpen and a capital, or may go on to.
+// Less than half of the word is not waited with: it is a single token.
+func isBare(b []byte) bool {
+	n := min(len(b), len(bareOpen))
+	return n >= len(bareOpen)/2 && string(b[:n]) == bareOpen[:n] && (len(b) <= len(bareOpen) || b[len(bareOpen)] >= 'A' && b[len(bareOpen)] <= 'Z')
 }
 
 // foldPrefix reports whether b begins with the ASCII text prefix, which is in

@@ -234,7 +234,7 @@ func (r *Relay) bot(ctx context.Context, lead string, p chat.Place) (bots.Bot, e
 	}
 	b, ok := r.bots[lead]
 	if !ok {
-		return bots.Bot{}, chat.Tell("The bot %s is no longer set up here; ask whoever runs parley.", lead)
+		return bots.Bot{}, chat.Tell("The bot %s is no longer set up here; ask your parley administrator.", lead)
 	}
 	return b, nil
 }

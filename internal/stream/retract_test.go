@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -69,16 +70,21 @@ func TestARetractedTextIsEditedAway(t *testing.T) {
 func TestRetractingAtAnyMoment(t *testing.T) {
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(seed, 1))
-			p := newPlatform(chat.Limits{Size: 150, Edits: chat.Budget{Key: "e", Calls: 120, Window: time.Minute, Burst: 3}})
-			faults := rand.New(rand.NewPCG(seed, 2)) // drawn from under the platform's lock
+			rnd, weather := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
+			limits := chat.Limits{Size: 150, Edits: chat.Budget{Key: "e", Calls: 120, Window: time.Minute, Burst: 3}}
+			p := newPlatform(limits)
+			var r chat.Responder = remover{p}
+			if seed%2 == 1 { // the platform streams by itself, too
+				native := newStreamer(limits)
+				p, r = native.platform, removingStreamer{native, remover{native.platform}}
+			}
 			p.before = func(int, request) error {
-				if faults.IntN(6) == 0 {
+				if weather.IntN(6) == 0 {
 					return errWeather
 				}
 				return nil
 			}
-			a := open(t, remover{p}, Job{})
+			a := open(t, r, Job{})
 			want := ""
 			for range 1 + rnd.IntN(4) {
 				a.Retract()
@@ -92,4 +98,29 @@ func TestRetractingAtAnyMoment(t *testing.T) {
 			p.settled(t)
 		})
 	}
+}
+
+// removingStreamer streams by itself and can take messages back.
+type removingStreamer struct {
+	*streamer
+	remover remover
+}
+
+func (r removingStreamer) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
+	return r.remover.Remove(ctx, id)
+}
+
+func TestAStreamedTextIsEditedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newStreamer(chat.Limits{Edits: slackEdits})
+		a := open(t, p, Job{})
+		say(a, 20*time.Millisecond, many(60)...)
+		a.Retract()
+		want := say(a, 20*time.Millisecond, many(9)...)
+		end(t, a)
+		if p.shown() != want || p.count("start") != 1 || p.count("edit") == 0 {
+			t.Errorf("there stands %q after %d edits", p.shown(), p.count("edit"))
+		}
+		p.ended(t)
+	})
 }
