@@ -5,9 +5,7 @@ package discord
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,50 +16,36 @@ import (
 
 // messageEvent is what matters of a message. It is not discordgo's Message: its
 // decoder fails on component types it does not know and then loses the whole
-// event; here components are not decoded at all.
+// event; see content.
 type messageEvent struct {
-	ID          string                         `json:"id"`
-	Channel     string                         `json:"channel_id"`
-	ChannelType *discordgo.ChannelType         `json:"channel_type"`
-	Guild       string                         `json:"guild_id"`
-	Author      *discordgo.User                `json:"author"`
-	Member      *memberPart                    `json:"member"`
-	Webhook     string                         `json:"webhook_id"`
-	Type        discordgo.MessageType          `json:"type"`
-	Content     string                         `json:"content"`
-	At          time.Time                      `json:"timestamp"`
-	Mentions    []mention                      `json:"mentions"`
-	Roles       []string                       `json:"mention_roles"`
-	Attachments []*discordgo.MessageAttachment `json:"attachments"`
-	Nonce       json.RawMessage                `json:"nonce"`
+	content
+	ID          string                 `json:"id"`
+	Channel     string                 `json:"channel_id"`
+	ChannelType *discordgo.ChannelType `json:"channel_type"`
+	Guild       string                 `json:"guild_id"`
+	Author      *discordgo.User        `json:"author"`
+	Member      *memberPart            `json:"member"`
+	Webhook     string                 `json:"webhook_id"`
+	At          time.Time              `json:"timestamp"`
+	Nonce       json.RawMessage        `json:"nonce"`
 	Reference   *struct {
 		Message string `json:"message_id"`
+		Channel string `json:"channel_id"`
 	} `json:"message_reference"`
 	Referenced lookup `json:"referenced_message"`
-	Snapshots  []struct {
-		Message referenced `json:"message"`
-	} `json:"message_snapshots"` // of a forwarded message
 }
 
 // lookup is a message inside another, as far as the event tells: Discord leaves
 // the field out where it did not look, and sends null where there is no such
 // message any more.
 type lookup struct {
-	*referenced
+	*messageEvent
 	told bool
 }
 
 func (l *lookup) UnmarshalJSON(raw []byte) error {
 	l.told = true
-	return json.Unmarshal(raw, &l.referenced)
-}
-
-// referenced is a message inside another: replied to, or forwarded.
-type referenced struct {
-	Author      *discordgo.User                `json:"author"`
-	Content     string                         `json:"content"`
-	Mentions    []mention                      `json:"mentions"`
-	Attachments []*discordgo.MessageAttachment `json:"attachments"`
+	return json.Unmarshal(raw, &l.messageEvent)
 }
 
 type memberPart struct {
@@ -95,6 +79,14 @@ func (k knowledge) scope() string { return platform + ":" + k.self }
 func (e *messageEvent) written(self string) bool {
 	return e.Author != nil && e.Author.ID != "" && e.Author.ID != self && !e.Author.Bot && !e.Author.System && e.Webhook == "" &&
 		(e.Type == discordgo.MessageTypeDefault || e.Type == discordgo.MessageTypeReply)
+}
+
+// origin is who wrote the message, as far as embeds matter.
+func (e *messageEvent) origin() origin {
+	if e.Webhook != "" || e.Author != nil && e.Author.Bot {
+		return fromApp
+	}
+	return fromPerson
 }
 
 // spoken reports whether the message says something, whoever wrote it: a person
@@ -139,7 +131,7 @@ func (e *messageEvent) answers(k knowledge) bool {
 
 // by reports whether self wrote the message, if there is one.
 func (l lookup) by(self string) bool {
-	return l.referenced != nil && l.Author != nil && l.Author.ID == self
+	return l.messageEvent != nil && l.Author != nil && l.Author.ID == self
 }
 
 // incomplete reports whether only the message this one replies to can tell
@@ -192,29 +184,38 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	}
 	m := chat.Message{
 		Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: whereabouts(e.Guild, e.Channel, k.place),
-		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At,
+		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.said(k, e.origin()), ReplyTo: e.replyTo(), At: e.At,
 	}
 	m.Joined = why == chat.Thread && k.started(e.Channel)
 	m.Files = files(e.Attachments)
 	if _, _, command := m.Command(); command {
 		return m, true
 	}
-	// "@bot explain this" in reply to someone, or a forwarded message: what is
-	// meant stands in the other message, which nothing else brings along.
-	if e.Referenced.referenced != nil && why == chat.Mention && !e.answers(k) {
-		name := "Someone"
-		if e.Referenced.Author != nil {
-			name = displayName(e.Referenced.Author, nil)
-		}
-		m.Text = e.Referenced.quote(name+" wrote:", k) + m.Text
-		m.Files = append(m.Files, files(e.Referenced.Attachments)...)
+	m.Text = join("\n\n", e.forwards(k), e.meant(k), m.Text)
+	m.Files = files(e.allFiles())
+	if e.quotes(k) {
+		m.Files = append(m.Files, files(e.Referenced.allFiles())...)
 	}
-	for _, s := range e.Snapshots {
-		m.Text = s.Message.quote("Forwarded:", k) + m.Text
-		m.Files = append(m.Files, files(s.Message.Attachments)...)
-	}
-	m.Text = strings.TrimSpace(m.Text)
 	return m, true
+}
+
+// quotes reports whether the message replies to one that nothing else brings
+// along: "@bot explain this" in reply to someone. The bot's own are in the
+// transcript.
+func (e *messageEvent) quotes(k knowledge) bool {
+	return e.Type == discordgo.MessageTypeReply && e.Referenced.messageEvent != nil && !e.Referenced.by(k.self)
+}
+
+// meant quotes what the message replies to.
+func (e *messageEvent) meant(k knowledge) string {
+	if !e.quotes(k) {
+		return ""
+	}
+	name := "Someone"
+	if a := e.Referenced.Author; a != nil {
+		name = displayName(a, e.Referenced.Member)
+	}
+	return quotation(name+" wrote:", e.Referenced.whole(k, e.Referenced.origin()))
 }
 
 func files(list []*discordgo.MessageAttachment) []chat.File {
@@ -225,17 +226,6 @@ func files(list []*discordgo.MessageAttachment) []chat.File {
 		}
 	}
 	return out
-}
-
-// quote is the message as a Markdown quotation below a line that introduces it,
-// empty when it has no text.
-func (r *referenced) quote(intro string, k knowledge) string {
-	inner := messageEvent{Content: r.Content, Mentions: r.Mentions}
-	text := inner.text(k)
-	if text == "" {
-		return ""
-	}
-	return intro + "\n> " + strings.ReplaceAll(text, "\n", "\n> ") + "\n\n"
 }
 
 // whereabouts is the place of a channel: a thread stands below its parent.
@@ -267,86 +257,4 @@ func displayName(u *discordgo.User, m *memberPart) string {
 		return u.GlobalName
 	}
 	return u.Username
-}
-
-// markup is Discord's way to write mentions of users, roles, channels and
-// commands, custom emoji and times.
-var markup = regexp.MustCompile(`<(?:@[!&]?(\d{5,20})|#(\d{5,20})|/([^:<>]{1,110}):\d{5,20}|a?(:\w{2,32}:)\d{5,20}|t:(-?\d{1,13})(?::[tTdDfFRsS])?)>`)
-
-// text is the content with Discord's markup said in words and the mention of
-// the bot left out.
-func (e *messageEvent) text(k knowledge) string {
-	users := map[string]string{}
-	for _, m := range e.Mentions {
-		users[m.ID] = displayName(&m.User, m.Member)
-	}
-	out := e.Content
-	for _, own := range e.own(k) {
-		out = without(out, own)
-	}
-	out = markup.ReplaceAllStringFunc(out, func(found string) string {
-		g := markup.FindStringSubmatch(found)
-		switch {
-		case g[1] != "" && strings.HasPrefix(found, "<@&"):
-			if name := k.role(g[1]).name; name != "" {
-				return "@" + strings.TrimPrefix(name, "@")
-			}
-		case g[1] != "":
-			if name := users[g[1]]; name != "" {
-				return "@" + name
-			}
-		case g[2] != "":
-			if name := k.channel(g[2]); name != "" {
-				return "#" + name
-			}
-		case g[3] != "":
-			return "/" + g[3]
-		case g[4] != "":
-			return g[4]
-		case g[5] != "":
-			return readTime(g[5], found)
-		}
-		return found
-	})
-	return strings.TrimSpace(out)
-}
-
-// without takes a mention away, at the front with what follows it, elsewhere
-// with the space before it.
-func without(text, mention string) string {
-	for {
-		before, after, ok := strings.Cut(text, mention)
-		if !ok {
-			return text
-		}
-		if before = strings.TrimRight(before, " "); before == "" {
-			after = strings.TrimLeft(after, " ,:\n\t")
-		}
-		text = before + after
-	}
-}
-
-// own are the ways the event's text names the bot.
-func (e *messageEvent) own(k knowledge) []string {
-	out := []string{"<@" + k.self + ">", "<@!" + k.self + ">"}
-	for _, id := range e.Roles {
-		if k.role(id).bot == k.self {
-			out = append(out, "<@&"+id+">")
-		}
-	}
-	return out
-}
-
-// readTime says a timestamp (<t:unix:style>) in words; found is returned when
-// it is none.
-func readTime(unix, found string) string {
-	seconds, err := strconv.ParseInt(unix, 10, 64)
-	if err != nil {
-		return found
-	}
-	at := time.Unix(seconds, 0).UTC()
-	if at.Year() < 1 || at.Year() > 9999 {
-		return found
-	}
-	return at.Format("2006-01-02 15:04 MST")
 }

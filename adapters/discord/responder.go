@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -199,17 +198,13 @@ func (r *responder) find(ctx context.Context, c chat.Content) (chat.MessageID, e
 	if r.question == "" {
 		return "", nil
 	}
-	var list []messageEvent
-	_, err := r.app.rest.do(ctx, call{
-		method: http.MethodGet, path: endpoint(discordgo.EndpointChannelMessages(r.channel)) + "?limit=100&after=" + url.QueryEscape(r.question),
-		route: "GET messages", major: r.channel, name: "look", wait: true,
-	}, &list)
+	list, _, err := r.app.messages(ctx, r.channel, "look", mostHistory, "after", r.question)
 	if err != nil {
 		return "", err
 	}
 	self, _ := r.app.known()
 	var row []string
-	for _, m := range slices.Backward(list) { // newest first
+	for _, m := range list {
 		if m.Author == nil || m.Author.ID != self {
 			continue
 		}
@@ -257,48 +252,4 @@ func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat
 		return chat.Member{}, err // rights in a server that is not trusted count for nothing
 	}
 	return one.world.member(ctx, p.Workspace, who.ID)
-}
-
-// History is what the channel or thread holds from before m, oldest first:
-// what people, this bot and other apps wrote, notices left out. It is one call,
-// for the newest: those up to after are left out of its answer.
-func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.MessageID, n int) ([]chat.Message, error) {
-	one, err := a.of(m.Bot)
-	if err != nil {
-		return nil, err
-	}
-	if n <= 0 {
-		return nil, nil
-	}
-	if _, _, err := one.identity(ctx); err != nil {
-		return nil, err
-	}
-	if err := one.trust.letIn(ctx, m.Place.Workspace, m.Author.ID); err != nil {
-		return nil, err
-	}
-	channel := destination(m.Place)
-	var list []messageEvent
-	c := call{
-		method: http.MethodGet, path: fmt.Sprintf("%s?limit=%d&before=%s", endpoint(discordgo.EndpointChannelMessages(channel)), min(n, 100), url.QueryEscape(string(m.ID))),
-		route: "GET messages", major: channel, name: "history", wait: true,
-	}
-	if _, err := one.rest.do(ctx, c, &list); err != nil {
-		return nil, err
-	}
-	k := one.knowledge(m.Place.Workspace)
-	var out []chat.Message
-	for _, e := range slices.Backward(list) {
-		if e.Author == nil || !e.spoken() || after != "" && !later(e.ID, string(after)) {
-			continue
-		}
-		own := e.Author.ID == k.self
-		h := chat.Message{
-			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: m.Place,
-			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: e.text(k), ReplyTo: e.replyTo(), At: e.At, FromBot: own,
-		}
-		if h.Text != "" {
-			out = append(out, h)
-		}
-	}
-	return out, nil
 }

@@ -235,10 +235,10 @@ func (w *world) wrote(id string) bool {
 
 // message looks up a message that an event did not bring along. It gives up
 // soon: others of its lane wait.
-func (w *world) message(ctx context.Context, channel, id string) (*referenced, error) {
+func (w *world) message(ctx context.Context, channel, id string) (*messageEvent, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
-	var out referenced
+	var out messageEvent
 	c := call{method: http.MethodGet, path: endpoint(discordgo.EndpointChannelMessage(channel, url.PathEscape(id))), route: "GET message", major: channel, name: "message", wait: true}
 	if _, err := w.rest.do(ctx, c, &out); err != nil {
 		return nil, err

@@ -110,6 +110,27 @@ func TestWhatOthersWroteIsReadOnDiscord(t *testing.T) {
 	w.clean()
 }
 
+func TestAThreadOpenedFromAnAlertIsReadOnDiscord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	alert := d.Alert("general", "Alertmanager", "", map[string]any{"embeds": []any{
+		map[string]any{"type": "rich", "title": "Disk full", "description": "97 % of /var on db-3"},
+	}})
+	w.model.Answer("Delete the old logs.")
+	w.onDiscord(d.Mention(d.ThreadFrom(alert, "bob", "disk"), "ann", "what do we do?"), "Delete the old logs.")
+	if read := w.read(); strings.Count(read, "97 % of /var on db-3") != 1 || !strings.Contains(read, "Alertmanager") {
+		t.Errorf("the model reads:\n%s", read)
+	}
+	// A reply to an alert brings it along.
+	w.onDiscord(d.Reply(alert, "ann", "@Helper and here?", false), "Delete the old logs.")
+	if read := w.read(); !strings.Contains(read, "Alertmanager wrote:\n> **Disk full**") {
+		t.Errorf("the model reads:\n%s", read)
+	}
+	w.clean()
+}
+
 // withoutEnd is an answer that begins and never ends by itself.
 func withoutEnd() openai.Reply {
 	return openai.Reply{Text: strings.Repeat("On and on it goes. ", 20), Fault: openai.FaultSilence, After: 40}

@@ -72,9 +72,29 @@ func (s *Server) System(channel, user string, kind int) string {
 func (s *Server) Webhook(channel, name, text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.hook(channel, name, text, nil).id
+}
+
+func (s *Server) hook(channel, name, text string, rich map[string]any) *message {
 	id := s.snowflake()
 	author := &User{ID: id, Username: name, Bot: true}
-	return s.say(s.place(channel), author, text, func(m *message) { m.webhook = id }).id
+	return s.say(s.place(channel), author, text, func(m *message) { m.webhook, m.rich = id, rich })
+}
+
+// Rich lets a person write what is more than text; fields are those of the
+// message as Discord shows it: embeds, components, flags, poll, sticker_items,
+// message_snapshots.
+func (s *Server) Rich(channel, user, text string, fields map[string]any) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.say(s.place(channel), s.user(user), text, func(m *message) { m.rich = fields }).id
+}
+
+// Alert makes a message of a webhook that is more than text; see Rich.
+func (s *Server) Alert(channel, name, text string, fields map[string]any) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hook(channel, name, text, fields).id
 }
 
 // Inject sends a MESSAGE_CREATE with the given fields changed, to try what a
@@ -132,7 +152,8 @@ func (s *Server) ThreadBy(user, parent, name string) string {
 	return s.thread("", parent, name, user, true)
 }
 
-// ThreadFrom lets a person open a thread from a message, whose id it has.
+// ThreadFrom lets a person open a thread from a message, whose id it has. The
+// thread's first message holds that one.
 func (s *Server) ThreadFrom(messageID, user, name string) string {
 	s.mu.Lock()
 	parent := s.message(messageID).channel.ID
@@ -155,6 +176,9 @@ func (s *Server) thread(id, parent, name, user string, announce bool) string {
 	s.channels[c.ID] = c
 	if announce {
 		s.dispatchGuild(c.GuildID, intentGuilds, "THREAD_CREATE", c.json())
+	}
+	if from := s.message(id); from != nil {
+		s.say(c, s.users[opener], "", func(m *message) { m.kind, m.reply, m.replyID = messageStarter, from, from.id })
 	}
 	return c.ID
 }

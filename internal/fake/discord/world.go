@@ -25,6 +25,7 @@ const (
 const (
 	messageDefault = 0
 	messageReply   = 19
+	messageStarter = 21
 )
 
 // flagEphemeral marks a message that one person sees.
@@ -112,7 +113,8 @@ type message struct {
 	edited      time.Time
 	deleted     bool
 	app         *App
-	only        string // an ephemeral message is for this person alone
+	only        string         // an ephemeral message is for this person alone
+	rich        map[string]any // embeds, components and the like, as they are shown
 	loading     bool
 	frames      []Frame
 }
@@ -353,8 +355,13 @@ func (s *Server) messageJSON(m *message, app *App, event, content bool) map[stri
 	if m.nonce != nil && event {
 		out["nonce"] = m.nonce
 	}
+	maps.Copy(out, m.rich)
 	if m.replyID != "" {
-		out["message_reference"] = map[string]any{"type": 0, "message_id": m.replyID, "channel_id": m.channel.ID, "guild_id": m.channel.GuildID}
+		in := m.channel
+		if m.reply != nil {
+			in = m.reply.channel // of a thread's first message it is another
+		}
+		out["message_reference"] = map[string]any{"type": 0, "message_id": m.replyID, "channel_id": in.ID, "guild_id": in.GuildID}
 		out["referenced_message"] = nil
 		if m.reply != nil && !m.reply.deleted {
 			referenced := s.messageJSON(m.reply, app, false, content)
@@ -374,7 +381,8 @@ func (s *Server) messageJSON(m *message, app *App, event, content bool) map[stri
 		}
 	}
 	if !content && !mine {
-		out["content"], out["components"], out["attachments"] = "", []any{}, []any{}
+		out["content"], out["components"], out["attachments"], out["embeds"] = "", []any{}, []any{}, []any{}
+		delete(out, "poll")
 	}
 	return out
 }

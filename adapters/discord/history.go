@@ -1,0 +1,128 @@
+// What was said in a channel or thread before a message.
+
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+// History is what the channel or thread holds from before m, oldest first:
+// what people, this bot and other apps wrote, notices left out. It is one call,
+// for the newest: those up to after are left out of its answer. Only a thread
+// with more than that, and no message to begin after, costs another, for what
+// it was opened with.
+func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.MessageID, n int) ([]chat.Message, error) {
+	one, err := a.of(m.Bot)
+	if err != nil {
+		return nil, err
+	}
+	if n <= 0 {
+		return nil, nil
+	}
+	if _, _, err := one.identity(ctx); err != nil {
+		return nil, err
+	}
+	if err := one.trust.letIn(ctx, m.Place.Workspace, m.Author.ID); err != nil {
+		return nil, err
+	}
+	n = min(n, mostHistory)
+	channel := destination(m.Place)
+	list, whole, err := one.messages(ctx, channel, "history", n, "before", string(m.ID))
+	if err != nil {
+		return nil, err
+	}
+	if !whole && after == "" && m.Place.Thread != "" {
+		first, _, missed := one.messages(ctx, channel, "history", 1, "after", "0")
+		list, err = append(first, list[min(len(list), len(first)):]...), missed
+	}
+	list = slices.DeleteFunc(list, func(e messageEvent) bool {
+		return !later(string(m.ID), e.ID) || after != "" && !later(e.ID, string(after))
+	})
+	return one.listed(ctx, m.Place, list), err
+}
+
+// mostHistory is the most messages Discord gives in one answer.
+const mostHistory = 100
+
+// messages asks for at most n messages of a channel before or after one of them.
+// They come oldest first, and whole says that there were no more. One that
+// cannot be understood costs the others nothing.
+func (a *app) messages(ctx context.Context, channel, name string, n int, side, of string) (list []messageEvent, whole bool, err error) {
+	var raw []json.RawMessage
+	_, err = a.rest.do(ctx, call{
+		method: http.MethodGet, path: fmt.Sprintf("%s?limit=%d&%s=%s", endpoint(discordgo.EndpointChannelMessages(channel)), n, side, url.QueryEscape(of)),
+		route: "GET messages", major: channel, name: name, wait: true,
+	}, &raw)
+	for _, one := range raw {
+		var e messageEvent
+		if json.Unmarshal(one, &e) == nil {
+			list = append(list, e)
+		}
+	}
+	slices.SortStableFunc(list, func(x, y messageEvent) int {
+		switch {
+		case later(x.ID, y.ID):
+			return 1
+		case later(y.ID, x.ID):
+			return -1
+		}
+		return 0
+	})
+	return list, len(raw) < n, err
+}
+
+// listed are the messages of a list that say something.
+func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []chat.Message {
+	k := a.knowledge(p.Workspace)
+	known := map[string]bool{}
+	for _, e := range list {
+		known[e.ID] = true
+	}
+	var out []chat.Message
+	for _, e := range list {
+		if e.Type == discordgo.MessageTypeThreadStarterMessage {
+			if found, ok := a.starter(ctx, e); ok {
+				e = found
+			}
+		}
+		if e.Author == nil || !e.spoken() {
+			continue
+		}
+		text := e.whole(k, e.origin())
+		if e.Reference != nil && !known[e.Reference.Message] {
+			text = bounded(join("\n\n", e.meant(k), text), mostSaid)
+		}
+		h := chat.Message{
+			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: p,
+			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: text, Files: files(e.allFiles()),
+			ReplyTo: e.replyTo(), At: e.At, FromBot: e.Author.ID == k.self,
+		}
+		if h.Text != "" || len(h.Files) > 0 {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// starter is the message a thread was opened from: the thread's first message
+// holds it, and says nothing itself.
+func (a *app) starter(ctx context.Context, e messageEvent) (messageEvent, bool) {
+	if e.Referenced.messageEvent == nil && !e.Referenced.told && e.Reference != nil && e.Reference.Channel != "" {
+		if found, err := a.world.message(ctx, e.Reference.Channel, e.Reference.Message); err == nil {
+			e.Referenced.messageEvent = found
+		}
+	}
+	if e.Referenced.messageEvent == nil {
+		return e, false
+	}
+	return *e.Referenced.messageEvent, true
+}
