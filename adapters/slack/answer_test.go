@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/internal/chat"
 	fake "parley/internal/fake/slack"
@@ -138,8 +139,23 @@ func TestHistoryKeepsWhatItReadBeforeItFailed(t *testing.T) {
 	if err == nil || len(got) != historyPage || got[0].Text != "begin" {
 		t.Errorf("%d messages, %v", len(got), err)
 	}
+	r.ws.Inject(fake.Fault{Method: "conversations.replies", Status: 429, Error: "ratelimited", RetryAfter: 600})
+	for range 2 {
+		if _, err := r.adapter.History(t.Context(), m, "", 5); !isLimited(err) {
+			t.Errorf("limited: %v", err)
+		}
+	}
+	if calls := r.ws.Calls("conversations.replies"); len(calls) != 3 {
+		t.Errorf("%d calls: while Slack says to slow down nothing is asked", len(calls))
+	}
+	r.adapter.apps[0].historyFrom.Store(new(time.Time{}))
 	since, err := r.adapter.History(t.Context(), m, got[100].ID, 5)
 	if err != nil || len(since) != 5 || since[4].Text != fmt.Sprint("message ", historyPage+9) {
 		t.Errorf("since: %+v, %v", since, err)
 	}
+}
+
+func isLimited(err error) bool {
+	_, ok := errors.AsType[*chat.RateLimited](err)
+	return ok
 }

@@ -65,6 +65,8 @@ type app struct {
 	problem string // why no call to Slack can work
 	lost    bool   // problem came from a refused call
 
+	historyFrom atomic.Pointer[time.Time] // no history is asked for before: Slack said to slow down
+
 	members    members
 	indicators indicators
 	errands    errands
@@ -92,6 +94,7 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 			a.secret = b.Slack.SigningSecret.Reveal()
 		}
 	}
+	a.historyFrom.Store(new(time.Time{}))
 	a.caller = bearer{limitedByHeader{o.HTTPClient}, apiURL, token}
 	a.api = slack.New(token, slack.OptionAPIURL(o.APIURL), slack.OptionAppLevelToken(a.appToken),
 		slack.OptionHTTPClient(lean{a.caller}), slack.OptionLog(quiet{}))

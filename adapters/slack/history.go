@@ -6,10 +6,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"parley/internal/chat"
 )
@@ -36,6 +38,9 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 	if !ok {
 		return nil, errStarting
 	}
+	if rest := time.Until(*app.historyFrom.Load()); rest > 0 {
+		return nil, &chat.RateLimited{After: rest}
+	}
 	var found []event
 	var err error
 	switch {
@@ -55,7 +60,11 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 			}
 		}
 	}
-	return out[max(0, len(out)-n):], app.failed("history", err)
+	err = app.failed("history", err)
+	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+		app.historyFrom.Store(new(time.Now().Add(limited.After))) // apps outside the Marketplace may ask once a minute
+	}
+	return out[max(0, len(out)-n):], err
 }
 
 // past is one earlier message, as History gives it: what people and apps said,
