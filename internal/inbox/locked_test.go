@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"parley/internal/chat"
 	"parley/internal/inbox"
@@ -50,7 +51,7 @@ func TestAMessageGoesToTheProcessThatHasItsKey(t *testing.T) {
 				got[m.Key] = true
 			case m := <-byFresh:
 				got[m.Key] = true
-			case <-t.Context().Done():
+			case <-time.After(time.Minute):
 				t.Fatalf("handled were %v", got)
 			}
 		}
