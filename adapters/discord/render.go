@@ -1,5 +1,6 @@
-// Markdown as models write it → the Markdown Discord shows: tables as aligned
-// code blocks, images as links, deep headings as bold lines, ~~~ fences as ```.
+// Markdown as models write it → the Markdown Discord shows: its blocks. Tables
+// become aligned code blocks, deep headings bold lines, ~~~ fences ```, and what
+// only Discord takes for markup is escaped.
 
 package discord
 
@@ -8,65 +9,230 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/mattn/go-runewidth"
 )
 
 // measure is a text's size as Discord counts it, once rendered: Unicode code
 // points.
 func measure(markdown string) int { return utf8.RuneCountInString(render(markdown)) }
 
-// foreign are the marks without which nothing needs translating: most texts
+// foreign are the marks without which nothing needs translating: many texts
 // have none, and render is called for every edit.
-var foreign = []string{"|", "![", "####", "~~~", "````"}
+var foreign = []string{"|", "[", "<", ">", "&", "\\", "####", "~~~", "```", "-#", "===", "***", "___", "* * *", "- - -", "_ _ _", "+ "}
 
 // render translates Markdown. What Discord renders itself it leaves as it is.
 func render(markdown string) string {
 	if !slices.ContainsFunc(foreign, func(mark string) bool { return strings.Contains(markdown, mark) }) {
 		return trim(markdown)
 	}
-	var b strings.Builder
-	b.Grow(len(markdown) + 64)
-	lines := strings.Split(markdown, "\n")
-	fence := ""
-	for i := 0; i < len(lines); i++ {
-		line := lines[i]
-		if mark := fenceMark(line); mark != "" {
-			switch {
-			case fence == "":
-				fence = mark
-				line = ticks(line, mark)
-			case closes(line, fence):
-				line = ticks(line, mark)
-				fence = ""
-			default:
-				line = inner(line, fence)
-			}
-		} else if fence != "" {
-			line = inner(line, fence)
-		} else {
-			if rows, aligns := table(lines[i:]); rows > 0 {
-				writeTable(&b, lines[i:i+rows], aligns)
-				i += rows - 1
-				continue
-			}
-			line = prose(line)
-		}
-		b.WriteString(line)
-		if i < len(lines)-1 {
-			b.WriteByte('\n')
-		}
+	r := renderer{lines: strings.Split(markdown, "\n"), links: definitions(markdown)}
+	r.out.Grow(len(markdown) + 64)
+	for r.at < len(r.lines) {
+		r.block()
 	}
-	return trim(b.String())
+	r.flush()
+	return trim(r.out.String())
 }
 
-// trim takes away what Discord would: white space around the message. The
-// indentation of the first line stays while text follows it.
-func trim(s string) string { return strings.TrimSpace(s) }
+// trim takes away what Discord would: white space around the message. A quote's
+// last mark would lose its space and so be shown.
+func trim(s string) string {
+	s = strings.TrimSpace(s)
+	for strings.HasSuffix(s, "\n>") {
+		s = strings.TrimSpace(s[:len(s)-2])
+	}
+	return s
+}
 
-// fenceMark is the run of ` or ~ that opens or closes a code block, or "".
+// renderer goes through a text block by block.
+type renderer struct {
+	lines []string
+	at    int // the next line
+	links map[string]string
+	out   strings.Builder
+	para  []string // lines of prose that are one paragraph, as far as code spans go
+	quote string   // what they stand behind
+	fence fence    // the open code block
+}
+
+// fence is what opened a code block; mark is empty where none is open.
+type fence struct {
+	mark  string
+	depth int // of the quote it is in
+}
+
+// block takes the next line, and those that make one block with it.
+func (r *renderer) block() {
+	line := r.lines[r.at]
+	if r.fence.mark != "" {
+		if r.code(line) {
+			return
+		}
+		r.write("> ```") // the quote ended, and the block with it
+		r.fence = fence{}
+	}
+	depth, rest := unquote(line, len(line))
+	prefix := ""
+	if depth > 0 {
+		prefix = "> "
+	}
+	if mark := fenceMark(rest); mark != "" {
+		r.flush()
+		r.fence = fence{mark, depth}
+		r.write(prefix + ticks(rest, mark))
+		r.at++
+		return
+	}
+	if r.table(depth, prefix, rest) {
+		return
+	}
+	r.at++
+	switch body := strings.TrimSpace(rest); {
+	case body == "" || body == "---":
+		r.flush()
+		r.write(prefix + body)
+	case isRule(body):
+		r.flush()
+		r.write(prefix + "---")
+	case r.links[definedBy(rest)] != "", standsAlone(body):
+		r.flush()
+	default:
+		r.prose(prefix, depth, rest)
+	}
+}
+
+// code writes a line of the open code block; false: it is not in there.
+func (r *renderer) code(line string) bool {
+	prefix := ""
+	if r.fence.depth > 0 {
+		depth, rest := unquote(line, r.fence.depth)
+		if depth < r.fence.depth {
+			return false
+		}
+		prefix, line = "> ", rest
+	}
+	if closes(line, r.fence.mark) {
+		line = ticks(line, strings.TrimSpace(line))
+		r.fence = fence{}
+	} else {
+		line = strings.ReplaceAll(line, "```", "``\u200b`") // Discord would end the block here
+	}
+	r.write(prefix + line)
+	r.at++
+	return true
+}
+
+// table writes a table that begins here, if one does.
+func (r *renderer) table(depth int, prefix, first string) bool {
+	if !strings.Contains(first, "|") || r.at+1 == len(r.lines) {
+		return false
+	}
+	if d, next := unquote(r.lines[r.at+1], depth); d != depth || !separator.MatchString(next) {
+		return false
+	}
+	_, marker, row := listItem(first)
+	if marker != "" {
+		first = row
+	}
+	rows := []string{first}
+	for _, line := range r.lines[r.at+1:] {
+		d, rest := unquote(line, depth)
+		if d != depth {
+			break
+		}
+		rows = append(rows, rest)
+		if !strings.Contains(rest, "|") {
+			break
+		}
+	}
+	n, aligns := table(rows)
+	if n == 0 {
+		return false
+	}
+	r.flush()
+	if marker != "" {
+		r.write(prefix + marker)
+	}
+	writeTable(&r.out, prefix, rows[:n], aligns)
+	r.at += n
+	return true
+}
+
+// prose takes a line of text.
+func (r *renderer) prose(prefix string, depth int, rest string) {
+	if r.quote != prefix {
+		r.flush()
+	}
+	r.quote = prefix
+	indent, marker, item := listItem(rest)
+	switch {
+	case marker != "":
+		r.flush()
+		r.quote = prefix
+		rest = indent + marker + " " + heading(task(item))
+	case r.underlined(depth):
+		r.at++
+		rest = "# " + strings.TrimSpace(rest)
+	default:
+		rest = heading(rest)
+	}
+	if body := strings.TrimLeft(rest, " "); strings.HasPrefix(body, "-#") || strings.HasPrefix(body, ">>>") {
+		// Small print, and a quote to the end of the message: no Markdown.
+		rest = rest[:len(rest)-len(body)] + `\` + body
+	}
+	r.para = append(r.para, prefix+strings.Repeat("> ", max(depth-1, 0))+rest)
+}
+
+// underlined reports whether the next line makes a heading of this one.
+func (r *renderer) underlined(depth int) bool {
+	if r.at == len(r.lines) {
+		return false
+	}
+	d, next := unquote(r.lines[r.at], depth)
+	return d == depth && setext.MatchString(next)
+}
+
+// flush writes the paragraph that was collected.
+func (r *renderer) flush() {
+	if len(r.para) == 0 {
+		return
+	}
+	text := strings.Join(r.para, "\n")
+	r.para = r.para[:0]
+	r.write(inlines{links: r.links, newline: "\n" + r.quote}.render(text))
+	r.quote = ""
+}
+
+func (r *renderer) write(line string) {
+	r.out.WriteString(line)
+	r.out.WriteByte('\n')
+}
+
+// unquote takes the marks of at most n quotes off a line. A run of three or more
+// is no quote: it is what Python writes before a command.
+func unquote(line string, n int) (depth int, rest string) {
+	rest = line
+	for depth < n {
+		body := strings.TrimLeft(rest, " ")
+		if len(rest)-len(body) > 3 || !strings.HasPrefix(body, ">") || strings.HasPrefix(body, ">>>") {
+			break
+		}
+		rest = strings.TrimPrefix(body[1:], " ")
+		depth++
+	}
+	return depth, rest
+}
+
+// fenceMark is the run of ` or ~ that opens or closes a code block, or "". It
+// may stand behind the marker of a list item.
 func fenceMark(line string) string {
-	text := strings.TrimLeft(line, " \t>")
+	text := strings.TrimLeft(line, " \t")
+	for {
+		_, marker, rest := listItem(text)
+		if marker == "" {
+			break
+		}
+		text = strings.TrimLeft(rest, " \t")
+	}
 	for _, c := range "`~" {
 		n := len(text) - len(strings.TrimLeft(text, string(c)))
 		if n >= 3 && !(c == '`' && strings.Contains(text[n:], "`")) {
@@ -77,17 +243,8 @@ func fenceMark(line string) string {
 }
 
 func closes(line, fence string) bool {
-	mark := strings.TrimLeft(strings.TrimSpace(line), " \t>")
+	mark := strings.TrimSpace(line)
 	return strings.HasPrefix(mark, fence) && strings.Trim(mark, fence[:1]) == ""
-}
-
-// inner keeps a ``` inside a block that was fenced otherwise from ending the
-// block: Discord knows no other fence.
-func inner(line, fence string) string {
-	if fence == "```" || !strings.Contains(line, "```") {
-		return line
-	}
-	return strings.ReplaceAll(line, "```", "``\u200b`")
 }
 
 // ticks writes a fence the only way Discord knows.
@@ -99,198 +256,105 @@ func ticks(line, mark string) string {
 }
 
 var (
-	image   = regexp.MustCompile(`!\[([^\]\n]*)\]\(\s*<?([^\s()<>]+(?:\([^\s()]*\)[^\s()<>]*)*)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)`)
-	heading = regexp.MustCompile(`^(\s{0,3})#{4,6}\s+(.*?)\s*#*\s*$`)
+	deep   = regexp.MustCompile(`^(\s{0,3})#{4,6}\s+(.*?)\s*#*\s*$`)
+	setext = regexp.MustCompile(`^ {0,3}={3,}\s*$`)
+	marks  = regexp.MustCompile(`^(\s*)([-*+]|\d{1,9}[.)])[ \t]+(\S.*)$`)
 )
 
-// prose renders one line outside code blocks.
-func prose(line string) string {
+// heading makes a bold line of a heading deeper than Discord knows.
+func heading(line string) string {
 	if !strings.Contains(line, "####") {
-		// no heading that Discord does not know
-	} else if found := heading.FindStringSubmatch(line); found != nil {
-		if text := strings.ReplaceAll(found[2], "**", ""); text != "" {
-			line = found[1] + "**" + text + "**"
-		}
-	}
-	if !strings.Contains(line, "![") {
 		return line
 	}
-	return outsideCode(line, func(text string) string {
-		return image.ReplaceAllStringFunc(text, func(found string) string {
-			g := image.FindStringSubmatch(found)
-			if g[1] == "" || g[1] == g[2] {
-				return g[2]
+	found := deep.FindStringSubmatch(line)
+	if found == nil {
+		return line
+	}
+	text := strings.ReplaceAll(found[2], "**", "")
+	if text == "" {
+		return line
+	}
+	return found[1] + "**" + text + "**"
+}
+
+// listItem takes the marker off an item of a list; empty: the line is none.
+func listItem(line string) (indent, marker, rest string) {
+	body := strings.TrimLeft(line, " \t")
+	if body == "" || strings.IndexByte("-*+0123456789", body[0]) < 0 {
+		return "", "", line
+	}
+	found := marks.FindStringSubmatch(line)
+	if found == nil {
+		return "", "", line
+	}
+	if found[2] == "+" {
+		found[2] = "-"
+	}
+	return found[1], found[2], found[3]
+}
+
+// task shows the box of a task.
+func task(item string) string {
+	switch {
+	case strings.HasPrefix(item, "[ ] "):
+		return "☐ " + item[4:]
+	case strings.HasPrefix(item, "[x] "), strings.HasPrefix(item, "[X] "):
+		return "☑ " + item[4:]
+	}
+	return item
+}
+
+// isRule reports whether a line is a thematic break.
+func isRule(line string) bool {
+	line = strings.ReplaceAll(line, " ", "")
+	return len(line) >= 3 && strings.IndexByte("-*_", line[0]) >= 0 && strings.Trim(line, line[:1]) == ""
+}
+
+var definition = regexp.MustCompile(`^ {0,3}\[([^\]^\n][^\]\n]*)\]:\s*<?([^\s<>]+)>?(?:\s+(?:"[^"]*"|'[^']*'|\([^)]*\)))?\s*$`)
+
+// definitions are the targets of reference links that the text uses, by name.
+func definitions(markdown string) map[string]string {
+	if !strings.Contains(markdown, "]:") {
+		return nil
+	}
+	out := map[string]string{}
+	text := strings.ToLower(markdown)
+	open := ""
+	for line := range strings.SplitSeq(markdown, "\n") {
+		mark := fenceMark(line)
+		switch {
+		case open != "":
+			if closes(line, open) {
+				open = ""
 			}
-			return "[" + g[1] + "](" + g[2] + ")"
-		})
-	})
-}
-
-// outsideCode applies f to what is not in `code` on a line.
-func outsideCode(line string, f func(string) string) string {
-	var b strings.Builder
-	for line != "" {
-		start := strings.IndexByte(line, '`')
-		if start < 0 {
-			break
-		}
-		n := len(line[start:]) - len(strings.TrimLeft(line[start:], "`"))
-		mark := line[start : start+n]
-		end := strings.Index(line[start+n:], mark)
-		if end < 0 {
-			break
-		}
-		stop := start + n + end + n
-		b.WriteString(f(line[:start]))
-		b.WriteString(line[start:stop])
-		line = line[stop:]
-	}
-	b.WriteString(f(line))
-	return b.String()
-}
-
-// align is a column's alignment.
-type align byte
-
-const (
-	left align = iota
-	right
-	center
-)
-
-var separator = regexp.MustCompile(`^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$`)
-
-// table reports how many of the lines are a table that begins at the first, and
-// its columns' alignment; 0: none does.
-func table(lines []string) (rows int, aligns []align) {
-	if len(lines) < 2 || !strings.Contains(lines[0], "|") || !strings.Contains(lines[1], "-") || !separator.MatchString(lines[1]) {
-		return 0, nil
-	}
-	marks := cells(lines[1])
-	if len(marks) != len(cells(lines[0])) || len(marks) == 1 && !strings.Contains(lines[1], "|") {
-		return 0, nil
-	}
-	for _, mark := range marks {
-		a := left
-		switch {
-		case strings.HasPrefix(mark, ":") && strings.HasSuffix(mark, ":") && len(mark) > 1:
-			a = center
-		case strings.HasSuffix(mark, ":"):
-			a = right
-		}
-		aligns = append(aligns, a)
-	}
-	rows = 2
-	for rows < len(lines) && strings.Contains(lines[rows], "|") && strings.TrimSpace(lines[rows]) != "" && fenceMark(lines[rows]) == "" {
-		rows++
-	}
-	return rows, aligns
-}
-
-// cells splits a row at its bars, \| aside.
-func cells(line string) []string {
-	line = strings.TrimSpace(line)
-	line = strings.TrimPrefix(line, "|")
-	if strings.HasSuffix(line, "|") && !strings.HasSuffix(line, `\|`) {
-		line = line[:len(line)-1]
-	}
-	var out []string
-	var b strings.Builder
-	for i := 0; i < len(line); i++ {
-		switch {
-		case line[i] == '\\' && i+1 < len(line) && line[i+1] == '|':
-			b.WriteByte('|')
-			i++
-		case line[i] == '|':
-			out = append(out, strings.TrimSpace(b.String()))
-			b.Reset()
-		default:
-			b.WriteByte(line[i])
-		}
-	}
-	return append(out, strings.TrimSpace(b.String()))
-}
-
-var (
-	linked = regexp.MustCompile(`!?\[([^\]\n]*)\]\(([^()\s]*)\)`)
-	breaks = regexp.MustCompile(`(?i)<br\s*/?>`)
-)
-
-// bare is a cell as it reads in a code block, where markup shows as written.
-func bare(cell string) string {
-	if !strings.ContainsAny(cell, "[<*_~`") {
-		return cell
-	}
-	cell = linked.ReplaceAllStringFunc(cell, func(found string) string {
-		g := linked.FindStringSubmatch(found)
-		if g[1] == "" || g[1] == g[2] {
-			return g[2]
-		}
-		return g[1] + " (" + g[2] + ")"
-	})
-	cell = breaks.ReplaceAllString(cell, " ")
-	for _, mark := range []string{"**", "__", "~~", "`"} {
-		cell = strings.ReplaceAll(cell, mark, "")
-	}
-	return cell
-}
-
-// columns is how wide s is on a screen.
-func columns(width *runewidth.Condition, s string) int {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf || s[i] < ' ' {
-			return width.StringWidth(s)
-		}
-	}
-	return len(s)
-}
-
-// writeTable writes a table as an aligned code block. Columns are as wide as
-// their text is on a screen, wide and combining characters included.
-func writeTable(b *strings.Builder, lines []string, aligns []align) {
-	width := &runewidth.Condition{EastAsianWidth: false, StrictEmojiNeutral: true}
-	var rows [][]string
-	widths := make([]int, len(aligns))
-	for n, line := range lines {
-		if n == 1 {
+			continue
+		case mark != "":
+			open = mark
 			continue
 		}
-		row := make([]string, len(aligns))
-		for i, cell := range cells(line) {
-			if i < len(row) {
-				row[i] = bare(cell)
-				widths[i] = max(widths[i], columns(width, row[i]))
-			}
+		found := definition.FindStringSubmatch(line)
+		if found == nil {
+			continue
 		}
-		rows = append(rows, row)
-	}
-	b.WriteString("```\n")
-	for n, row := range rows {
-		var out strings.Builder
-		for i, cell := range row {
-			if i > 0 {
-				out.WriteString(" | ")
-			}
-			space := widths[i] - columns(width, cell)
-			before := 0
-			switch aligns[i] {
-			case right:
-				before = space
-			case center:
-				before = space / 2
-			}
-			out.WriteString(strings.Repeat(" ", before) + cell + strings.Repeat(" ", space-before))
-		}
-		b.WriteString(strings.TrimRight(out.String(), " ") + "\n")
-		if n == 0 {
-			for i, w := range widths {
-				if i > 0 {
-					b.WriteString("-+-")
-				}
-				b.WriteString(strings.Repeat("-", w))
-			}
-			b.WriteByte('\n')
+		name := strings.ToLower(found[1])
+		used := strings.Contains(text, "]["+name+"]") || strings.Contains(text, "["+name+"][]") ||
+			!numeric(name) && strings.Count(text, "["+name+"]") > 1
+		if used && out[name] == "" {
+			out[name] = found[2]
 		}
 	}
-	b.WriteString("```\n")
+	return out
 }
+
+// definedBy is the name that a line defines a target for, if it does.
+func definedBy(line string) string {
+	if !strings.Contains(line, "]:") {
+		return ""
+	}
+	if found := definition.FindStringSubmatch(line); found != nil {
+		return strings.ToLower(found[1])
+	}
+	return ""
+}
+
+func numeric(s string) bool { return strings.Trim(s, "0123456789") == "" }

@@ -52,16 +52,16 @@ func pages(r chat.Reply) []messageData {
 }
 
 // split cuts text at line ends into pieces of at most n code points. A fence
-// that is open at a cut is closed there and opened again.
+// that is open at a cut, in a quote too, is closed there and opened again.
 func split(text string, n int) []string {
 	const fence = "```"
 	var out []string
 	var b strings.Builder
-	size, open := 0, ""
+	size, open, quote := 0, "", ""
 	flush := func() {
 		piece := b.String()
 		if open != "" {
-			piece += "\n" + fence
+			piece += "\n" + quote + fence
 		}
 		if piece = strings.Trim(piece, "\n"); piece != "" {
 			out = append(out, piece)
@@ -69,26 +69,26 @@ func split(text string, n int) []string {
 		b.Reset()
 		size = 0
 		if open != "" {
-			b.WriteString(open)
-			size = utf8.RuneCountInString(open)
+			b.WriteString(quote + open)
+			size = utf8.RuneCountInString(quote + open)
 		}
 	}
-	room := n - len(fence) - 1 // for closing a fence
+	const room = len("> " + fence + "\n") // for closing a fence
 	for line := range strings.SplitSeq(text, "\n") {
 		for {
 			length := utf8.RuneCountInString(line) + 1
-			if size+length <= room {
+			if size+length <= n-room {
 				break
 			}
-			if size > utf8.RuneCountInString(open) {
+			if size > utf8.RuneCountInString(quote+open) {
 				flush()
 				continue
 			}
 			runes := []rune(line) // one line alone is too long
-			cut := min(room-size-1, len(runes))
+			cut := min(n-room-size-1, len(runes))
 			b.WriteString("\n" + string(runes[:cut]))
 			line = string(runes[cut:])
-			size = room
+			size = n - room
 			flush()
 		}
 		if b.Len() > 0 {
@@ -96,13 +96,17 @@ func split(text string, n int) []string {
 		}
 		b.WriteString(line)
 		size += utf8.RuneCountInString(line) + 1
-		if mark := strings.TrimSpace(line); strings.HasPrefix(mark, fence) {
+		bare, quoted := strings.CutPrefix(line, "> ")
+		if mark := strings.TrimSpace(bare); strings.HasPrefix(mark, fence) {
 			if open == "" {
 				if open = mark; utf8.RuneCountInString(mark) > 20 {
 					open = fence // words after a fence that long are no language
 				}
+				if quote = ""; quoted {
+					quote = "> "
+				}
 			} else {
-				open = ""
+				open, quote = "", ""
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/internal/fake/discord"
 	"parley/internal/fake/openai"
@@ -298,6 +299,26 @@ func TestAnAnswerThatDiscordKeptHalfOfIsMadeWhole(t *testing.T) {
 	for _, method := range []string{"POST", "PATCH"} {
 		d.Fail(discord.Fault{Method: method, Path: "/messages", Halve: true})
 		w.onDiscord(d.Mention("general", "ann", "all of it?"), "All of the answer, from its first word to its last.")
+	}
+	w.clean()
+}
+
+// What a model writes is what people read: while it grows, too, Discord hides
+// nothing and shows no link as brackets.
+func TestMarkdownIsShownAsItWasMeantOnDiscord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discordWithoutLimits())
+	w.start()
+	w.model.Next(openai.Reply{Text: "See [https://example.com/a_b](https://example.com/a_b) and [docs](https://example.com/x_(y)). Mixed [Visit https://example.com now](https://example.com/q).\n\n" +
+		"if (a || b || c) holds, stop.\n\n> | a | b |\n> |---|---|\n> | 1 | 2 |\n\n>>> print(1)\n", Words: 1, Interval: 20 * time.Millisecond})
+	question := d.Mention("general", "ann", "?")
+	w.onDiscord(question, "See https://example.com/a_b and [docs](https://example.com/x_(y)). Mixed Visit https://example.com now (https://example.com/q).\n\n"+
+		"if (a \\|\\| b \\|\\| c) holds, stop.\n\n> ```\n> a | b\n> --+--\n> 1 | 2\n> ```\n\n\\>>> print(1)")
+	for _, frame := range d.Timeline(d.Replies(question)[0].ID) {
+		if strings.Contains(frame.Content, "||") || strings.Contains(frame.Content, "[http") || strings.Contains(frame.Content, "[Visit") {
+			t.Errorf("people saw\n%s", frame.Content)
+		}
 	}
 	w.clean()
 }
