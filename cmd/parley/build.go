@@ -205,7 +205,7 @@ func (b *built) listProviders(context.Context) ([]playground.Provider, error) {
 	var out []playground.Provider
 	for _, e := range b.registry.Providers() {
 		row := playground.Provider{
-			ID: e.ID, Name: e.Name, Endpoint: e.Endpoint, Source: e.Source, Discover: e.Models.Discover,
+			ID: e.ID, Name: e.Name, Endpoint: provider.ShownURL(e.Endpoint), Source: e.Source, Discover: e.Models.Discover,
 			KeySet: !e.APIKey.IsZero(), Usable: e.Problem == "", Hint: e.Problem,
 		}
 		for _, m := range e.Models.List {

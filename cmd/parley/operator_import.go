@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 
+	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/registry/importer"
 )
@@ -118,7 +119,7 @@ func keepSecrets(body map[string]any, record importer.Record, old shownProvider)
 	if !noKey && !noHeaders {
 		return nil
 	}
-	if !registry.SameServer(old.Endpoint, record.Endpoint) {
+	if !provider.SameServer(old.Endpoint, record.Endpoint) {
 		return []string{"the secrets stored now go: they were given for another server"}
 	}
 	if noKey {

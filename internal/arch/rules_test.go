@@ -102,6 +102,7 @@ var libraries = map[string][]string{
 	"github.com/yuin/gopher-lua":          {"internal/store"},
 	"github.com/sony/gobreaker/v2":        {"internal/provider"},
 	"github.com/rivo/uniseg":              {"internal/stream/markdown"},
+	"golang.org/x/net":                    {"internal/provider"},
 	"github.com/mattn/go-runewidth":       {"adapters/", "cmd/"},
 	"github.com/chromedp/chromedp":        {"test:adapters/playground"},
 	"github.com/chromedp/cdproto":         {"test:adapters/playground"},

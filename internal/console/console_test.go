@@ -241,6 +241,7 @@ func TestSetKeepsASecretForItsServerOnly(t *testing.T) {
 		{"other scheme", with("http://llm.corp.example:443/v1/chat/completions", keepBoth), 422, []string{"apiKey", "extraHeaders.x-corp-token"}, apiKey},
 		{"a further endpoint elsewhere", with("https://llm.corp.example/v1/chat/completions", keepBoth+`,"endpoints":["https://evil.example/v1/chat/completions"]`), 422, []string{"apiKey", "extraHeaders.x-corp-token"}, apiKey},
 		{"a proxy in between", with("https://llm.corp.example/v1/chat/completions", `,"apiKey":"set","proxy":"http://evil.example:3128"`), 422, []string{"apiKey"}, apiKey},
+		{"another certificate authority", with("https://llm.corp.example/v1/chat/completions", keepBoth+`,"tls":{"caFile":"/tmp/mine.pem"}`), 422, []string{"apiKey", "extraHeaders.x-corp-token"}, apiKey},
 		{"a header that was not there", with("https://llm.corp.example/v1/chat/completions", `,"extraHeaders":{"X-Other":"set"}`), 422, []string{"extraHeaders.X-Other"}, apiKey},
 		{"a proxy that was not there", with("https://llm.corp.example/v1/chat/completions", `,"proxy":"set"`), 422, []string{"proxy"}, apiKey},
 		{"absent removes", with("https://llm.corp.example/v1/chat/completions", ""), 200, nil, ""},
@@ -285,6 +286,29 @@ func TestWhatWasReadCanBePutBack(t *testing.T) {
 	}
 	if e, _ := b.registry.Provider("openai"); e.APIKey.Reveal() != "sk-of-the-environment" || e.Source != registry.Custom {
 		t.Error("a built-in provider that is edited loses its key")
+	}
+}
+
+func TestAKeyInTheEndpointIsASecret(t *testing.T) {
+	b := newBench(t)
+	put := func(endpoint string, status int) reply {
+		return b.want(b.do("PUT", "/api/v1/providers/p", `{"endpoint":"`+endpoint+`"}`), status)
+	}
+	stored := func() string { e, _ := b.registry.Provider("p"); return e.Endpoint }
+	const whole = "https://llm.corp.example/v1?api-version=1&key=" + apiKey
+	got := put(whole, 201)
+	if strings.Contains(got.Body, apiKey) || decode[map[string]any](t, got)["endpoint"] != "https://llm.corp.example/v1?api-version=1&key=set" {
+		t.Error(got.Body)
+	}
+	put("https://llm.corp.example/v1?api-version=2&key=set", 200)
+	if stored() != "https://llm.corp.example/v1?api-version=2&key="+apiKey {
+		t.Error("the key was not kept:", stored())
+	}
+	put("https://evil.example/v1?api-version=2&key=set", 422)
+	b.want(b.do("PUT", "/api/v1/providers/p", `{"endpoint":"https://llm.corp.example/v1?key=set","proxy":"http://evil.example:3128"}`), 422)
+	put("http://169.254.169.254/v1", 422)
+	if strings.Contains(b.do("GET", "/api/v1/providers", "").Body, apiKey) {
+		t.Error("the list shows the key")
 	}
 }
 

@@ -104,7 +104,7 @@ func decodePut(id string, fields map[string]json.RawMessage) (putRequest, error)
 		delete(fields, name)
 	}
 	var put putRequest
-	if string(bytes.TrimSpace(fields["proxy"])) == `"`+kept+`"` {
+	if string(bytes.TrimSpace(fields["proxy"])) == `"`+provider.Kept+`"` {
 		put.keepProxy = true
 		delete(fields, "proxy")
 	}
@@ -160,24 +160,31 @@ func wrongRecord(problems []provider.Problem) *Problem {
 func (put putRequest) over(old registry.Entry, found bool) (provider.Provider, error) {
 	p := put.provider
 	var errs []FieldError
-	moved := found && (!sameServers(old.Provider, p) || !put.keepProxy && p.Proxy != "" && p.Proxy != old.Proxy)
+	if put.keepProxy {
+		p.Proxy = old.Proxy
+	}
+	moved := ""
+	if found {
+		moved = provider.Moved(old.Provider, p)
+	}
 	keep := func(field, stored string) string {
 		switch {
 		case stored == "":
 			errs = append(errs, FieldError{field, `says "set", but nothing is stored that could stay: give the value, or leave the field out`})
-		case moved:
-			errs = append(errs, FieldError{field, `says "set", but the endpoint's scheme, host or port (or the proxy) is another than the secret was given for: give the value again`})
+		case moved != "":
+			errs = append(errs, FieldError{field, `says "set", but ` + moved + `: give the value again`})
 		}
 		return stored
 	}
-	if p.APIKey.Reveal() == kept {
+	errs = append(errs, restoreURLs(&p, old.Provider, moved)...)
+	if p.APIKey.Reveal() == provider.Kept {
 		p.APIKey = secret.New(keep("apiKey", old.APIKey.Reveal()))
 	}
 	if len(p.ExtraHeaders) > 0 {
 		headers := make(map[string]secret.Text, len(p.ExtraHeaders))
 		for _, name := range slices.Sorted(maps.Keys(p.ExtraHeaders)) {
 			value := p.ExtraHeaders[name]
-			if value.Reveal() == kept {
+			if value.Reveal() == provider.Kept {
 				value = secret.New(keep("extraHeaders."+name, header(old.ExtraHeaders, name)))
 			}
 			headers[name] = value
@@ -202,18 +209,26 @@ func header(h map[string]secret.Text, name string) string {
 	return ""
 }
 
-// sameServers reports whether all endpoints of p are servers of old.
-func sameServers(old, p provider.Provider) bool {
-	before := append([]string{old.Endpoint}, old.Endpoints...)
-	if !registry.SameServer(old.Endpoint, p.Endpoint) {
-		return false
-	}
-	for _, e := range p.Endpoints {
-		if !slices.ContainsFunc(before, func(b string) bool { return registry.SameServer(b, e) }) {
-			return false
+// restoreURLs puts the stored keys back into the queries that say "set".
+func restoreURLs(p *provider.Provider, old provider.Provider, moved string) []FieldError {
+	var errs []FieldError
+	stored := append([]string{old.Endpoint}, old.Endpoints...)
+	restore := func(field, shown string) string {
+		raw, missing := provider.RestoreURL(shown, stored)
+		switch {
+		case len(missing) > 0:
+			errs = append(errs, FieldError{field, fmt.Sprintf(`says "set" for %s in its query, but nothing is stored for it on that server: give the value`, shorten(strings.Join(missing, ", ")))})
+		case raw != shown && moved != "":
+			errs = append(errs, FieldError{field, `says "set" in its query, but ` + moved + `: give the value again`})
 		}
+		return raw
 	}
-	return true
+	p.Endpoint = restore("endpoint", p.Endpoint)
+	p.Endpoints = slices.Clone(p.Endpoints)
+	for i, e := range p.Endpoints {
+		p.Endpoints[i] = restore(fmt.Sprintf("endpoints[%d]", i), e)
+	}
+	return errs
 }
 
 // removeProvider answers DELETE /api/v1/providers/{id}.

@@ -5,13 +5,11 @@ package console
 
 import (
 	"net/url"
+	"slices"
 
 	"parley/internal/provider"
 	"parley/internal/registry"
 )
-
-// kept is what stands for a stored secret, in both directions.
-const kept = "set"
 
 // providerView is one provider as the API shows it.
 type providerView struct {
@@ -42,21 +40,29 @@ var readOnly = []string{"source", "learned", "problem"}
 
 func view(e registry.Entry, learned map[string]provider.Quirks) providerView {
 	v := providerView{
-		ID: e.ID, Source: e.Source, Name: e.Name, Endpoint: e.Endpoint, Models: e.Models, APIStyle: e.APIStyle,
+		ID: e.ID, Source: e.Source, Name: e.Name, Endpoint: provider.ShownURL(e.Endpoint), Models: e.Models, APIStyle: e.APIStyle,
 		ExtraHeaders: map[string]string{}, Pricing: e.Pricing, MaxInput: e.MaxInput, AddParams: e.AddParams,
-		DropParams: e.DropParams, Preset: e.Preset, Endpoints: e.Endpoints, MaxConcurrent: e.MaxConcurrent,
+		DropParams: e.DropParams, Preset: e.Preset, Endpoints: shownURLs(e.Endpoints), MaxConcurrent: e.MaxConcurrent,
 		SilenceTimeout: e.SilenceTimeout, TLS: e.TLS, Proxy: shownProxy(e.Proxy), Learned: learned, Problem: e.Problem,
 	}
 	if v.APIStyle == "" {
 		v.APIStyle = "openai"
 	}
 	if !e.APIKey.IsZero() {
-		v.APIKey = kept
+		v.APIKey = provider.Kept
 	}
 	for name := range e.ExtraHeaders {
-		v.ExtraHeaders[name] = kept
+		v.ExtraHeaders[name] = provider.Kept
 	}
 	return v
+}
+
+func shownURLs(list []string) []string {
+	shown := slices.Clone(list)
+	for i, raw := range shown {
+		shown[i] = provider.ShownURL(raw)
+	}
+	return shown
 }
 
 // shownProxy hides a proxy's URL when it holds a password.
@@ -67,5 +73,5 @@ func shownProxy(raw string) string {
 	if u, err := url.Parse(raw); err == nil && u.User == nil {
 		return raw
 	}
-	return kept
+	return provider.Kept
 }

@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/net/idna"
 )
 
 // Networks says which addresses may be dialled: PROVIDER_NETWORKS. The zero
@@ -177,6 +180,33 @@ func (n Networks) checkName(host string) error {
 		return n.Check(addr)
 	}
 	return nil
+}
+
+// metadataNames are names that only metadata services have.
+var metadataNames = []string{"metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
+
+// neverHost says why a host that is an address, in whatever notation, or the
+// name of a metadata service can never be dialled; "" where it may be, or is a
+// name that only a resolver knows.
+func neverHost(host string) string {
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // as the HTTP client does
+		host = ascii
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if slices.Contains(metadataNames, host) {
+		return host + " is a cloud-metadata service; PROVIDER_NETWORKS can allow no such address"
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		var ok bool
+		if addr, ok = numeric(host); !ok {
+			return ""
+		}
+	}
+	if blocked, ok := errors.AsType[*BlockedError]((Networks{}).Check(addr)); ok && blocked.Never {
+		return blocked.Error()
+	}
+	return ""
 }
 
 // numeric reads an IPv4 address as inet_aton does: one to four numbers, decimal,

@@ -140,6 +140,16 @@ func (v *problems) url(field, raw string) {
 		v.add(field, "must not hold a user or password; use apiKey or extraHeaders")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		v.add(field, "must not have a part after #")
+	default:
+		v.reachable(field, u.Hostname())
+	}
+}
+
+// reachable refuses an address that no setting allows. What a name stands for
+// is judged when it is dialled.
+func (v *problems) reachable(field, host string) {
+	if why := neverHost(host); why != "" {
+		v.add(field, "can never be reached: "+why)
 	}
 }
 
@@ -147,6 +157,9 @@ func (v *problems) proxy(raw string) {
 	u, err := url.Parse(raw)
 	ok := err == nil && u.Hostname() != "" && slices.Contains([]string{"http", "https"}, u.Scheme)
 	v.check(ok, "proxy", "must be an http or https URL with a host")
+	if ok {
+		v.reachable("proxy", u.Hostname())
+	}
 }
 
 // secret checks a value that goes into a header without ever quoting it.

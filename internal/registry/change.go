@@ -104,8 +104,10 @@ func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change)
 }
 
 // Put stores p as a custom record; created says that none was stored under its
-// id. It may stand in front of a built-in provider and takes the place of one
-// from the providers file.
+// id. It may stand in front of a built-in provider or of one from the providers
+// file, which is there again when the custom one is removed. A key and headers
+// that it leaves out are those of the record it stands in front of, as long as
+// provider.Moved has no objection.
 func (r *Registry) Put(ctx context.Context, p provider.Provider) (created bool, err error) {
 	return r.Update(ctx, p.ID, func(Entry, bool) (provider.Provider, error) { return p, nil })
 }
@@ -121,8 +123,19 @@ func (r *Registry) Update(ctx context.Context, id string, next func(old Entry, f
 			return err
 		}
 		p.ID = id
-		_, there := s.stored[id]
+		known, there := s.stored[id]
 		created = !there
+		if there && known.source == File {
+			c.set(r.keys.shadowed, id, s.raw[id])
+		}
+		if under, ok := r.under(s, id); ok && provider.Moved(under, p) == "" {
+			if p.APIKey.IsZero() {
+				p.APIKey = under.APIKey
+			}
+			if len(p.ExtraHeaders) == 0 {
+				p.ExtraHeaders = under.ExtraHeaders
+			}
+		}
 		return c.put(s, p, Custom)
 	})
 	if err == nil {
@@ -131,13 +144,30 @@ func (r *Registry) Update(ctx context.Context, id string, next func(old Entry, f
 	return created, err
 }
 
+// under is the provider that a custom record with this id stands in front of:
+// the file's, else the built-in one.
+func (r *Registry) under(s *snapshot, id string) (provider.Provider, bool) {
+	text, ok := s.shadowed[id]
+	if known, there := s.stored[id]; there && known.source == File {
+		text, ok = s.raw[id], true
+	}
+	if !ok {
+		return s.builtin(id)
+	}
+	rec, err := r.decode(id, text)
+	if err != nil || rec.problem != "" {
+		return provider.Provider{}, false
+	}
+	return rec.provider, true
+}
+
 // put writes one record and forgets what was learned of the one before.
 func (c *change) put(s *snapshot, p provider.Provider, source string) error {
 	p.Models.List = slices.Clone(p.Models.List) // the caller's, or a snapshot's
 	p.Normalize()
 	rec := record{provider: p, source: source}
 	if b, ok := s.builtin(p.ID); ok && source == Custom && !p.APIKey.IsZero() &&
-		p.APIKey.Reveal() == b.APIKey.Reveal() && SameServer(p.Endpoint, b.Endpoint) {
+		p.APIKey.Reveal() == b.APIKey.Reveal() && provider.SameServer(p.Endpoint, b.Endpoint) {
 		rec.builtinKey = true
 	}
 	text, err := c.r.encode(rec)
@@ -157,9 +187,10 @@ func (c *change) forget(s *snapshot, id string) {
 	}
 }
 
-// Remove deletes a stored record and reports whether there was one. A built-in
-// provider behind it is there again; one without a stored record gives
-// *BuiltinError.
+// Remove deletes a stored record and reports whether there was one. A provider
+// of the file or a built-in one behind it is there again; a built-in one without
+// a stored record gives *BuiltinError. A record of the file is gone until the
+// file changes.
 func (r *Registry) Remove(ctx context.Context, id string) (bool, error) {
 	removed := false
 	err := r.update(ctx, func(s *snapshot, c *change) error {
@@ -169,7 +200,12 @@ func (r *Registry) Remove(ctx context.Context, id string) (bool, error) {
 			}
 			return nil
 		}
-		c.remove(r.keys.providers, id)
+		if below, ok := s.shadowed[id]; ok {
+			c.set(r.keys.providers, id, below)
+			c.remove(r.keys.shadowed, id)
+		} else {
+			c.remove(r.keys.providers, id)
+		}
 		c.forget(s, id)
 		return nil
 	})
@@ -217,6 +253,9 @@ func (r *Registry) applyFile(ctx context.Context, file map[string]provider.Provi
 				c.remove(r.keys.providers, id)
 				c.forget(s, id)
 			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(s.shadowed)) {
+			c.remove(r.keys.shadowed, id)
 		}
 		for _, id := range slices.Sorted(maps.Keys(file)) {
 			p := file[id]

@@ -89,6 +89,7 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	pipe := r.client.Pipeline()
 	version := pipe.Get(ctx, r.keys.version)
 	providers := pipe.HGetAll(ctx, r.keys.providers)
+	shadowed := pipe.HGetAll(ctx, r.keys.shadowed)
 	defaults := pipe.HGetAll(ctx, r.keys.defaults)
 	learned := pipe.HGetAll(ctx, r.keys.learned)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
@@ -99,6 +100,7 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 		version:  version.Val(),
 		builtins: before.builtins,
 		raw:      providers.Val(),
+		shadowed: shadowed.Val(),
 		stored:   map[string]record{},
 		defaults: map[string]Choice{},
 		learned:  map[string]lesson{},

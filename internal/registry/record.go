@@ -9,8 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/url"
-	"strings"
+	"slices"
 
 	"parley/internal/provider"
 	"parley/internal/secret"
@@ -54,20 +53,23 @@ type plain struct {
 	TLS            *provider.TLS     `json:"tls,omitempty"`
 }
 
-// secrets is what is sealed. A proxy's URL may hold a password.
+// secrets is what is sealed. A proxy's URL may hold a password, an endpoint's
+// query a key: what lies open of it shows "set" in the key's place.
 type secrets struct {
-	APIKey  string            `json:"apiKey,omitempty"`
-	Headers map[string]string `json:"headers,omitempty"`
-	Proxy   string            `json:"proxy,omitempty"`
+	APIKey    string            `json:"apiKey,omitempty"`
+	Headers   map[string]string `json:"headers,omitempty"`
+	Proxy     string            `json:"proxy,omitempty"`
+	Endpoint  string            `json:"endpoint,omitempty"`  // whole, where it holds a secret
+	Endpoints []string          `json:"endpoints,omitempty"` // all of them, where one does
 }
 
 const storedVersion = 1
 
 func plainOf(p provider.Provider) (plain, error) {
 	out := plain{
-		Name: p.Name, Endpoint: p.Endpoint, Models: p.Models.List, Discover: p.Models.Discover,
+		Name: p.Name, Endpoint: provider.ShownURL(p.Endpoint), Models: p.Models.List, Discover: p.Models.Discover,
 		APIStyle: p.APIStyle, Pricing: p.Pricing, MaxInput: p.MaxInput, DropParams: p.DropParams,
-		Preset: p.Preset, Endpoints: p.Endpoints, MaxConcurrent: p.MaxConcurrent,
+		Preset: p.Preset, Endpoints: shownURLs(p.Endpoints), MaxConcurrent: p.MaxConcurrent,
 		SilenceTimeout: p.SilenceTimeout, TLS: p.TLS,
 	}
 	if len(p.AddParams) > 0 {
@@ -78,6 +80,14 @@ func plainOf(p provider.Provider) (plain, error) {
 		out.AddParams = params
 	}
 	return out, nil
+}
+
+func shownURLs(list []string) []string {
+	shown := slices.Clone(list)
+	for i, raw := range shown {
+		shown[i] = provider.ShownURL(raw)
+	}
+	return shown
 }
 
 func (s plain) provider(id string) (provider.Provider, error) {
@@ -119,7 +129,13 @@ func (r *Registry) encode(rec record) (string, error) {
 		}
 		sec.Headers[name] = value.Reveal()
 	}
-	if sec.APIKey != "" || sec.Proxy != "" || len(sec.Headers) > 0 {
+	if provider.HasSecret(p.Endpoint) {
+		sec.Endpoint = p.Endpoint
+	}
+	if slices.ContainsFunc(p.Endpoints, provider.HasSecret) {
+		sec.Endpoints = p.Endpoints
+	}
+	if sec.APIKey != "" || sec.Proxy != "" || sec.Endpoint != "" || len(sec.Endpoints)+len(sec.Headers) > 0 {
 		text, err := json.Marshal(sec)
 		if err != nil {
 			return "", fmt.Errorf("secrets of %q: %w", p.ID, err)
@@ -145,6 +161,8 @@ func (r *Registry) decode(id, text string) (record, error) {
 		return record{}, fmt.Errorf("stored provider %q: %w", id, err)
 	}
 	rec := record{provider: p, source: s.Source, builtinKey: s.BuiltinKey}
+	// An earlier parley left the keys in URLs open.
+	rec.stale = provider.HasSecret(p.Endpoint) || slices.ContainsFunc(p.Endpoints, provider.HasSecret)
 	if len(s.Sealed) == 0 {
 		return rec, nil
 	}
@@ -157,7 +175,13 @@ func (r *Registry) decode(id, text string) (record, error) {
 	if err := json.Unmarshal(text2, &sec); err != nil {
 		return record{}, fmt.Errorf("stored provider %q: its secrets are not readable", id)
 	}
-	rec.stale = stale
+	rec.stale = rec.stale || stale
+	if sec.Endpoint != "" {
+		rec.provider.Endpoint = sec.Endpoint
+	}
+	if len(sec.Endpoints) > 0 {
+		rec.provider.Endpoints = sec.Endpoints
+	}
 	rec.provider.APIKey = secret.New(sec.APIKey)
 	rec.provider.Proxy = sec.Proxy
 	for name, value := range sec.Headers {
@@ -175,7 +199,7 @@ func (rec record) entry(s *snapshot) Entry {
 	if !rec.builtinKey {
 		return e
 	}
-	if b, ok := s.builtin(rec.provider.ID); ok && SameServer(b.Endpoint, e.Endpoint) && !b.APIKey.IsZero() {
+	if b, ok := s.builtin(rec.provider.ID); ok && provider.SameServer(b.Endpoint, e.Endpoint) && !b.APIKey.IsZero() {
 		e.APIKey = b.APIKey
 		return e
 	}
@@ -196,26 +220,4 @@ func fingerprint(p provider.Provider) string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
-}
-
-// SameServer reports whether two endpoint URLs have scheme, host and port in
-// common, so that a stored secret may stay when one replaces the other.
-func SameServer(a, b string) bool {
-	ua, errA := url.Parse(a)
-	ub, errB := url.Parse(b)
-	if errA != nil || errB != nil || ua.Host == "" || ub.Host == "" {
-		return false
-	}
-	return strings.EqualFold(ua.Scheme, ub.Scheme) &&
-		strings.EqualFold(ua.Hostname(), ub.Hostname()) && port(ua) == port(ub)
-}
-
-func port(u *url.URL) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	if strings.EqualFold(u.Scheme, "https") {
-		return "443"
-	}
-	return "80"
 }

@@ -70,13 +70,14 @@ type snapshot struct {
 	raw      map[string]string // as in Redis, to see what changed
 	defaults map[string]Choice
 	learned  map[string]lesson
+	shadowed map[string]string // records of the providers file that a custom one stands in front of, as in Redis
 
 	entries []Entry // built-in and stored, by id
 }
 
 // keys are the registry's names in Redis; all share one hash tag.
 type keys struct {
-	version, providers, defaults, learned, digest, channel, bindings, bots string
+	version, providers, shadowed, defaults, learned, digest, channel, bindings, bots string
 }
 
 func newKeys(prefix string) keys {
@@ -84,6 +85,7 @@ func newKeys(prefix string) keys {
 	return keys{
 		version:   base + "version",
 		providers: base + "providers",
+		shadowed:  base + "shadowed",
 		defaults:  base + "defaults",
 		learned:   base + "learned",
 		digest:    base + "file-digest",

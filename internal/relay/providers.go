@@ -140,7 +140,7 @@ func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
 	}
 	form := ProviderForm()
 	form.ID, form.Title = editForm, "Edit a provider"
-	values := map[string]string{"id": p.ID, "name": p.Name, "endpoint": p.Endpoint}
+	values := map[string]string{"id": p.ID, "name": p.Name, "endpoint": provider.ShownURL(p.Endpoint)}
 	if !p.Models.Discover {
 		var names []string
 		for _, m := range p.Models.List {
@@ -233,7 +233,13 @@ func (e *fieldError) Error() string { return e.field + ": " + e.text }
 // changed is the stored record with what the form says. A key left out stays as
 // long as the endpoint stays on its server; secrets never move to another one.
 func changed(old, form provider.Provider) (provider.Provider, *fieldError) {
-	moved := !registry.SameServer(old.Endpoint, form.Endpoint)
+	raw, missing := provider.RestoreURL(form.Endpoint, []string{old.Endpoint})
+	if len(missing) > 0 {
+		return form, &fieldError{"endpoint", "No value is stored for " + strings.Join(missing, ", ") + " on that server: type it in place of \"set\"."}
+	}
+	form.Endpoint = raw
+	// The form asks for neither tls, proxy nor further endpoints: they stay.
+	moved := !provider.SameServer(old.Endpoint, form.Endpoint)
 	switch {
 	case moved && len(old.ExtraHeaders) > 0:
 		return form, &fieldError{"endpoint", "This provider sends secret headers, which may not go to another server; change it with parley provider put, or use another id."}

@@ -1,0 +1,148 @@
+// URLs that hold a key: what may be shown of them, and how a shown one is made
+// whole again.
+
+package provider
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Kept stands for a stored secret wherever a record is shown, and in a record
+// that is sent back: the stored secret stays.
+const Kept = "set"
+
+// openParams are the query parameters whose values are no secrets. All others
+// may be keys: services name theirs as they like.
+var openParams = []string{
+	"api-version", "apiversion", "version", "api_version", "alt", "beta", "format", "stream",
+	"model", "deployment", "deployment-id", "region", "location", "project", "provider", "route", "tenant", "user_type",
+}
+
+// ShownURL is raw with every value of its query that may be a key replaced by
+// Kept. A raw that is no URL is shown without what follows a question mark.
+func ShownURL(raw string) string {
+	shown := eachParam(raw, func(string, string) string { return Kept })
+	return shown
+}
+
+// HasSecret reports whether raw holds what ShownURL hides.
+func HasSecret(raw string) bool { return raw != "" && ShownURL(raw) != raw }
+
+// RestoreURL is shown with each Kept replaced by the value that one of stored has
+// for the parameter, on the same server; missing names the parameters that none
+// has.
+func RestoreURL(shown string, stored []string) (raw string, missing []string) {
+	raw = eachParam(shown, func(name, value string) string {
+		if value != Kept {
+			return value
+		}
+		for _, s := range stored {
+			if !SameServer(s, shown) {
+				continue
+			}
+			if found, ok := param(s, name); ok && found != Kept {
+				return found
+			}
+		}
+		missing = append(missing, name)
+		return value
+	})
+	return raw, missing
+}
+
+// param is the value, still escaped, of a parameter that may be a secret.
+func param(raw, name string) (value string, ok bool) {
+	eachParam(raw, func(n, v string) string {
+		if n == name && !ok {
+			value, ok = v, true
+		}
+		return v
+	})
+	return value, ok
+}
+
+// eachParam rewrites the values of the parameters that may be secrets. Names are
+// unescaped, values are not: what is not changed stays to the letter.
+func eachParam(raw string, value func(name, value string) string) string {
+	head, query, ok := strings.Cut(raw, "?")
+	if !ok {
+		return raw
+	}
+	query, fragment, hasFragment := strings.Cut(query, "#")
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, v, assigned := strings.Cut(part, "=")
+		if !assigned { // a bare word may be the key itself
+			name, v = "", part
+		}
+		plain, err := url.QueryUnescape(name)
+		if err != nil {
+			plain = name
+		}
+		if v == "" || slices.Contains(openParams, strings.ToLower(plain)) && assigned {
+			continue
+		}
+		parts[i] = value(plain, v)
+		if assigned {
+			parts[i] = name + "=" + parts[i]
+		}
+	}
+	out := head + "?" + strings.Join(parts, "&")
+	if hasFragment {
+		out += "#" + fragment
+	}
+	return out
+}
+
+// SameServer reports whether two URLs have scheme, host and port in common, so
+// that a secret for one may go to the other.
+func SameServer(a, b string) bool {
+	ua, errA := url.Parse(a)
+	ub, errB := url.Parse(b)
+	if errA != nil || errB != nil || ua.Host == "" || ub.Host == "" {
+		return false
+	}
+	return strings.EqualFold(ua.Scheme, ub.Scheme) &&
+		strings.EqualFold(ua.Hostname(), ub.Hostname()) && portOf(ua) == portOf(ub)
+}
+
+func portOf(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	if strings.EqualFold(u.Scheme, "https") {
+		return "443"
+	}
+	return "80"
+}
+
+// Moved says why the secrets of old may not go along to next, or "": they stay
+// as long as every request goes to a server of old, in the same way. Another
+// certificate authority, client certificate or proxy would let somebody else
+// answer for that server.
+func Moved(old, next Provider) string {
+	servers := append([]string{old.Endpoint}, old.Endpoints...)
+	known := func(raw string) bool {
+		return slices.ContainsFunc(servers, func(s string) bool { return SameServer(s, raw) })
+	}
+	switch {
+	case !SameServer(old.Endpoint, next.Endpoint):
+		return "the endpoint's scheme, host or port is another than the secret was given for"
+	case slices.ContainsFunc(next.Endpoints, func(e string) bool { return !known(e) }):
+		return "endpoints names a server that the secret was not given for"
+	case tlsOf(old) != tlsOf(next):
+		return "tls is another than the secret was given for"
+	case next.Proxy != "" && next.Proxy != old.Proxy:
+		return "the proxy is another than the secret was given for"
+	}
+	return ""
+}
+
+func tlsOf(p Provider) TLS {
+	if p.TLS == nil {
+		return TLS{}
+	}
+	return *p.TLS
+}
