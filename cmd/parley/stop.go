@@ -25,7 +25,9 @@ func untilSignal(ctx context.Context, stderr io.Writer, exit func(code int)) con
 		<-signals
 		cancel()
 		again := <-signals
-		_, _ = fmt.Fprintf(stderr, "parley: second signal (%s): ended at once; the next start goes on with what was left\n", again)
+		within(lastWords, func() {
+			_, _ = fmt.Fprintf(stderr, "parley: second signal (%s): ended at once; the next start goes on with what was left\n", again)
+		})
 		exit(1)
 	}()
 	return ctx
@@ -93,6 +95,27 @@ const stackLimit = 4 << 20
 func (d *deadline) end() {
 	stacks := make([]byte, stackLimit)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	d.log.Error("the stop did not end in time: the process ends as it is; report these stacks", "after", d.after.String(), "stacks", string(stacks))
+	within(lastWords, func() {
+		d.log.Error("the stop did not end in time: the process ends as it is; report these stacks", "after", d.after.String(), "stacks", string(stacks))
+	})
 	d.exit(1)
+}
+
+// lastWords is how long the process waits for its last lines to be taken: what
+// hangs may be the log itself, a pipe that nobody reads any more.
+const lastWords = 2 * time.Second
+
+// within runs f and returns when it has ended, at the latest after most.
+func within(most time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }

@@ -11,11 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 
+	"parley/internal/regular"
 	"parley/internal/secret"
 )
 
 // keyFile is the generated key of the embedded store, inside DATA_DIR.
 const keyFile = "master.key"
+
+// maxKey is the most bytes that file may have.
+const maxKey = 64 << 10
 
 // Ring reads masterKeys (MASTER_KEYS). With the embedded store it may be empty:
 // a key is then generated once and kept in dataDir, readable by the owner
@@ -32,7 +36,7 @@ func Ring(dataDir, masterKeys string, embedded bool) (*secret.Ring, error) {
 		if !embedded {
 			return ring, nil
 		}
-		kept, err := os.ReadFile(filepath.Join(dataDir, keyFile))
+		kept, err := regular.ReadFile(filepath.Join(dataDir, keyFile), maxKey)
 		if err != nil {
 			return ring, nil
 		}
@@ -49,7 +53,7 @@ func Ring(dataDir, masterKeys string, embedded bool) (*secret.Ring, error) {
 
 func generatedRing(dataDir string) (*secret.Ring, error) {
 	path := filepath.Join(dataDir, keyFile)
-	line, err := os.ReadFile(path)
+	line, err := regular.ReadFile(path, maxKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		line, err = generateKey(dataDir, path)
 	}
@@ -90,5 +94,5 @@ func generateKey(dataDir, path string) ([]byte, error) {
 	if err := syncDir(dataDir); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(path)
+	return regular.ReadFile(path, maxKey)
 }

@@ -1,11 +1,14 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"parley/internal/regular"
 	"parley/internal/secret"
 	"parley/internal/store"
 )
@@ -62,5 +65,16 @@ func TestKeysThatAreMissingOrWrongAreExplained(t *testing.T) {
 	}
 	if _, err := store.Ring(damaged, "", true); err == nil || !strings.Contains(err.Error(), "master.key is damaged") {
 		t.Error(err)
+	}
+}
+
+// A pipe in the key's place must not hold the start up.
+func TestAKeyThatIsNoFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "master.key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Ring(dir, "", true); !errors.Is(err, regular.ErrNotRegular) || !strings.Contains(err.Error(), "master.key") {
+		t.Errorf("got %v", err)
 	}
 }
