@@ -42,6 +42,8 @@ var rooms = map[string][]string{
 	"internal/board":           {},
 	"internal/stream/markdown": {},
 	"internal/demo":            {},
+	"internal/door":            {},
+	"internal/folder":          {},
 
 	// The rooms of the work.
 	"internal/provider":          {"bots", "internal/telemetry"},
@@ -51,7 +53,7 @@ var rooms = map[string][]string{
 	"internal/conversation":      {"internal/chat", "internal/inbox", "internal/provider"},
 	"internal/usage":             {"internal/inbox", "internal/provider"},
 	"internal/stream":            {"internal/chat", "internal/stream/markdown", "internal/telemetry"},
-	"internal/console":           {"bots", "internal/provider", "internal/registry"},
+	"internal/console":           {"bots", "internal/door", "internal/provider", "internal/registry"},
 	"internal/relay": {
 		"bots", "internal/chat", "internal/conversation", "internal/inbox", "internal/provider",
 		"internal/registry", "internal/stream", "internal/telemetry", "internal/usage",
@@ -60,13 +62,14 @@ var rooms = map[string][]string{
 	// The platforms: neutral words, never each other, the relay or Redis.
 	"adapters/slack":      {"bots", "internal/chat", "internal/telemetry"},
 	"adapters/discord":    {"bots", "internal/chat", "internal/telemetry"},
-	"adapters/playground": {"bots", "internal/chat", "internal/telemetry"},
+	"adapters/playground": {"bots", "internal/chat", "internal/door", "internal/telemetry"},
 
 	// Test servers, on the wire and so without our words.
 	"internal/fake/slack":      {},
 	"internal/fake/discord":    {},
 	"internal/fake/openai":     {},
 	"internal/store/storetest": {"internal/store"},
+	"internal/door/doortest":   {"internal/door"},
 
 	// Rules and measurements.
 	"internal/stream/simulate": {"internal/chat", "internal/stream"},
@@ -82,7 +85,7 @@ var rooms = map[string][]string{
 const anything = "*"
 
 // forTests may be imported by tests, by each other and by the benchmarks.
-var forTests = []string{"internal/fake/", "internal/store/storetest"}
+var forTests = []string{"internal/fake/", "internal/store/storetest", "internal/door/doortest"}
 
 // libraries says who may import which module that is not ours; a path ending in
 // a slash stands for all below it. A library that only tests use has its

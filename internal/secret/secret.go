@@ -3,6 +3,8 @@
 package secret
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 )
@@ -47,4 +49,14 @@ func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 func (t *Text) UnmarshalText(b []byte) error {
 	t.value = string(b)
 	return nil
+}
+
+// MinToken is the fewest characters an admin token may have.
+const MinToken = 16
+
+// GenerateToken makes an admin token of 192 random bits.
+func GenerateToken() string {
+	b := make([]byte, 24)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
 }
