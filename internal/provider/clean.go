@@ -33,6 +33,9 @@ type cleaner struct {
 func newCleaner(p Provider, r Request) cleaner {
 	var c cleaner
 	c.secret(p.APIKey.Reveal())
+	if p.own != nil {
+		c.secret(p.own.key.Reveal())
+	}
 	for _, v := range p.ExtraHeaders {
 		if len(strings.TrimSpace(v.Reveal())) >= leastSecret { // a shorter one is a word, such as a team's name
 			c.secret(v.Reveal())

@@ -380,6 +380,9 @@ func setHeaders(req *http.Request, p Provider) {
 	for name, value := range p.ExtraHeaders {
 		req.Header.Set(name, value.Reveal())
 	}
+	if p.own != nil && p.Proxy == "" && strings.HasPrefix(req.URL.String(), p.own.base) {
+		req.Header.Set("Authorization", "Bearer "+p.own.key.Reveal())
+	}
 }
 
 // errorFromResponse reads an answer that is no success.

@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"strings"
 	"time"
 
 	"parley/bots"
@@ -32,6 +33,22 @@ type Provider struct {
 	SilenceTimeout int      `json:"silenceTimeout,omitempty"` // seconds without a byte before giving up, 0 = default
 	TLS            *TLS     `json:"tls,omitempty"`
 	Proxy          string   `json:"proxy,omitempty"` // outbound HTTP proxy; none is taken from the environment
+
+	// own is what parley proves itself with to the one server that it serves
+	// itself. No record sets it and none keeps it.
+	own *ownServer
+}
+
+type ownServer struct {
+	base string // URL that every request to it begins with
+	key  secret.Text
+}
+
+// Own makes p one that parley serves itself at base: its requests carry key, as
+// long as they go there and through nothing else.
+func (p Provider) Own(base string, key secret.Text) Provider {
+	p.own = &ownServer{base: strings.TrimRight(base, "/") + "/", key: key}
+	return p
 }
 
 // Models is the list of a provider's models, or the wish to ask the endpoint.
