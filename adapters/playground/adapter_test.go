@@ -172,6 +172,7 @@ func TestAnUploadCanBeSaved(t *testing.T) {
 		t.Fatalf("%d posts", len(posts))
 	}
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/playground/file/"+posts[0].ID, nil)
+	s.authorize(r)
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -257,10 +258,13 @@ func TestEveryBotIsThereAndWell(t *testing.T) {
 	if m, err := s.adapter.Member(t.Context(), "helper", chat.Place{}, you()); err != nil || !m.Admin {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, err := New(Options{Board: newMemory(), Guard: func(h http.Handler) http.Handler { return h }}); err == nil {
-		t.Error("built without a bot")
-	}
-	if _, err := New(Options{Bots: []bots.Bot{{ID: "x"}}, Guard: func(h http.Handler) http.Handler { return h }}); err == nil {
-		t.Error("built without a board")
+	for what, o := range map[string]Options{
+		"a bot":   {Board: newMemory(), Door: s.door},
+		"a board": {Bots: []bots.Bot{{ID: "x"}}, Door: s.door},
+		"a door":  {Bots: []bots.Bot{{ID: "x"}}, Board: newMemory()},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("built without %s", what)
+		}
 	}
 }

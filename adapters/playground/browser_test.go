@@ -72,6 +72,9 @@ func newBrowser(t *testing.T, s *stage) *browser {
 	if err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
+	if !s.outside {
+		b.enter()
+	}
 	return b
 }
 
@@ -81,6 +84,16 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 		b.shot("failed")
 		b.t.Fatal(err)
 	}
+}
+
+// enter opens the page as a person does: by an address that is good once.
+func (b *browser) enter() {
+	b.t.Helper()
+	code, _, err := b.s.door.NewCode(b.ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.do(chromedp.Navigate(b.s.server.URL+"/playground/open/"+code), b.wait(`location.pathname === '/'`))
 }
 
 func (b *browser) open(path string) {

@@ -3,10 +3,13 @@
 package playground
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+
+	"parley/internal/door"
 )
 
 // sinceMargin covers clocks of replicas that differ and changes that were under
@@ -44,6 +47,9 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		case <-s.a.hub.done:
 			return
 		case <-beat.C:
+			if errors.Is(s.a.o.Door.Admit(r), door.ErrMissing) {
+				return // logged out, or the session is over
+			}
 			_, _ = fmt.Fprint(w, ": still here\n\n")
 		case <-v.wake:
 			for _, u := range v.take() {

@@ -29,6 +29,7 @@ func (s *stage) feed(query string, headers ...string) <-chan event {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.authorize(r)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}

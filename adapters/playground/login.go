@@ -1,105 +1,18 @@
-// The login of PLAYGROUND=on: one password (ADMIN_TOKEN), a signed cookie, and
-// a limit on tries.
+// Getting in: the login page, the address with a single-use code, and logging
+// out. Who gets in is the door's to decide.
 
 package playground
 
 import (
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
+	"errors"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
-	"parley/internal/secret"
+	"parley/internal/door"
 )
-
-const (
-	sessionCookie = "parley_session"
-	sessionLength = 12 * time.Hour
-	triesPerHost  = 5  // in tryWindow, from one address
-	triesInAll    = 30 // in tryWindow
-	tryWindow     = time.Minute
-)
-
-// sessions issues and checks session cookies. Their key comes from the
-// password, so every replica knows it and a new password ends all sessions.
-type sessions struct {
-	password secret.Text
-	key      []byte
-	now      func() time.Time
-
-	mu    sync.Mutex
-	began time.Time
-	tries map[string]int
-	all   int
-}
-
-func newSessions(password secret.Text) *sessions {
-	key, err := hkdf.Key(sha256.New, []byte(password.Reveal()), nil, "parley playground session v1", 32)
-	if err != nil { // 32 bytes of SHA-256 always fit
-		key = []byte(rand.Text())
-	}
-	return &sessions{password: password, key: key, now: time.Now, tries: map[string]int{}}
-}
-
-func (s *sessions) sign(body string) string {
-	mac := hmac.New(sha256.New, s.key)
-	_, _ = mac.Write([]byte(body))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// issue makes a cookie value: when it ends, a nonce, and the signature of both.
-func (s *sessions) issue() string {
-	body := strconv.FormatInt(s.now().Add(sessionLength).Unix(), 10) + "." + rand.Text()
-	return body + "." + s.sign(body)
-}
-
-func (s *sessions) valid(value string) bool {
-	i := strings.LastIndexByte(value, '.')
-	if i < 0 || !hmac.Equal([]byte(s.sign(value[:i])), []byte(value[i+1:])) {
-		return false
-	}
-	end, _, _ := strings.Cut(value, ".")
-	unix, err := strconv.ParseInt(end, 10, 64)
-	return err == nil && s.now().Unix() < unix
-}
-
-// allow counts a try and reports whether it may be made.
-func (s *sessions) allow(host string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := s.now(); now.Sub(s.began) >= tryWindow {
-		s.began, s.all, s.tries = now, 0, map[string]int{}
-	}
-	if s.all >= triesInAll || s.tries[host] >= triesPerHost {
-		return false
-	}
-	s.all++
-	s.tries[host]++
-	return true
-}
-
-// passed forgets the tries of a host that knew the password.
-func (s *sessions) passed(host string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all -= s.tries[host]
-	delete(s.tries, host)
-}
-
-func (s *sessions) right(given string) bool {
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(s.password.Reveal()))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
-}
 
 type loginPage struct {
 	frame
@@ -107,31 +20,53 @@ type loginPage struct {
 	Next    string
 }
 
-// LoggedIn reports whether r carries a session of the login page; never where
-// no login is asked for.
-func (a *Adapter) LoggedIn(r *http.Request) bool {
-	c, err := r.Cookie(sessionCookie)
-	return err == nil && a.session != nil && a.session.valid(c.Value)
+// openPage goes on to the pages by itself; see openByCode.
+type openPage struct{ frame }
+
+// guarded lets through whom the door admits and sends others to the login page.
+func (s *server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := s.a.o.Door.Admit(r)
+		slow, tooMany := errors.AsType[*door.SlowError](err)
+		switch {
+		case err == nil:
+			next.ServeHTTP(w, r)
+		case tooMany:
+			retryAfter(w, slow)
+			http.Error(w, "Too many wrong tokens from this address. The right one is taken at any time.", http.StatusTooManyRequests)
+		case errors.Is(err, door.ErrWrong), errors.Is(err, door.ErrMissing):
+			s.toLogin(w, r)
+		case errors.Is(err, door.ErrElsewhere):
+			http.Error(w, "The request comes from a page of another site.", http.StatusForbidden)
+		default:
+			s.noSessions(w, r, err)
+		}
+	})
 }
 
-// loggedIn lets through who has a session and sends others to the login page.
-func (s *server) loggedIn(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.a.LoggedIn(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		page := r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html")
-		if !page && r.Method != http.MethodPost || byScript(r) {
-			http.Error(w, "Please log in.", http.StatusUnauthorized)
-			return
-		}
-		to := "/playground/login"
-		if r.Method == http.MethodGet && r.URL.Path != "/" {
-			to += "?next=" + url.QueryEscape(r.URL.RequestURI())
-		}
-		http.Redirect(w, r, to, http.StatusSeeOther)
-	})
+func retryAfter(w http.ResponseWriter, slow *door.SlowError) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(slow.After.Seconds())))
+}
+
+func (s *server) noSessions(w http.ResponseWriter, r *http.Request, err error) {
+	s.a.o.Log.ErrorContext(r.Context(), "a session could not be looked up or kept", "error", err)
+	w.Header().Set("Retry-After", "2")
+	http.Error(w, "Nobody can be logged in while the store cannot be reached. Try again; the log says more.", http.StatusServiceUnavailable)
+}
+
+// toLogin sends a person to the login page, and tells anything else.
+func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {
+	page := (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+	if !page && r.Method != http.MethodPost || byScript(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="parley"`)
+		http.Error(w, "Please log in.", http.StatusUnauthorized)
+		return
+	}
+	to := "/playground/login"
+	if page && r.URL.Path != "/" {
+		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 func (s *server) loginPage(w http.ResponseWriter, r *http.Request) {
@@ -142,37 +77,89 @@ func (s *server) showLogin(w http.ResponseWriter, status int, problem, next stri
 	s.show(w, status, "login.html", loginPage{frame: s.frame("Log in", "login", ""), Problem: problem, Next: local(next)})
 }
 
+// login takes the form of the login page. No page of another site can send it:
+// CrossOriginProtection stands before it.
 func (s *server) login(w http.ResponseWriter, r *http.Request) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
 	next := r.PostFormValue("next")
-	if !s.a.session.allow(host) {
-		w.Header().Set("Retry-After", strconv.Itoa(int(tryWindow.Seconds())))
-		s.showLogin(w, http.StatusTooManyRequests, "Too many tries. Wait a minute, then try again.", next)
+	err := s.a.o.Door.Enter(w, r, r.PostFormValue("token"))
+	slow, tooMany := errors.AsType[*door.SlowError](err)
+	switch {
+	case err == nil:
+		http.Redirect(w, r, local(next), http.StatusSeeOther)
+	case tooMany:
+		retryAfter(w, slow)
+		s.showLogin(w, http.StatusTooManyRequests, "That is not the admin token, and neither were many before it. Check it; the right one is taken at any time.", next)
+	case errors.Is(err, door.ErrWrong):
+		s.showLogin(w, http.StatusUnauthorized, "That is not the admin token of this server.", next)
+	default:
+		s.noSessions(w, r, err)
+	}
+}
+
+// openByCode begins a session for a single-use code. What only looks, a HEAD, a
+// prefetch, or a program that previews links, must not use it up. Whoever comes
+// by a link of another page gets one that goes on by itself: the browser would
+// not send the cookie along a redirect that another site began.
+func (s *server) openByCode(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("X-Robots-Tag", "noindex")
+	if looksOnly(r) {
+		s.showLogin(w, http.StatusOK, "", "")
 		return
 	}
-	if !s.a.session.right(r.PostFormValue("token")) {
-		s.a.o.Log.WarnContext(r.Context(), "playground login refused", "from", host)
-		s.showLogin(w, http.StatusUnauthorized, "That is not the token this server was started with (ADMIN_TOKEN).", next)
+	err := s.a.o.Door.Exchange(w, r, r.PathValue("code"))
+	slow, tooMany := errors.AsType[*door.SlowError](err)
+	site := r.Header.Get("Sec-Fetch-Site")
+	switch {
+	case err == nil && (site == "cross-site" || site == "same-site"):
+		s.show(w, http.StatusOK, "open.html", openPage{frame: s.frame("Opening", "login", "")})
+	case err == nil:
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	case tooMany:
+		retryAfter(w, slow)
+		s.showLogin(w, http.StatusTooManyRequests, usedCode, "")
+	case errors.Is(err, door.ErrWrong):
+		s.showUsed(w, r)
+	default:
+		s.noSessions(w, r, err)
+	}
+}
+
+const usedCode = "This address is good once, for 10 minutes. `parley open` prints a fresh one; or log in with the admin token."
+
+// showUsed answers a code that is used up. Who is logged in meant to open the
+// pages, by going back or by a bookmark.
+func (s *server) showUsed(w http.ResponseWriter, r *http.Request) {
+	if session, err := s.a.o.Door.Session(r); err == nil && session {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	s.a.session.passed(host)
-	s.setCookie(w, r, s.a.session.issue(), int(sessionLength.Seconds()))
-	http.Redirect(w, r, local(next), http.StatusSeeOther)
+	s.showLogin(w, http.StatusUnauthorized, usedCode, "")
+}
+
+// looksOnly reports whether nobody is there to use the page that r asks for.
+func looksOnly(r *http.Request) bool {
+	h := r.Header
+	purpose := strings.ToLower(h.Get("Sec-Purpose") + h.Get("Purpose") + h.Get("X-Moz"))
+	dest := h.Get("Sec-Fetch-Dest")
+	if r.Method == http.MethodHead || strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "preview") || dest != "" && dest != "document" {
+		return true
+	}
+	agent := strings.ToLower(h.Get("User-Agent"))
+	for _, word := range []string{"bot/", "bot-", "bot (", "preview", "crawler", "externalhit", "embedly"} {
+		if strings.Contains(agent, word) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *server) logout(w http.ResponseWriter, r *http.Request) {
-	s.setCookie(w, r, "", -1)
+	if err := s.a.o.Door.Leave(w, r); err != nil {
+		s.noSessions(w, r, err)
+		return
+	}
 	http.Redirect(w, r, "/playground/login", http.StatusSeeOther)
-}
-
-func (s *server) setCookie(w http.ResponseWriter, r *http.Request, value string, age int) {
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
-	})
 }
 
 // local keeps a redirect on this server.

@@ -1,8 +1,10 @@
-// The login of PLAYGROUND=on.
+// Getting in and out.
 
 package playground
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -11,22 +13,27 @@ import (
 	"testing/synctest"
 	"time"
 
-	"parley/internal/secret"
+	"parley/internal/door/doortest"
 )
 
-const token = "the-admin-token"
-
-func withLogin(o *Options) { o.Password = secret.New(token) }
+// outside is a stage whose requests carry nothing that lets them in.
+func outside(t *testing.T) *stage {
+	s := newStage(t)
+	s.outside = true
+	return s
+}
 
 func TestNothingIsShownBeforeTheLogin(t *testing.T) {
-	s := newStage(t, withLogin)
+	s := outside(t)
 	for _, path := range []string{"/", "/playground/c/general", "/playground/providers?add", "/playground/bots", "/playground/events", "/playground/complete?text=@&channel=C-general", "/playground/file/x"} {
 		status, to := s.page(path)
 		if status != http.StatusSeeOther || !strings.HasPrefix(to, "/playground/login") {
 			t.Errorf("%s: %d %q", path, status, to)
 		}
-		if status, _ = s.request(http.MethodGet, path, nil, map[string]string{"Accept": "application/json"}); status != http.StatusUnauthorized {
-			t.Errorf("%s by script: %d", path, status)
+		for _, accept := range []string{"application/json", "*/*"} {
+			if status, _ = s.request(http.MethodGet, path, nil, map[string]string{"Accept": accept}); status != http.StatusUnauthorized {
+				t.Errorf("%s by %s: %d", path, accept, status)
+			}
 		}
 	}
 	for _, path := range []string{"/playground/post", "/playground/do", "/playground/submit", "/playground/connect"} {
@@ -44,19 +51,21 @@ func TestNothingIsShownBeforeTheLogin(t *testing.T) {
 	}
 }
 
-func TestLogin(t *testing.T) {
-	s := newStage(t, withLogin)
+// visitor is a browser with cookies that follows no redirect.
+func (s *stage) visitor() *http.Client {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	var cookie *http.Cookie
-	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func TestLogin(t *testing.T) {
+	s := outside(t)
+	client := s.visitor()
 	try := func(with, next string) *http.Response {
 		t.Helper()
-		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.server.URL+"/playground/login", strings.NewReader(url.Values{"token": {with}, "next": {next}}.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		answer, err := client.Do(r)
+		answer, err := client.PostForm(s.server.URL+"/playground/login", url.Values{"token": {with}, "next": {next}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,16 +79,18 @@ func TestLogin(t *testing.T) {
 	if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/playground/providers?add" || len(a.Cookies()) != 1 {
 		t.Fatalf("the right token: %d %v", a.StatusCode, a.Header)
 	}
-	cookie = a.Cookies()[0]
+	cookie := a.Cookies()[0]
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || strings.Contains(cookie.Value, token) {
 		t.Errorf("cookie %v", cookie)
 	}
-	status, body := s.request(http.MethodGet, "/", nil, map[string]string{"Cookie": cookie.String()})
-	if status != http.StatusOK || !strings.Contains(body, "Log out") {
+	with := func(value string) (int, string) {
+		return s.request(http.MethodGet, "/", nil, map[string]string{"Cookie": cookie.Name + "=" + value})
+	}
+	if status, body := with(cookie.Value); status != http.StatusOK || !strings.Contains(body, "Log out") {
 		t.Errorf("with the session: %d", status)
 	}
 	for _, forged := range []string{cookie.Value + "x", "9" + cookie.Value, "99999999999.x.y", "", ".", strings.Repeat(".", 5)} {
-		if status, _ := s.request(http.MethodGet, "/", nil, map[string]string{"Cookie": sessionCookie + "=" + forged}); status != http.StatusSeeOther {
+		if status, _ := with(forged); status != http.StatusSeeOther {
 			t.Errorf("forged %q: %d", forged, status)
 		}
 	}
@@ -88,65 +99,163 @@ func TestLogin(t *testing.T) {
 			t.Errorf("next %q leads to %q", next, a.Header.Get("Location"))
 		}
 	}
-	out, err := client.PostForm(s.server.URL+"/playground/logout", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = out.Body.Close()
-	if c := out.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 {
-		t.Errorf("logging out sets %v", c)
-	}
-	other := newStage(t, func(o *Options) { o.Password = secret.New("another") })
-	if status, _ := other.request(http.MethodGet, "/", nil, map[string]string{"Cookie": cookie.String()}); status != http.StatusSeeOther {
+	other := newStage(t, func(o *Options) { o.Door = doortest.With(t, "another-admin-token", s.memory) })
+	other.outside = true
+	if status, _ := other.request(http.MethodGet, "/", nil, map[string]string{"Cookie": cookie.Name + "=" + cookie.Value}); status != http.StatusSeeOther {
 		t.Errorf("the session of another token: %d", status)
 	}
 }
 
-func TestTriesAreLimitedAndSessionsEnd(t *testing.T) {
+func TestLoggingOutEndsTheSessionOnTheServer(t *testing.T) {
+	s := outside(t)
+	session := doortest.Session(t, s.door)
+	if status, _ := s.request(http.MethodPost, "/playground/logout", url.Values{}, map[string]string{"Cookie": session, "Sec-Fetch-Site": "cross-site"}); status != http.StatusForbidden {
+		t.Errorf("another site logs people out: %d", status)
+	}
+	if status, _ := s.request(http.MethodGet, "/", nil, map[string]string{"Cookie": session}); status != http.StatusOK {
+		t.Fatalf("%d", status)
+	}
+	if status, to := s.request(http.MethodPost, "/playground/logout", url.Values{}, map[string]string{"Cookie": session}); status != http.StatusSeeOther || to != "/playground/login" {
+		t.Errorf("%d %s", status, to)
+	}
+	if status, _ := s.request(http.MethodGet, "/", nil, map[string]string{"Cookie": session}); status != http.StatusSeeOther {
+		t.Errorf("whoever kept the cookie is still in: %d", status)
+	}
+}
+
+// A page that is open when the session ends gets nothing more.
+func TestAFeedEndsWithItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSessions(secret.New(token))
-		for range triesPerHost {
-			if !s.allow("1.2.3.4") {
-				t.Fatal("refused too early")
-			}
+		d := doortest.New(t, token)
+		a, err := New(Options{Bots: testBots(), Board: newMemory(), Door: d})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if s.allow("1.2.3.4") {
-			t.Error("one try too many")
+		h := a.Handler(nil, nil)
+		session := doortest.Session(t, d)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "/playground/events", nil)
+		r.Header.Set("Cookie", session)
+		w := &feedWriter{header: http.Header{}}
+		done := make(chan struct{})
+		go func() { defer close(done); h.ServeHTTP(w, r) }()
+		time.Sleep(time.Minute)
+		select {
+		case <-done:
+			t.Fatal("the feed ended while the session lasts")
+		default:
 		}
-		if !s.allow("5.6.7.8") {
-			t.Error("another address is refused too")
+		if err := d.Leave(&feedWriter{header: http.Header{}}, r); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(tryWindow)
-		if !s.allow("1.2.3.4") {
-			t.Error("still refused after the window")
-		}
-		s.passed("1.2.3.4")
-		for i := range triesInAll {
-			if !s.allow(string(rune('a' + i))) {
-				t.Fatal("refused too early")
-			}
-		}
-		if s.allow("one more") {
-			t.Error("the sum of all addresses is not limited")
-		}
-		value := s.issue()
-		if !s.valid(value) {
-			t.Error("a fresh session is not valid")
-		}
-		time.Sleep(sessionLength)
-		if s.valid(value) {
-			t.Error("a session does not end")
+		<-done
+		if ctx.Err() != nil {
+			t.Error("the feed goes on after the session's end")
 		}
 	})
 }
 
-func TestTooManyTriesAreToldToWait(t *testing.T) {
-	s := newStage(t, withLogin)
-	for range triesPerHost {
-		s.form("/playground/login", "token", "guess")
+// feedWriter takes an answer that is flushed.
+type feedWriter struct{ header http.Header }
+
+func (w *feedWriter) Header() http.Header         { return w.header }
+func (w *feedWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (w *feedWriter) WriteHeader(int)             {}
+func (w *feedWriter) FlushError() error           { return nil }
+
+func TestACodeOpensThePageOnce(t *testing.T) {
+	s := outside(t)
+	client := s.visitor()
+	open := func(c *http.Client, method, code string, header ...string) *http.Response {
+		t.Helper()
+		r, _ := http.NewRequestWithContext(t.Context(), method, s.server.URL+"/playground/open/"+code, nil)
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		answer, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer
 	}
-	status, body := s.form("/playground/login", "token", token)
-	if status != http.StatusTooManyRequests || !strings.Contains(body, "Wait a minute") {
+	fresh := func() string {
+		t.Helper()
+		code, _, err := s.door.NewCode(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code
+	}
+	code := fresh()
+	for _, looks := range [][]string{
+		{"User-Agent", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"}, {"User-Agent", "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)"},
+		{"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}, {"X-Moz", "prefetch"}, {"Sec-Fetch-Dest", "image"}, {"Sec-Fetch-Dest", "empty"},
+	} {
+		if a := open(client, http.MethodGet, code, looks...); len(a.Cookies()) != 0 || a.StatusCode != http.StatusOK {
+			t.Errorf("%v gets in: %d", looks, a.StatusCode)
+		}
+	}
+	if a := open(client, http.MethodHead, code); len(a.Cookies()) != 0 {
+		t.Error("a HEAD gets in")
+	}
+	if a := open(client, http.MethodPost, code); a.StatusCode != http.StatusSeeOther || len(a.Cookies()) != 0 {
+		t.Errorf("POST: %d", a.StatusCode)
+	}
+	a := open(client, http.MethodGet, code, "User-Agent", "Mozilla/5.0 (Linux; Android 9; CUBOT X18 Plus)", "Sec-Fetch-Site", "none", "Sec-Fetch-Dest", "document")
+	if a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/" || len(a.Cookies()) != 1 || a.Header.Get("Referrer-Policy") != "no-referrer" || a.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %v", a.StatusCode, a.Header)
+	}
+	if home, err := client.Get(s.server.URL + "/"); err != nil || home.Body.Close() != nil || home.StatusCode != http.StatusOK {
+		t.Errorf("the session does not open the page: %v", err)
+	}
+	if a := open(client, http.MethodGet, code); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/" {
+		t.Errorf("going back: %d", a.StatusCode)
+	}
+	if a := open(s.visitor(), http.MethodGet, code); a.StatusCode != http.StatusUnauthorized || len(a.Cookies()) != 0 {
+		t.Errorf("a used code: %d", a.StatusCode)
+	}
+	// From a page of another site the browser sends no strict cookie along a redirect.
+	if a := open(s.visitor(), http.MethodGet, fresh(), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Dest", "document"); a.StatusCode != http.StatusOK || len(a.Cookies()) != 1 {
+		t.Errorf("by a link elsewhere: %d", a.StatusCode)
+	}
+}
+
+func TestWrongTokensAndCodesAreSlowedTogether(t *testing.T) {
+	s := outside(t)
+	last := 0
+	for i := range 12 {
+		if i%2 == 0 {
+			last, _ = s.form("/playground/login", "token", "guess")
+		} else {
+			last, _ = s.page("/playground/open/guess")
+		}
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("%d", last)
+	}
+	status, body := s.form("/playground/login", "token", "guess")
+	wants(t, body, "not the admin token", "the right one is taken at any time")
+	if status != http.StatusTooManyRequests {
 		t.Errorf("%d", status)
+	}
+	if status, to := s.form("/playground/login", "token", token); status != http.StatusSeeOther || to != "/" {
+		t.Errorf("the right token: %d %s", status, to)
+	}
+}
+
+func TestALoginWhileTheStoreIsAwaySaysSo(t *testing.T) {
+	s := outside(t)
+	session := doortest.Session(t, s.door)
+	s.memory.Broken = errors.New("away")
+	for _, header := range []string{session, ""} {
+		want := map[bool]int{true: http.StatusServiceUnavailable, false: http.StatusSeeOther}[header != ""]
+		if status, _ := s.request(http.MethodGet, "/", nil, map[string]string{"Cookie": header}); status != want {
+			t.Errorf("%q: %d", header, status)
+		}
+	}
+	if status, body := s.form("/playground/login", "token", token); status != http.StatusServiceUnavailable || !strings.Contains(body, "store") {
+		t.Errorf("%d %s", status, body)
 	}
 }

@@ -4,6 +4,9 @@ package playground
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -342,10 +345,11 @@ func TestPagesFollowEachOther(t *testing.T) {
 }
 
 func TestPageLogin(t *testing.T) {
-	s := newStage(t, withLogin)
+	s := newStage(t)
+	s.outside = true
 	b := newBrowser(t, s)
 	b.ignore = "401"
-	b.do(chromedp.Navigate(s.server.URL+"/playground/bots"), b.wait(`document.activeElement.name === 'token'`), keys("guess"), keys(kb.Enter), b.wait(`document.querySelector('.error').innerText.includes('not the token')`))
+	b.do(chromedp.Navigate(s.server.URL+"/playground/bots"), b.wait(`document.activeElement.name === 'token'`), keys("guess"), keys(kb.Enter), b.wait(`document.querySelector('.error').innerText.includes('not the admin token')`))
 	b.shot("refused")
 	if b.eval(`performance.getEntriesByType('resource').some((r) => r.name.includes('/playground/events'))`) {
 		t.Error("the login page asks for a feed that it may not have, and fails when that does not come")
@@ -355,4 +359,28 @@ func TestPageLogin(t *testing.T) {
 	b.do(chromedp.Focus[chromedp.CSS]("[name=token]"), keys(token), keys(kb.Enter), b.wait(`location.pathname === '/playground/bots' && document.querySelector('[data-bot=helper]')`))
 	b.shot("in")
 	b.do(chromedp.Click[chromedp.CSS](".nav-foot button"), b.wait(`location.pathname === '/playground/login'`), chromedp.Navigate(s.server.URL+"/"), b.wait(`location.pathname === '/playground/login'`))
+}
+
+// The address that the start prints opens the page once; by a link from another
+// site, too, although the browser sends no cookie along such a redirect.
+func TestPageOpensByAnAddressThatIsGoodOnce(t *testing.T) {
+	s := newStage(t)
+	s.outside = true
+	b := newBrowser(t, s)
+	b.ignore = "401"
+	code, _, err := s.door.NewCode(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := s.server.URL + "/playground/open/" + code
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<!doctype html><title>mail</title><link rel="icon" href="data:,"><a id="l" href="`+strings.Replace(address, "127.0.0.1", "localhost", 1)+`">open</a>`)
+	}))
+	defer elsewhere.Close() // 127.0.0.1, and the page at localhost: another site
+	b.do(chromedp.Navigate(elsewhere.URL), chromedp.Click[chromedp.CSS]("#l"), b.wait(`location.pathname === '/' && document.querySelector('[data-channel=C-general]')`))
+	b.shot("opened")
+	b.do(chromedp.Navigate(strings.Replace(address, "127.0.0.1", "localhost", 1)), b.wait(`location.pathname === '/' && document.querySelector('[data-channel=C-general]')`)) // still logged in
+	b.do(chromedp.Navigate(address), b.wait(`document.querySelector('.error').innerText.includes('good once')`))                                                              // 127.0.0.1 has no session
+	b.shot("used")
 }

@@ -103,7 +103,6 @@ type frame struct {
 	Assets         string
 	Rooms, Directs []crumb
 	View           string // "chat", "providers", "bots", "login"
-	Login          bool
 	Version        string
 	Refresh        bool // without script: look again while an answer grows
 	Now            int64

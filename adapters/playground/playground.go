@@ -10,31 +10,26 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"parley/bots"
 	"parley/internal/chat"
-	"parley/internal/secret"
+	"parley/internal/door"
 	"parley/internal/telemetry"
 )
 
 // Scope is Message.Scope of everything said in the playground.
 const Scope = "playground"
 
-// Options is what the playground is built from. Bots, Board and one of Guard
-// and Password are required.
+// Options is what the playground is built from. Bots, Board and Door are
+// required.
 type Options struct {
 	Bots  []bots.Bot
 	Board Board
-	// Guard stands before every route where no login is asked for: it lets
-	// only a browser on this machine in.
-	Guard func(http.Handler) http.Handler
-	// Password, when set, is asked for by a login page (ADMIN_TOKEN with
-	// PLAYGROUND=on). Whoever knows it is an admin.
-	Password secret.Text
+	// Door says who gets in; whoever does is an admin.
+	Door *door.Door
 	// Providers lists what is registered; nil leaves the list empty.
 	Providers func(ctx context.Context) ([]Provider, error)
 	// Discovered lists model servers found on this machine that are not
@@ -71,13 +66,12 @@ type Server struct {
 
 // Adapter serves the page. It is a chat.Adapter.
 type Adapter struct {
-	o       Options
-	bots    []bots.Bot // the default first, then by name
-	byID    map[string]bots.Bot
-	text    *markdown
-	pages   *pages
-	hub     *hub
-	session *sessions // nil where no login is asked for
+	o     Options
+	bots  []bots.Bot // the default first, then by name
+	byID  map[string]bots.Bot
+	text  *markdown
+	pages *pages
+	hub   *hub
 }
 
 var _ chat.Adapter = (*Adapter)(nil)
@@ -89,8 +83,8 @@ func New(o Options) (*Adapter, error) {
 		return nil, errors.New("playground: there is no bot to talk to")
 	case o.Board == nil:
 		return nil, errors.New("playground: no board to keep messages on")
-	case o.Guard == nil && o.Password.IsZero():
-		return nil, errors.New("playground: neither a guard nor a password: the page would be open to everyone")
+	case o.Door == nil:
+		return nil, errors.New("playground: no door: the page would be open to everyone")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -103,9 +97,6 @@ func New(o Options) (*Adapter, error) {
 	var err error
 	if a.pages, err = newPages(a.text); err != nil {
 		return nil, fmt.Errorf("playground: %w", err)
-	}
-	if !o.Password.IsZero() {
-		a.session = newSessions(o.Password)
 	}
 	a.hub = newHub(a)
 	return a, nil

@@ -203,7 +203,7 @@ func (a *Adapter) using(ctx context.Context, bot string, p chat.Place) (provider
 }
 
 func (s *server) frame(title, view, current string) frame {
-	f := frame{Title: title, Assets: s.assets, View: view, Login: s.a.session != nil, Version: s.a.o.Version, Now: time.Now().UnixMilli()}
+	f := frame{Title: title, Assets: s.assets, View: view, Version: s.a.o.Version, Now: time.Now().UnixMilli()}
 	for _, c := range s.a.channels() {
 		entry := crumb{Path: c.Path(), Name: c.Name, ID: c.ID, Bot: c.Bot, Current: c.ID == current}
 		if c.Direct {

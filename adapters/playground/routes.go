@@ -35,7 +35,7 @@ type server struct {
 func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
 	s := &server{a: a, in: in, desk: desk, assets: "/playground/assets/" + digest(assetFiles)}
 
-	open := http.NewServeMux() // what the login page needs
+	open := http.NewServeMux() // what getting in needs
 	open.HandleFunc("GET "+s.assets+"/{name}", s.asset)
 	closed := http.NewServeMux()
 	closed.HandleFunc("GET /{$}", s.home)
@@ -53,19 +53,12 @@ func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
 	closed.HandleFunc("POST /playground/do", s.act)
 	closed.HandleFunc("POST /playground/submit", s.submit)
 	closed.HandleFunc("POST /playground/connect", s.connect)
-	if a.session != nil {
-		open.HandleFunc("GET /playground/login", s.loginPage)
-		open.HandleFunc("POST /playground/login", s.login)
-		open.HandleFunc("POST /playground/logout", s.logout)
-		open.Handle("/", s.loggedIn(closed))
-	} else {
-		open.Handle("/", closed)
-	}
-	var h http.Handler = http.NewCrossOriginProtection().Handler(headers(open))
-	if a.o.Guard != nil && a.session == nil {
-		h = a.o.Guard(h)
-	}
-	return h
+	open.HandleFunc("GET /playground/login", s.loginPage)
+	open.HandleFunc("POST /playground/login", s.login)
+	open.HandleFunc("POST /playground/logout", s.logout)
+	open.HandleFunc("GET /playground/open/{code}", s.openByCode)
+	open.Handle("/", s.guarded(closed))
+	return http.NewCrossOriginProtection().Handler(headers(open))
 }
 
 func headers(next http.Handler) http.Handler {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -17,7 +16,12 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/door"
+	"parley/internal/door/doortest"
 )
+
+// token is what the stage's requests get in with.
+const token = "the-admin-token-0123"
 
 // memory is a Board for one process.
 type memory struct {
@@ -129,6 +133,9 @@ func (m *memory) Watch(ctx context.Context, changed func(room, id, note string))
 // stage is an adapter with all it needs, served over HTTP.
 type stage struct {
 	t        testing.TB
+	door     *door.Door
+	memory   *doortest.Memory
+	outside  bool // the requests of this stage carry no token, and its browser no session
 	adapter  *Adapter
 	board    *memory
 	server   *httptest.Server
@@ -155,11 +162,12 @@ func testBots() []bots.Bot {
 }
 
 func newStage(t testing.TB, change ...func(*Options)) *stage {
-	s := &stage{t: t, board: newMemory(), stops: map[string]context.CancelFunc{}, answer: "Hello there.", list: []Provider{
+	s := &stage{t: t, memory: &doortest.Memory{}, board: newMemory(), stops: map[string]context.CancelFunc{}, answer: "Hello there.", list: []Provider{
 		{ID: "demo", Name: "Demo", Endpoint: "http://127.0.0.1:7070/demo/v1/chat/completions", Source: "builtin", Models: []string{"demo"}, Usable: true},
 	}}
+	s.door = doortest.With(t, token, s.memory)
 	o := Options{
-		Bots: testBots(), Board: s.board, Guard: func(h http.Handler) http.Handler { return h }, Version: "test",
+		Bots: testBots(), Board: s.board, Door: s.door, Version: "test",
 		Providers: func(context.Context) ([]Provider, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

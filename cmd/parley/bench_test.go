@@ -106,7 +106,7 @@ func benchmarkAnswers(b *testing.B, n int) {
 	defer ws.Close()
 	app := ws.App("")
 	s := startProcess(b, dir, map[string]string{
-		"HTTP_ADDR": "127.0.0.1:0", "DATA_DIR": filepath.Join(dir, "data"), "BOTS_DIR": bots, "PROVIDERS_FILE": providers,
+		"ADMIN_TOKEN": adminToken, "HTTP_ADDR": "127.0.0.1:0", "DATA_DIR": filepath.Join(dir, "data"), "BOTS_DIR": bots, "PROVIDERS_FILE": providers,
 		"SLACK_API_URL": ws.APIURL(), "SLACK_BOT_TOKEN": app.BotToken, "SLACK_SIGNING_SECRET": app.SigningSecret,
 		"SLACK_UPDATE_LIMIT": "off", "LOG_LEVEL": "warn", "DISCOVER_LOCAL": "off", "PATH": os.Getenv("PATH"),
 	})

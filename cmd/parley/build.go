@@ -16,7 +16,7 @@ import (
 	"parley/internal/chat"
 	"parley/internal/console"
 	"parley/internal/conversation"
-	"parley/internal/demo"
+	"parley/internal/door"
 	"parley/internal/inbox"
 	"parley/internal/provider"
 	"parley/internal/registry"
@@ -35,6 +35,7 @@ type parts struct {
 	metrics *telemetry.Metrics
 	traces  *telemetry.Traces
 	base    string // this server's own address, "http://127.0.0.1:7070"
+	token   secret.Text
 }
 
 // built is the server without its listener.
@@ -47,6 +48,7 @@ type built struct {
 	client     *provider.Client
 	ledger     *usage.Ledger
 	guard      console.Guard
+	demoKey    secret.Text // what this process shows its own demo
 	slack      *slack.Adapter
 	discord    *discord.Adapter
 	playground *playground.Adapter // nil where it is not served
@@ -56,12 +58,17 @@ type built struct {
 
 // build makes every part. It opens no connection but the store's.
 func (s settings) build(ctx context.Context, p parts) (*built, error) {
-	b := &built{settings: s, kind: p.store.Kind}
+	b := &built{settings: s, kind: p.store.Kind, demoKey: secret.New(secret.GenerateToken())}
 	builtins := provider.Builtins(s.env.Get)
 	if s.config.Loopback() {
-		builtins = append(builtins, demoProvider(p.base))
+		builtins = append(builtins, demoProvider(p.base, b.demoKey))
 	}
-	var err error
+	memo := store.NewMemo(p.store, s.config.RedisPrefix, p.ring)
+	d, err := door.New(door.Options{Token: p.token, Memory: memo, Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	b.guard = console.Guard{Door: d, Log: s.log}
 	b.registry, err = registry.Open(ctx, registry.Options{
 		Client: p.store.Client, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log,
 		Builtins: builtins, File: s.file, FileDigest: s.digest,
@@ -89,8 +96,6 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	})
 	book := conversation.New(p.store.Client, p.ring, b.inbox.ScopeKey, s.log)
 	b.ledger = usage.New(p.store.Client, b.inbox.ScopeKey, b.inbox.Scopes)
-	b.guard = console.Guard{Token: s.config.AdminToken, ListenerLoopback: s.config.Loopback()}
-	memo := store.NewMemo(p.store, s.config.RedisPrefix, p.ring)
 	if err := b.buildAdapters(p, memo); err != nil {
 		return nil, err
 	}
@@ -125,13 +130,10 @@ func (b *built) buildAdapters(p parts, memo *store.Memo) error {
 	o := playground.Options{
 		Bots:      b.bots,
 		Board:     board.New(board.Options{Client: p.store.Client, Prefix: c.RedisPrefix, Ring: p.ring, Log: b.log}),
-		Guard:     b.guard.Wrap,
+		Door:      b.guard.Door,
 		Providers: b.listProviders, Discovered: b.local.offers, Using: b.using,
 		Health:  func() []chat.Health { return append(b.slack.Health(), b.discord.Health()...) },
 		Version: version(), Log: b.log,
-	}
-	if !c.AdminToken.IsZero() {
-		o.Password = c.AdminToken
 	}
 	b.playground, err = playground.New(o)
 	if err != nil {
@@ -149,18 +151,17 @@ func (b *built) mount(mux *http.ServeMux) {
 		}
 	}
 	options := console.Options{
-		Registry: b.registry, Bots: b.bots, Token: b.config.AdminToken, ListenerLoopback: b.config.Loopback(),
+		Registry: b.registry, Bots: b.bots, Guard: b.guard,
 		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return b.client.Probe(ctx, p, model) },
 		Models: b.client.Models, Manifest: func(platform, bot, base string) (any, error) { return describe(b.bots, platform, bot, base) },
 		Usage: report{b.ledger}, Guilds: guilds{b.discord}, Playground: b.playground != nil, Log: b.log,
 	}
 	if b.playground != nil {
-		options.Session = b.playground.LoggedIn
 		mux.Handle("/", b.playground.Handler(b.inbox, b.relay))
 	}
 	mux.Handle("/api/", console.New(options))
 	if b.config.Loopback() {
-		mux.Handle("/demo/", http.StripPrefix("/demo", demo.New()))
+		mux.Handle("/demo/", serveDemo(b.guard, b.demoKey))
 	}
 }
 
@@ -182,7 +183,7 @@ func (b *built) health(st *store.Store) *telemetry.Health {
 					if a == chat.Adapter(b.playground) {
 						group = "playground"
 					}
-					states = append(states, telemetry.State{Name: h.Platform + "/" + h.Bot, OK: h.OK, Reason: h.Reason, Group: group})
+					states = append(states, telemetry.State{Name: h.Platform + "/" + h.Bot, OK: h.OK, Reason: h.Reason, Group: group, Public: true})
 				}
 			}
 			return states
@@ -191,13 +192,13 @@ func (b *built) health(st *store.Store) *telemetry.Health {
 }
 
 // demoProvider is the model that is none: this server itself.
-func demoProvider(base string) provider.Provider {
+func demoProvider(base string, key secret.Text) provider.Provider {
 	p := provider.Provider{
 		ID: "demo", Name: "Demo", Endpoint: base + "/demo/v1/chat/completions",
 		Models: provider.Models{List: []provider.Model{{ID: "demo", Name: "Demo"}}},
 	}
 	p.Normalize()
-	return p
+	return p.Own(base+"/demo/", key)
 }
 
 // listProviders is the registry as the page shows it.

@@ -126,6 +126,7 @@ func TestTheAdminAPI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		request.Header.Set("Authorization", "Bearer "+adminToken)
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
@@ -181,7 +182,6 @@ func TestOperatorVerbs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ws := w.useSlack(slack.Options{}, false)
-	w.env["ADMIN_TOKEN"] = "the-admin-token"
 	w.env["DISCORD_TOKEN"] = ""
 	s := w.start()
 	record := fmt.Sprintf(`{"endpoint":%q,"models":["m1","m2"]}`, w.model.Endpoint())
@@ -202,6 +202,8 @@ func TestOperatorVerbs(t *testing.T) {
 		{"", []string{"usage", "--by", "model"}, "usage"},
 		{"", []string{"key", "generate"}, ""},
 		{"", []string{"health"}, "alive"},
+		{"", []string{"open"}, "/playground/open/"},
+		{"", []string{"check"}, `"ok": true`},
 		{"", []string{"version"}, "version"},
 		{"", []string{"manifest", "slack", "--bot", "helper", "--url", "https://parley.example"}, "app_mention"},
 		{"", []string{"manifest", "discord", "--bot", "helper"}, ""},
@@ -224,7 +226,6 @@ func TestOperatorVerbs(t *testing.T) {
 func TestTheManifestIsThatOfTheServersBots(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.env["ADMIN_TOKEN"] = "the-admin-token"
 	w.write("bots/aide.yaml", "id: aide\nname: Aide of Corp\nprovider: lab\nmodel: m1\n")
 	w.write("bots/zed.yaml", "id: zed\nname: Zed of Corp\ndefault: true\nprovider: lab\nmodel: m1\n")
 	s := w.start()

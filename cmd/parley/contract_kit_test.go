@@ -32,6 +32,15 @@ func (s *server) status(path string) (int, string) {
 	return code, body
 }
 
+// stranger asks without the admin token.
+func (s *server) stranger(path string) (int, string) {
+	code, body, err := s.call(http.MethodGet, path, map[string]string{"Authorization": ""}, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return code, body
+}
+
 // operatorVerb runs a verb of the binary's own main, against this server.
 func (s *server) operatorVerb(stdin string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer

@@ -102,10 +102,15 @@ func TestWrongSettingsAreToldAtOnce(t *testing.T) {
 		args []string
 		says string
 	}{
-		"Redis without keys":    {map[string]string{"REDIS_URL": "redis://127.0.0.1:1"}, nil, "MASTER_KEYS="},
-		"public without token":  {map[string]string{"HTTP_ADDR": "0.0.0.0:0"}, nil, "ADMIN_TOKEN"},
-		"playground, no token":  {map[string]string{"HTTP_ADDR": ":0", "PLAYGROUND": "on"}, nil, "ADMIN_TOKEN"},
-		"an argument too many":  {nil, []string{"fast"}, "fast"},
+		"Redis without keys":   {map[string]string{"REDIS_URL": "redis://127.0.0.1:1"}, nil, "MASTER_KEYS="},
+		"public without token": {map[string]string{"HTTP_ADDR": "0.0.0.0:0"}, nil, "ADMIN_TOKEN"},
+		"playground, no token": {map[string]string{"HTTP_ADDR": ":0", "PLAYGROUND": "on"}, nil, "ADMIN_TOKEN"},
+		"an argument too many": {nil, []string{"fast"}, "fast"},
+		"a signing secret": {map[string]string{"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "hunter2"}, nil,
+			"ADMIN_TOKEN: is required because bot helper has a slack.signing_secret"},
+		"a public key": {map[string]string{"DISCORD_TOKEN": "t", "DISCORD_PUBLIC_KEY": strings.Repeat("ab", 32)}, nil,
+			"ADMIN_TOKEN: is required because bot helper has a discord.public_key"},
+		"a short token":         {map[string]string{"ADMIN_TOKEN": "hunter2"}, nil, "at least 16 characters"},
 		"a negative grace":      {map[string]string{"SHUTDOWN_GRACE": "-1s"}, nil, "SHUTDOWN_GRACE"},
 		"the data folder is no": {map[string]string{"DATA_DIR": "providers.yaml"}, nil, "DATA_DIR"},
 	} {
@@ -144,9 +149,11 @@ func TestAnIdleServerStopsAtOnce(t *testing.T) {
 		w.onDiscord(d.Mention("general", "ann", "there?"), "Yes.")
 		// Neither a page that listens, nor a connection opened in advance, nor a
 		// request that never ends may hold the server up.
-		feed, err := http.Get("http://" + s.addr + "/playground/events")
-		if err != nil {
-			t.Fatal(err)
+		listen, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/playground/events", nil)
+		listen.Header.Set("Authorization", "Bearer "+adminToken)
+		feed, err := http.DefaultClient.Do(listen)
+		if err != nil || feed.StatusCode != http.StatusOK {
+			t.Fatal(feed, err)
 		}
 		defer feed.Body.Close()
 		for _, sent := range []string{"", "POST /slack/helper/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc"} {
@@ -327,7 +334,9 @@ func TestPlaygroundSettings(t *testing.T) {
 	w := newWorld(t)
 	page := func(s *server) (int, string) {
 		client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		response, err := client.Get("http://" + s.addr + "/")
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/", nil)
+		request.Header.Set("Accept", "text/html")
+		response, err := client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,8 +344,8 @@ func TestPlaygroundSettings(t *testing.T) {
 		return response.StatusCode, response.Header.Get("Location")
 	}
 	s := w.start()
-	if status, _ := page(s); status != http.StatusOK {
-		t.Errorf("auto on a loopback listener: %d", status)
+	if status, to := page(s); status != http.StatusSeeOther || to != "/playground/login" {
+		t.Errorf("auto on a loopback listener: %d %s", status, to)
 	}
 	s.stop()
 
@@ -347,25 +356,25 @@ func TestPlaygroundSettings(t *testing.T) {
 	}
 	s.stop()
 
-	w.env["HTTP_ADDR"], w.env["ADMIN_TOKEN"], w.env["PLAYGROUND"] = "0.0.0.0:0", "the-admin-token", "auto"
+	w.env["HTTP_ADDR"], w.env["PLAYGROUND"] = "0.0.0.0:0", "auto"
 	w.env["PROVIDER_NETWORKS"] = "loopback"
 	s = w.start()
 	if status, _ := page(s); status != http.StatusNotFound {
 		t.Errorf("auto on an open listener: %d", status)
 	}
-	if body := s.do(http.MethodGet, "/api/v1/providers", nil, http.StatusUnauthorized); !strings.Contains(body, "status") {
-		t.Errorf("401 without a problem: %s", body)
+	if status, body := s.stranger("/api/v1/providers"); status != http.StatusUnauthorized || !strings.Contains(body, "status") {
+		t.Errorf("401 without a problem: %d %s", status, body)
 	}
 	s.stop()
 
 	w.env["PLAYGROUND"] = "on"
 	s = w.start()
 	status, to := page(s)
-	if status != http.StatusSeeOther && status != http.StatusFound && status != http.StatusUnauthorized {
+	if status != http.StatusSeeOther || to != "/playground/login" {
 		t.Errorf("on, without a login: %d %s", status, to)
 	}
 	for _, path := range []string{"/playground/providers", "/playground/feed", "/playground/state"} {
-		if status, body := s.status(path); status == http.StatusOK && strings.Contains(body, "lab") {
+		if status, body := s.stranger(path); status == http.StatusOK && strings.Contains(body, "lab") {
 			t.Errorf("GET %s shows something without a login", path)
 		}
 	}
@@ -386,6 +395,9 @@ func TestLimitsAndFormats(t *testing.T) {
 		if status, body := s.status(path); status != http.StatusOK || !strings.HasPrefix(body, "{") {
 			t.Errorf("GET %s: %d %s", path, status, body)
 		}
+	}
+	if status, body := s.stranger("/metrics"); status != http.StatusUnauthorized || strings.Contains(body, "parley_") {
+		t.Errorf("GET /metrics without the token: %d", status)
 	}
 	if status, body := s.status("/metrics"); status != http.StatusOK || !strings.Contains(body, "# TYPE parley_") {
 		t.Errorf("GET /metrics: %d", status)

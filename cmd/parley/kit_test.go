@@ -60,6 +60,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// adminToken is what the tests administer with.
+const adminToken = "kit-admin-token-0123456789"
+
 // world is the outside of one server: platforms, a model, a store.
 type world struct {
 	t       *testing.T
@@ -99,7 +102,8 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), model: openai.NewWith(t, openai.Options{Models: []string{"m1", "m2"}})}
 	w.env = map[string]string{
-		"HTTP_ADDR": "127.0.0.1:0", "DATA_DIR": filepath.Join(w.dir, "data"),
+		"ADMIN_TOKEN": adminToken,
+		"HTTP_ADDR":   "127.0.0.1:0", "DATA_DIR": filepath.Join(w.dir, "data"),
 		"BOTS_DIR": filepath.Join(w.dir, "bots"), "PROVIDERS_FILE": filepath.Join(w.dir, "providers.yaml"),
 		"LOG_LEVEL": "debug", "DISCOVER_LOCAL": "off", "PATH": os.Getenv("PATH"), "GORACE": "halt_on_error=1",
 	}
@@ -214,13 +218,13 @@ func (w *world) start() *server {
 }
 
 // startProcess runs the binary and returns once it says "parley ready".
-func startProcess(t testing.TB, dir string, env map[string]string) *server {
+func startProcess(t testing.TB, dir string, env map[string]string, args ...string) *server {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{cmd: exec.Command(path, "serve"), log: &lines{}, done: make(chan struct{})}
+	s := &server{cmd: exec.Command(path, append([]string{"serve"}, args...)...), log: &lines{}, done: make(chan struct{})}
 	s.cmd.Dir = dir
 	for name, value := range env {
 		s.cmd.Env = append(s.cmd.Env, name+"="+value)
@@ -297,6 +301,8 @@ func (s *server) get(path string) (int, string) {
 	return status, body
 }
 
+// call sends a request with the admin token, unless header has its own
+// Authorization; an empty one sends none.
 func (s *server) call(method, path string, header map[string]string, body any) (int, string, error) {
 	var data io.Reader
 	if text, ok := body.(string); ok {
@@ -313,11 +319,14 @@ func (s *server) call(method, path string, header map[string]string, body any) (
 		return 0, "", err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+adminToken)
 	for name, value := range header {
 		if name == "Host" {
 			request.Host = value
 		}
-		request.Header.Set(name, value)
+		if request.Header.Set(name, value); value == "" {
+			request.Header.Del(name)
+		}
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

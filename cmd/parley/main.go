@@ -36,14 +36,27 @@ const usageText = `parley answers mentions in Slack and Discord from any OpenAI-
                                        the Discord servers a bot answers in
   parley usage                         tokens and cost
   parley manifest slack|discord [--bot ID] [--url PUBLIC-ADDRESS]
+  parley open                          a fresh address of the playground, good once
+  parley check                         says what is wrong with the settings, starts nothing
   parley key generate                  a fresh entry for MASTER_KEYS
-  parley health                        exit 0 when the server on HTTP_ADDR is alive
+  parley health                        exit 0 when the server is alive
   parley version
 
-provider, bot, guild and usage speak to a running server: PARLEY_URL (default
-http://127.0.0.1:7070) and ADMIN_TOKEN. Every verb takes --json but serve, which
-prints nothing but its log (LOG_FORMAT=json). The settings of serve are
-environment variables; .env.example lists them.
+provider, bot, guild, usage, manifest, open and health speak to the server of
+this folder: at HTTP_ADDR, with ADMIN_TOKEN or the token in DATA_DIR. PARLEY_URL
+names another server, which gets the environment's own ADMIN_TOKEN and no other.
+Every verb takes --json but serve, which prints nothing but its log
+(LOG_FORMAT=json). "parley VERB --help" says more.
+`
+
+const serveText = `parley serve [--free-port]
+
+Runs the server in the foreground until SIGTERM or SIGINT. Its settings are
+environment variables, or lines in .env; .env.example lists them, and "parley
+check" says what is wrong with them.
+
+  --free-port   take the next free port when that of HTTP_ADDR is busy, as long
+                as HTTP_ADDR is not set
 `
 
 // run carries out one verb and returns the exit code.
@@ -53,8 +66,13 @@ func run(ctx context.Context, args []string, p process) int {
 		verb = args[0]
 	}
 	switch {
-	case slices.Contains([]string{"help", "-h", "--help"}, verb):
+	case verb == "help" && len(args) > 1:
+		return run(ctx, append(slices.Clone(args[1:]), "--help"), p)
+	case verb == "help" || isHelp(verb):
 		_, _ = io.WriteString(p.stdout, usageText)
+		return exitOK
+	case verb == "serve" && slices.ContainsFunc(args[1:], func(a string) bool { return a == "help" || isHelp(a) }):
+		_, _ = io.WriteString(p.stdout, serveText)
 		return exitOK
 	case len(args) == 0 || verb == "--free-port":
 		return serve(ctx, args, p)
@@ -65,6 +83,8 @@ func run(ctx context.Context, args []string, p process) int {
 	}
 	return operate(ctx, args, p)
 }
+
+func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
 
 // version is the module's version, or the commit it was built from.
 func version() string {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,7 +38,7 @@ func manifest(ctx context.Context, o *operator) error {
 	var err error
 	if s.config.BotsDir == "" {
 		err = o.call(ctx, http.MethodGet, "/manifest/"+url.PathEscape(platform)+"?"+url.Values{"bot": {id}, "url": {base}}.Encode(), nil, &m)
-		if e, ok := errors.AsType[*operatorError](err); ok && e.code == exitUnreachable && s.env.Get("PARLEY_URL") == "" {
+		if e, ok := errors.AsType[*operatorError](err); ok && e.stranger {
 			m, err = describe(s.bots, platform, id, base)
 		}
 	} else if len(s.bots) == 0 {
@@ -99,30 +98,26 @@ func printVersion(_ context.Context, o *operator) error {
 	return o.show(map[string]string{"version": version()}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "parley", version()) })
 }
 
-// checkHealth asks the server on HTTP_ADDR whether it is alive, for a container
-// that has no curl.
+// checkHealth asks the server whether it is alive, for a container that has no
+// curl.
 func checkHealth(ctx context.Context, o *operator) error {
-	s, _ := read(o.process)
-	host, port, err := net.SplitHostPort(s.config.HTTPAddr)
+	server, err := o.target()
 	if err != nil {
-		return fmt.Errorf("HTTP_ADDR: %w", err)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.url+"/healthz", nil)
 	if err != nil {
 		return err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return unreachable(server, err)
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server answered %s", response.Status)
+		return fmt.Errorf("%s answered %s", server.url, response.Status)
 	}
-	return o.show(map[string]string{"status": "alive"}, func(io.Writer) {})
+	return o.show(map[string]string{"status": "alive", "url": server.url}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "alive at", server.url) })
 }

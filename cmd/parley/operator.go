@@ -90,7 +90,9 @@ func operatorVerbs() map[string][]operatorVerb {
 		"usage":    {usageVerb()},
 		"key":      {{name: "generate", does: "prints a fresh entry for MASTER_KEYS", run: generateKey}},
 		"manifest": {manifestVerb()},
-		"health":   {{does: "succeeds when the server on HTTP_ADDR is alive", run: checkHealth}},
+		"open":     {{does: "prints a fresh address of the playground, good once, for 10 minutes", run: openPages}},
+		"check":    {{does: "says what is wrong with the settings; starts nothing", run: checkSettings}},
+		"health":   {{does: "succeeds when the server is alive", run: checkHealth}},
 		"version":  {{does: "prints the version", run: printVersion}},
 	}
 }
@@ -98,11 +100,14 @@ func operatorVerbs() map[string][]operatorVerb {
 // pickVerb finds the verb that rest begins with; flags may stand before it.
 func pickVerb(noun string, verbs []operatorVerb, rest []string) (operatorVerb, []string, error) {
 	if len(verbs) == 1 && verbs[0].name == "" {
+		if len(rest) == 1 && rest[0] == "help" {
+			rest = []string{"--help"}
+		}
 		return verbs[0], rest, nil
 	}
 	at := slices.IndexFunc(rest, func(a string) bool { return !strings.HasPrefix(a, "-") })
 	if at < 0 {
-		if len(rest) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, rest[0]) {
+		if slices.ContainsFunc(rest, isHelp) {
 			return operatorVerb{}, nil, nil
 		}
 		return operatorVerb{}, nil, &operatorError{code: exitUsage, text: fmt.Sprintf("%s takes %s", noun, verbNames(verbs))}
@@ -132,7 +137,7 @@ func verbHelp(noun string, verbs []operatorVerb) string {
 	}
 	var b strings.Builder
 	writeTable(&b, rows)
-	b.WriteString("\nEvery verb takes --json. PARLEY_URL names the server, ADMIN_TOKEN its token: parley help says more.\n")
+	b.WriteString("\nEvery verb takes --json. Which server it is, and with which token: parley help says more.\n")
 	return b.String()
 }
 
@@ -176,6 +181,8 @@ type operatorError struct {
 	more   []string
 	status int             // HTTP status, 0 when no server answered
 	server json.RawMessage // what the server said, for --json
+	// stranger: no server of this folder answers, and none was named.
+	stranger bool
 }
 
 func (e *operatorError) Error() string {

@@ -14,8 +14,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"parley/internal/config"
 )
 
 const (
@@ -34,21 +32,11 @@ type problemReply struct {
 	} `json:"errors"`
 }
 
-// environment is the process's own and the file .env under it, as the server
-// reads them.
-func (o *operator) environment() (config.Environment, error) {
-	return config.ReadEnvironment(o.environ, ".env")
-}
-
 // call sends one request and decodes the reply into out, unless out is nil.
 func (o *operator) call(ctx context.Context, method, path string, body []byte, out any) error {
-	env, err := o.environment()
+	server, err := o.target()
 	if err != nil {
 		return err
-	}
-	server, err := config.LoadOperator(env)
-	if err != nil {
-		return &operatorError{code: exitUsage, text: err.Error()}
 	}
 	limit := callTime
 	if strings.HasSuffix(path, "/test") {
@@ -56,41 +44,44 @@ func (o *operator) call(ctx context.Context, method, path string, body []byte, o
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, server.URL+"/api/v1"+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, server.url+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
 		return &operatorError{code: exitUsage, text: "PARLEY_URL: " + err.Error()}
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if !server.AdminToken.IsZero() {
-		r.Header.Set("Authorization", "Bearer "+server.AdminToken.Reveal())
+	if !server.token.IsZero() {
+		r.Header.Set("Authorization", "Bearer "+server.token.Reveal())
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(r)
 	if err != nil {
-		return unreachable(server.URL, err)
+		return unreachable(server, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		return unreachable(server.URL, err)
+		return unreachable(server, err)
 	}
-	return understand(server.URL, resp, text, out)
+	if resp.StatusCode == http.StatusUnauthorized {
+		return server.wantsToken()
+	}
+	return understand(server.url, resp, text, out)
 }
 
-func unreachable(base string, err error) error {
+func unreachable(server target, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its own text repeats the URL
 	}
-	text := fmt.Sprintf("no server answers at %s (%v): start one with `make run` or `parley serve`, or set PARLEY_URL", base, err)
+	text := fmt.Sprintf("no server answers at %s (%v): start one with `make run` or `parley serve`, or set PARLEY_URL", server.url, err)
 	if errors.Is(err, context.DeadlineExceeded) {
-		text = fmt.Sprintf("the server at %s did not answer in time", base)
+		text = fmt.Sprintf("the server at %s did not answer in time", server.url)
 	} else if errors.Is(err, context.Canceled) {
 		text = "interrupted"
 	}
-	return &operatorError{code: exitUnreachable, text: text}
+	return &operatorError{code: exitUnreachable, text: text, stranger: !server.named}
 }
 
 func understand(base string, resp *http.Response, text []byte, out any) error {

@@ -187,9 +187,14 @@ func putProvider(ctx context.Context, o *operator) error {
 	if len(o.args) == 2 {
 		file = o.args[1]
 	}
-	if !provider.ValidID(id) && file == "" { // provider put FILE, the id inside
-		file = id
-		id = ""
+	switch {
+	case provider.ValidID(id):
+	case file != "":
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("%q is no provider id: it has lowercase letters, digits and hyphens, for example corp-gateway", id)}
+	case id != "-" && !exists(id):
+		return &operatorError{code: exitUsage, text: fmt.Sprintf("%q is neither a provider id (lowercase letters, digits and hyphens, for example corp-gateway) nor a file", id)}
+	default: // provider put FILE, the id inside
+		file, id = id, ""
 	}
 	body, err := o.read(file)
 	if err != nil {
@@ -198,7 +203,7 @@ func putProvider(ctx context.Context, o *operator) error {
 	if id == "" {
 		var named struct{ ID string }
 		if json.Unmarshal(body, &named) != nil || named.ID == "" {
-			return &operatorError{code: exitUsage, text: fmt.Sprintf("%q is no provider id (lowercase letters, digits and hyphens), and the file names none", o.args[0])}
+			return &operatorError{code: exitUsage, text: fmt.Sprintf("which provider is it? %s holds no \"id\": say `parley provider put ID %s`", o.args[0], o.args[0])}
 		}
 		id = named.ID
 	}
@@ -210,6 +215,11 @@ func putProvider(ctx context.Context, o *operator) error {
 		return err
 	}
 	return o.showProvider(raw)
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 func removeProvider(ctx context.Context, o *operator) error {

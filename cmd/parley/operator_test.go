@@ -18,12 +18,13 @@ import (
 
 	"parley/bots"
 	"parley/internal/console"
+	"parley/internal/door/doortest"
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/secret"
 )
 
-const operatorToken = "operator-token"
+const operatorToken = "operator-token-0123456789"
 
 // desk is an operator in front of a running admin API.
 type desk struct {
@@ -48,7 +49,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(console.New(console.Options{
-		Registry: r, Token: secret.New(operatorToken), Log: log, ListenerLoopback: true,
+		Registry: r, Guard: console.Guard{Door: doortest.New(t, operatorToken), Log: log}, Log: log,
 		Bots:  []bots.Bot{{ID: "helper", Name: "Helper", Provider: "openai", Model: "gpt-4o-mini"}},
 		Probe: probe,
 	}))
@@ -154,6 +155,8 @@ func TestVerbsExplainFailures(t *testing.T) {
 		{"no JSON", `{`, []string{"provider", "put", "x"}, exitFailed, "line 1"},
 		{"empty record", ``, []string{"provider", "put", "x"}, exitUsage, "empty"},
 		{"bad id", `{}`, []string{"provider", "put", "Bad", "-"}, exitFailed, "lowercase"},
+		{"neither an id nor a file", `{}`, []string{"provider", "put", "Bad Id"}, exitUsage, `"Bad Id" is neither a provider id (lowercase letters, digits and hyphens, for example corp-gateway) nor a file`},
+		{"a file without an id", ``, []string{"provider", "put", d.file("Lab.json", `{"endpoint":"http://lab/v1/chat/completions"}`)}, exitUsage, "parley provider put ID"},
 		{"no such file", ``, []string{"provider", "put", "x", "/does/not/exist"}, exitUsage, "no such file"},
 		{"built-in", ``, []string{"provider", "remove", "openai"}, exitFailed, "built in"},
 		{"unknown noun", ``, []string{"providers"}, exitUsage, `no verb "providers"`},

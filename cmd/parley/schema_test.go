@@ -68,6 +68,7 @@ func (s *server) say(channel, thread, text string) {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Authorization", "Bearer "+adminToken)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.w.t.Fatal(err)

@@ -104,6 +104,7 @@ func read(p process) (settings, []error) {
 		s.bots, err = bots.Load(bots.Builtin(), s.env.Get)
 	}
 	keep(err)
+	keep(tokenNeeded(s.config, s.bots))
 	if len(problems) == 0 { // config has told what is wrong with it already
 		s.networks, err = provider.ParseNetworks(s.config.ProviderNetworks, s.config.Loopback())
 		keep(err)
@@ -159,12 +160,24 @@ func (s settings) run(ctx context.Context) (err error) {
 	}
 	cleanup.add("traces", traces.Close)
 
+	claim, err := s.claimFolder(ctx)
+	if err != nil {
+		return err
+	}
+	cleanup.add("address", func(context.Context) error { return claim.Close() })
+	token, err := s.adminToken(ctx)
+	if err != nil {
+		return err
+	}
 	listener, err := telemetry.Listen(s.config.HTTPAddr, s.freePort)
 	if err != nil {
 		return err
 	}
 	cleanup.add("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
 	base := "http://" + listener.Addr().String()
+	if err := claim.Announce("http://" + reachable(listener.Addr().String())); err != nil { // a full disk is no reason not to start
+		s.log.WarnContext(ctx, "the address could not be left for the operator verbs", "error", err)
+	}
 
 	store.RouteClientLog(s.log)
 	ring, err := store.Ring(s.config.DataDir, s.config.MasterKeys.Reveal(), s.config.Embedded())
@@ -183,7 +196,7 @@ func (s settings) run(ctx context.Context) (err error) {
 	metricsRegistry := telemetry.NewRegistry(version())
 	metrics := telemetry.NewMetrics(metricsRegistry)
 
-	built, err := s.build(ctx, parts{store: st, ring: ring, metrics: metrics, traces: traces, base: base})
+	built, err := s.build(ctx, parts{store: st, ring: ring, metrics: metrics, traces: traces, base: base, token: token})
 	if err != nil {
 		return err
 	}
@@ -192,8 +205,8 @@ func (s settings) run(ctx context.Context) (err error) {
 	health := built.health(st)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", health.Alive)
-	mux.HandleFunc("GET /readyz", health.ServeReady)
-	mux.Handle("GET /metrics", telemetry.MetricsHandler(metricsRegistry, s.log))
+	mux.HandleFunc("GET /readyz", serveReady(health, built.guard))
+	mux.Handle("GET /metrics", s.serveMetrics(telemetry.MetricsHandler(metricsRegistry, s.log), built.guard))
 	built.mount(mux)
 	return s.live(ctx, listener, mux, health, built)
 }
@@ -228,9 +241,7 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	start(&lower, below, "discovery", b.local.Run)
 
 	s.ready.InfoContext(ctx, "parley ready", "addr", l.Addr().String(), "store", b.kind, "bots", len(s.bots), "providers", len(b.registry.Providers()))
-	if s.config.PlaygroundServed() {
-		s.log.InfoContext(ctx, "playground", "url", "http://"+browsable(l.Addr()))
-	}
+	s.announce(ctx, l, b.guard.Door)
 	<-running.Done()
 	if s.deadline != nil {
 		s.deadline.begin() // also where a part that ended ends the rest
@@ -255,18 +266,6 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 // as a platform waits for its answer. A connection that a browser opened in
 // advance, or a request that never ends, must not hold the stop up.
 const closingTime = 3 * time.Second
-
-// browsable is an address a browser on this machine can open.
-func browsable(a net.Addr) string {
-	host, port, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
-}
 
 func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {

@@ -23,4 +23,4 @@ if ! docker compose version >/dev/null 2>&1; then
 	exit 1
 fi
 docker compose -f compose.yaml up --build --detach
-echo "parley: http://127.0.0.1:7070 (log in with ADMIN_TOKEN)"
+echo "parley: http://127.0.0.1:7070 (log in with ADMIN_TOKEN; without typing it: docker compose -f deploy/compose.yaml exec parley parley open)"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks, then runs them: a C
-# compiler for the race detector, a real redis-server, Chromium for the pages.
+# compiler for the race detector, a real redis-server, a real nginx, Chromium for
+# the pages.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -24,6 +25,7 @@ missing() {
 	need() { packages="$packages $1" words="$words\n  - $2"; }
 	compiler || need "gcc libc6-dev" "a C compiler with its headers, for the race detector (Debian, Ubuntu: gcc libc6-dev)"
 	has redis-server || need "redis-server" "redis-server, to test against a real Redis (Debian, Ubuntu: redis-server)"
+	has nginx || [ -x /usr/sbin/nginx ] || need "nginx-light" "nginx, to test what a proxy lets through (Debian, Ubuntu: nginx-light)"
 	browser || need "$chromium fonts-dejavu-core" "Chromium, for the tests of the pages (Debian: chromium; Ubuntu: chromium-browser, a snap, or Google Chrome)"
 	if ! [ -s /etc/ssl/certs/ca-certificates.crt ] && has apt-get; then
 		need "ca-certificates" "ca-certificates, to fetch Go modules"
@@ -42,7 +44,7 @@ as_root() {
 }
 
 # apt_install installs packages without starting a service: the tests start a
-# redis-server of their own, and this machine did not ask for one.
+# redis-server and an nginx of their own, and this machine did not ask for one.
 apt_install() {
 	policy=/usr/sbin/policy-rc.d
 	ours=no

@@ -19,6 +19,7 @@ type Config struct {
 	HTTPAddr      string        `env:"HTTP_ADDR" envDefault:"127.0.0.1:7070" want:"host:port" example:"127.0.0.1:7070"`
 	AdminToken    secret.Text   `env:"ADMIN_TOKEN" want:"a token without white space"`
 	Playground    string        `env:"PLAYGROUND" envDefault:"auto" oneof:"auto,on,off"`
+	Metrics       string        `env:"METRICS" envDefault:"token" oneof:"token,open"`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"25s" want:"a duration with its unit" example:"25s"`
 	LogLevel      string        `env:"LOG_LEVEL" envDefault:"info" oneof:"debug,info,warn,error"`
 	LogFormat     string        `env:"LOG_FORMAT" envDefault:"text" oneof:"text,json"`
@@ -67,10 +68,10 @@ type Config struct {
 	HTTPAddrGiven bool `env:"-"`
 }
 
-// Operator is what the verbs that talk to a running server read.
+// Operator is what the verbs that talk to a running server read beside what the
+// server itself reads.
 type Operator struct {
-	URL        string      `env:"PARLEY_URL" envDefault:"http://127.0.0.1:7070" want:"an http or https URL" example:"http://127.0.0.1:7070"`
-	AdminToken secret.Text `env:"ADMIN_TOKEN" want:"a token without white space"`
+	URL string `env:"PARLEY_URL" want:"an http or https URL" example:"https://parley.example.com"`
 }
 
 // Loopback reports whether HTTP_ADDR can be reached from this machine only.

@@ -37,7 +37,7 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := config.Config{
-				HTTPAddr: "127.0.0.1:7070", Playground: "auto", ShutdownGrace: 25 * time.Second, LogLevel: "info", LogFormat: "text",
+				HTTPAddr: "127.0.0.1:7070", Playground: "auto", Metrics: "token", ShutdownGrace: 25 * time.Second, LogLevel: "info", LogFormat: "text",
 				RedisPrefix: "parley", DataDir: "./data", DiscoverLocal: "auto",
 				SlackAPIURL: "https://slack.com/api/", SlackUpdateLimit: config.Limit{PerMinute: 50, Burst: 10}, StreamMode: "edit",
 				DiscordAPIURL: "https://discord.com/api/v10", DiscordGlobalLimit: config.Rate{PerSecond: 50},
@@ -56,7 +56,7 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 func TestEveryVariableIsRead(t *testing.T) {
 	key := secret.GenerateKey("k")
 	got, err := load(t,
-		"HTTP_ADDR=:8080", "ADMIN_TOKEN=adm", "PLAYGROUND=ON", "SHUTDOWN_GRACE=1m", "LOG_LEVEL=DEBUG", "LOG_FORMAT=json",
+		"HTTP_ADDR=:8080", "ADMIN_TOKEN=adm-0123456789abc", "PLAYGROUND=ON", "METRICS=Open", "SHUTDOWN_GRACE=1m", "LOG_LEVEL=DEBUG", "LOG_FORMAT=json",
 		"REDIS_URL=redis://u:pw@a:6379/2?sentinel_master=m", "REDIS_PREFIX=x", "REDIS_WAIT_REPLICAS=2", "DATA_DIR=/d", "MASTER_KEYS="+key,
 		"BOTS_DIR=/b", "PROVIDERS_FILE=/p", "PROVIDER_NETWORKS=public, 10.0.0.0/8,192.168.1.4", "DISCOVER_LOCAL=off",
 		"SLACK_API_URL=http://127.0.0.1:1/api", "SLACK_UPDATE_LIMIT=off", "STREAM_MODE=auto",
@@ -69,7 +69,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		HTTPAddr: ":8080", AdminToken: secret.New("adm"), Playground: "on", ShutdownGrace: time.Minute, LogLevel: "debug", LogFormat: "json",
+		HTTPAddr: ":8080", AdminToken: secret.New("adm-0123456789abc"), Playground: "on", Metrics: "open", ShutdownGrace: time.Minute, LogLevel: "debug", LogFormat: "json",
 		RedisURL: secret.New("redis://u:pw@a:6379/2?sentinel_master=m"), RedisPrefix: "x", RedisWaitReplicas: 2, DataDir: "/d", MasterKeys: secret.New(key),
 		BotsDir: "/b", ProvidersFile: "/p", ProviderNetworks: "public, 10.0.0.0/8,192.168.1.4", DiscoverLocal: "off",
 		SlackAPIURL: "http://127.0.0.1:1/api/", SlackUpdateLimit: config.Limit{Off: true}, StreamMode: "auto",
@@ -109,6 +109,8 @@ func TestAWrongValueIsNamedWithAnExample(t *testing.T) {
 		{[]string{"HTTP_ADDR=[::]:7070"}, `ADMIN_TOKEN: is required`},
 		{[]string{"HTTP_ADDR=192.168.0.5:7070", "PLAYGROUND=on"}, `ADMIN_TOKEN: is required`},
 		{[]string{"HTTP_ADDR=localhost.example.com:7070"}, `ADMIN_TOKEN: is required`},
+		{[]string{"ADMIN_TOKEN=secret-to-guess"}, "ADMIN_TOKEN: is too short to be safe: at least 16 characters are needed; a fresh one, ready to paste: ADMIN_TOKEN="},
+		{[]string{"METRICS=on"}, `METRICS: "on" is not one of token, open; for example METRICS=token`},
 		{[]string{"ADMIN_TOKEN=secret-a b"}, "ADMIN_TOKEN: its value is not a token without white space"},
 		{[]string{"PLAYGROUND=yes"}, `PLAYGROUND: "yes" is not one of auto, on, off; for example PLAYGROUND=auto`},
 		{[]string{"SHUTDOWN_GRACE=25"}, `SHUTDOWN_GRACE: "25" is not a duration with its unit; for example SHUTDOWN_GRACE=25s`},
@@ -189,6 +191,19 @@ func TestTheMissingKeyIsReadyToPaste(t *testing.T) {
 	}
 }
 
+func TestTheMissingTokenIsReadyToPaste(t *testing.T) {
+	for _, given := range []string{"LOG_LEVEL=info", "ADMIN_TOKEN=short"} {
+		_, err := load(t, "HTTP_ADDR=0.0.0.0:7070", given)
+		m := regexp.MustCompile(`^ADMIN_TOKEN: .*ready to paste: (ADMIN_TOKEN=\S+)$`).FindStringSubmatch(fmt.Sprint(err))
+		if m == nil {
+			t.Fatalf("got %v", err)
+		}
+		if _, err := load(t, "HTTP_ADDR=0.0.0.0:7070", m[1]); err != nil {
+			t.Errorf("pasting the line does not help: %v", err)
+		}
+	}
+}
+
 func TestAllProblemsAreReportedAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c, err := load(t, "STREAM_MODE=x", "HTTP_ADDR=:1", "REDIS_URL=redis://h:1", "SHUTDOWN_GRACE=x", "DISCORD_GLOBAL_LIMIT=many", "LOG_LEVEL=x", "BOTS_DIR=/still/read")
 	var got []string
@@ -207,7 +222,7 @@ func TestAllProblemsAreReportedAtOnceInTheOrderOfTheFields(t *testing.T) {
 
 func TestDotenvGivesWhatTheEnvironmentDoesNot(t *testing.T) {
 	file := filepath.Join(t.TempDir(), ".env")
-	text := "# settings\nHTTP_ADDR=127.0.0.1:1\nLOG_LEVEL=debug\nADMIN_TOKEN='a$b#c'\nPLAYGROUND=off\nMY_BOT_TOKEN=xoxb-1\n"
+	text := "# settings\nHTTP_ADDR=127.0.0.1:1\nLOG_LEVEL=debug\nADMIN_TOKEN='a$b#c0123456789x'\nPLAYGROUND=off\nMY_BOT_TOKEN=xoxb-1\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -219,11 +234,16 @@ func TestDotenvGivesWhatTheEnvironmentDoesNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.HTTPAddr != "127.0.0.1:2" || c.LogLevel != "debug" || c.AdminToken.Reveal() != "a$b#c" || c.Playground != "auto" {
+	if c.HTTPAddr != "127.0.0.1:2" || c.LogLevel != "debug" || c.AdminToken.Reveal() != "a$b#c0123456789x" || c.Playground != "auto" {
 		t.Errorf("%+v", c)
 	}
 	if e.Get("MY_BOT_TOKEN") != "xoxb-1" {
 		t.Error("bot definitions do not see the file's variables")
+	}
+	for name, file := range map[string]bool{"ADMIN_TOKEN": true, "LOG_LEVEL": true, "HTTP_ADDR": false, "PLAYGROUND": false, "NOWHERE": false} {
+		if e.FromFile(name) != file {
+			t.Errorf("%s from the file: %v", name, !file)
+		}
 	}
 }
 
@@ -256,7 +276,7 @@ func TestOperator(t *testing.T) {
 		}
 		return config.LoadOperator(e)
 	}
-	if o, err := read("ADMIN_TOKEN=t", "REDIS_URL=nonsense"); err != nil || o.URL != "http://127.0.0.1:7070" || o.AdminToken.Reveal() != "t" {
+	if o, err := read("ADMIN_TOKEN=t", "REDIS_URL=nonsense"); err != nil || o.URL != "" {
 		t.Errorf("%+v %v", o, err)
 	}
 	if o, err := read("PARLEY_URL=https://bots.example.com/"); err != nil || o.URL != "https://bots.example.com" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -17,27 +18,31 @@ import (
 const maxDotenv = 1 << 20
 
 // Environment is what variables hold, read once.
-type Environment struct{ values map[string]string }
+type Environment struct {
+	values map[string]string
+	file   map[string]string // of those, what came from .env
+}
 
 // ReadEnvironment takes environ in the form of os.Environ and, for variables
 // not in it, those of the file dotenv, which need not exist. A variable that is
 // there but empty counts as given: an empty value in the real environment hides
 // the file's.
 func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
-	e := Environment{values: map[string]string{}}
+	e := Environment{values: map[string]string{}, file: map[string]string{}}
 	var problem error
 	if data, err := regular.ReadFile(dotenv, maxDotenv); err == nil {
 		values, err := parseDotenv(string(data))
 		if err != nil {
 			problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: err.Error()}}}
 		}
-		e.values = values
+		e.values, e.file = values, maps.Clone(values)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: fmt.Sprintf("is there but cannot be read: %v", err)}}}
 	}
 	for _, pair := range environ {
 		if name, value, ok := strings.Cut(pair, "="); ok && name != "" {
 			e.values[name] = value
+			delete(e.file, name)
 		}
 	}
 	return e, problem
@@ -45,6 +50,12 @@ func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
 
 // Get returns a variable's value, empty when it is not set.
 func (e Environment) Get(name string) string { return e.values[name] }
+
+// FromFile reports whether a variable's value is the one in .env.
+func (e Environment) FromFile(name string) bool {
+	_, ok := e.file[name]
+	return ok
+}
 
 // parseDotenv never gives the library's own error away: it quotes the file, and
 // the file holds secrets.

@@ -61,8 +61,12 @@ func LoadOperator(e Environment) (Operator, error) {
 	k := read(e, &o)
 	k.endpoint("PARLEY_URL", &o.URL)
 	o.URL = strings.TrimRight(o.URL, "/")
-	k.token(o.AdminToken)
 	return o, k.err()
+}
+
+// FreshToken ends the sentence about an ADMIN_TOKEN that is missing or too weak.
+func FreshToken() string {
+	return "a fresh one, ready to paste: ADMIN_TOKEN=" + secret.GenerateToken()
 }
 
 // check collects problems about the struct whose fields it knows.
@@ -151,7 +155,7 @@ func (k *check) listener(c *Config) {
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || strings.ContainsAny(host, " /\t") || n > 65535 {
 		k.wrong("HTTP_ADDR")
 	} else if !c.Loopback() && c.AdminToken.IsZero() {
-		k.add("ADMIN_TOKEN", "is required because HTTP_ADDR %s can be reached from other machines; set a long random one (openssl rand -hex 32), or HTTP_ADDR=127.0.0.1:%s", strconv.Quote(c.HTTPAddr), port)
+		k.add("ADMIN_TOKEN", "is required because HTTP_ADDR %s can be reached from other machines; set one, or HTTP_ADDR=127.0.0.1:%s; %s", strconv.Quote(c.HTTPAddr), port, FreshToken())
 	}
 	k.token(c.AdminToken)
 	if c.ShutdownGrace < 0 {
@@ -160,8 +164,11 @@ func (k *check) listener(c *Config) {
 }
 
 func (k *check) token(t secret.Text) {
-	if strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+	switch n := len(t.Reveal()); {
+	case strings.ContainsFunc(t.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }):
 		k.wrong("ADMIN_TOKEN")
+	case n > 0 && n < secret.MinToken:
+		k.add("ADMIN_TOKEN", "is too short to be safe: at least %d characters are needed; %s", secret.MinToken, FreshToken())
 	}
 }
 

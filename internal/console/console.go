@@ -16,10 +16,9 @@ import (
 	"parley/internal/fault"
 	"parley/internal/provider"
 	"parley/internal/registry"
-	"parley/internal/secret"
 )
 
-// Options is what the API needs. Registry, Probe and Log are required.
+// Options is what the API needs. Registry, Probe, Guard and Log are required.
 type Options struct {
 	Registry *registry.Registry
 	Bots     []bots.Bot
@@ -34,11 +33,8 @@ type Options struct {
 	// error is for the operator.
 	Manifest func(platform, bot, base string) (any, error)
 
-	Token            secret.Text // ADMIN_TOKEN
-	ListenerLoopback bool        // whether only this machine can reach the listener
-	// Session, when set, is a page's login that counts like the token.
-	Session    func(*http.Request) bool
-	Playground bool // whether the bots can be met in the playground
+	Guard      Guard // who may use the API
+	Playground bool  // whether the bots can be met in the playground
 	Log        *slog.Logger
 }
 
@@ -62,6 +58,7 @@ func New(o Options) http.Handler {
 		"/api/v1/bots/{id}/guilds/{guild}": {"GET": c.getGuild, "PUT": c.putGuild, "DELETE": c.removeGuild},
 		"/api/v1/manifest/{platform}":      {"GET": c.getManifest},
 		"/api/v1/usage":                    {"GET": c.getUsage},
+		"/api/v1/login-codes":              {"POST": c.makeCode},
 	} {
 		limit := callTime
 		if strings.HasSuffix(path, "/test") {
@@ -70,10 +67,9 @@ func New(o Options) http.Handler {
 		mux.Handle(path, c.serve(methods, limit))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots, /api/v1/manifest and /api/v1/usage.").Write(w)
+		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots, /api/v1/manifest, /api/v1/usage and /api/v1/login-codes.").Write(w)
 	})
-	guard := Guard{Token: o.Token, ListenerLoopback: o.ListenerLoopback, Session: o.Session}
-	return c.recovered(guard.Wrap(mux))
+	return c.recovered(o.Guard.Wrap(mux))
 }
 
 const (

@@ -17,13 +17,14 @@ import (
 
 	"parley/bots"
 	"parley/internal/console"
+	"parley/internal/door/doortest"
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/secret"
 )
 
 const (
-	token     = "admin-token"
+	token     = "admin-token-0123456789"
 	apiKey    = "sk-very-secret-value"
 	headerKey = "corp-header-secret"
 )
@@ -58,7 +59,7 @@ func newBench(t *testing.T, change ...func(*console.Options)) *bench {
 		t.Fatal(err)
 	}
 	b.options = console.Options{
-		Registry: b.registry, Token: secret.New(token), Log: log,
+		Registry: b.registry, Guard: console.Guard{Door: doortest.New(t, token), Log: log}, Log: log,
 		Bots: []bots.Bot{
 			{ID: "coder", Name: "Coder", Provider: "openai", Model: "gpt-4o-mini"},
 			{ID: "helper", Name: "Helper", Description: "Answers.", Provider: "openai", Model: "gpt-4o-mini", Slack: bots.Slack{BotToken: secret.New("xoxb-secret")}},

@@ -1,67 +1,33 @@
 package console_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
 	"parley/internal/console"
-	"parley/internal/secret"
+	"parley/internal/door/doortest"
 )
 
-func local(o *console.Options) { o.Token, o.ListenerLoopback = secret.Text{}, true }
-
-func TestWithoutATokenOnlyThisMachineIsAnswered(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		header []string
-		status int
-	}{
-		{"localhost", []string{"Host", "localhost:7070"}, 200},
-		{"LOCALHOST without port", []string{"Host", "LOCALHOST"}, 200},
-		{"127.0.0.1", []string{"Host", "127.0.0.1:7171"}, 200},
-		{"[::1]", []string{"Host", "[::1]:7070"}, 200},
-		{"[::1] without port", []string{"Host", "[::1]"}, 200},
-		{"a tunnel's host", []string{"Host", "team.tunnel.example"}, 403},
-		{"a rebound name", []string{"Host", "localhost.evil.example:7070"}, 403},
-		{"a name that ends alike", []string{"Host", "evil-localhost:7070"}, 403},
-		{"an address that begins alike", []string{"Host", "127.0.0.1.evil.example"}, 403},
-		{"something behind the port", []string{"Host", "localhost:7070.evil.example"}, 403},
-		{"no host", []string{"Host", ""}, 403},
-		{"user part", []string{"Host", "localhost@evil.example"}, 403},
-		{"Forwarded", []string{"Host", "localhost:7070", "Forwarded", "for=1.2.3.4"}, 403},
-		{"X-Forwarded-For", []string{"Host", "localhost:7070", "X-Forwarded-For", "127.0.0.1"}, 403},
-		{"X-Forwarded-Host", []string{"Host", "localhost:7070", "x-forwarded-host", "localhost"}, 403},
-		{"X-Forwarded-Proto", []string{"Host", "localhost:7070", "X-Forwarded-Proto", "https"}, 403},
-		{"X-Forwarded-Whatever", []string{"Host", "localhost:7070", "X-Forwarded-Whatever", "x"}, 403},
+// Nothing in a request but the token or a session opens the API: a proxy on this
+// machine sends all of these.
+func TestNoHeaderProvesThatARequestIsLocal(t *testing.T) {
+	for _, header := range [][]string{
+		{"Host", "localhost:7070"}, {"Host", "127.0.0.1:7070"}, {"Host", "[::1]:7070"}, {"Host", "parley.example.com"},
+		{"X-Forwarded-For", "127.0.0.1"}, {"X-Real-Ip", "127.0.0.1"}, {"Forwarded", "for=127.0.0.1"},
+		{"Origin", "http://localhost:7070", "Sec-Fetch-Site", "same-origin"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t, local)
-			got := b.want(b.do("GET", "/api/v1/providers", "", append(c.header, "Authorization", "")...), c.status)
-			if c.status == 403 && !strings.Contains(got.Body, "ADMIN_TOKEN") {
-				t.Errorf("the refusal does not say what to do: %s", got.Body)
+		b := newBench(t)
+		for _, path := range []string{"/api/v1/providers", "/api/v1/nothing"} {
+			got := b.want(b.do("GET", path, "", append(header, "Authorization", "")...), 401)
+			if !strings.Contains(got.Body, "ADMIN_TOKEN") || !strings.Contains(got.Body, "admin-token") {
+				t.Errorf("%v: the refusal does not say what to do: %s", header, got.Body)
 			}
-		})
+		}
+		b.want(b.do("POST", "/api/v1/login-codes", "", append(header, "Authorization", "")...), 401)
 	}
 }
 
-func TestWithoutATokenAnotherListenerIsClosed(t *testing.T) {
-	b := newBench(t, func(o *console.Options) { o.Token = secret.Text{} })
-	b.want(b.do("GET", "/api/v1/providers", "", "Host", "localhost:7070"), 403)
-}
-
-func TestWithoutATokenAPageOfAnotherSiteIsRefused(t *testing.T) {
-	b := newBench(t, local)
-	b.want(b.do("POST", "/api/v1/providers/openai/test", "", "Host", "localhost:7070", "Sec-Fetch-Site", "cross-site"), 403)
-	b.want(b.do("POST", "/api/v1/providers/openai/test", "", "Host", "localhost:7070", "Origin", "https://evil.example"), 403)
-	b.want(b.do("DELETE", "/api/v1/providers/x", "", "Host", "localhost:7070", "Origin", "http://localhost:9999"), 403)
-	b.want(b.do("POST", "/api/v1/providers/openai/test", "", "Host", "localhost:7070", "Sec-Fetch-Site", "same-origin", "Origin", "http://localhost:7070"), 200)
-	if len(b.probed) != 1 {
-		t.Errorf("%d probes ran", len(b.probed))
-	}
-}
-
-func TestWithATokenOnlyItsBearerIsAnswered(t *testing.T) {
+func TestOnlyTheTokensBearerIsAnswered(t *testing.T) {
 	for _, c := range []struct {
 		name, auth string
 		status     int
@@ -77,22 +43,66 @@ func TestWithATokenOnlyItsBearerIsAnswered(t *testing.T) {
 		{"bare", token, 401},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, loopback := range []bool{true, false} {
-				b := newBench(t, func(o *console.Options) { o.ListenerLoopback = loopback })
-				got := b.want(b.do("GET", "/api/v1/providers", "", "Authorization", c.auth, "Host", "localhost:7070"), c.status)
-				if c.status == 401 && !strings.HasPrefix(got.Header.Get("WWW-Authenticate"), "Bearer") {
-					t.Error("no WWW-Authenticate: Bearer")
-				}
+			b := newBench(t)
+			got := b.want(b.do("GET", "/api/v1/providers", "", "Authorization", c.auth, "Host", "localhost:7070"), c.status)
+			if c.status == 401 && !strings.HasPrefix(got.Header.Get("WWW-Authenticate"), "Bearer") {
+				t.Error("no WWW-Authenticate: Bearer")
 			}
 		})
 	}
 }
 
+// A code becomes a session, which counts like the token from its own page only.
 func TestASessionCountsLikeTheTokenFromItsOwnPageOnly(t *testing.T) {
-	b := newBench(t, func(o *console.Options) {
-		o.Session = func(r *http.Request) bool { return r.Header.Get("Cookie") == "session=good" }
-	})
-	b.want(b.do("GET", "/api/v1/providers", "", "Authorization", "", "Cookie", "session=good"), 200)
-	b.want(b.do("GET", "/api/v1/providers", "", "Authorization", "", "Cookie", "session=bad"), 401)
-	b.want(b.do("DELETE", "/api/v1/providers/x", "", "Authorization", "", "Cookie", "session=good", "Sec-Fetch-Site", "cross-site"), 403)
+	b := newBench(t)
+	session := doortest.Session(t, b.options.Guard.Door)
+	with := func(more ...string) []string {
+		return append([]string{"Authorization", "", "Cookie", session}, more...)
+	}
+	b.want(b.do("GET", "/api/v1/providers", "", with()...), 200)
+	b.want(b.do("GET", "/api/v1/providers", "", "Authorization", "", "Cookie", session+"x"), 401)
+	b.want(b.do("GET", "/api/v1/providers", "", with("Authorization", "Bearer of-some-proxy")...), 200)
+	for _, site := range []string{"cross-site", "same-site"} { // same-site: another port of localhost
+		b.want(b.do("DELETE", "/api/v1/providers/x", "", with("Sec-Fetch-Site", site)...), 403)
+		b.want(b.do("POST", "/api/v1/login-codes", "", with("Sec-Fetch-Site", site)...), 403)
+	}
+	b.want(b.do("POST", "/api/v1/login-codes", "", with("Origin", "https://evil.example")...), 403)
+	b.want(b.do("POST", "/api/v1/providers/openai/test", "", with("Sec-Fetch-Site", "same-origin")...), 200)
+	if len(b.probed) != 1 {
+		t.Errorf("%d probes ran", len(b.probed))
+	}
+}
+
+func TestLoginCodes(t *testing.T) {
+	b := newBench(t)
+	if got := b.want(b.do("POST", "/api/v1/login-codes", ""), 409); !strings.Contains(got.Body, "PLAYGROUND=on") {
+		t.Error(got.Body)
+	}
+	b = newBench(t, func(o *console.Options) { o.Playground = true })
+	got := b.want(b.do("POST", "/api/v1/login-codes", ""), 201)
+	if !strings.Contains(got.Body, `"path": "`+console.OpenPath) || !strings.Contains(got.Body, `"expires": "`) || strings.Contains(got.Body, token) || got.Header.Get("Cache-Control") != "no-store" {
+		t.Error(got.Body)
+	}
+	b.want(b.do("GET", "/api/v1/login-codes", ""), 405)
+}
+
+func TestWrongTokensAreSlowedAndTheRightOneIsNot(t *testing.T) {
+	b := newBench(t)
+	slowed := false
+	for range 20 {
+		got := b.do("GET", "/api/v1/providers", "", "Authorization", "Bearer guess")
+		if got.StatusCode == 429 {
+			slowed = true
+			checkProblem(t, got)
+			if got.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		} else if got.StatusCode != 401 || slowed {
+			t.Fatalf("%d", got.StatusCode)
+		}
+	}
+	if !slowed {
+		t.Error("guessing goes on for ever")
+	}
+	b.want(b.do("GET", "/api/v1/providers", ""), 200)
 }

@@ -35,6 +35,7 @@ const (
 	kindMethod      = "urn:parley:problem:method"
 	kindConflict    = "urn:parley:problem:conflict"
 	kindToken       = "urn:parley:problem:token"
+	kindTooMany     = "urn:parley:problem:too-many-tokens"
 	kindForbidden   = "urn:parley:problem:forbidden"
 	kindUnavailable = "urn:parley:problem:unavailable"
 	kindInternal    = "urn:parley:problem:internal"

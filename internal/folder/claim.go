@@ -31,7 +31,8 @@ func (e *RunningError) Error() string {
 	return "another parley runs in this folder, at " + e.URL
 }
 
-// Claim is this server's hold on its folder.
+// Claim is this server's hold on its folder. A nil Claim holds none, and does
+// nothing.
 type Claim struct{ f *os.File }
 
 // claimTries and claimPause: a verb that looks into the folder holds a lock for
@@ -73,12 +74,20 @@ func NewClaim(dir string) (*Claim, error) {
 
 // Announce tells the verbs where this server answers.
 func (c *Claim) Announce(url string) error {
+	if c == nil {
+		return nil
+	}
 	_, err := c.f.WriteAt([]byte(url+"\n"), 0)
 	return err
 }
 
 // Close takes the address back.
-func (c *Claim) Close() error { return errors.Join(c.f.Truncate(0), c.f.Close()) }
+func (c *Claim) Close() error {
+	if c == nil {
+		return nil
+	}
+	return errors.Join(c.f.Truncate(0), c.f.Close())
+}
 
 // Running is the address of the server that runs in dir, empty where none does.
 func Running(dir string) string {

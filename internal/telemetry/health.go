@@ -26,6 +26,8 @@ type State struct {
 	// was revoked must not take the others out of service. A state without a
 	// group must be OK itself.
 	Group string `json:"-"`
+	// Public is set for what anybody may know of, without the reason.
+	Public bool `json:"-"`
 }
 
 // Check looks at one or several things. It should honour ctx.
@@ -123,15 +125,29 @@ func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
-// ServeReady serves /readyz: 200 when able to take work, else 503, with the
-// state of every check.
-func (h *Health) ServeReady(w http.ResponseWriter, r *http.Request) {
+// ServeReady serves /readyz: 200 when able to take work, else 503. Who may know
+// all gets the state of every check with its reason, others whether each public
+// one is OK.
+func (h *Health) ServeReady(w http.ResponseWriter, r *http.Request, all bool) {
 	report := h.Ready(r.Context())
+	if !all {
+		report.Checks = public(report.Checks)
+	}
 	code := http.StatusOK
 	if report.Status == "unready" {
 		code = http.StatusServiceUnavailable
 	}
 	reply(w, code, report)
+}
+
+func public(checks []State) []State {
+	out := []State{}
+	for _, s := range checks {
+		if s.Public {
+			out = append(out, State{Name: s.Name, OK: s.OK})
+		}
+	}
+	return out
 }
 
 func reply(w http.ResponseWriter, code int, body any) {

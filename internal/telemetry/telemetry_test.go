@@ -133,7 +133,7 @@ func TestReady(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			telemetry.NewHealth(c.checks).ServeReady(w, httptest.NewRequestWithContext(t.Context(), "GET", "/readyz", nil))
+			telemetry.NewHealth(c.checks).ServeReady(w, httptest.NewRequestWithContext(t.Context(), "GET", "/readyz", nil), true)
 			var r telemetry.Report
 			if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil {
 				t.Fatal(err)
@@ -147,6 +147,19 @@ func TestReady(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Whoever may not know all learns whether each bot is OK, and nothing of why not.
+func TestReadyForEverybodyGivesNoReasons(t *testing.T) {
+	h := telemetry.NewHealth(map[string]telemetry.Check{
+		"store": fixed(telemetry.State{Name: "store", Reason: "/data/journal: disk full"}),
+		"bots":  fixed(telemetry.State{Name: "slack/helper", OK: true, Group: "b", Public: true}, telemetry.State{Name: "discord/helper", Reason: "close code 4004", Group: "b", Public: true}),
+	})
+	w := httptest.NewRecorder()
+	h.ServeReady(w, httptest.NewRequestWithContext(t.Context(), "GET", "/readyz", nil), false)
+	if want := `{"status":"unready","checks":[{"name":"discord/helper","ok":false},{"name":"slack/helper","ok":true}]}`; w.Code != 503 || strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

@@ -1,0 +1,65 @@
+// parley open and parley check: the way in, and what would keep the server from
+// starting.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+
+	"parley/internal/folder"
+)
+
+// openPages prints an address that opens the pages once.
+func openPages(ctx context.Context, o *operator) error {
+	server, err := o.target()
+	if err != nil {
+		return err
+	}
+	var code struct{ Path, Expires string }
+	if err := o.call(ctx, http.MethodPost, "/login-codes", nil, &code); err != nil {
+		return err
+	}
+	address := server.url + code.Path
+	return o.show(map[string]string{"url": address, "expires": code.Expires}, func(w io.Writer) { _, _ = fmt.Fprintln(w, address) })
+}
+
+// checkSettings reads all that serve would read, and starts nothing.
+func checkSettings(_ context.Context, o *operator) error {
+	s, problems := read(o.process)
+	if s.config.AdminToken.IsZero() && len(problems) == 0 {
+		if _, err := folder.Token(s.config.DataDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, err)
+		}
+	}
+	texts := []string{}
+	for _, p := range problems {
+		texts = append(texts, p.Error())
+	}
+	if o.json {
+		if err := printJSON(o.stdout, map[string]any{"ok": len(texts) == 0, "problems": texts, "bots": len(s.bots), "providers": len(s.file)}); err != nil {
+			return err
+		}
+		if len(texts) > 0 {
+			return &operatorError{code: exitFailed}
+		}
+		return nil
+	}
+	if len(texts) > 0 {
+		return &operatorError{code: exitFailed, text: texts[0], more: texts[1:]}
+	}
+	_, err := fmt.Fprintf(o.stdout, "The settings are sound: %s, and %s in PROVIDERS_FILE.\n", count(len(s.bots), "bot"), count(len(s.file), "provider"))
+	return err
+}
+
+// count is a number with its noun: "1 bot", "2 bots".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
