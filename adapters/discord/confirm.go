@@ -59,14 +59,14 @@ func essence(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// edit makes a PATCH of a message; c has its body, name and file.
-func (r *responder) edit(ctx context.Context, c call, id chat.MessageID) (chat.Receipt, error) {
+// edit makes a PATCH of a message; c has its name and file.
+func (r *responder) edit(ctx context.Context, c call, body messageBody, id chat.MessageID) (chat.Receipt, error) {
 	c.method, c.path = http.MethodPatch, endpoint(discordgo.EndpointChannelMessage(r.channel, url.PathEscape(string(id))))
 	c.route, c.major = "PATCH message", r.channel
 	var out shown
-	rate, err := r.app.rest.do(ctx, c, &out)
+	rate, err := r.send(ctx, c, body, &out)
 	receipt := chat.Receipt{ID: id, Rate: rate}
-	if body, ok := c.body.(messageBody); ok && err == nil {
+	if err == nil {
 		receipt.Differs = out.differs(body.Content)
 	}
 	return receipt, err
@@ -75,5 +75,5 @@ func (r *responder) edit(ctx context.Context, c call, id chat.MessageID) (chat.R
 // replaceFile puts the file of this attempt in place of an earlier one's.
 func (r *responder) replaceFile(ctx context.Context, id string, body messageBody, file upload) (chat.Receipt, error) {
 	body.Nonce, body.Enforce, body.Reference, body.Flags = "", false, nil, 0
-	return r.edit(ctx, call{body: body, name: "upload", file: &file}, chat.MessageID(id))
+	return r.edit(ctx, call{name: "upload", file: &file}, body, chat.MessageID(id))
 }

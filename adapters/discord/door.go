@@ -241,9 +241,9 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 	}
 	c := call{
 		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(channel)), route: "POST messages", major: channel,
-		name: "turned-away", body: body, wait: true,
+		name: "turned-away", wait: true,
 	}
-	if _, err := t.app.rest.do(ctx, c, nil); err != nil {
+	if _, err := r.send(ctx, c, body, nil); err != nil {
 		t.app.log.WarnContext(ctx, "the sentence for a server that is not trusted was not posted", slog.String("channel", channel), slog.String("error", short(err)))
 	}
 }

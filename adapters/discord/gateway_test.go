@@ -475,7 +475,7 @@ func TestNoSecretAndNoTextInLogsAndErrors(t *testing.T) {
 	var told []string
 	for _, f := range []fake.Fault{
 		{Status: 500, Body: `{"message":"x"}`}, {Status: 502, Body: "<html>"}, {Status: 403, Body: `{"code":50013,"message":"Missing Permissions"}`},
-		{Status: 400, Body: `{"code":50035,"message":"Invalid Form Body","errors":{"content":{"_errors":[{"message":"bad"}]}}}`}, {Cut: true}, {Shared: time.Second},
+		{Status: 400, Times: 2, Body: `{"code":50035,"message":"Invalid Form Body","errors":{"content":{"_errors":[{"message":"bad"}]}}}`}, {Cut: true}, {Shared: time.Second},
 	} {
 		f.Method, f.Path = "POST", "/messages"
 		s.Fail(f)

@@ -7,10 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -67,18 +69,24 @@ func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 	if channel == "" {
 		return nil, fmt.Errorf("message %s has no channel", m.ID)
 	}
-	return &responder{app: one, channel: channel, question: string(m.ID)}, nil
+	return &responder{app: one, channel: channel, question: string(m.ID), place: m.Place, asker: m.Author.ID}, nil
 }
 
 var (
 	_ chat.Responder = (*responder)(nil)
 	_ chat.Remover   = (*responder)(nil)
+	_ chat.Elsewhere = (*responder)(nil)
 )
 
 type responder struct {
 	app      *app
 	channel  string
 	question string // the message that is answered
+	place    chat.Place
+	asker    string
+
+	alone atomic.Bool // the question cannot be replied to
+	plain atomic.Bool // messages are sent without controls
 }
 
 // Limits says what a Discord channel takes. The budgets are those Discord is
@@ -136,9 +144,9 @@ func (r *responder) create(ctx context.Context, name string, body messageBody, f
 	var out shown
 	c := call{
 		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(r.channel)), route: "POST messages", major: r.channel,
-		name: name, body: body, file: file,
+		name: name, file: file,
 	}
-	rate, err := r.app.rest.do(ctx, c, &out)
+	rate, err := r.send(ctx, c, body, &out)
 	if err != nil {
 		return chat.Receipt{}, err
 	}
@@ -151,7 +159,7 @@ func (r *responder) create(ctx context.Context, name string, body messageBody, f
 
 // Edit replaces the text and the controls of a message.
 func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	return r.edit(ctx, call{body: r.body(c), name: "edit"}, id)
+	return r.edit(ctx, call{name: "edit"}, r.body(c), id)
 }
 
 // Upload posts a file as a reply.
@@ -199,6 +207,10 @@ func (r *responder) find(ctx context.Context, c chat.Content) (chat.MessageID, e
 		return "", nil
 	}
 	list, _, err := r.app.messages(ctx, r.channel, "look", mostHistory, "after", r.question)
+	if chat.Refused(err) {
+		r.app.log.WarnContext(ctx, "discord: cannot look for an earlier post", slog.String("channel", r.channel), slog.String("error", short(err)))
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}

@@ -234,6 +234,13 @@ const (
 	codeMissingPermissions = 50013
 	codeInvalidForm        = 50035
 	codeArchivedThread     = 50083
+	codeCannotReply        = 160002
+	codeLockedThread       = 160005
+
+	codeExplicit     = 20009
+	codeAutoMod      = 200000
+	codeAutoModTitle = 200001
+	codeHarmfulLink  = 240000
 )
 
 // refusal turns an answer that is no success into the error it stands for.
@@ -269,8 +276,15 @@ func reason(e *apiError) chat.Reason {
 	switch e.code {
 	case codeUnknownMessage:
 		return chat.Gone
-	case codeUnknownChannel, codeUnknownGuild, codeMissingAccess, codeMissingPermissions, codeCannotMessageUser, codeArchivedThread:
+	case codeArchivedThread:
+		if e.call == "edit" {
+			return chat.EditClosed // a post opens the thread again, unless it is locked
+		}
 		return chat.NoAccess
+	case codeUnknownChannel, codeUnknownGuild, codeMissingAccess, codeMissingPermissions, codeCannotMessageUser, codeLockedThread:
+		return chat.NoAccess
+	case codeExplicit, codeAutoMod, codeAutoModTitle, codeHarmfulLink:
+		return chat.Blocked
 	case codeInvalidForm:
 		if strings.Contains(e.fields, "content") && strings.Contains(e.fields, "or fewer in length") {
 			return chat.TooLong
@@ -327,6 +341,14 @@ func code(err error) int {
 		return e.code
 	}
 	return 0
+}
+
+// fieldsOf names the fields of a body that err refuses, and why.
+func fieldsOf(err error) string {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e.fields
+	}
+	return ""
 }
 
 // status is the HTTP status in err, 0 when there is none.

@@ -38,6 +38,7 @@ type world struct {
 	members  map[string]membership // guild and user
 	dms      map[string]string     // user → direct-message channel
 	posts    map[string]bool       // messages known to be the bot's own
+	silent   map[string]time.Time  // channels where the bot may not reply, until when that is believed
 }
 
 type guild struct {
@@ -76,7 +77,7 @@ type membership struct {
 }
 
 func newWorld(r *rest) *world {
-	return &world{rest: r, guilds: map[string]*guild{}, channels: map[string]place{}, members: map[string]membership{}, dms: map[string]string{}, posts: map[string]bool{}}
+	return &world{rest: r, guilds: map[string]*guild{}, channels: map[string]place{}, members: map[string]membership{}, dms: map[string]string{}, posts: map[string]bool{}, silent: map[string]time.Time{}}
 }
 
 // channelJSON and its kin are the parts of Discord's objects that are kept.
@@ -231,6 +232,23 @@ func (w *world) wrote(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.posts[id]
+}
+
+// dm is the channel of direct messages with a person, as far as it is known.
+func (w *world) dm(user string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dms[user]
+}
+
+// keepDM notes the channel of direct messages with a person.
+func (w *world) keepDM(user, channel string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.dms) > mostKept {
+		clear(w.dms)
+	}
+	w.dms[user] = channel
 }
 
 // message looks up a message that an event did not bring along. It gives up

@@ -185,6 +185,13 @@ type Remover interface {
 	Remove(ctx context.Context, id MessageID) (Receipt, error)
 }
 
+// Elsewhere is a Responder that can reach the one who asked where the place of
+// their question takes no message: in a direct message, most likely. It may be
+// called again for the same question after an error.
+type Elsewhere interface {
+	TellElsewhere(ctx context.Context, text string) error
+}
+
 // Streamer is a Responder whose platform can stream an answer by itself: a
 // message that is started, grows by what is appended, and is ended. It is used
 // where Limits.Native says so. Any *Refusal means that this message grows by

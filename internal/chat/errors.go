@@ -72,6 +72,7 @@ const (
 	NoAccess   Reason = "no_access"   // channel archived, bot removed, token or scope lacking
 	TooLong    Reason = "too_long"    // the text does not fit one message
 	EditClosed Reason = "edit_closed" // messages of that age may not be edited
+	Blocked    Reason = "blocked"     // the place's own filter does not let these words through
 	Invalid    Reason = "invalid"     // the request itself is wrong: a defect here
 )
 

@@ -484,6 +484,7 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 			return err
 		}
 		log.ErrorContext(ctx, "the platform took no message here", "error", err)
+		r.apologise(writing, t, pen, err, log)
 	}
 	return t.Close(writing)
 }

@@ -5,23 +5,80 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 
+	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/inbox"
+	"parley/internal/stream"
 )
 
 // apologise says that the answer could not be shown, with the reference of the
-// log: where the platform refused its content, not where it lets nobody write.
+// log: below what stands of it, else as a message of its own, and where the
+// platform lets nobody write, elsewhere. Who deleted the answer knows why it is
+// gone.
 func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, pen chat.Responder, cause error, log *slog.Logger) {
-	if !chat.Refused(cause, chat.Invalid, chat.TooLong, chat.EditClosed) {
+	refusal, ok := errors.AsType[*chat.Refusal](cause)
+	if !ok || refusal.Reason == chat.Gone {
 		return
 	}
-	err := guarded(ctx, t, func(ctx context.Context) error {
-		_, err := pen.Post(ctx, chat.Content{Markdown: chat.Sorry(t.Ref), Key: t.ID + "-e", Final: true})
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	text := apology(refusal.Reason, t.Ref)
+	err := error(refusal)
+	if refusal.Reason != chat.NoAccess {
+		err = r.sayHere(ctx, t, pen, text)
+	}
+	if err != nil {
+		err = r.sayElsewhere(ctx, t, pen, text, err)
+	}
+	if err != nil {
+		log.ErrorContext(ctx, "nobody could be told that the answer is missing", "error", err)
+		return
+	}
+	log.InfoContext(ctx, "the person was told that the answer is missing")
+}
+
+// apology is the sentence for a refusal.
+func apology(why chat.Reason, ref string) string {
+	switch why {
+	case chat.NoAccess:
+		return fmt.Sprintf("I could not answer you: I am not allowed to write where you asked. Ask an admin there to allow it, then ask again. (%s)", ref)
+	case chat.Blocked:
+		return fmt.Sprintf("A filter here blocked my answer. Ask in other words, or in a direct message. (%s)", ref)
+	}
+	return chat.Sorry(ref)
+}
+
+// sayHere says a sentence where the question was asked. A message that stands
+// gets it as its end, and loses its Stop button.
+func (r *Relay) sayHere(ctx context.Context, t *inbox.Turn, pen chat.Responder, text string) error {
+	if len(t.Parts()) > 0 {
+		j := r.job(t, pen, bots.Bot{}, func() {})
+		j.Stop = false
+		a := r.scheduler(t.Message.Scope).Open(ctx, j)
+		a.Append(standing(t.Parts()))
+		if _, err := a.Finish(ctx, stream.End{Note: text}); err == nil {
+			return nil
+		}
+	}
+	return guarded(ctx, t, func(ctx context.Context) error {
+		_, err := pen.Post(ctx, chat.Content{Markdown: text, Key: t.ID + "-e", Final: true})
 		return err
 	})
-	if err != nil {
-		log.ErrorContext(ctx, "that could not be said either", "error", err)
+}
+
+// sayElsewhere tells the one who asked in another place, if the platform has
+// one; cause is why it cannot be said here.
+func (r *Relay) sayElsewhere(ctx context.Context, t *inbox.Turn, pen chat.Responder, text string, cause error) error {
+	other, ok := pen.(chat.Elsewhere)
+	if !ok {
+		return cause
 	}
+	if !r.refusals.tell(t.Message.Scope + " " + t.Message.Author.ID) {
+		return errors.New("they were told too often already")
+	}
+	return guarded(ctx, t, func(ctx context.Context) error { return other.TellElsewhere(ctx, text) })
 }

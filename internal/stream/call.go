@@ -189,7 +189,7 @@ func (c *call) refused(r *chat.Refusal) {
 	a, m := c.a, c.a.current()
 	log := c.s.log.With("turn", a.job.Turn, "call", c.kind(), "reason", r.Reason)
 	switch {
-	case a.upload && r.Reason != chat.Gone && a.rejected != textRejected:
+	case a.upload && r.Reason != chat.Gone && r.Reason != chat.Blocked && a.rejected != textRejected:
 		log.Warn("no file could be uploaded; the rest is posted", "error", r.Err)
 		a.upload, a.max = false, math.MaxInt
 	case r.Reason == chat.TooLong && c.size > smallest:
@@ -203,7 +203,7 @@ func (c *call) refused(r *chat.Refusal) {
 		owed := m.Posted
 		a.owed = &owed
 		a.covered, a.floor = a.cut.From(a.part), 0
-	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, a.rejected == textRejected:
+	case r.Reason == chat.Gone, r.Reason == chat.NoAccess, r.Reason == chat.Blocked, a.rejected == textRejected:
 		a.fail(r)
 	case !a.finished():
 		log.Error("the platform calls the text invalid; it is tried again when it is whole", "error", r.Err)

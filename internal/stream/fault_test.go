@@ -317,6 +317,25 @@ func TestTextThePlatformCallsInvalidBecomesAFile(t *testing.T) {
 	})
 }
 
+// What a filter blocks is not brought in by another door.
+func TestBlockedWordsBecomeNoFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		p.before = func(_ int, k request) error {
+			if strings.Contains(k.Markdown, "word9") {
+				return refuse(chat.Blocked)
+			}
+			return nil
+		}
+		a := open(t, p, Job{})
+		say(a, 100*time.Millisecond, many(30)...)
+		_, err := a.Finish(t.Context(), End{})
+		if !chat.Refused(err, chat.Blocked) || len(p.files) != 0 {
+			t.Errorf("it ended with %v, files %v", err, p.files)
+		}
+	})
+}
+
 func TestWhatIsPostedIsWrittenDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 300, Edits: chat.Budget{Key: "e", Calls: 600, Window: time.Minute, Burst: 10}})

@@ -157,7 +157,7 @@ func number(m map[string]any, key string) int {
 }
 
 func (s *Server) newInteractionMessage(i *Interaction, flags int, now time.Time) *message {
-	m := &message{id: s.snowflake(), channel: i.channel, author: i.app.user, app: i.app, flags: flags, at: now, kind: 20}
+	m := &message{id: s.snowflake(), channel: i.channel, author: i.app.user, app: i.app, flags: flags, at: now, kind: messageCommand}
 	if i.kind != interactionCommand {
 		m.kind = messageDefault
 	}

@@ -269,9 +269,10 @@ func (s *Server) createMessage(w http.ResponseWriter, r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.visible(w, r)
-	if c == nil {
+	if c == nil || !s.mayCreate(w, c, body, len(files)) {
 		return
 	}
+	c.denied.Archived = false // a post opens an archived thread
 	if r.halve {
 		halve(body)
 	}
@@ -328,6 +329,10 @@ func (s *Server) reference(w http.ResponseWriter, m *message, reference map[stri
 		}
 		return true
 	}
+	if to.kind != messageDefault && to.kind != messageReply && to.kind != messageCommand {
+		invalidForm(w, "message_reference", "REPLIES_CANNOT_REPLY_TO_SYSTEM_MESSAGE", "Cannot reply to a system message")
+		return false
+	}
 	m.kind, m.reply, m.replyID = messageReply, to, id
 	return true
 }
@@ -357,6 +362,9 @@ func (s *Server) editMessage(w http.ResponseWriter, r *request) {
 		return
 	case time.Since(m.at) > time.Hour:
 		refuse(w, http.StatusTooManyRequests, 30046, "Maximum number of edits to messages older than 1 hour reached. Try again later")
+		return
+	}
+	if !mayEdit(w, c, body) {
 		return
 	}
 	if list, ok := body["attachments"].([]any); ok { // those it does not list go
@@ -427,6 +435,10 @@ func (s *Server) getMessage(w http.ResponseWriter, r *request) {
 	if c == nil {
 		return
 	}
+	if c.denied.History {
+		refuse(w, http.StatusForbidden, 50001, "Missing Access")
+		return
+	}
 	m := s.messages[r.PathValue("message")]
 	if m == nil || m.deleted || m.channel != c || m.flags&flagEphemeral != 0 {
 		refuse(w, http.StatusNotFound, 10008, "Unknown Message")
@@ -454,6 +466,9 @@ func (s *Server) getMessages(w http.ResponseWriter, r *request) {
 	}
 	var list []*message
 	for _, m := range c.messages {
+		if c.denied.History {
+			break // no error: the list is empty
+		}
 		if m.deleted || m.flags&flagEphemeral != 0 || q.Get("before") != "" && pad(m.id) >= pad(q.Get("before")) || q.Get("after") != "" && pad(m.id) <= pad(q.Get("after")) {
 			continue
 		}

@@ -25,6 +25,7 @@ const (
 const (
 	messageDefault = 0
 	messageReply   = 19
+	messageCommand = 20
 	messageStarter = 21
 )
 
@@ -63,6 +64,8 @@ type channel struct {
 	messages  []*message
 	gone      bool
 	closed    bool // the bot may not see it
+	shut      bool // the person takes no direct messages
+	denied    Denied
 }
 
 func (c *channel) thread() bool {

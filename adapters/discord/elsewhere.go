@@ -1,0 +1,62 @@
+// A word to the one who asked where their question cannot be answered.
+
+package discord
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
+)
+
+var errNoOtherPlace = errors.New("the question is in a direct message")
+
+// TellElsewhere tells the one who asked in a direct message, with a link to
+// their question; where they take none and asked in a thread, in its channel. A
+// question in a direct message has no other place.
+func (r *responder) TellElsewhere(ctx context.Context, text string) error {
+	if r.place.Workspace == "" {
+		return &chat.Refusal{Reason: chat.NoAccess, Err: errNoOtherPlace}
+	}
+	text += "\nhttps://discord.com/channels/" + r.place.Workspace + "/" + r.channel + "/" + r.question
+	direct, err := r.app.directChannel(ctx, r.asker)
+	if err == nil {
+		err = r.tell(ctx, direct, text)
+	}
+	if err != nil && r.place.Channel != r.channel {
+		err = r.tell(ctx, r.place.Channel, "<@"+r.asker+"> "+text)
+	}
+	return err
+}
+
+// tell posts a text that refers to nothing in a channel, once.
+func (r *responder) tell(ctx context.Context, channel, text string) error {
+	there := &responder{app: r.app, channel: channel, question: r.question}
+	_, err := there.send(ctx, call{
+		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(channel)), route: "POST messages", major: channel, name: "elsewhere", wait: true,
+	}, messageBody{
+		Content: clip(text, sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
+		Nonce: there.nonce("elsewhere"), Enforce: true,
+	}, nil)
+	return err
+}
+
+// directChannel is the channel of direct messages with a person.
+func (a *app) directChannel(ctx context.Context, user string) (string, error) {
+	if id := a.world.dm(user); id != "" {
+		return id, nil
+	}
+	var out struct {
+		ID string `json:"id"`
+	}
+	_, err := a.rest.do(ctx, call{
+		method: http.MethodPost, path: endpoint(discordgo.EndpointUserChannels("@me")), name: "dm", body: map[string]string{"recipient_id": user}, wait: true,
+	}, &out)
+	if err == nil {
+		a.world.keepDM(user, out.ID)
+	}
+	return out.ID, err
+}
