@@ -3,6 +3,9 @@
 package playground
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +27,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	// The server's own limits are for requests that end.
 	_ = out.SetWriteDeadline(time.Time{})
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Cache-Control", "no-store, no-transform") // a proxy that compresses would hold events back
 	w.Header().Set("X-Accel-Buffering", "no")
 
 	c, known := s.a.channel(r.URL.Query().Get("channel"))
@@ -40,6 +43,10 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	around := s.surroundings(r, c)
+	v.send(around)
 	for {
 		select {
 		case <-r.Context().Done():
@@ -51,6 +58,14 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 				return // logged out, or the session is over
 			}
 			_, _ = fmt.Fprint(w, ": still here\n\n")
+		case <-look.C:
+			now := s.surroundings(r, c)
+			if bytes.Equal(now.data, around.data) {
+				continue
+			}
+			around = now
+			v.send(around)
+			continue
 		case <-v.wake:
 			for _, u := range v.take() {
 				_, _ = fmt.Fprintf(w, "event: %s\nid: %d\ndata: %s\n\n", u.kind, time.Now().UnixMilli(), u.data)
@@ -60,6 +75,27 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// lookEvery is how late a page hears that another model answers here, or that a
+// provider came or went.
+const lookEvery = 2 * time.Second
+
+// surroundings is what a page shows beside the messages: the models that answer
+// in the channel and its open thread, and a digest of what is known of providers.
+func (s *server) surroundings(r *http.Request, c channel) update {
+	ctx := r.Context()
+	view := map[string]any{"using": "", "thread": ""}
+	if c.ID != "" {
+		view["using"] = s.using(ctx, c, "")
+		if thread := r.URL.Query().Get("thread"); validID(thread) {
+			view["thread"] = s.using(ctx, c, thread)
+		}
+	}
+	lacking, found := s.a.prospects(ctx)
+	sum := sha256.Sum256(fmt.Append(nil, lacking, found, s.list(ctx)))
+	view["state"] = hex.EncodeToString(sum[:8])
+	return jsonUpdate("surroundings", "surroundings", view)
 }
 
 // catchUp sends what changed in the channel and its open thread since the page

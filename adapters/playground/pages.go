@@ -137,6 +137,7 @@ type threadView struct {
 type composeView struct {
 	Where   where
 	Label   string
+	Most    int         // characters a message may have
 	Using   string      // "provider/model" that answers here, where one bot does
 	Hints   bool        // say what @ and / do
 	Bots    []botOption // to whom commands go, where that is a question

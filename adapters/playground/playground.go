@@ -54,6 +54,7 @@ type Provider struct {
 	KeySet             bool
 	Usable             bool   // a request can be sent: its key, where it needs one, is there
 	Hint               string // what is missing, when not Usable
+	Silent             bool   // nothing has answered there yet, so that it is no connected model
 }
 
 // Server is a model server that answers on this machine.

@@ -40,8 +40,9 @@ type botsPage struct {
 type botView struct {
 	bots.Bot
 	Path      string
-	Using     string
-	Changed   bool // uses something else than its file says
+	Using     string // the bot's default
+	Changed   bool   // that is another than its file says
+	Here      string // what its direct message uses instead, if that was switched
 	Platforms []chat.Health
 }
 
@@ -132,7 +133,7 @@ func (a *Adapter) prospects(ctx context.Context) (lacking lack, found []offer) {
 			return lackNothing, nil
 		}
 		for _, p := range list {
-			if p.Usable {
+			if p.Usable && !p.Silent {
 				usable[p.ID] = true
 			}
 		}
@@ -194,9 +195,13 @@ func (s *server) bots(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, b := range s.a.bots {
 		v := botView{Bot: b, Path: "/playground/d/" + b.ID}
-		provider, model := s.a.using(r.Context(), b.ID, chat.Place{Platform: Scope, Channel: "D-" + b.ID, Direct: true})
+		provider, model := s.a.using(r.Context(), b.ID, chat.Place{Platform: Scope})
 		v.Using = provider + "/" + model
 		v.Changed = provider != b.Provider || model != b.Model
+		provider, model = s.a.using(r.Context(), b.ID, chat.Place{Platform: Scope, Channel: "D-" + b.ID, Direct: true})
+		if here := provider + "/" + model; here != v.Using {
+			v.Here = here
+		}
 		for _, h := range health {
 			if h.Bot == b.ID && h.Platform != Scope {
 				v.Platforms = append(v.Platforms, h)

@@ -136,7 +136,7 @@ func (s *server) views(ctx context.Context, c channel, posts []post) []postView 
 
 func (s *server) compose(ctx context.Context, c channel, thread string, x extra) composeView {
 	v := composeView{
-		Where: where{Channel: c.ID, Thread: thread, Bot: c.Bot}, Nonce: rand.Text(), Using: s.using(ctx, c, thread),
+		Where: where{Channel: c.ID, Thread: thread, Bot: c.Bot}, Nonce: rand.Text(), Most: sizeLimit, Using: s.using(ctx, c, thread),
 		Hints: !c.Direct && thread == "",
 	}
 	switch {

@@ -84,7 +84,7 @@ func (s *server) speak(w http.ResponseWriter, r *http.Request) {
 	case text == "":
 		s.tell(w, r, at, told{}, extra{})
 	case utf8.RuneCountInString(text) > sizeLimit:
-		s.problem(w, r, at, text, fmt.Sprintf("That is longer than %d characters; please shorten it.", sizeLimit))
+		s.problem(w, r, at, text, fmt.Sprintf("This is %d characters long; a message has at most %d. Shorten it, or send it in pieces.", utf8.RuneCountInString(text), sizeLimit))
 	case strings.HasPrefix(text, "/"):
 		name, args, _ := strings.Cut(strings.TrimPrefix(text, "/"), " ")
 		s.run(w, r, at, strings.ToLower(name), strings.TrimSpace(args), nonce)

@@ -86,6 +86,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 		},
 	})
 	b.local = newLocal(b.client, b.registry, builtins, s.env.Get("OLLAMA_HOST"), s.config.DiscoverLocal == "auto" && s.config.Embedded())
+	b.local.watch = s.config.PlaygroundServed()
 	lease := inbox.DefaultLease
 	if p.store.Kind == "embedded" {
 		lease = inbox.LoneLease // its keys do not outlive this process either
@@ -207,7 +208,7 @@ func (b *built) listProviders(context.Context) ([]playground.Provider, error) {
 	for _, e := range b.registry.Providers() {
 		row := playground.Provider{
 			ID: e.ID, Name: e.Name, Endpoint: provider.ShownURL(e.Endpoint), Source: e.Source, Discover: e.Models.Discover,
-			KeySet: !e.APIKey.IsZero(), Usable: e.Problem == "", Hint: e.Problem,
+			KeySet: !e.APIKey.IsZero(), Usable: e.Problem == "", Hint: e.Problem, Silent: e.ID != "demo" && b.local.silent(e.Endpoint),
 		}
 		for _, m := range e.Models.List {
 			row.Models = append(row.Models, m.ID)

@@ -1,6 +1,6 @@
 // Buttons, menus, forms and the thread panel.
 
-import { $, $$, announce, elements, keepEnd, localTimes, send, toEnd } from './dom.js';
+import { $, $$, announce, elements, localTimes, refresh, send, toEnd } from './dom.js';
 import { replay, showNote, showPost } from './posts.js';
 import { showTyping } from './feed.js';
 import { composeAll, fill } from './compose.js';
@@ -234,18 +234,6 @@ async function submitForm(form) {
 }
 
 // refresh reads the list of providers again, and the hints above it.
-async function refresh() {
-  const answer = await fetch(location.pathname, { headers: { Accept: 'text/html' } });
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  for (const selector of ['.cards', '.welcome', '.page-body > .found', '.page-body > .hint-demo']) {
-    const old = $(selector);
-    const fresh = $(selector, page);
-    if (old && fresh) keepEnd(old.closest('[data-scroll]'), () => old.replaceWith(fresh));
-    else old?.remove();
-  }
-}
-
 function confirmed(question, label) {
   return new Promise((resolve) => {
     const dialog = document.createElement('dialog');

@@ -102,7 +102,18 @@ function compose(form) {
     if (o.more) ask();
   };
 
-  text.addEventListener('input', () => { grow(text); ask(); });
+  // A message that is too long is said to be, and stays as it is: nothing is cut.
+  const tooLong = () => {
+    const most = Number(text.dataset.most);
+    const size = [...text.value].length;
+    const over = size > most;
+    if (over) problem(form, `This is ${size.toLocaleString()} characters long; a message has at most ${most.toLocaleString()}. Shorten it, or send it in pieces.`);
+    else if (form.dataset.long) problem(form, '');
+    form.dataset.long = over ? 'yes' : '';
+    return over;
+  };
+
+  text.addEventListener('input', () => { grow(text); ask(); tooLong(); });
   text.addEventListener('blur', () => setTimeout(close, 120));
   text.addEventListener('keydown', (e) => {
     if (e.isComposing) return;
@@ -140,7 +151,7 @@ function compose(form) {
   form.addEventListener('submit', async (e) => {
     e.preventDefault();
     close();
-    if (!text.value.trim()) return;
+    if (!text.value.trim() || tooLong()) return;
     if (form.dataset.busy) { // sent when the one before it is
       form.dataset.again = 'yes';
       return;

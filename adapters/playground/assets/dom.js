@@ -65,3 +65,16 @@ export async function send(url, values) {
   }
   return { ok: answer.ok, ...(await answer.json()) };
 }
+
+// refresh takes what a page says of providers from the server again.
+export async function refresh() {
+  const answer = await fetch(location.pathname, { headers: { Accept: 'text/html' } });
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  for (const selector of ['.cards', '.welcome', '[data-prospects]']) {
+    const old = $(selector);
+    const fresh = $(selector, page);
+    if (old && fresh) keepEnd(old.closest('[data-scroll]'), () => old.replaceWith(fresh));
+    else old?.remove();
+  }
+}

@@ -1,6 +1,6 @@
 // The feed of changes: server-sent events for the channel this page shows.
 
-import { $, $$, announce } from './dom.js';
+import { $, $$, announce, refresh } from './dom.js';
 import { removePost, showPost, showReplies } from './posts.js';
 
 const hiddenFor = 30_000; // a page nobody looks at gives its connection back
@@ -29,10 +29,10 @@ function connect() {
     if (e.lastEventId) last = e.lastEventId;
     f(JSON.parse(e.data));
   });
-  source.onopen = () => { clearTimeout(lostTimer); $('#lost').hidden = true; };
+  source.onopen = () => { clearTimeout(lostTimer); lostTimer = 0; $('#lost').hidden = true; };
   source.onerror = () => {
-    clearTimeout(lostTimer);
-    lostTimer = setTimeout(() => { $('#lost').hidden = false; }, 2500);
+    // Armed once: the browser reports every try, each sooner than the time is over.
+    lostTimer ||= setTimeout(() => { $('#lost').hidden = false; }, 2500);
     if (source?.readyState === EventSource.CLOSED) {
       source = null;
       setTimeout(() => { if (!source && !document.hidden) connect(); }, 3000);
@@ -42,6 +42,7 @@ function connect() {
   on('gone', (p) => removePost(p.id));
   on('replies', (r) => showReplies(r.root, r.html));
   on('typing', typing);
+  on('surroundings', surroundings);
   on('unread', (u) => unread(u.channel, true));
   on('resync', () => { source?.close(); connect(); });
 }
@@ -58,6 +59,20 @@ function post(p) {
   } else if (!p.growing && writing.delete(p.id)) {
     announce(`${p.name}: ${$('[data-body]', shown)?.textContent.trim().slice(0, 1500) ?? ''}`);
   }
+}
+
+let around = '';
+
+// surroundings: which model answers here, and whether the hints about providers
+// still hold, whoever changed that.
+function surroundings(s) {
+  const chips = { main: s.using, '[data-panel]': s.thread };
+  for (const [where, name] of Object.entries(chips)) {
+    const chip = $('[data-using]', $(where) ?? document);
+    if (chip && name && chip.closest('main, [data-panel]') === $(where)) chip.textContent = name;
+  }
+  if (around && around !== s.state) refresh();
+  around = s.state;
 }
 
 const thinking = new Map();

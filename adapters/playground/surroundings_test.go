@@ -1,0 +1,105 @@
+package playground
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"parley/internal/chat"
+)
+
+// The feed fails again and again, each time sooner than the sentence is due: it
+// is shown all the same, and goes when the feed is back.
+func TestALostConnectionIsSaid(t *testing.T) {
+	s := newStage(t)
+	b := newBrowser(t, s)
+	b.ignore = "ERR_"
+	b.open("/")
+	b.do(b.wait(`document.querySelector('#lost').hidden`))
+	b.eval(`(() => { window.real = EventSource; window.EventSource = class extends EventTarget {
+		constructor() { super(); this.readyState = 0; this.timer = setInterval(() => this.onerror?.(), 400); this.addEventListener = () => {}; window.broken = this; }
+		close() { clearInterval(this.timer); } };
+		window.EventSource.CLOSED = 2;
+		dispatchEvent(new Event('pagehide')); dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true})); return true; })()`)
+	b.do(b.wait(`!document.querySelector('#lost').hidden`))
+	b.shot("lost")
+	b.eval(`(() => { broken.close(); broken.onopen(); return true; })()`)
+	b.do(b.wait(`document.querySelector('#lost').hidden`))
+}
+
+// A paste that is too long is not cut and not sent: a sentence says how long it
+// is, and it can be sent once it is shorter.
+func TestALongPasteIsNotCut(t *testing.T) {
+	s := newStage(t)
+	b := newBrowser(t, s)
+	b.open("/")
+	paste := `(() => { const t = document.querySelector('main textarea'); t.focus(); document.execCommand('insertText', false, 'x'.repeat(%s)); return t.value.length; })()`
+	if n := evaluate[int](b, strings.Replace(paste, "%s", "54000", 1)); n != 54000 {
+		t.Fatalf("%d of 54000 characters are in the box", n)
+	}
+	b.do(b.wait(`document.querySelector('main [data-problem]').innerText.includes('54,000 characters')`), keys(kb.Enter))
+	b.shot("too-long")
+	if n := evaluate[int](b, `document.querySelector('main textarea').value.length`); n != 54000 || len(s.got()) != 0 {
+		t.Errorf("%d characters are left in the box, %d messages were sent", n, len(s.got()))
+	}
+	b.do(chromedp.SetValue[chromedp.CSS]("main textarea", "@helper short"), chromedp.Focus[chromedp.CSS]("main textarea"), keys(" "),
+		b.wait(`document.querySelector('main [data-problem]').hidden`), keys(kb.Enter),
+		b.wait(`document.querySelector('main textarea').value === ''`))
+}
+
+// What another tab switches, and a model server that is found later, reach an
+// open page.
+func TestAnOpenPageHearsOfModelsAndProviders(t *testing.T) {
+	var s *stage
+	model := "demo/demo"
+	s = newStage(t, func(o *Options) {
+		o.Using = func(_ context.Context, _ string, p chat.Place) (string, string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			provider, name, _ := strings.Cut(model, "/")
+			if p.Channel == "" {
+				return "demo", "demo"
+			}
+			return provider, name
+		}
+	})
+	b := newBrowser(t, s)
+	b.open("/playground/d/helper")
+	b.do(b.wait(`document.querySelector('main [data-using]').innerText === 'demo/demo'`), b.wait(`document.querySelector('.hint-demo')`))
+	s.mu.Lock()
+	model = "corp/gpt-4o"
+	s.found = []Server{{ID: "ollama", Name: "Ollama", Endpoint: "http://127.0.0.1:11434/v1/chat/completions"}}
+	s.mu.Unlock()
+	b.do(b.wait(`document.querySelector('main [data-using]').innerText === 'corp/gpt-4o'`), b.wait(`document.querySelector('.found')?.innerText.includes('Ollama')`))
+	s.mu.Lock()
+	s.found = nil
+	s.list = append(s.list, Provider{ID: "corp", Usable: true, Silent: true})
+	s.mu.Unlock()
+	b.do(b.wait(`document.querySelector('.hint-demo')`)) // a record alone is no model
+	s.mu.Lock()
+	s.list = append(s.list[:1:1], Provider{ID: "corp", Usable: true})
+	s.mu.Unlock()
+	b.do(b.wait(`!document.querySelector('.hint-demo')`))
+	_, body := s.page("/playground/bots")
+	wants(t, body, "<dt>Answers with</dt><dd><code>demo/demo</code>", "in its direct message here: <code>corp/gpt-4o</code>")
+}
+
+func TestNoProxyMayHoldEventsBack(t *testing.T) {
+	s := newStage(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/playground/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if got := answer.Header.Get("Cache-Control"); !strings.Contains(got, "no-transform") || answer.Header.Get("X-Accel-Buffering") != "no" {
+		t.Errorf("Cache-Control %q, X-Accel-Buffering %q", got, answer.Header.Get("X-Accel-Buffering"))
+	}
+}
