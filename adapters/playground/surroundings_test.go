@@ -94,6 +94,7 @@ func TestNoProxyMayHoldEventsBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.authorize(r)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -329,10 +329,11 @@ func TestCommandsWithoutALookUpOfThePerson(t *testing.T) {
 	ws := w.useSlack(slack.Options{}, false)
 	w.write("bots/helper.yaml", helperYAML+"access: {users: [U1, U2], admins: [U2]}\n")
 	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
-	w.start()
+	server := w.start()
 	w.model.Answer("Of course.")
 	ws.Inject(slack.Fault{Method: "users.info", Times: 1000, Status: http.StatusBadGateway})
 	w.onSlack("C1", ws.Mention("C1", "U1", "may I?"), "Of course.")
+	w.until("the turn has ended", func() bool { return strings.Contains(server.log.String(), "turn ended") }) // until then /stop has something to stop
 	w.slash("/stop", "")
 	w.private("C1", "U1", "No answer of yours")
 	w.slash("/provider", "remove lab")

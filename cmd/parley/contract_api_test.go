@@ -145,14 +145,13 @@ func TestTheAdminAPI(t *testing.T) {
 		}
 	}
 
-	// Addresses where no model may live are refused when they are dialled.
-	for _, host := range []string{"169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "100.100.100.200", "metadata.google.internal"} {
-		s.do(http.MethodPut, "/api/v1/providers/inside", `{"endpoint":"http://`+host+`/v1/chat/completions"}`, http.StatusCreated)
-		body := s.do(http.MethodPost, "/api/v1/providers/inside/test", nil, http.StatusOK)
-		if !strings.Contains(body, "PROVIDER_NETWORKS") && host[0] != 'm' || strings.Contains(body, `"ok": true`) {
+	// Addresses where no model may live make no record, in whatever notation.
+	for _, host := range []string{"169.254.169.254", "2852039166", "[fe80::1]", "[::ffff:169.254.169.254]", "100.100.100.200", "metadata.google.internal"} {
+		body := s.do(http.MethodPut, "/api/v1/providers/inside", `{"endpoint":"http://`+host+`/v1/chat/completions"}`, http.StatusUnprocessableEntity)
+		if !strings.Contains(body, "PROVIDER_NETWORKS") {
 			t.Errorf("%s: %s", host, body)
 		}
-		s.do(http.MethodDelete, "/api/v1/providers/inside", nil, http.StatusNoContent)
+		s.do(http.MethodGet, "/api/v1/providers/inside", nil, http.StatusNotFound)
 	}
 
 	// The bot's default.

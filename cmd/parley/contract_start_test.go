@@ -293,6 +293,11 @@ func TestProvidersFileIsAppliedWhenItChanged(t *testing.T) {
 	if body := s.do(http.MethodGet, "/api/v1/providers/lab", nil, http.StatusOK); !strings.Contains(body, `"m2"`) || strings.Contains(body, `"m1"`) {
 		t.Errorf("an unchanged file undid a change: %s", body)
 	}
+	// Without the record that stood in front of it, the file's is there again.
+	s.do(http.MethodDelete, "/api/v1/providers/lab", nil, http.StatusNoContent)
+	if body := s.do(http.MethodGet, "/api/v1/providers/lab", nil, http.StatusOK); !strings.Contains(body, `"m1"`) || !strings.Contains(body, `"file"`) {
+		t.Errorf("the file's record is not back: %s", body)
+	}
 	s.do(http.MethodDelete, "/api/v1/providers/lab", nil, http.StatusNoContent)
 	s.stop()
 
