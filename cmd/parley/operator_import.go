@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"parley/internal/provider"
 	"parley/internal/registry"
@@ -51,6 +52,13 @@ func importProviders(ctx context.Context, o *operator) error {
 	if err != nil {
 		return &operatorError{code: exitUsage, text: err.Error()}
 	}
+	names, err := newIDs(flagList(o.flags, "id"))
+	if err == nil {
+		err = found.Choose(names, flagList(o.flags, "only"))
+	}
+	if err != nil {
+		return &operatorError{code: exitUsage, text: err.Error()}
+	}
 	var list struct{ Providers []shownProvider }
 	if err := o.call(ctx, http.MethodGet, "/providers", nil, &list); err != nil {
 		return err
@@ -83,6 +91,19 @@ func importProviders(ctx context.Context, o *operator) error {
 		return &operatorError{code: exitFailed, text: fmt.Sprintf("%d of %d providers could not be stored", failed, len(found.Records))}
 	}
 	return nil
+}
+
+// newIDs reads "OLD=NEW".
+func newIDs(pairs []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, pair := range pairs {
+		old, to, ok := strings.Cut(pair, "=")
+		if !ok || old == "" || to == "" {
+			return nil, fmt.Errorf("--id takes OLD=NEW, not %q", pair)
+		}
+		out[old] = to
+	}
+	return out, nil
 }
 
 // importRecord stores one record, unless it is a dry run. Only a server that

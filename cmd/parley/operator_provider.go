@@ -30,9 +30,11 @@ func providerVerbs() []operatorVerb {
 		{name: "remove", takes: "ID", does: "removes a provider", run: removeProvider, least: 1, most: 1},
 		{name: "test", takes: "ID [MODEL]", does: "asks the endpoint for real and says what is wrong", run: testProvider, least: 1, most: 2,
 			flags: func(o *operator) { o.flags.String("model", "", "") }},
-		{name: "import", takes: "[FILE] [--format parley|aiscouncil|litellm|librechat] [--dry-run]", does: "takes providers from other programs' files", run: importProviders, most: 1,
+		{name: "import", takes: "[FILE] [--format parley|aiscouncil|litellm|librechat] [--id OLD=NEW] [--only ID] [--dry-run]", does: "takes providers from other programs' files", run: importProviders, most: 1,
 			flags: func(o *operator) {
 				o.flags.String("format", "", "")
+				o.flags.Var(&listFlag{}, "id", "")
+				o.flags.Var(&listFlag{}, "only", "")
 				o.flags.Bool("dry-run", false, "")
 			}},
 		{name: "export", takes: "[ID…] [--output FILE]", does: "writes records without secrets, as import and PROVIDERS_FILE take them", run: exportProviders, most: 1000,
@@ -53,6 +55,30 @@ type shownProvider struct {
 	MaxInput     int                        `json:"maxInput"`
 	Learned      map[string]provider.Quirks `json:"learned"`
 	Problem      string                     `json:"problem"`
+}
+
+// listFlag is a flag that may be given several times, or with commas.
+type listFlag []string
+
+func (l *listFlag) String() string { return strings.Join(*l, ",") }
+
+// Set adds the parts of value.
+func (l *listFlag) Set(value string) error {
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			*l = append(*l, part)
+		}
+	}
+	return nil
+}
+
+// flagList is the value of a listFlag.
+func flagList(f *flag.FlagSet, name string) []string {
+	l, ok := f.Lookup(name).Value.(*listFlag)
+	if !ok {
+		return nil
+	}
+	return *l
 }
 
 // flagText is the value of a string flag.

@@ -319,6 +319,39 @@ model_list:
 	}
 }
 
+func TestImportGivesIDsThatArePicked(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	file := d.file("config.yaml", `
+model_list:
+  - {model_name: gold, litellm_params: {model: openai/a, api_base: "http://lab:8000/v1", api_key: x, extra_headers: {X-Tier: gold}}}
+  - {model_name: silver, litellm_params: {model: openai/b, api_base: "http://lab:8000/v1", api_key: x, extra_headers: {X-Tier: silver}}}
+  - {model_name: other, litellm_params: {model: openai/c, api_base: "http://other:8000/v1", api_key: x}}
+`)
+	holds(t, d.ok("", "provider", "import", file, "--dry-run"), "lab-8000", "lab-8000-2", "--id lab-8000-2=NEW")
+	out := d.ok("", "provider", "import", file, "--id", "lab-8000=gold", "--id", "lab-8000-2=silver", "--only", "gold,lab-8000-2")
+	holds(t, out, "gold", "silver", "not taken: other-8000: left out by --only")
+	for id, tier := range map[string]string{"gold": "gold", "silver": "silver"} {
+		if e, ok := d.registry.Provider(id); !ok || e.ExtraHeaders["X-Tier"].Reveal() != tier {
+			t.Errorf("%s: %v %v", id, e.ExtraHeaders, ok)
+		}
+	}
+	if _, ok := d.registry.Provider("other-8000"); ok {
+		t.Error("what --only leaves out was stored")
+	}
+	for want, args := range map[string][]string{
+		`no provider "x"; it brings lab-8000, lab-8000-2, other-8000`: {"--id", "x=y"},
+		`"No Id" is no id`:                          {"--id", "lab-8000=No Id"},
+		`two providers would be "gold"`:             {"--id", "lab-8000=gold", "--id", "other-8000=gold"},
+		`--id takes OLD=NEW, not "gold"`:            {"--id", "gold"},
+		`--only: the file brings no provider "lab"`: {"--only", "lab"},
+	} {
+		if s := d.run("", append([]string{"provider", "import", file}, args...)...); s.code != exitUsage || !strings.Contains(s.err, want) {
+			t.Errorf("%v: %+v", args, s)
+		}
+	}
+}
+
 func TestKeyGenerateMakesAFreshRingEntry(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -12,10 +12,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
+	"parley/internal/near"
 	"parley/internal/provider"
 	"parley/internal/secret"
 )
@@ -25,7 +27,7 @@ const (
 	Parley     = "parley"     // a map {id: record}, as provider export and PROVIDERS_FILE have it
 	AISCouncil = "aiscouncil" // "ais-custom-providers": a map or list of records
 	LiteLLM    = "litellm"    // config.yaml, model_list
-	LibreChat  = "librechat"  // librechat.yaml, endpoints.custom
+	LibreChat  = "librechat"  // librechat.yaml, endpoints.custom and endpoints.azureOpenAI
 )
 
 // Formats lists them.
@@ -50,6 +52,58 @@ type Record struct {
 type Skipped struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
+}
+
+// Choose gives records other ids and keeps those that are wanted: names maps an
+// id to the new one, only lists ids, old or new; empty: all. Records that are not
+// wanted become Skipped. An error says which id does not fit, and changes nothing.
+func (r *Result) Choose(names map[string]string, only []string) error {
+	var ids []string
+	for _, record := range r.Records {
+		ids = append(ids, record.ID)
+	}
+	for _, old := range slices.Sorted(maps.Keys(names)) {
+		if !slices.Contains(ids, old) {
+			return fmt.Errorf("--id: the file brings no provider %q; it brings %s", old, orNone(ids))
+		}
+		if !provider.ValidID(names[old]) {
+			return fmt.Errorf("--id: %q is no id: lowercase letters, digits and hyphens", names[old])
+		}
+	}
+	chosen := *r
+	chosen.Records, chosen.Skipped = nil, slices.Clone(r.Skipped)
+	taken, found := map[string]bool{}, map[string]bool{}
+	for _, record := range r.Records {
+		old := record.ID
+		if to := names[old]; to != "" {
+			record.ID = to
+		}
+		found[old], found[record.ID] = true, true
+		if len(only) > 0 && !slices.Contains(only, old) && !slices.Contains(only, record.ID) {
+			chosen.Skipped = append(chosen.Skipped, Skipped{record.ID, "left out by --only"})
+			continue
+		}
+		if taken[record.ID] {
+			return fmt.Errorf("--id: two providers would be %q", record.ID)
+		}
+		taken[record.ID] = true
+		chosen.Records = append(chosen.Records, record)
+	}
+	for _, id := range only {
+		if !found[id] {
+			return fmt.Errorf("--only: the file brings no provider %q; it brings %s", id, orNone(ids))
+		}
+	}
+	slices.SortFunc(chosen.Records, func(a, b Record) int { return strings.Compare(a.ID, b.ID) })
+	*r = chosen
+	return nil
+}
+
+func orNone(ids []string) string {
+	if len(ids) == 0 {
+		return "none"
+	}
+	return strings.Join(ids, ", ")
 }
 
 // maxFile is the most bytes a file may have.
@@ -119,7 +173,7 @@ func recognise(root any) string {
 		return AISCouncil
 	case m["model_list"] != nil:
 		return LiteLLM
-	case child(m, "endpoints")["custom"] != nil:
+	case libreChatFile(m):
 		return LibreChat
 	case m[storageKey] != nil:
 		return AISCouncil
@@ -270,6 +324,52 @@ func (in *reader) secret(field, value string) (secret.Text, []string) {
 	return secret.New(out), nil
 }
 
+// headers expands headers. One that names the person who asks is left out:
+// parley sends the same for everybody.
+func (in *reader) headers(m map[string]any) (out map[string]secret.Text, notes []string) {
+	for _, name := range sortedKeys(m) {
+		value := text(m[name])
+		if strings.Contains(value, "{{") {
+			notes = append(notes, "header "+name+" names the person who asks; it is left out")
+			continue
+		}
+		v, more := in.secret("header "+name, value)
+		notes = append(notes, more...)
+		if len(more) == 0 {
+			if out == nil {
+				out = map[string]secret.Text{}
+			}
+			out[name] = v
+		}
+	}
+	return out, notes
+}
+
+// didYouMean offers the nearest of names for a typed word, in brackets; empty
+// where none is near.
+func didYouMean(typed string, names []string) string {
+	if name := nearest(typed, names); name != "" {
+		return fmt.Sprintf(" (did you mean %q?)", name)
+	}
+	return ""
+}
+
+// nearest is the name that typed was most likely meant to be, empty for none.
+// Letter case and separators count for nothing.
+func nearest(typed string, names []string) string {
+	plain := func(s string) string {
+		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	}
+	best, least := "", 3
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		n := near.Edits(plain(typed), plain(name))
+		if n < least && n*2 < len(name) {
+			best, least = name, n
+		}
+	}
+	return best
+}
+
 // chatURL makes the full URL of chat completions from a base URL.
 func chatURL(base string) string {
 	const path = "/chat/completions"
@@ -295,6 +395,8 @@ func text(v any) string {
 		return v
 	case nil, map[string]any, []any:
 		return ""
+	case time.Time: // YAML takes an API version for a day
+		return v.Format(time.DateOnly)
 	default:
 		return fmt.Sprint(v)
 	}

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func getenv(name string) string {
-	return map[string]string{"OPENAI_API_KEY": "sk-openai", "MISTRAL_KEY": "sk-mistral", "PORTKEY_KEY": "pk", "TEAM": "blue"}[name]
+	return map[string]string{"OPENAI_API_KEY": "sk-openai", "MISTRAL_KEY": "sk-mistral", "PORTKEY_KEY": "pk", "TEAM": "blue", "PPLX": "sk-pplx", "CLOUDFLARE_ACCOUNT_ID": "acc1"}[name]
 }
 
 // golden is a result in the open, to compare.
@@ -35,6 +35,8 @@ type goldenRecord struct {
 func TestEveryFormat(t *testing.T) {
 	for file, format := range map[string]string{
 		"council-map.json": importer.AISCouncil, "council-list.json": "", "litellm.yaml": "", "librechat.yaml": "", "parley.json": importer.Parley,
+		"litellm-gov.yaml": "", "litellm-headers.yaml": "", "litellm-wildcard.yaml": "", "litellm-services.yaml": "", "litellm-credentials.yaml": "",
+		"librechat-baseurl.yaml": "", "librechat-azure.yaml": "", "librechat-typos.yaml": "",
 	} {
 		t.Run(file, func(t *testing.T) {
 			data, err := os.ReadFile(filepath.Join("testdata", file))

@@ -7,26 +7,27 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
 	"parley/internal/provider"
-	"parley/internal/secret"
 )
 
-// compatible are LiteLLM's prefixes for servers that speak chat completions at
-// api_base, and the preset whose endpoint is meant when there is no api_base.
-var compatible = map[string]string{
-	"openai": "openai", "custom_openai": "", "openai_like": "", "hosted_vllm": "", "litellm_proxy": "", "lm_studio": "lmstudio", "llamafile": "",
-	"xai": "xai", "openrouter": "openrouter", "deepseek": "deepseek", "groq": "groq", "mistral": "mistral",
-	"anthropic": "anthropic", "gemini": "gemini", "ollama": "ollama", "ollama_chat": "ollama", "azure": "azure",
-}
-
-// server groups the entries of one server and key.
+// server groups the entries of one server, key and set of headers.
 type server struct {
 	provider provider.Provider
 	notes    []string
+}
+
+// liteLLM is what is read of one config.yaml.
+type liteLLM struct {
+	*reader
+	credentials map[string]map[string]any
+	servers     map[string]*server
+	order       []string // keys of servers, as they came
 }
 
 func (in *reader) liteLLM(root any) error {
@@ -35,73 +36,150 @@ func (in *reader) liteLLM(root any) error {
 	if !ok {
 		return errors.New("the file has no list model_list")
 	}
-	servers := map[string]*server{}
-	var order []string
+	in.environment(child(m, "environment_variables"))
+	l := &liteLLM{reader: in, credentials: map[string]map[string]any{}, servers: map[string]*server{}}
+	named, _ := m["credential_list"].([]any)
+	for _, e := range named {
+		entry, _ := e.(map[string]any)
+		l.credentials[text(entry["credential_name"])] = child(entry, "credential_values")
+	}
 	for i, e := range list {
 		entry, _ := e.(map[string]any)
 		name := text(entry["model_name"])
 		if name == "" {
 			name = fmt.Sprintf("model_list[%d]", i)
 		}
-		in.liteLLMEntry(name, entry, servers, &order)
+		l.entry(name, entry)
 	}
-	for _, key := range order {
-		s := servers[key]
+	for _, key := range l.order {
+		s := l.servers[key]
 		slices.Sort(s.notes)
 		in.add(s.provider.Name, s.provider, slices.Compact(s.notes))
+	}
+	if more := m["include"]; more != nil {
+		in.skip("include", "files that are included are not read; import each of them")
 	}
 	return nil
 }
 
-func (in *reader) liteLLMEntry(name string, entry map[string]any, servers map[string]*server, order *[]string) {
-	params := child(entry, "litellm_params")
-	model := text(params["model"])
-	if model == "" {
-		in.skip(name, "it has no litellm_params.model")
-		return
-	}
-	if mode := text(child(entry, "model_info")["mode"]); mode != "" && mode != "chat" {
-		in.skip(name, "its mode is %q, not chat", mode)
-		return
-	}
-	kind, id := service(model, text(params["custom_llm_provider"]))
-	preset, ok := compatible[kind]
-	if !ok {
-		in.skip(name, "%q is a service that does not speak chat completions itself; register your LiteLLM proxy as a provider instead", kind)
-		return
-	}
-	endpoint, err := in.liteLLMEndpoint(kind, preset, id, params)
-	if err != nil {
-		in.skip(name, "%s", err)
-		return
-	}
-	key, notes := in.secret("apiKey", text(params["api_key"]))
-	group := endpoint + "\x00" + text(params["api_key"])
-	s, ok := servers[group]
-	if !ok {
-		title := serverName(kind, endpoint)
-		s = &server{provider: provider.Provider{ID: in.id(title), Name: title, Endpoint: endpoint}}
-		if kind == "azure" {
-			s.provider.Preset = "azure"
+// environment adds variables that a file brings along itself.
+func (in *reader) environment(own map[string]any) {
+	outside := in.getenv
+	in.getenv = func(name string) string {
+		if v := text(own[name]); v != "" && !strings.HasPrefix(v, "os.environ/") {
+			return v
 		}
-		s.provider.APIKey = key
-		s.provider.ExtraHeaders, s.notes = in.headers(child(params, "extra_headers"))
-		in.taken[s.provider.ID] = true
-		servers[group] = s
-		*order = append(*order, group)
-	}
-	s.notes = append(s.notes, notes...)
-	for _, note := range leftOut(params, "model", "api_base", "base_url", "api_key", "api_version", "custom_llm_provider", "extra_headers", "input_cost_per_token", "output_cost_per_token",
-		"rpm", "tpm", "timeout", "stream_timeout", "max_retries", "weight", "order") {
-		s.notes = append(s.notes, name+": "+note)
-	}
-	if s.provider.Models.Find(id) == nil {
-		s.provider.Models.List = append(s.provider.Models.List, liteLLMModel(id, name, entry, params))
+		return outside(name)
 	}
 }
 
-// service splits LiteLLM's "prefix/model".
-func service(model, given string) (kind, id string) {
+// target is the model that an entry names.
+type target struct {
+	kind  string // the service's prefix
+	model string // what the service calls the model; a pattern: all it lists
+	service
+}
+
+func (t target) wildcard() bool { return strings.Contains(t.model, "*") }
+
+func (l *liteLLM) entry(name string, entry map[string]any) {
+	params, err := l.params(child(entry, "litellm_params"))
+	if err != nil {
+		l.skip(name, "%s", err)
+		return
+	}
+	t, err := l.target(name, entry, params)
+	if err != nil {
+		l.skip(name, "%s", err)
+		return
+	}
+	endpoint, err := l.endpoint(t, params)
+	if err != nil {
+		l.skip(name, "%s", err)
+		return
+	}
+	s := l.server(t, endpoint, params)
+	for _, note := range leftOut(params, "model", "api_base", "base_url", "api_key", "api_version", "custom_llm_provider", "extra_headers", "organization",
+		"litellm_credential_name", "input_cost_per_token", "output_cost_per_token", "rpm", "tpm", "timeout", "stream_timeout", "max_retries", "weight", "order") {
+		s.notes = append(s.notes, name+": "+note)
+	}
+	models := &s.provider.Models
+	switch known := models.Find(t.model); {
+	case t.wildcard() && t.model != "*":
+		models.Discover = true
+		s.notes = append(s.notes, fmt.Sprintf("%s: the pattern %s has no place here; all models that the endpoint lists are offered", name, t.model))
+	case t.wildcard():
+		models.Discover = true
+	case known != nil:
+		l.skip(name, "it is the model %s of the same server, which is taken as %s", t.model, known.Name)
+	default:
+		models.List = append(models.List, liteLLMModel(t.model, name, entry, params))
+	}
+}
+
+// params are an entry's, with the values of the credential that it names.
+func (l *liteLLM) params(own map[string]any) (map[string]any, error) {
+	name := text(own["litellm_credential_name"])
+	if name == "" {
+		return own, nil
+	}
+	values, ok := l.credentials[name]
+	if !ok {
+		return nil, fmt.Errorf("its credential %q is not in credential_list%s", name, didYouMean(name, slices.Collect(maps.Keys(l.credentials))))
+	}
+	out := maps.Clone(values)
+	if out == nil {
+		out = map[string]any{}
+	}
+	maps.Copy(out, own)
+	return out, nil
+}
+
+// target reads which model of which service an entry is, or why it is none that
+// can be taken.
+func (l *liteLLM) target(name string, entry, params map[string]any) (target, error) {
+	model := text(params["model"])
+	if model == "" {
+		return target{}, errors.New("it has no litellm_params.model")
+	}
+	if model == "*" {
+		return target{}, errors.New(`"*" is every model of every service; name the services, as in openai/*`)
+	}
+	mode := text(child(entry, "model_info")["mode"])
+	if mode != "" && mode != "chat" {
+		return target{}, fmt.Errorf("its mode is %q, not chat", mode)
+	}
+	kind, id := split(model, text(params["custom_llm_provider"]))
+	t := target{kind: kind, model: id}
+	var known bool
+	if t.service, known = services[kind]; !known {
+		switch {
+		case translated[kind]:
+			return t, fmt.Errorf("LiteLLM asks %q in another format than chat completions; register your LiteLLM proxy as a provider instead", kind)
+		case base(params) == "":
+			return t, fmt.Errorf("parley does not know where %q is%s; give the entry an api_base that speaks chat completions", kind, didYouMean(kind, slices.Collect(maps.Keys(services))))
+		}
+	}
+	if rest, ok := strings.CutPrefix(t.model, "responses/"); ok {
+		return t, fmt.Errorf("%s is asked through the responses API, not chat completions", rest)
+	}
+	for _, series := range []string{"o_series/", "gpt5_series/"} {
+		t.model = strings.TrimPrefix(t.model, series) // a hint for LiteLLM
+	}
+	if kind == "fireworks_ai" && !t.wildcard() && !strings.HasPrefix(t.model, "accounts/") && !strings.Contains(t.model, "#") {
+		t.model = "accounts/fireworks/models/" + t.model
+	}
+	if mode == "" && otherwise.MatchString(t.model) {
+		return t, errors.New("its name says that it is no chat model; if it is one, give it model_info.mode: chat")
+	}
+	return t, nil
+}
+
+// otherwise matches the names of models that do not chat.
+var otherwise = regexp.MustCompile(`(?i)(?:^|[-_/])(?:text-embedding|embeddings?|embed|whisper|tts|dall-e|gpt-image|rerank(?:er)?|moderation|transcribe)(?:$|[-_/.])`)
+
+// split splits LiteLLM's "prefix/model".
+func split(model, given string) (kind, id string) {
 	if given != "" {
 		return given, strings.TrimPrefix(model, given+"/")
 	}
@@ -112,53 +190,151 @@ func service(model, given string) (kind, id string) {
 	return kind, id
 }
 
-func (in *reader) liteLLMEndpoint(kind, preset, model string, params map[string]any) (string, error) {
-	base := text(params["api_base"])
-	if base == "" {
-		base = text(params["base_url"])
+// base is an entry's base URL as it is written.
+func base(params map[string]any) string {
+	if b := text(params["api_base"]); b != "" {
+		return b
 	}
-	base, missing := in.expand(base)
+	return text(params["base_url"])
+}
+
+// endpoint is the full URL that an entry is asked at.
+func (l *liteLLM) endpoint(t target, params map[string]any) (string, error) {
+	given := base(params)
+	if name := bases[t.kind]; given == "" && name != "" && l.getenv(name) != "" {
+		given = l.getenv(name)
+	}
+	if given == "" {
+		given = t.service.endpoint()
+		if given == "" {
+			return "", fmt.Errorf("it has no api_base, and %q has no address of its own", t.kind)
+		}
+	}
+	at, missing := l.expand(given)
 	if len(missing) > 0 {
 		return "", fmt.Errorf("api_base: %s is not set here", strings.Join(missing, ", "))
 	}
-	switch {
-	case kind == "azure":
-		if base == "" {
-			return "", errors.New("an Azure model needs api_base")
-		}
-		version, _ := in.expand(text(params["api_version"]))
-		if version == "" {
-			version = "2024-10-21"
-		}
-		return strings.TrimRight(base, "/") + "/openai/deployments/" + url.PathEscape(model) + "/chat/completions?api-version=" + url.QueryEscape(version), nil
-	case base == "":
-		p, ok := provider.PresetNamed(preset)
-		if !ok || preset == "" {
-			return "", errors.New("it has no api_base")
-		}
-		return p.Endpoint, nil
-	case strings.HasPrefix(kind, "ollama") && !strings.Contains(base, "/v1"):
-		base = strings.TrimRight(base, "/") + "/v1" // LiteLLM speaks Ollama's own API there
-	case kind == "anthropic" || kind == "gemini":
-		return "", fmt.Errorf("api_base of %q is for that service's own format", kind)
+	if t.kind == "azure" || t.kind == "azure_ai" {
+		return l.azure(t, at, params)
 	}
-	return chatURL(base), nil
+	if base(params) == "" && given == t.service.endpoint() {
+		return at, nil
+	}
+	switch t.kind {
+	case "ollama", "ollama_chat", "huggingface":
+		if !strings.Contains(at, "/v1") {
+			at = strings.TrimRight(at, "/") + "/v1" // LiteLLM adds it, or speaks Ollama's own API there
+		}
+	case "anthropic", "gemini":
+		known := t.service.endpoint()
+		if host(at) != host(known) {
+			return "", fmt.Errorf("api_base of %q is for that service's own format", t.kind)
+		}
+		return known, nil
+	}
+	return chatURL(at), nil
 }
 
-func (in *reader) headers(m map[string]any) (map[string]secret.Text, []string) {
-	var out map[string]secret.Text
-	var notes []string
-	for _, name := range sortedKeys(m) {
-		value, more := in.secret("header "+name, text(m[name]))
-		notes = append(notes, more...)
-		if len(more) == 0 {
-			if out == nil {
-				out = map[string]secret.Text{}
-			}
-			out[name] = value
+// azure is a deployment's URL on Azure OpenAI, or a model's on Azure AI.
+func (l *liteLLM) azure(t target, at string, params map[string]any) (string, error) {
+	version, missing := l.expand(text(params["api_version"]))
+	if len(missing) > 0 {
+		return "", fmt.Errorf("api_version: %s is not set here", strings.Join(missing, ", "))
+	}
+	at = strings.TrimRight(at, "/")
+	u, err := url.Parse(at)
+	if err != nil {
+		return "", fmt.Errorf("api_base: %w", err)
+	}
+	switch onOpenAI := t.kind == "azure"; {
+	case strings.Contains(u.Path, "/anthropic"):
+		return "", errors.New("api_base is for Anthropic's own format")
+	case strings.HasSuffix(u.Path, "/v1") || strings.HasSuffix(u.Path, "/chat/completions") && !onOpenAI:
+		return chatURL(at), nil
+	case t.wildcard() && onOpenAI:
+		return "", errors.New("Azure lists no deployments; name each of them")
+	case strings.Contains(u.Path, "/openai/deployments/"):
+		return versioned(chatURL(at), version, "2024-10-21"), nil
+	case onOpenAI:
+		return versioned(at+"/openai/deployments/"+url.PathEscape(t.model)+"/chat/completions", version, "2024-10-21"), nil
+	case strings.HasSuffix(u.Hostname(), ".services.ai.azure.com"):
+		return versioned(strings.TrimSuffix(at, "/models")+"/models/chat/completions", version, "2024-05-01-preview"), nil
+	}
+	return chatURL(at + "/v1"), nil
+}
+
+// versioned adds Azure's api-version where a URL has none.
+func versioned(at, version, usual string) string {
+	if strings.Contains(at, "api-version=") {
+		return at
+	}
+	if version == "" {
+		version = usual
+	}
+	return at + "?api-version=" + url.QueryEscape(version)
+}
+
+func host(at string) string {
+	u, err := url.Parse(at)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// server is the one that an entry belongs to, made where there is none yet.
+func (l *liteLLM) server(t target, endpoint string, params map[string]any) *server {
+	key := text(params["api_key"])
+	if key == "" && base(params) == "" {
+		key = l.implied(t)
+	}
+	headers := maps.Clone(child(params, "extra_headers"))
+	if o := text(params["organization"]); o != "" {
+		if headers == nil {
+			headers = map[string]any{}
+		}
+		headers["OpenAI-Organization"] = o
+	}
+	group := endpoint + "\x00" + key
+	for _, name := range sortedKeys(headers) {
+		group += "\x00" + strings.ToLower(name) + "\x00" + text(headers[name])
+	}
+	if s, ok := l.servers[group]; ok {
+		return s
+	}
+	title := serverName(t, endpoint)
+	s := &server{provider: provider.Provider{ID: l.id(title), Name: title, Endpoint: endpoint}}
+	if t.kind == "azure" {
+		s.provider.Preset = "azure"
+	}
+	s.provider.APIKey, s.notes = l.secret("apiKey", key)
+	var more []string
+	s.provider.ExtraHeaders, more = l.headers(headers)
+	s.notes = append(s.notes, more...)
+	if i := slices.IndexFunc(l.order, func(other string) bool { return l.servers[other].provider.Name == title }); i >= 0 {
+		s.notes = append(s.notes, fmt.Sprintf("it differs from %s in its address, key or headers; --id %s=NEW gives it another id", l.servers[l.order[i]].provider.ID, s.provider.ID))
+	}
+	if _, known := services[t.kind]; !known {
+		s.notes = append(s.notes, fmt.Sprintf("parley does not know %q; whether it speaks chat completions at api_base, parley provider test tells", t.kind))
+	}
+	l.taken[s.provider.ID] = true
+	l.servers[group] = s
+	l.order = append(l.order, group)
+	return s
+}
+
+// implied is where LiteLLM takes a service's key from when an entry has none.
+func (l *liteLLM) implied(t target) string {
+	names := t.service.keyNames()
+	for _, name := range names {
+		if l.getenv(name) != "" {
+			return "os.environ/" + name
 		}
 	}
-	return out, notes
+	if len(names) == 0 {
+		return ""
+	}
+	return "os.environ/" + names[0]
 }
 
 // liteLLMModel is one entry's model; LiteLLM counts USD per token.
@@ -192,13 +368,10 @@ func perMillion(perToken float64) float64 {
 
 // serverName is the service at its own endpoint, else the host: it is what
 // people know a server by.
-func serverName(kind, endpoint string) string {
+func serverName(t target, endpoint string) string {
 	u, err := url.Parse(endpoint)
-	if err != nil {
-		return kind
-	}
-	if p, ok := provider.PresetNamed(compatible[kind]); ok && p.Endpoint == endpoint {
-		return kind
+	if err != nil || host(t.service.endpoint()) == u.Host {
+		return t.kind
 	}
 	return u.Host
 }
