@@ -93,5 +93,6 @@ if [ -n "$packages" ]; then
 fi
 
 go vet ./...
+deploy/make/vulnerabilities.sh
 # The race detector needs cgo even where it is switched off otherwise.
 CGO_ENABLED=1 exec go test -race -timeout 10m "$@" ./...
