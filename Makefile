@@ -14,7 +14,7 @@ endif
 export PATH := $(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench fuzz fmt lint compose go
+.PHONY: help run build test bench fuzz fmt lint scan compose go
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -39,6 +39,9 @@ fmt: go ## format the code
 
 lint: go ## go vet, and golangci-lint with .golangci.yml
 	@deploy/make/lint.sh
+
+scan: go ## look for known vulnerabilities in what parley calls, as make test does
+	@deploy/make/vulnerabilities.sh
 
 compose: ## start parley and Redis with Docker; settings in deploy/.env
 	@deploy/make/compose.sh

@@ -62,6 +62,9 @@ func TestREADMENamesEveryFieldWithItsDefaultAndNoOther(t *testing.T) {
 func fieldsOf(s reflect.Type) []string {
 	var names []string
 	for f := range s.Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "-" {
 			names = append(names, name)
 		}
