@@ -54,10 +54,10 @@ func (s *server) noSessions(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, "Nobody can be logged in while the store cannot be reached. Try again; the log says more.", http.StatusServiceUnavailable)
 }
 
-// toLogin sends a person to the login page, and tells anything else.
+// toLogin sends a person to the login page, and tells a script.
 func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {
-	page := (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
-	if !page && r.Method != http.MethodPost || byScript(r) {
+	page := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if byScript(r) || page && !wantsPage(r) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="parley"`)
 		http.Error(w, "Please log in.", http.StatusUnauthorized)
 		return
@@ -67,6 +67,17 @@ func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {
 		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// wantsPage reports whether r can show a page: what loads itself, such as the
+// feed, cannot.
+func wantsPage(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	switch r.URL.Path {
+	case "/playground/events", "/playground/complete":
+		return strings.Contains(accept, "text/html")
+	}
+	return accept == "" || strings.Contains(accept, "text/html") || strings.Contains(accept, "*/*")
 }
 
 func (s *server) loginPage(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +136,7 @@ func (s *server) openByCode(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const usedCode = "This address is good once, for 10 minutes. `parley open` prints a fresh one; or log in with the admin token."
+const usedCode = "This address was good once, for 10 minutes. “parley open” prints a fresh one; or log in with the admin token."
 
 // showUsed answers a code that is used up. Who is logged in meant to open the
 // pages, by going back or by a bookmark.

@@ -30,9 +30,13 @@ func TestNothingIsShownBeforeTheLogin(t *testing.T) {
 		if status != http.StatusSeeOther || !strings.HasPrefix(to, "/playground/login") {
 			t.Errorf("%s: %d %q", path, status, to)
 		}
-		for _, accept := range []string{"application/json", "*/*"} {
-			if status, _ = s.request(http.MethodGet, path, nil, map[string]string{"Accept": accept}); status != http.StatusUnauthorized {
-				t.Errorf("%s by %s: %d", path, accept, status)
+		loads := strings.HasPrefix(path, "/playground/events") || strings.HasPrefix(path, "/playground/complete")
+		for accept, want := range map[string]int{"application/json": http.StatusUnauthorized, "text/event-stream": http.StatusUnauthorized, "*/*": http.StatusSeeOther} {
+			if loads {
+				want = http.StatusUnauthorized
+			}
+			if status, _ = s.request(http.MethodGet, path, nil, map[string]string{"Accept": accept}); status != want {
+				t.Errorf("%s by %s: %d, want %d", path, accept, status, want)
 			}
 		}
 	}

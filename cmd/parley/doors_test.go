@@ -161,14 +161,14 @@ func TestNothingIsOpenBehindAProxyOrATunnel(t *testing.T) {
 			for _, c := range []struct{ method, path, body string }{
 				{"GET", "/api/v1/providers", ""}, {"PUT", "/api/v1/providers/evil", record}, {"POST", "/api/v1/login-codes", ""}, {"GET", "/api/v1/nothing", ""},
 				{"GET", "/metrics", ""}, {"GET", "/demo/v1/models", ""}, {"POST", "/demo/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}]}`},
-				{"GET", "/playground/events", ""}, {"GET", "/", ""},
+				{"GET", "/playground/events", ""},
 			} {
 				if status, body, header := ask(c.method, c.path, "*/*", "", c.body); status != http.StatusUnauthorized || header.Get("WWW-Authenticate") == "" {
 					t.Errorf("%s %s: %d %.200s", c.method, c.path, status, body)
 				}
 			}
-			for _, path := range []string{"/", "/playground/c/general", "/playground/providers"} {
-				if status, _, header := ask("GET", path, "text/html", "", ""); status != http.StatusSeeOther || !strings.Contains(header.Get("Location"), "/playground/login") {
+			for path, accept := range map[string]string{"/": "*/*", "/playground/c/general": "", "/playground/providers": "text/html"} {
+				if status, _, header := ask("GET", path, accept, "", ""); status != http.StatusSeeOther || !strings.Contains(header.Get("Location"), "/playground/login") {
 					t.Errorf("a browser at %s: %d %v", path, status, header)
 				}
 			}
@@ -566,7 +566,7 @@ func startFree(t *testing.T, w *world, dir string) *server {
 func TestCheckStartsNothing(t *testing.T) {
 	t.Parallel()
 	w := folderWorld(t)
-	if code, out, errs := w.verb(w.dir, w.env, "check"); code != 0 || out != "The settings are sound: 1 bot, and 1 provider in PROVIDERS_FILE.\n" || errs != "" {
+	if code, out, errs := w.verb(w.dir, w.env, "check"); code != 0 || out != "The settings are sound: 1 bot, 1 provider in PROVIDERS_FILE.\n" || errs != "" {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if _, err := os.Stat(w.env["DATA_DIR"]); err == nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 
+	"parley/internal/chat"
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/registry/importer"
@@ -88,7 +89,7 @@ func importProviders(ctx context.Context, o *operator) error {
 		return err
 	}
 	if failed > 0 {
-		return &operatorError{code: exitFailed, text: fmt.Sprintf("%d of %d providers could not be stored", failed, len(found.Records))}
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("%d of %s could not be stored", failed, chat.Count(len(found.Records), "provider"))}
 	}
 	return nil
 }

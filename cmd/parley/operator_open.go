@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 
+	"parley/internal/chat"
 	"parley/internal/folder"
 )
 
@@ -52,14 +53,10 @@ func checkSettings(_ context.Context, o *operator) error {
 	if len(texts) > 0 {
 		return &operatorError{code: exitFailed, text: texts[0], more: texts[1:]}
 	}
-	_, err := fmt.Fprintf(o.stdout, "The settings are sound: %s, and %s in PROVIDERS_FILE.\n", count(len(s.bots), "bot"), count(len(s.file), "provider"))
-	return err
-}
-
-// count is a number with its noun: "1 bot", "2 bots".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+	about := chat.Count(len(s.bots), "bot")
+	if s.config.ProvidersFile != "" {
+		about += ", " + chat.Count(len(s.file), "provider") + " in PROVIDERS_FILE"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	_, err := fmt.Fprintf(o.stdout, "The settings are sound: %s.\n", about)
+	return err
 }

@@ -23,6 +23,7 @@ import (
 	"parley/internal/inbox"
 	"parley/internal/provider"
 	"parley/internal/regular"
+	"parley/internal/secret"
 	"parley/internal/store"
 	"parley/internal/telemetry"
 )
@@ -160,24 +161,11 @@ func (s settings) run(ctx context.Context) (err error) {
 	}
 	cleanup.add("traces", traces.Close)
 
-	claim, err := s.claimFolder(ctx)
+	listener, token, err := s.listen(ctx, &cleanup)
 	if err != nil {
 		return err
 	}
-	cleanup.add("address", func(context.Context) error { return claim.Close() })
-	token, err := s.adminToken(ctx)
-	if err != nil {
-		return err
-	}
-	listener, err := telemetry.Listen(s.config.HTTPAddr, s.freePort)
-	if err != nil {
-		return err
-	}
-	cleanup.add("listener", func(context.Context) error { return ignoreClosed(listener.Close()) })
 	base := "http://" + listener.Addr().String()
-	if err := claim.Announce("http://" + reachable(listener.Addr().String())); err != nil { // a full disk is no reason not to start
-		s.log.WarnContext(ctx, "the address could not be left for the operator verbs", "error", err)
-	}
 
 	store.RouteClientLog(s.log)
 	ring, err := store.Ring(s.config.DataDir, s.config.MasterKeys.Reveal(), s.config.Embedded())
@@ -209,6 +197,28 @@ func (s settings) run(ctx context.Context) (err error) {
 	mux.Handle("GET /metrics", s.serveMetrics(telemetry.MetricsHandler(metricsRegistry, s.log), built.guard))
 	built.mount(mux)
 	return s.live(ctx, listener, mux, health, built)
+}
+
+// listen takes the folder and the address, and finds the token.
+func (s settings) listen(ctx context.Context, cleanup *stack) (net.Listener, secret.Text, error) {
+	claim, err := s.claimFolder(ctx)
+	if err != nil {
+		return nil, secret.Text{}, err
+	}
+	cleanup.add("address", func(context.Context) error { return claim.Close() })
+	token, err := s.adminToken(ctx)
+	if err != nil {
+		return nil, secret.Text{}, err
+	}
+	l, err := telemetry.Listen(s.config.HTTPAddr, s.freePort)
+	if err != nil {
+		return nil, secret.Text{}, err
+	}
+	cleanup.add("listener", func(context.Context) error { return ignoreClosed(l.Close()) })
+	if err := claim.Announce("http://" + reachable(l.Addr().String())); err != nil { // a full disk is no reason not to start
+		s.log.WarnContext(ctx, "the address could not be left for the operator verbs", "error", err)
+	}
+	return l, token, nil
 }
 
 // live runs everything until ctx ends or a part that must not end does. The

@@ -299,7 +299,7 @@ func (r *probe) answer(ctx context.Context) {
 		r.report.Diagnosis = r.diagnose(ctx, err)
 		return
 	}
-	r.step("answer", StatusOK, fmt.Sprintf("%d deltas, finish %q", seen.deltas, seen.finish), start)
+	r.step("answer", StatusOK, fmt.Sprintf("%s, finish %q", counted(seen.deltas, "delta"), seen.finish), start)
 	r.measure(seen, start)
 }
 
@@ -370,7 +370,7 @@ func (r *probe) measure(s seen, start time.Time) {
 		r.step("streaming", StatusWarning, "the answer came in one piece", time.Time{})
 	}
 	if s.usage != nil {
-		r.step("usage", StatusOK, fmt.Sprintf("%d tokens in, %d out", s.usage.PromptTokens, s.usage.CompletionTokens), time.Time{})
+		r.step("usage", StatusOK, fmt.Sprintf("%s in, %d out", counted(s.usage.PromptTokens, "token"), s.usage.CompletionTokens), time.Time{})
 	} else {
 		r.step("usage", StatusWarning, "the endpoint does not count tokens; parley estimates them", time.Time{})
 	}
@@ -395,4 +395,12 @@ func inContainer() bool {
 func shownURL(endpoint string) string {
 	base, _, _ := strings.Cut(endpoint, "?")
 	return base
+}
+
+// counted is n with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -68,7 +68,7 @@ func (r *Relay) doUsage(ctx context.Context, o order) (chat.Reply, error) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, last %d days, by %s:\n\n", title, usageDays, by)
 	for _, row := range rows[:min(len(rows), 30)] {
-		fmt.Fprintf(&text, "- `%s`: %d answers, %d tokens in, %d out", row.Key, row.Answers, row.In, row.Out)
+		fmt.Fprintf(&text, "- `%s`: %s, %s in, %d out", row.Key, chat.Count(row.Answers, "answer"), chat.Count(row.In, "token"), row.Out)
 		if row.Cost > 0 {
 			fmt.Fprintf(&text, ", $%.4f", row.Cost)
 		}
