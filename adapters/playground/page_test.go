@@ -381,6 +381,6 @@ func TestPageOpensByAnAddressThatIsGoodOnce(t *testing.T) {
 	b.do(chromedp.Navigate(elsewhere.URL), chromedp.Click[chromedp.CSS]("#l"), b.wait(`location.pathname === '/' && document.querySelector('[data-channel=C-general]')`))
 	b.shot("opened")
 	b.do(chromedp.Navigate(strings.Replace(address, "127.0.0.1", "localhost", 1)), b.wait(`location.pathname === '/' && document.querySelector('[data-channel=C-general]')`)) // still logged in
-	b.do(chromedp.Navigate(address), b.wait(`document.querySelector('.error').innerText.includes('was good once')`))                                                              // 127.0.0.1 has no session
+	b.do(chromedp.Navigate(address), b.wait(`document.querySelector('.error').innerText.includes('was good once')`))                                                          // 127.0.0.1 has no session
 	b.shot("used")
 }
