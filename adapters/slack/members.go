@@ -54,6 +54,7 @@ type profile struct {
 type cachedGroups struct {
 	byUser map[string][]string
 	untold []string
+	known  time.Time
 	until  time.Time
 }
 
@@ -288,17 +289,30 @@ func (a *app) groupsOf(ctx context.Context, user string) (groups, untold []strin
 	if now.Before(known.until) {
 		return known.byUser[user], known.untold, nil
 	}
+	fresh, err := a.lookUpGroups(ctx)
+	switch {
+	case err == nil:
+		a.members.mu.Lock()
+		a.members.groups = fresh
+		a.members.mu.Unlock()
+		return fresh.byUser[user], fresh.untold, nil
+	case now.Sub(known.known) < memberStale:
+		return known.byUser[user], known.untold, nil
+	}
+	return nil, nil, err
+}
+
+// lookUpGroups asks Slack who is in the groups of the workspace, and in those
+// that rules name.
+func (a *app) lookUpGroups(ctx context.Context) (cachedGroups, error) {
 	all, err := a.api.GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
 	if err != nil {
 		if err = a.failed("groups", err); !chat.Refused(err) {
-			if known.byUser != nil {
-				return known.byUser[user], known.untold, nil
-			}
-			return nil, nil, err
+			return cachedGroups{}, err
 		}
 		a.log.WarnContext(ctx, "slack does not list the user groups", "reason", cause(err))
 	}
-	fresh := cachedGroups{byUser: map[string][]string{}, until: now.Add(memberKeeps)}
+	fresh := cachedGroups{byUser: map[string][]string{}, known: time.Now(), until: time.Now().Add(memberKeeps)}
 	listed := map[string]bool{}
 	for _, g := range all {
 		listed[g.ID] = len(g.Users) > 0
@@ -313,10 +327,7 @@ func (a *app) groupsOf(ctx context.Context, user string) (groups, untold []strin
 		listed[id] = true
 		users, told, err := a.membersOf(ctx, id)
 		if err != nil {
-			if known.byUser != nil {
-				return known.byUser[user], known.untold, nil
-			}
-			return nil, nil, err
+			return cachedGroups{}, err
 		}
 		if !told {
 			fresh.untold = append(fresh.untold, id)
@@ -328,8 +339,5 @@ func (a *app) groupsOf(ctx context.Context, user string) (groups, untold []strin
 	for _, ids := range fresh.byUser {
 		slices.Sort(ids)
 	}
-	a.members.mu.Lock()
-	defer a.members.mu.Unlock()
-	a.members.groups = fresh
-	return fresh.byUser[user], fresh.untold, nil
+	return fresh, nil
 }

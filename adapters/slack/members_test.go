@@ -241,6 +241,34 @@ func TestGroupsThatSlackDoesNotTell(t *testing.T) {
 	}
 }
 
+// Who was in a group long ago need not be any more: while Slack does not answer,
+// that is not known, and what is not known lets nobody in.
+func TestGroupsOfLongAgoDecideNothing(t *testing.T) {
+	b := helper()
+	b.Access.Groups = []string{"S1"}
+	r := newRig(t, setup{bots: []bots.Bot{b}})
+	r.ws.AddUser(fake.User{ID: "U1"})
+	r.ws.AddGroup(fake.Group{ID: "S1", Users: []string{"U1"}})
+	if m := r.member("U1"); len(m.Groups) != 1 {
+		t.Fatalf("%+v", m)
+	}
+	r.ws.Inject(fake.Fault{Method: "usergroups.list", Status: http.StatusBadGateway, Times: 9})
+	known := &r.adapter.apps[0].members
+	expire := func(age time.Duration) {
+		known.mu.Lock()
+		defer known.mu.Unlock()
+		known.groups.until, known.groups.known = time.Time{}, time.Now().Add(-age)
+	}
+	expire(memberStale / 2)
+	if m := r.member("U1"); len(m.Groups) != 1 {
+		t.Errorf("what was true half an hour ago: %+v", m)
+	}
+	expire(2 * memberStale)
+	if m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: "U1"}); err == nil {
+		t.Errorf("a failed look-up says %+v", m)
+	}
+}
+
 // An event and a press by somebody of another organisation are for the app's own
 // workspace: its limits and its running answers.
 func TestWhatOthersSayAndPressIsForTheAppsWorkspace(t *testing.T) {
