@@ -6,6 +6,7 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/slack-go/slack/socketmode"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -184,6 +187,33 @@ func TestAnEventWaitsForTheBotOfItsWorkspace(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 		})
+	}
+}
+
+// A press for a bot that does not know yet who it is comes again, and the one
+// that was refused has not used it up.
+func TestAPressThatWasRefusedActsWhenItComesAgain(t *testing.T) {
+	r := installedTwice(t, setup{socket: true, idle: true}, "xoxb-1-helper")
+	a := r.adapter.apps[0]
+	press := socketEnvelope{Type: socketmode.RequestTypeInteractive, EnvelopeID: "e-1", Payload: json.RawMessage(`{"type":"block_actions",
+		"team":{"id":"T0OTHER"},"user":{"id":"U1"},"channel":{"id":"C2"},"container":{"channel_id":"C2","message_ts":"1.1"},
+		"message":{"ts":"1.1"},"actions":[{"type":"button","action_id":"` + actionRun + `1","value":"stop turn-1"}]}`)}
+	early, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := a.handle(early, press, r.inbox, r.desk); !errors.Is(err, errStarting) {
+		t.Fatalf("before the bots know who they are: %v", err)
+	}
+	for _, one := range r.adapter.apps {
+		if !one.identify(t.Context()) {
+			t.Fatal("not connected")
+		}
+	}
+	if _, err := a.handle(t.Context(), press, r.inbox, r.desk); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it acts", func() bool { return len(r.desk.did()) == 1 })
+	if did := r.desk.did(); did[0].Bot != "other" {
+		t.Errorf("%+v", did)
 	}
 }
 

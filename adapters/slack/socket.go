@@ -325,24 +325,31 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		return nil, to.receive(ctx, e, in, desk)
 	case socketmode.RequestTypeSlashCommands:
 		var c slashCommand
-		if json.Unmarshal(s.Payload, &c) != nil || !a.first(ctx, s, desk) {
+		if json.Unmarshal(s.Payload, &c) != nil {
 			return nil, nil
 		}
 		to, err := a.receiver(ctx, a.wire.apps, c.addressee())
 		if err != nil {
 			return unrouted(err), nil
 		}
+		if !a.first(ctx, s, desk) {
+			return nil, nil
+		}
 		if answer := to.slash(ctx, arrived, c, desk); answer != nil {
 			return answer, nil
 		}
 	case socketmode.RequestTypeInteractive:
 		var i interaction
-		if json.Unmarshal(s.Payload, &i) != nil || !a.first(ctx, s, desk) {
+		if json.Unmarshal(s.Payload, &i) != nil {
 			return nil, nil
 		}
 		to, err := a.receiver(ctx, a.wire.apps, i.addressee())
 		if err != nil {
 			return nil, err
+		}
+		// Only now: what was refused comes again, and must not have been claimed.
+		if !a.first(ctx, s, desk) {
+			return nil, nil
 		}
 		return to.interact(ctx, arrived, i, desk), nil
 	default:
