@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -94,14 +95,28 @@ type trust struct {
 	read  time.Time
 	fault error // why it could not be read or learned last
 
+	// outlook is now and fault for those who cannot wait: mu is held while the
+	// store is asked.
+	outlook atomic.Pointer[outlook]
+
 	learning chan struct{} // holds one token: who asks Discord
 	failed   time.Time     // when the last attempt to learn failed; for the holder
 
 	people *people
 }
 
+// outlook is what is known of the list without a call.
+type outlook struct {
+	now   trusted
+	fault error
+}
+
+// publish lets others see what changed; mu is held.
+func (t *trust) publish() { t.outlook.Store(&outlook{t.now, t.fault}) }
+
 func newTrust(a *app, r Records) *trust {
 	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople()}
+	t.publish()
 	if r == nil {
 		t.records = &forgetful{values: map[string]string{}}
 	}
@@ -146,6 +161,7 @@ func (t *trust) load(ctx context.Context) (trusted, error) {
 
 // refresh reads the list; mu is held.
 func (t *trust) refresh(ctx context.Context, key string) error {
+	defer t.publish()
 	ctx, cancel := context.WithTimeout(ctx, recordLimit)
 	defer cancel()
 	raw, err := t.records.Read(ctx, key)
@@ -201,6 +217,7 @@ func (t *trust) change(ctx context.Context, f func(now *trusted) bool) error {
 		}
 		if done {
 			t.now, t.raw, t.read = next, string(raw), time.Now()
+			t.publish()
 			return nil
 		}
 	}
@@ -257,13 +274,11 @@ func (t *trust) current(ctx context.Context) (trusted, error) {
 // known reports whether it is known which guilds are trusted, and if not, why.
 // It does no call.
 func (t *trust) known() (bool, string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case len(t.named) > 0 || !t.now.Started.IsZero():
+	switch o := t.outlook.Load(); {
+	case len(t.named) > 0 || !o.now.Started.IsZero():
 		return true, ""
-	case t.fault != nil:
-		return false, "the servers it may answer in could not be listed: " + short(t.fault)
+	case o.fault != nil:
+		return false, "the servers it may answer in could not be listed: " + short(o.fault)
 	}
 	return false, "the servers it may answer in are not known yet"
 }
@@ -271,9 +286,7 @@ func (t *trust) known() (bool, string) {
 // open reports whether the first guild the bot joins will be trusted. It does
 // no call.
 func (t *trust) open() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.now.Open && len(t.named) == 0
+	return t.outlook.Load().now.Open && len(t.named) == 0
 }
 
 // keep learns the list, trying again until that works or ctx ends.
@@ -305,6 +318,7 @@ func (t *trust) learn(ctx context.Context, force bool) error {
 		t.failed = time.Now()
 		t.mu.Lock()
 		t.fault = err
+		t.publish()
 		t.mu.Unlock()
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -350,6 +351,47 @@ func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
 		t.Errorf("two processes said: %+v", got)
 	}
 	s.clean()
+}
+
+// slowRecords do not answer until they are told to.
+type slowRecords struct {
+	Records
+	asked, answer chan struct{}
+}
+
+func (r *slowRecords) Read(ctx context.Context, key string) (string, error) {
+	r.asked <- struct{}{}
+	<-r.answer
+	return r.Records.Read(ctx, key)
+}
+
+// The gateway's next frame and /readyz do not wait for a store that is slow.
+func TestWhatIsKnownOfTheListWaitsForNoStore(t *testing.T) {
+	t.Parallel()
+	slow := &slowRecords{Records: shared(), asked: make(chan struct{}, 1), answer: make(chan struct{})}
+	s := prepare(t, fake.Options{}, func(o *Options) { o.Records = slow })
+	one := s.adapter.apps[0]
+	one.userID = "100"
+	loaded := make(chan error, 1)
+	go func() { _, err := one.trust.load(t.Context()); loaded <- err }()
+	<-slow.asked
+	told := make(chan bool, 1)
+	go func() {
+		known, _ := one.trust.known()
+		told <- known || one.trust.open()
+	}()
+	select {
+	case known := <-told:
+		if known {
+			t.Error("a list that nobody read is known")
+		}
+	case <-time.After(patience):
+		t.Error("they wait for the store")
+	}
+	close(slow.answer)
+	if err := <-loaded; err != nil {
+		t.Error(err)
+	}
 }
 
 // In direct messages a person must be in a server that is trusted.
