@@ -45,6 +45,13 @@ func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, withdrawWithin)
 	defer cancel()
+	if d.Guild != "" {
+		// Nothing that strangers say is taken, so nothing is taken back: they
+		// could make the bot write, and ask about channels, as fast as they delete.
+		if ok, err := g.app.trust.trusts(ctx, d.Guild); err == nil && !ok {
+			return nil
+		}
+	}
 	k := g.app.knowledge(d.Guild)
 	if d.Guild != "" {
 		k.place, _ = g.app.world.channel(ctx, d.Channel)

@@ -3,6 +3,7 @@ package discord
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -349,6 +350,40 @@ func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
 	both.Wait()
 	if got := s.Replies(id); len(got) != 2 { // the answer and the sentence
 		t.Errorf("two processes said: %+v", got)
+	}
+	s.clean()
+}
+
+// hearing is a desk that hears what was deleted.
+type hearing struct {
+	desk
+	gone []string
+}
+
+func (h *hearing) Withdraw(_ context.Context, m chat.Message) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = append(h.gone, string(m.ID))
+	return nil
+}
+
+// Strangers who delete what nobody took make the bot neither write nor look
+// anything up.
+func TestWhatStrangersDeleteIsNotHeardOf(t *testing.T) {
+	t.Parallel()
+	d := &hearing{}
+	s := open(t, fake.Options{}, d, nil)
+	evil := s.Invite("mallory", "lair")
+	one := s.adapter.apps[0]
+	g := newGateway(one, s.inbox, s.adapter.counter(one, d))
+	for guild, channel := range map[string]string{evil: s.ChannelID("lair"), s.GuildID(): s.ChannelID("general")} {
+		event := fmt.Sprintf(`{"ids":["1%[1]s"],"channel_id":%[2]q,"guild_id":%[1]q}`, guild, channel)
+		if err := g.deleted(t.Context(), json.RawMessage(event)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "1" + s.GuildID(); len(d.gone) != 1 || d.gone[0] != want {
+		t.Errorf("heard of %v, want %s alone", d.gone, want)
 	}
 	s.clean()
 }
