@@ -4,6 +4,7 @@ package playground
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -92,10 +93,16 @@ func (s *server) surroundings(r *http.Request, c channel) update {
 			view["thread"] = s.using(ctx, c, thread)
 		}
 	}
+	view["state"] = s.around(ctx)
+	return jsonUpdate("surroundings", "surroundings", view)
+}
+
+// around is a digest of what pages say of providers. A page carries the one it
+// was rendered with, so that no change before its feed is missed.
+func (s *server) around(ctx context.Context) string {
 	lacking, found := s.a.prospects(ctx)
 	sum := sha256.Sum256(fmt.Append(nil, lacking, found, s.list(ctx)))
-	view["state"] = hex.EncodeToString(sum[:8])
-	return jsonUpdate("surroundings", "surroundings", view)
+	return hex.EncodeToString(sum[:8])
 }
 
 // catchUp sends what changed in the channel and its open thread since the page

@@ -104,6 +104,7 @@ func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) 
 	if page.OpenForm != nil {
 		page.OpenForm.Back = providersPath
 	}
+	page.Around = s.around(r.Context()) // read before what it stands for: a change between is heard of
 	page.Lacking, page.Found = s.a.prospects(r.Context())
 	page.Found = slices.DeleteFunc(page.Found, func(o offer) bool { return o.Ready }) // it is in the list
 	s.show(w, max(x.status, http.StatusOK), "providers.html", page)

@@ -88,6 +88,27 @@ func TestAnOpenPageHearsOfModelsAndProviders(t *testing.T) {
 	wants(t, body, "<dt>Answers with</dt><dd><code>demo/demo</code>", "in its direct message here: <code>corp/gpt-4o</code>")
 }
 
+// What changes between the page and the first word of its feed is heard of too.
+func TestAPageMissesNothingBeforeItsFeed(t *testing.T) {
+	s := newStage(t)
+	_, before := s.page("/")
+	s.mu.Lock()
+	s.list = append(s.list, Provider{ID: "corp", Usable: true})
+	s.mu.Unlock()
+	for e := range s.feed("channel=C-general") {
+		if e.kind != "surroundings" {
+			continue
+		}
+		state, _ := e.data["state"].(string)
+		_, after := s.page("/")
+		if state == "" || strings.Contains(before, `data-around="`+state+`"`) || !strings.Contains(after, `data-around="`+state+`"`) {
+			t.Errorf("the feed begins with %q, which the page before it should not carry and the one after it should", state)
+		}
+		return
+	}
+	t.Error("the feed says nothing of the surroundings")
+}
+
 func TestNoProxyMayHoldEventsBack(t *testing.T) {
 	s := newStage(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.server.URL+"/playground/events", nil)

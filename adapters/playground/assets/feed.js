@@ -61,7 +61,7 @@ function post(p) {
   }
 }
 
-let around = '';
+let around = document.body.dataset.around || '';
 
 // surroundings: which model answers here, and whether the hints about providers
 // still hold, whoever changed that.
