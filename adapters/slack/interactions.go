@@ -194,7 +194,7 @@ func controls(menu *chat.Menu, buttons []chat.Button, owner string) []slack.Bloc
 			elements = append(elements, element)
 		}
 		if left > 0 {
-			note = fmt.Sprintf("%d more do not fit in the menu: write /%s and the name.", left, menu.Command)
+			note = fmt.Sprintf("The menu leaves out %d more: write /%s and the name.", left, menu.Command)
 		}
 	}
 	for i, b := range buttons {

@@ -167,7 +167,7 @@ func TestAMenuFitsSlacksLimits(t *testing.T) {
 	if got[0].Elements[1].Value != "provider add" {
 		t.Errorf("button %+v", got[0].Elements[1])
 	}
-	if note := got[1].Elements[0].Text; note != "23 more do not fit in the menu: write /model and the name." {
+	if note := got[1].Elements[0].Text; note != "The menu leaves out 23 more: write /model and the name." {
 		t.Errorf("note %q", note)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"parley/internal/chat"
 )
 
 func botVerbs() []operatorVerb {
@@ -172,7 +174,7 @@ func showUsage(ctx context.Context, o *operator) error {
 			if u.Estimated > 0 {
 				estimated = fmt.Sprintf("%d estimated", u.Estimated)
 			}
-			rows = append(rows, []string{u.Key, strconv.Itoa(u.Answers), strconv.Itoa(u.InputTokens), strconv.Itoa(u.OutputTokens), fmt.Sprintf("$%.4f", u.CostUSD), estimated})
+			rows = append(rows, []string{u.Key, strconv.Itoa(u.Answers), strconv.Itoa(u.InputTokens), strconv.Itoa(u.OutputTokens), chat.Dollars(u.CostUSD), estimated})
 		}
 		writeTable(w, rows)
 	})

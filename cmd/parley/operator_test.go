@@ -31,6 +31,12 @@ type desk struct {
 	t        *testing.T
 	registry *registry.Registry
 	env      map[string]string
+	usage    []console.UsageRow
+}
+
+// Usage is what the admin API reports: d.usage.
+func (d *desk) Usage(context.Context, console.UsageQuery) ([]console.UsageRow, error) {
+	return d.usage, nil
 }
 
 func newDesk(t *testing.T) *desk {
@@ -48,13 +54,15 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := &desk{t: t, registry: r}
 	server := httptest.NewServer(console.New(console.Options{
-		Registry: r, Guard: console.Guard{Door: doortest.New(t, operatorToken), Log: log}, Log: log,
+		Usage: d, Registry: r, Guard: console.Guard{Door: doortest.New(t, operatorToken), Log: log}, Log: log,
 		Bots:  []bots.Bot{{ID: "helper", Name: "Helper", Provider: "openai", Model: "gpt-4o-mini"}},
 		Probe: probe,
 	}))
 	t.Cleanup(server.Close)
-	return &desk{t: t, registry: r, env: map[string]string{"PARLEY_URL": server.URL, "ADMIN_TOKEN": operatorToken}}
+	d.env = map[string]string{"PARLEY_URL": server.URL, "ADMIN_TOKEN": operatorToken}
+	return d
 }
 
 // said is what a verb printed, and its exit code.
@@ -398,5 +406,20 @@ func TestTablesAreAlignedAndHarmless(t *testing.T) {
 	writeTable(&b, [][]string{{"日本", "x"}, {"abc\x1b[31m", "y"}})
 	if want := "日本      x\nabc [31m  y\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+// A price that nobody knows is no price of nothing.
+func TestUsageShowsNoPriceWhereNoneIsKnown(t *testing.T) {
+	d := newDesk(t)
+	d.usage = []console.UsageRow{{Key: "corp/gpt-4o", Answers: 1, In: 53, Out: 185}, {Key: "openai/gpt-4o-mini", Answers: 2, In: 9, Out: 9, Cost: 0.0123}}
+	out := d.ok("", "usage", "--by", "model")
+	for _, line := range strings.Split(out, "\n") {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "corp/") && !strings.HasSuffix(line, " –") || strings.HasPrefix(line, "openai/") && !strings.HasSuffix(line, " $0.0123") {
+			t.Errorf("the table says %q", line)
+		}
+	}
+	if !strings.Contains(out, "corp/") || !strings.Contains(out, "openai/") {
+		t.Errorf("the table is %s", out)
 	}
 }

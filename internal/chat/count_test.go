@@ -9,3 +9,11 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+func TestDollars(t *testing.T) {
+	for usd, want := range map[float64]string{0: "–", 0.00001: "<$0.0001", 0.0001: "$0.0001", 1.5: "$1.5000"} {
+		if got := Dollars(usd); got != want {
+			t.Errorf("%v is shown as %q, want %q", usd, got, want)
+		}
+	}
+}

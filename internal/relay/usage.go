@@ -70,7 +70,7 @@ func (r *Relay) doUsage(ctx context.Context, o order) (chat.Reply, error) {
 	for _, row := range rows[:min(len(rows), 30)] {
 		fmt.Fprintf(&text, "- `%s`: %s, %s in, %d out", row.Key, chat.Count(row.Answers, "answer"), chat.Count(row.In, "token"), row.Out)
 		if row.Cost > 0 {
-			fmt.Fprintf(&text, ", $%.4f", row.Cost)
+			text.WriteString(", " + chat.Dollars(row.Cost))
 		}
 		if row.Estimated > 0 {
 			fmt.Fprintf(&text, " (%d estimated)", row.Estimated)
