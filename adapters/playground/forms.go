@@ -4,7 +4,9 @@ package playground
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +52,7 @@ func secretField(f chat.Field) bool {
 func (s *server) submit(w http.ResponseWriter, r *http.Request) {
 	at, err := s.spot(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		unreadable(w, err)
 		return
 	}
 	values := map[string]string{}
@@ -94,21 +96,44 @@ func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id strin
 	if err != nil {
 		problems = map[string]string{"": s.words(err)}
 	}
-	f, ferr := s.providerForm(r.Context(), at, "add")
-	if f.ID != id {
-		f, ferr = s.providerForm(r.Context(), at, "edit "+values["id"])
-	}
-	if ferr != nil || f.ID != id {
-		f = chat.Form{ID: id, Title: "Please correct", Submit: "Save"}
-		for name := range values {
-			f.Fields = append(f.Fields, chat.Field{ID: name, Label: name})
-		}
-	}
-	v := s.form(at, f, values, problems)
+	v := s.form(at, s.sameForm(r.Context(), at, id, values), values, problems)
 	if r.PostFormValue("view") == "providers" {
 		v.Back = providersPath
 	}
 	s.tell(w, r, at, told{}, extra{form: v, status: http.StatusUnprocessableEntity})
+}
+
+// sameForm is the form that was submitted as id, from the desk. Where that no
+// longer gives it, because what it was about is gone, the form to add has the
+// same fields.
+func (s *server) sameForm(ctx context.Context, at spot, id string, values map[string]string) chat.Form {
+	kind, about, named := strings.Cut(id, ":")
+	if !named {
+		about = values["id"]
+	}
+	is := func(f chat.Form, err error) bool {
+		got, _, _ := strings.Cut(f.ID, ":")
+		return err == nil && got == kind
+	}
+	add, err := s.providerForm(ctx, at, "add")
+	if is(add, err) {
+		return add
+	}
+	if edit, err := s.providerForm(ctx, at, "edit "+about); is(edit, err) {
+		return edit
+	}
+	f := chat.Form{ID: id, Title: "Please correct", Submit: "Save"}
+	for _, field := range add.Fields {
+		if _, given := values[field.ID]; given {
+			f.Fields = append(f.Fields, field)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.ContainsFunc(f.Fields, func(field chat.Field) bool { return field.ID == name }) {
+			f.Fields = append(f.Fields, chat.Field{ID: name, Label: name})
+		}
+	}
+	return f
 }
 
 // providerForm asks the desk for the form of "/provider add" or "edit ID".

@@ -173,7 +173,8 @@ func TestPageAddsAProvider(t *testing.T) {
 		t.Errorf("the desk got %v", got)
 	}
 	b.do(chromedp.Click[chromedp.CSS]("[data-provider=corp] .button:not(.danger)"), b.wait(`document.querySelector('.note .body').innerText.includes('reachable')`))
-	b.do(chromedp.Click[chromedp.CSS]("[data-provider=corp] .danger"), b.wait(`document.querySelector('dialog:modal .danger')`))
+	b.do(chromedp.Click[chromedp.CSS]("[data-provider=corp] .danger"), b.wait(`document.querySelector('dialog:modal .danger')`),
+		b.wait(`document.getElementById(document.querySelector('dialog:modal').getAttribute('aria-labelledby'))?.textContent.startsWith('Remove corp?')`))
 	b.shot("confirm")
 	b.do(keys(kb.Escape), b.wait(`!document.querySelector('dialog:modal')`), chromedp.Click[chromedp.CSS]("[data-provider=corp] .danger"),
 		chromedp.Click[chromedp.CSS]("dialog .danger", chromedp.NodeVisible), b.wait(`!document.querySelector('[data-provider=corp]')`))

@@ -35,6 +35,7 @@ func newPages(text *markdown) (*pages, error) {
 		"initial": initial,
 		"hue":     hue,
 		"replies": countReplies,
+		"count":   chat.Count,
 	}).ParseFS(templateFiles, "templates/*.html")
 	if err != nil {
 		return nil, err

@@ -160,7 +160,7 @@ func (a *Adapter) prospects(ctx context.Context) (lacking lack, found []offer) {
 func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 	at, err := s.spot(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		unreadable(w, err)
 		return
 	}
 	_, found := s.a.prospects(r.Context())

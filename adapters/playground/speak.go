@@ -68,11 +68,21 @@ func (s *server) spot(r *http.Request) (spot, error) {
 	return p, nil
 }
 
+// unreadable answers a request that cannot be placed. What was typed is still in
+// the browser: the page's script keeps it, and without script Back shows it.
+func unreadable(w http.ResponseWriter, err error) {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		http.Error(w, fmt.Sprintf("Nothing was sent: this is larger than the %d KiB that are taken at once. Go back, and shorten it or send it in pieces", large.Limit>>10), http.StatusRequestEntityTooLarge)
+		return
+	}
+	http.Error(w, err.Error(), http.StatusBadRequest)
+}
+
 // speak takes what was typed: a command at once, a message by way of the inbox.
 func (s *server) speak(w http.ResponseWriter, r *http.Request) {
 	at, err := s.spot(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		unreadable(w, err)
 		return
 	}
 	text := strings.TrimSpace(strings.ReplaceAll(r.PostFormValue("text"), "\r\n", "\n"))
@@ -186,7 +196,7 @@ func (a *Adapter) message(p post, at spot, bot string, trigger chat.Trigger) cha
 func (s *server) act(w http.ResponseWriter, r *http.Request) {
 	at, err := s.spot(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		unreadable(w, err)
 		return
 	}
 	line := strings.TrimSpace(r.PostFormValue("command") + " " + r.PostFormValue("value"))

@@ -326,7 +326,7 @@ func providerForm() *chat.Form {
 // editForm is the add form filled in, as the desk gives it for "edit ID".
 func editForm(p Provider) *chat.Form {
 	f := providerForm()
-	f.ID, f.Title = "provider-edit", "Edit "+p.ID
+	f.ID, f.Title = "provider-edit:"+p.ID, "Edit "+p.ID
 	for i, v := range []string{p.ID, p.Name, p.Endpoint, "", strings.Join(p.Models, ", ")} {
 		f.Fields[i].Value = v
 	}

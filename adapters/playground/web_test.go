@@ -205,7 +205,7 @@ func TestWhatIsLackingIsSaid(t *testing.T) {
 		list         []Provider
 		chat, manage string
 	}{
-		{s.list, "it streams like a model and is none", "until you add one"},
+		{s.list, "it streams canned text", "until you add one"},
 		{nil, "no bot can answer", "No bot can answer"},
 		{[]Provider{{ID: "x", Hint: "Set X_KEY."}}, "no bot can answer", "Set X_KEY."},
 		{[]Provider{{ID: "x", Usable: true}}, "", ""},
@@ -331,6 +331,14 @@ func TestTheProviderForm(t *testing.T) {
 			t.Errorf("%s shows the key", path)
 		}
 	}
+	s.mu.Lock()
+	s.list = append(s.list, Provider{ID: "openai", Source: "builtin"})
+	s.mu.Unlock()
+	_, body = s.page("/playground/providers")
+	wants(t, body, `aria-label="Edit corp"`, `aria-label="Test openai"`)
+	if strings.Contains(body, "Edit openai") {
+		t.Error("a built-in provider, which cannot be edited, has a button for it")
+	}
 	_, body = s.page("/playground/providers?edit=corp")
 	wants(t, body, "Edit corp", `value="https://example.com/v1/chat/completions"`, `value="m1, m2"`, "Leave empty to keep it")
 	_, body = s.page("/")
@@ -340,6 +348,40 @@ func TestTheProviderForm(t *testing.T) {
 	_, out = s.script("/playground/do", "channel", "D-helper", "view", "providers", "command", "provider remove corp")
 	if len(out.Notes) != 1 || len(out.Posts) != 0 {
 		t.Errorf("removing on the providers page gives %+v, want a note there and no message in a room", out)
+	}
+}
+
+// However wrong an edit is, the form that comes back is the one that was sent:
+// its fields in order, with their labels, hints and what was typed.
+func TestAWrongEditKeepsItsForm(t *testing.T) {
+	for name, id := range map[string]string{"its own id": "corp", "no id": "Corp X", "an id nobody has": "corpx", "an empty id": "", "another's id": "demo"} {
+		for _, gone := range []bool{false, true} {
+			s := newStage(t)
+			if !gone {
+				s.list = append(s.list, Provider{ID: "corp", Name: "Corp", Endpoint: "https://example.com/v1/chat/completions", Usable: true})
+			}
+			s.list = append(s.list, Provider{ID: "lab", Name: "Lab", Endpoint: "https://lab.example.com/", Usable: true})
+			status, out := s.script("/playground/submit", "channel", "D-helper", "form", "provider-edit:corp", "f-id", id, "f-name", "Typed",
+				"f-endpoint", "nonsense", "f-apiKey", "sk-typed-0001", "f-models", "m1, m2")
+			if status != http.StatusUnprocessableEntity {
+				t.Errorf("%s: %d", name, status)
+			}
+			wants(t, out.Form, `name="form" value="provider-edit:corp"`, `value="`+id+`"`, `value="Typed"`, `value="nonsense"`, `value="m1, m2"`, "Provider ID", "Give the full address")
+			if !gone {
+				wants(t, out.Form, "Edit corp", "Leave empty to keep it")
+			}
+			last := -1
+			for _, field := range []string{"f-id", "f-name", "f-endpoint", "f-apiKey", "f-models"} {
+				at := strings.Index(out.Form, `name="`+field+`"`)
+				if at <= last {
+					t.Errorf("%s: the fields are out of order at %s", name, field)
+				}
+				last = at
+			}
+			if strings.Contains(out.Form, "sk-typed") || strings.Contains(out.Form, "Lab") {
+				t.Errorf("%s: the form shows a key, or another provider", name)
+			}
+		}
 	}
 }
 
@@ -455,8 +497,11 @@ func TestBadFormsAreToldPlainly(t *testing.T) {
 	if status, out := s.script("/playground/post", "channel", "C-general", "text", strings.Repeat("ü", sizeLimit+1)); status != http.StatusUnprocessableEntity || !strings.Contains(out.Problem, "12000") {
 		t.Errorf("%d %+v", status, out)
 	}
-	if status, _ := s.form("/playground/post", "channel", "C-general", "text", strings.Repeat("x", bodyLimit)); status != http.StatusBadRequest && status != http.StatusRequestEntityTooLarge {
-		t.Errorf("a huge form: %d", status)
+	for _, path := range []string{"/playground/post", "/playground/submit", "/playground/do", "/playground/connect"} {
+		status, body := s.form(path, "channel", "C-general", "text", strings.Repeat("x", bodyLimit))
+		if status != http.StatusRequestEntityTooLarge || !strings.Contains(body, "256 KiB") || strings.Contains(body, "http:") {
+			t.Errorf("%s with a huge form: %d %s", path, status, body)
+		}
 	}
 	if status, out := s.script("/playground/post", "channel", "C-general", "thread", strings.Repeat("a", 24), "text", "hi"); status != http.StatusUnprocessableEntity || out.Problem == "" {
 		t.Errorf("a thread that is gone: %d %+v", status, out)

@@ -219,6 +219,46 @@ func TestProviderFormOnSlack(t *testing.T) {
 	w.clean()
 }
 
+// A form to edit saves the provider it was opened for, whatever id is typed.
+func TestEditFormKeepsToItsProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
+	s := w.start()
+	corp, lab := openai.NewWith(t, openai.Options{Key: "sk-corp-secret"}), openai.NewWith(t, openai.Options{Key: "sk-lab-secret"})
+	for id, p := range map[string]map[string]any{
+		"corp":  {"endpoint": corp.Endpoint(), "apiKey": "sk-corp-secret", "name": "Corp"},
+		"annex": {"endpoint": lab.Endpoint(), "apiKey": "sk-lab-secret", "name": "Annex"},
+	} {
+		if status, body, err := s.call(http.MethodPut, "/api/v1/providers/"+id, nil, p); err != nil || status != http.StatusCreated {
+			t.Fatalf("%s: %d %s %v", id, status, body, err)
+		}
+	}
+	_, before := s.get("/api/v1/providers/annex")
+
+	w.slash("/provider", "edit corp")
+	w.until("the form is open", func() bool { v, ok := ws.View("U1"); return ok && v.Open })
+	view, _, err := ws.SubmitView("U1", map[string]string{"Provider ID": "annex", "Display Name": "Taken over"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := view.Errors["id"]; !view.Open || !strings.Contains(got, "cannot be changed") {
+		t.Errorf("another provider's id should be refused at its field: %v", view.Errors)
+	}
+	if _, after := s.get("/api/v1/providers/annex"); after != before {
+		t.Errorf("the form of corp changed annex: %s, was %s", after, before)
+	}
+	if view, _, err = ws.SubmitView("U1", map[string]string{"Display Name": "The corporation"}); err != nil || view.Open {
+		t.Fatalf("the form should be taken with its own id: %v %v", err, view.Errors)
+	}
+	w.until("corp has its new name and its key", func() bool {
+		_, body := s.get("/api/v1/providers/corp")
+		return strings.Contains(body, `"The corporation"`) && strings.Contains(body, `"apiKey": "set"`)
+	})
+	w.clean()
+}
+
 func TestStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

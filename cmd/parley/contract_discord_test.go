@@ -189,6 +189,51 @@ func TestDiscordCommands(t *testing.T) {
 	w.clean()
 }
 
+// What was typed wrongly for one provider does not fill the form of another.
+func TestEditFormsOnDiscordAreApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.useDiscord(discord.Options{})
+	d.Grant("boss", "Managers", 1<<5)
+	s := w.start()
+	for _, id := range []string{"corp", "annex"} {
+		body := map[string]any{"endpoint": w.model.Endpoint(), "name": "Name of " + id}
+		if status, answer, err := s.call(http.MethodPut, "/api/v1/providers/"+id, nil, body); err != nil || status != http.StatusCreated {
+			t.Fatalf("%s: %d %s %v", id, status, answer, err)
+		}
+	}
+	edit := func(id string) (*discord.Interaction, discord.Modal) {
+		t.Helper()
+		asked := d.Mention("general", "boss", "/provider edit "+id)
+		w.until("a button is offered", func() bool { r := d.Replies(asked); return len(r) == 1 && len(r[0].Buttons()) == 1 })
+		i, err := d.Press(d.Replies(asked)[0].ID, "boss", d.Replies(asked)[0].Buttons()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		form, err := i.Modal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i, form
+	}
+	i, _ := edit("corp")
+	sent, err := d.SubmitModal(i, map[string]string{"name": "Typed for corp", "endpoint": "nonsense"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.until("the mistake is said", func() bool {
+		m := sent.Messages()
+		return len(m) == 1 && strings.Contains(m[0].Content, "Nothing was saved yet")
+	})
+	if _, form := edit("annex"); form.Fields[0].Value != "annex" || form.Fields[1].Value != "Name of annex" {
+		t.Errorf("the form of annex is filled with %+v", form.Fields)
+	}
+	if _, form := edit("corp"); form.Fields[0].Value != "corp" || form.Fields[1].Value != "Typed for corp" {
+		t.Errorf("what was typed for corp is lost: %+v", form.Fields)
+	}
+	w.clean()
+}
+
 func TestAnswersAtDiscordsLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

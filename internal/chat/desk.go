@@ -65,7 +65,7 @@ type Button struct {
 
 // Form is a small dialog.
 type Form struct {
-	ID     string // comes back in Submission.Form
+	ID     string // comes back in Submission.Form; what follows a colon is what the form is about
 	Title  string // at most 24 characters: Slack's limit for a modal's title
 	Submit string // label of the submit button
 	Fields []Field

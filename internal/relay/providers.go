@@ -139,7 +139,7 @@ func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
 		return chat.Reply{}, chat.Tell("%s is built in and cannot be edited; add one of your own under another id with /provider add.", id)
 	}
 	form := ProviderForm()
-	form.ID, form.Title = editForm, "Edit a provider"
+	form.ID, form.Title = editForm+":"+p.ID, "Edit a provider"
 	values := map[string]string{"id": p.ID, "name": p.Name, "endpoint": provider.ShownURL(p.Endpoint)}
 	if !p.Models.Discover {
 		var names []string
@@ -171,9 +171,12 @@ func ProviderForm() *chat.Form {
 	}
 }
 
-// Submit takes the filled form, saves the provider and then probes it.
+// Submit takes the filled form, saves the provider and then probes it. A form to
+// edit saves the provider it was opened for and no other; only forms of earlier
+// releases, open during an update, name none.
 func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, error) {
-	if s.Form != addForm && s.Form != editForm {
+	kind, target, _ := strings.Cut(s.Form, ":")
+	if kind != addForm && kind != editForm {
 		return chat.Outcome{}, chat.Tell("This form is not known any more; run the command again.")
 	}
 	o, err := r.order(ctx, chat.Command{Name: "provider", Args: "add", Scope: s.Scope, Bot: s.Bot, Place: s.Place, Author: s.Author})
@@ -187,17 +190,20 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 		return chat.Outcome{}, err
 	}
 	p, faults := fromForm(s.Values)
+	if target != "" && p.ID != target {
+		faults["id"] = "The id cannot be changed; put " + target + " back, or make another provider with /provider add."
+	}
 	if len(faults) > 0 {
 		return chat.Outcome{Errors: faults}, nil
 	}
 	saved := p
 	_, err = r.registry.Update(ctx, p.ID, func(old registry.Entry, found bool) (provider.Provider, error) {
 		switch {
-		case s.Form == addForm && found && old.Source == registry.Builtin:
+		case kind == addForm && found && old.Source == registry.Builtin:
 			return p, &fieldError{"id", "This id is a built-in provider's; choose another."}
-		case s.Form == addForm && found:
+		case kind == addForm && found:
 			return p, &fieldError{"id", "This id is taken; choose another, or use /provider edit " + p.ID + "."}
-		case s.Form == addForm:
+		case kind == addForm:
 			saved = p
 			return p, nil
 		case !found || old.Source == registry.Builtin:

@@ -243,6 +243,8 @@ function confirmed(question, label) {
     form.className = 'fields';
     const p = document.createElement('p');
     p.textContent = question;
+    p.id = 'confirm-question';
+    dialog.setAttribute('aria-labelledby', p.id);
     const foot = document.createElement('div');
     foot.className = 'form-foot';
     const no = document.createElement('button');
