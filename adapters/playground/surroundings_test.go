@@ -2,8 +2,14 @@ package playground
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -29,6 +35,40 @@ func TestALostConnectionIsSaid(t *testing.T) {
 	b.shot("lost")
 	b.eval(`(() => { broken.close(); broken.onopen(); return true; })()`)
 	b.do(b.wait(`document.querySelector('#lost').hidden`))
+}
+
+// The same with the browser's own EventSource: the server goes away while the
+// page is open, refuses every try, and comes back.
+func TestALostServerIsSaid(t *testing.T) {
+	s := newStage(t)
+	target, err := url.Parse(s.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}, ErrorLog: log.New(io.Discard, "", 0)}
+	var away atomic.Bool
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			panic(http.ErrAbortHandler) // the connection ends without a word
+		}
+		through.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	s.server.URL = front.URL
+	b := newBrowser(t, s)
+	b.ignore = "ERR_"
+	b.open("/playground/d/helper")
+	b.do(b.wait(`document.querySelector('#lost').hidden`))
+	away.Store(true)
+	front.CloseClientConnections()
+	b.do(b.wait(`!document.querySelector('#lost').hidden`))
+	away.Store(false)
+	b.do(b.wait(`document.querySelector('#lost').hidden`))
+	s.answer = "Here again."
+	b.do(chromedp.Focus[chromedp.CSS]("main textarea"), keys("hello?"), keys(kb.Enter), b.wait(`document.querySelector('main .by-bot .body')?.innerText.includes('Here again.')`))
 }
 
 // A paste that is too long is not cut and not sent: a sentence says how long it
