@@ -50,6 +50,7 @@ func newMarkdown(all []bots.Bot) *markdown {
 			goldmark.WithParser(parser.NewParser(
 				parser.WithBlockParsers(blocks...), parser.WithInlineParsers(inlines...),
 				parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...),
+				parser.WithASTTransformers(util.Prioritized(directions{}, 100)),
 			)),
 			goldmark.WithExtensions(append(more, extension.Strikethrough, extension.Linkify, extension.TaskList)...),
 			goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(safeHTML{}, 1)), gmhtml.WithHardWraps()),
@@ -86,6 +87,24 @@ func cells(source string) int {
 		}
 	}
 	return most
+}
+
+// directions lets each list and quote run in the direction of its own words, so
+// that markers and bars stand where those begin. Code runs from the left and
+// decides nothing for the words around it.
+type directions struct{}
+
+// Transform implements parser.ASTTransformer.
+func (directions) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch n.Kind() {
+		case ast.KindList, ast.KindBlockquote:
+			n.SetAttributeString("dir", "auto")
+		case ast.KindCodeSpan:
+			n.SetAttributeString("dir", "ltr")
+		}
+		return ast.WalkContinue, nil
+	})
 }
 
 // safeHTML renders the nodes in which text could become more than text.
@@ -127,7 +146,7 @@ func (safeHTML) code(w util.BufWriter, source []byte, node ast.Node, entering bo
 	if fenced, ok := node.(*ast.FencedCodeBlock); ok {
 		language = escape(fenced.Language(source))
 	}
-	write(w, `<figure class="code"><figcaption><span>`, language,
+	write(w, `<figure class="code" dir="ltr"><figcaption><span>`, language,
 		`</span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>`,
 		escape(lines(node, source)), "</code></pre></figure>\n")
 	return ast.WalkSkipChildren, nil
@@ -219,7 +238,7 @@ func plain(n ast.Node, source []byte) string {
 // table wraps the table so that a wide one scrolls by itself, by keyboard too.
 func (safeHTML) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
-		write(w, `<div class="table" tabindex="0"><table>`, "\n")
+		write(w, `<div class="table" tabindex="0" dir="auto"><table>`, "\n")
 	} else {
 		write(w, "</table></div>\n")
 	}
@@ -229,7 +248,7 @@ func (safeHTML) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (as
 func (safeHTML) mention(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
 		n := node.(*mentionNode)
-		write(w, `<span class="mention">`, escape(source[n.at.Start:n.at.Stop]), `</span>`)
+		write(w, `<bdi class="mention">`, escape(source[n.at.Start:n.at.Stop]), `</bdi>`)
 	}
 	return ast.WalkContinue, nil
 }

@@ -20,21 +20,21 @@ func (w lineWriter) Write(p []byte) (int, error) { w <- string(p); return len(p)
 func TestMarkdown(t *testing.T) {
 	md := newMarkdown(testBots())
 	for _, c := range []struct{ source, want string }{
-		{"a **b** *c* ~~d~~ `e`", "<p>a <strong>b</strong> <em>c</em> <del>d</del> <code>e</code></p>\n"},
+		{"a **b** *c* ~~d~~ `e`", "<p>a <strong>b</strong> <em>c</em> <del>d</del> <code dir=\"ltr\">e</code></p>\n"},
 		{"<b>raw</b>", "<p>&lt;b&gt;raw&lt;/b&gt;</p>\n"},
 		{"<div>\nx\n</div>", "<p>&lt;div&gt;<br>\nx<br>\n&lt;/div&gt;</p>\n"},
 		{"<!-- open\n\n**still** Markdown", "<p>&lt;!-- open</p>\n<p><strong>still</strong> Markdown</p>\n"},
-		{"<pre>\n\n- x", "<p>&lt;pre&gt;</p>\n<ul>\n<li>x</li>\n</ul>\n"},
+		{"<pre>\n\n- x", "<p>&lt;pre&gt;</p>\n<ul dir=\"auto\">\n<li>x</li>\n</ul>\n"},
 		{"see https://e.example/a?b=c&d", `<p>see <a href="https://e.example/a?b=c&amp;d" target="_blank" rel="noopener noreferrer nofollow">https://e.example/a?b=c&amp;d</a></p>` + "\n"},
 		{"[t](https://e.example)", `<p><a href="https://e.example" target="_blank" rel="noopener noreferrer nofollow">t</a></p>` + "\n"},
 		{"[t](javascript:x)", "<p>t</p>\n"},
 		{"[t](/relative)", "<p>t</p>\n"},
 		{"![alt](https://e.example/i.png)", `<p><a href="https://e.example/i.png" target="_blank" rel="noopener noreferrer nofollow">alt</a></p>` + "\n"},
 		{"<me@e.example>", `<p><a href="mailto:me@e.example" target="_blank" rel="noopener noreferrer nofollow">me@e.example</a></p>` + "\n"},
-		{"```go\na < b\n```", `<figure class="code"><figcaption><span>go</span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>a &lt; b` + "\n</code></pre></figure>\n"},
-		{"```\nopen", `<figure class="code"><figcaption><span></span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>open` + "\n</code></pre></figure>\n"},
-		{"| a | b |\n| - | -: |\n| 1 | 2 |", `<div class="table" tabindex="0"><table>` + "\n<thead>\n<tr>\n<th>a</th>\n<th align=\"right\">b</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>1</td>\n<td align=\"right\">2</td>\n</tr>\n</tbody>\n</table></div>\n"},
-		{"hi @helper and @Code Reviewer", `<p>hi <span class="mention">@helper</span> and <span class="mention">@Code Reviewer</span></p>` + "\n"},
+		{"```go\na < b\n```", `<figure class="code" dir="ltr"><figcaption><span>go</span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>a &lt; b` + "\n</code></pre></figure>\n"},
+		{"```\nopen", `<figure class="code" dir="ltr"><figcaption><span></span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>open` + "\n</code></pre></figure>\n"},
+		{"| a | b |\n| - | -: |\n| 1 | 2 |", `<div class="table" tabindex="0" dir="auto"><table>` + "\n<thead>\n<tr>\n<th>a</th>\n<th align=\"right\">b</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>1</td>\n<td align=\"right\">2</td>\n</tr>\n</tbody>\n</table></div>\n"},
+		{"hi @helper and @Code Reviewer", `<p>hi <bdi class="mention">@helper</bdi> and <bdi class="mention">@Code Reviewer</bdi></p>` + "\n"},
 		{"a\nb", "<p>a<br>\nb</p>\n"},
 	} {
 		if got := string(md.html(c.source)); got != c.want {

@@ -192,7 +192,7 @@ func TestWithoutScript(t *testing.T) {
 		t.Fatalf("%d %s", status, to)
 	}
 	_, body = s.page(to)
-	wants(t, body, "This channel now uses <code>lab/qwen3-8b</code>.")
+	wants(t, body, "This channel now uses <code dir=\"ltr\">lab/qwen3-8b</code>.")
 	if status, body = s.form("/playground/do", "channel", "D-helper", "command", "provider add"); status != http.StatusOK {
 		t.Fatalf("%d", status)
 	}
