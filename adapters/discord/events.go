@@ -11,6 +11,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/loose"
 	"parley/internal/chat"
 )
 
@@ -191,7 +192,7 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	if _, _, command := m.Command(); command {
 		return m, true
 	}
-	m.Text = join("\n\n", e.forwards(k), e.meant(k), m.Text)
+	m.Text = loose.Join("\n\n", e.forwards(k), e.meant(k), m.Text)
 	m.Files = files(e.allFiles())
 	if e.quotes(k) {
 		m.Files = append(m.Files, files(e.Referenced.allFiles())...)

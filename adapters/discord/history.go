@@ -12,6 +12,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/loose"
 	"parley/internal/chat"
 )
 
@@ -99,7 +100,7 @@ func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []c
 		}
 		text := e.whole(k, e.origin())
 		if e.Reference != nil && !known[e.Reference.Message] {
-			text = bounded(join("\n\n", e.meant(k), text), mostSaid)
+			text = loose.Bounded(loose.Join("\n\n", e.meant(k), text))
 		}
 		h := chat.Message{
 			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: p,

@@ -11,18 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/bwmarrin/discordgo"
-)
 
-const (
-	// mostSaid bounds what one message says, in bytes.
-	mostSaid = 40_000
-	// deepestSaid bounds how far components may lie within each other.
-	deepestSaid = 8
-	// mostParts bounds the embeds, fields, components and answers of one list.
-	mostParts = 100
+	"parley/adapters/internal/loose"
 )
 
 // content is what a message says, beside who said it. What an app can write in
@@ -56,38 +48,38 @@ const (
 // said is what the message says in its own words, forwards left out.
 func (c *content) said(k knowledge, by origin) string {
 	parts := []string{c.words(c.Content, k)}
-	for _, e := range decodeObjects(c.Embeds) {
+	for _, e := range loose.Decode(c.Embeds) {
 		if !c.preview(e, by) {
 			parts = append(parts, c.embed(e, k))
 		}
 	}
-	parts = append(parts, c.components(decodeObjects(c.Components), k, 0), poll(c.Poll))
-	for _, s := range decodeObjects(c.Stickers) {
-		if name := s.text("name"); name != "" {
+	parts = append(parts, c.components(loose.Decode(c.Components), k, 0), poll(c.Poll))
+	for _, s := range loose.Decode(c.Stickers) {
+		if name := s.Text("name"); name != "" {
 			parts = append(parts, "[sticker: "+name+"]")
 		}
 	}
-	return bounded(join("\n\n", parts...), mostSaid)
+	return loose.Bounded(loose.Join("\n\n", parts...))
 }
 
 // whole is all that the message says: what it forwards, then its own words.
 func (c *content) whole(k knowledge, by origin) string {
-	return bounded(join("\n\n", c.forwards(k), c.said(k, by)), mostSaid)
+	return loose.Bounded(loose.Join("\n\n", c.forwards(k), c.said(k, by)))
 }
 
 // forwards are the messages that this one forwards, as quotations.
 func (c *content) forwards(k knowledge) string {
 	var parts []string
-	for _, s := range c.Snapshots[:min(len(c.Snapshots), mostParts)] {
+	for _, s := range c.Snapshots[:min(len(c.Snapshots), loose.MostParts)] {
 		parts = append(parts, quotation("Forwarded:", s.Message.said(k, fromUnknown)))
 	}
-	return join("\n\n", parts...)
+	return loose.Join("\n\n", parts...)
 }
 
 // allFiles are the files of the message and of those it forwards.
 func (c *content) allFiles() []*discordgo.MessageAttachment {
 	out := slices.Clone(c.Attachments)
-	for _, s := range c.Snapshots[:min(len(c.Snapshots), mostParts)] {
+	for _, s := range c.Snapshots[:min(len(c.Snapshots), loose.MostParts)] {
 		out = append(out, s.Message.Attachments...)
 	}
 	return out
@@ -104,30 +96,30 @@ func quotation(intro, text string) string {
 
 // preview reports whether an embed is what Discord shows of a link. Those of
 // other types than "rich" always are; some sites' previews are of that type.
-func (c *content) preview(e object, by origin) bool {
+func (c *content) preview(e loose.Object, by origin) bool {
 	switch {
-	case e.text("type") != "rich" && e.text("type") != "":
+	case e.Text("type") != "rich" && e.Text("type") != "":
 		return true
 	case by == fromUnknown:
-		return e.text("url") != "" && strings.Contains(c.Content, e.text("url"))
+		return e.Text("url") != "" && strings.Contains(c.Content, e.Text("url"))
 	}
 	return by == fromPerson
 }
 
 // embed is an alert, most often.
-func (c *content) embed(e object, k knowledge) string {
-	title := c.words(e.text("title"), k)
-	if link := e.text("url"); title != "" && link != "" {
+func (c *content) embed(e loose.Object, k knowledge) string {
+	title := c.words(e.Text("title"), k)
+	if link := e.Text("url"); title != "" && link != "" {
 		title = "[" + title + "](" + link + ")"
 	} else if title != "" {
 		title = "**" + title + "**"
 	}
 	var fields []string
-	for _, f := range e.list("fields") {
-		fields = append(fields, join(": ", c.words(f.text("name"), k), c.words(f.text("value"), k)))
+	for _, f := range e.List("fields") {
+		fields = append(fields, loose.Join(": ", c.words(f.Text("name"), k), c.words(f.Text("value"), k)))
 	}
-	return join("\n", e.object("author").text("name"), title, c.words(e.text("description"), k), join("\n", fields...),
-		c.components(e.list("components"), k, 1), e.object("footer").text("text"))
+	return loose.Join("\n", e.Object("author").Text("name"), title, c.words(e.Text("description"), k), loose.Join("\n", fields...),
+		c.components(e.List("components"), k, 1), e.Object("footer").Text("text"))
 }
 
 // The component types that say something.
@@ -139,36 +131,36 @@ const (
 
 // components are the texts of a message made of components, in their order.
 // A type that is not known may hold others.
-func (c *content) components(list []object, k knowledge, depth int) string {
-	if depth > deepestSaid {
+func (c *content) components(list []loose.Object, k knowledge, depth int) string {
+	if depth > loose.Deepest {
 		return ""
 	}
 	var parts []string
 	for _, one := range list {
-		switch one.number("type") {
+		switch one.Number("type") {
 		case componentTextDisplay:
-			parts = append(parts, c.words(one.text("content"), k))
+			parts = append(parts, c.words(one.Text("content"), k))
 		case componentThumbnail:
 			parts = append(parts, picture(one, k, c))
 		case componentMediaGallery:
-			for _, item := range one.list("items") {
+			for _, item := range one.List("items") {
 				parts = append(parts, picture(item, k, c))
 			}
 		default:
-			parts = append(parts, c.components(one.list("components"), k, depth+1))
+			parts = append(parts, c.components(one.List("components"), k, depth+1))
 		}
 		for _, beside := range []string{"accessory", "component"} {
-			if inner := one.object(beside); inner != nil {
-				parts = append(parts, c.components([]object{inner}, k, depth+1))
+			if inner := one.Object(beside); inner != nil {
+				parts = append(parts, c.components([]loose.Object{inner}, k, depth+1))
 			}
 		}
 	}
-	return join("\n", parts...)
+	return loose.Join("\n", parts...)
 }
 
 // picture is what the description of a picture says.
-func picture(o object, k knowledge, c *content) string {
-	if about := c.words(o.text("description"), k); about != "" {
+func picture(o loose.Object, k knowledge, c *content) string {
+	if about := c.words(o.Text("description"), k); about != "" {
 		return "[image: " + about + "]"
 	}
 	return ""
@@ -177,19 +169,19 @@ func picture(o object, k knowledge, c *content) string {
 // poll is a poll's question with its answers, and the votes so far where they
 // are told.
 func poll(raw json.RawMessage) string {
-	var p object
+	var p loose.Object
 	if json.Unmarshal(raw, &p) != nil || p == nil {
 		return ""
 	}
 	votes := map[int]int{}
-	for _, n := range p.object("results").list("answer_counts") {
-		votes[n.number("id")] = n.number("count")
+	for _, n := range p.Object("results").List("answer_counts") {
+		votes[n.Number("id")] = n.Number("count")
 	}
 	var lines []string
-	for _, a := range p.list("answers") {
-		media := a.object("poll_media")
-		line := "- " + join(" ", media.object("emoji").text("name"), media.text("text"))
-		switch n, counted := votes[a.number("answer_id")]; {
+	for _, a := range p.List("answers") {
+		media := a.Object("poll_media")
+		line := "- " + loose.Join(" ", media.Object("emoji").Text("name"), media.Text("text"))
+		switch n, counted := votes[a.Number("answer_id")]; {
 		case n == 1:
 			line += " (1 vote)"
 		case counted:
@@ -197,71 +189,11 @@ func poll(raw json.RawMessage) string {
 		}
 		lines = append(lines, line)
 	}
-	question := p.object("question").text("text")
+	question := p.Object("question").Text("text")
 	if question == "" && len(lines) == 0 {
 		return ""
 	}
-	return join("\n", "Poll: "+question, join("\n", lines...))
-}
-
-// object is a JSON object: a field of another kind than expected reads as
-// absent.
-type object map[string]any
-
-func (o object) text(name string) string { s, _ := o[name].(string); return s }
-
-func (o object) number(name string) int { n, _ := o[name].(float64); return int(n) }
-
-func (o object) object(name string) object { m, _ := o[name].(map[string]any); return m }
-
-// list gives the objects of a list; what is none is passed over.
-func (o object) list(name string) []object {
-	all, _ := o[name].([]any)
-	return objects(all)
-}
-
-func objects(all []any) []object {
-	var out []object
-	for _, v := range all[:min(len(all), mostParts)] {
-		if m, ok := v.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func decodeObjects(raw json.RawMessage) []object {
-	var all []any
-	if len(raw) == 0 || json.Unmarshal(raw, &all) != nil {
-		return nil
-	}
-	return objects(all)
-}
-
-// join puts what is not empty together.
-func join(between string, parts ...string) string {
-	var out strings.Builder
-	for _, p := range parts {
-		if p = strings.TrimSpace(p); p == "" || out.Len() > mostSaid {
-			continue
-		}
-		if out.Len() > 0 {
-			out.WriteString(between)
-		}
-		out.WriteString(p)
-	}
-	return out.String()
-}
-
-// bounded cuts a text to a number of bytes, between characters.
-func bounded(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most] + "…"
+	return loose.Join("\n", "Poll: "+question, loose.Join("\n", lines...))
 }
 
 // markup is Discord's way to write mentions of users, roles, channels and

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"parley/adapters/internal/loose"
 	"parley/internal/chat"
 )
 
@@ -129,7 +130,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 		m.Notes = map[string]string{noteThread: ev.TS}
 	}
 	if shared != "" && !command {
-		m.Text = join("\n\n", shared, m.Text)
+		m.Text = loose.Join("\n\n", shared, m.Text)
 	}
 	if theirs := orElse(ev.UserTeam, ev.Team); theirs != "" && theirs != team {
 		if m.Notes == nil {

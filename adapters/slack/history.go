@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"parley/adapters/internal/loose"
 	"parley/internal/chat"
 )
 
@@ -111,12 +112,12 @@ func metadataOf(ev event) string {
 // small notes below; the text beside them is cut short.
 func answerOf(self identity, ev event) string {
 	var parts []string
-	for _, b := range decodeObjects(ev.Blocks) {
-		if b.text("type") != "context" {
+	for _, b := range loose.Decode(ev.Blocks) {
+		if b.Text("type") != "context" {
 			parts = append(parts, reader{bot: self.User, app: true}.block(b, 0))
 		}
 	}
-	return orElse(join("\n\n", parts...), toMarkdown(ev.Text, self.User))
+	return orElse(loose.Join("\n\n", parts...), toMarkdown(ev.Text, self.User))
 }
 
 // page is one page of history or of a thread.

@@ -8,16 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
-	"unicode/utf8"
-)
 
-const (
-	// mostSaid bounds what one message says, in bytes.
-	mostSaid = 40_000
-	// deepestSaid bounds how far messages and blocks may lie within each other.
-	deepestSaid = 8
-	// mostParts bounds the blocks, attachments, elements and rows of one list.
-	mostParts = 200
+	"parley/adapters/internal/loose"
 )
 
 // content is what a message says, beside who said it.
@@ -25,40 +17,6 @@ type content struct {
 	Text        string          `json:"text"`
 	Blocks      json.RawMessage `json:"blocks"`
 	Attachments json.RawMessage `json:"attachments"`
-}
-
-// object is a JSON object that Slack may extend at any time: a field of another
-// kind than expected reads as absent and costs nothing else.
-type object map[string]any
-
-func (o object) text(name string) string { s, _ := o[name].(string); return s }
-
-func (o object) is(name string) bool { b, _ := o[name].(bool); return b }
-
-func (o object) object(name string) object { m, _ := o[name].(map[string]any); return m }
-
-// list gives the objects of a list; what is none is passed over.
-func (o object) list(name string) []object {
-	all, _ := o[name].([]any)
-	return objects(all)
-}
-
-func objects(all []any) []object {
-	var out []object
-	for _, v := range all[:min(len(all), mostParts)] {
-		if m, ok := v.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func decodeObjects(raw json.RawMessage) []object {
-	var all []any
-	if json.Unmarshal(raw, &all) != nil {
-		return nil
-	}
-	return objects(all)
 }
 
 // reader says what messages hold, to a bot.
@@ -72,7 +30,7 @@ type reader struct {
 // quotations with their authors.
 func (r reader) said(c content) (own, shared string) {
 	var quotes, rest []string
-	for _, a := range decodeObjects(c.Attachments) {
+	for _, a := range loose.Decode(c.Attachments) {
 		switch {
 		case r.shares(a):
 			quotes = append(quotes, r.quotation(a, 0))
@@ -80,19 +38,19 @@ func (r reader) said(c content) (own, shared string) {
 			rest = append(rest, r.attachment(a, 0))
 		}
 	}
-	own = join("\n\n", append([]string{r.body(c.Text, decodeObjects(c.Blocks), 0)}, rest...)...)
-	return bounded(own, mostSaid), bounded(join("\n\n", quotes...), mostSaid)
+	own = loose.Join("\n\n", append([]string{r.body(c.Text, loose.Decode(c.Blocks), 0)}, rest...)...)
+	return loose.Bounded(own), loose.Bounded(loose.Join("\n\n", quotes...))
 }
 
 // whole is all that the message says: what it shares, then its own words.
 func (r reader) whole(c content) string {
 	own, shared := r.said(c)
-	return bounded(join("\n\n", shared, own), mostSaid)
+	return loose.Bounded(loose.Join("\n\n", shared, own))
 }
 
 // body is a text with its blocks. Slack writes the same into both, in part or
 // whole: it is said once.
-func (r reader) body(text string, blocks []object, depth int) string {
+func (r reader) body(text string, blocks []loose.Object, depth int) string {
 	own := toMarkdown(text, r.bot)
 	var shown, news []string
 	all := plainWords(own)
@@ -107,9 +65,9 @@ func (r reader) body(text string, blocks []object, depth int) string {
 		}
 	}
 	if len(news) > 0 && strings.Contains(plainWords(strings.Join(shown, "\n")), all) {
-		return join("\n\n", shown...) // the text is a shorter form of the blocks
+		return loose.Join("\n\n", shown...) // the text is a shorter form of the blocks
 	}
-	return join("\n\n", append([]string{own}, news...)...)
+	return loose.Join("\n\n", append([]string{own}, news...)...)
 }
 
 var names = regexp.MustCompile(`[@#][\pL\pN._-]+`)
@@ -127,62 +85,62 @@ func plainWords(s string) string {
 
 // shares reports whether a person shared or forwarded a message. The preview of
 // a link to one counts in the channel that both are in.
-func (r reader) shares(a object) bool {
-	if a.is("is_app_unfurl") {
+func (r reader) shares(a loose.Object) bool {
+	if a.Is("is_app_unfurl") {
 		return false
 	}
-	return a.is("is_share") || a.is("is_msg_unfurl") && r.channel != "" && a.text("channel_id") == r.channel
+	return a.Is("is_share") || a.Is("is_msg_unfurl") && r.channel != "" && a.Text("channel_id") == r.channel
 }
 
 // preview reports whether an attachment is what Slack or an app shows of a link.
 // A person can attach nothing else, but for a table.
-func (r reader) preview(a object) bool {
-	if a.is("is_app_unfurl") || a.is("is_msg_unfurl") || a.text("from_url") != "" || a.text("original_url") != "" {
+func (r reader) preview(a loose.Object) bool {
+	if a.Is("is_app_unfurl") || a.Is("is_msg_unfurl") || a.Text("from_url") != "" || a.Text("original_url") != "" {
 		return true
 	}
-	return !r.app && len(a.list("blocks")) == 0
+	return !r.app && len(a.List("blocks")) == 0
 }
 
 // attachment is an alert of another app, or a table.
-func (r reader) attachment(a object, depth int) string {
-	title := toMarkdown(a.text("title"), r.bot)
-	if link := a.text("title_link"); title != "" && link != "" {
+func (r reader) attachment(a loose.Object, depth int) string {
+	title := toMarkdown(a.Text("title"), r.bot)
+	if link := a.Text("title_link"); title != "" && link != "" {
 		title = "[" + title + "](" + link + ")"
 	} else if title != "" {
 		title = "**" + title + "**"
 	}
 	var fields []string
-	for _, f := range a.list("fields") {
-		fields = append(fields, join(": ", toMarkdown(f.text("title"), r.bot), toMarkdown(f.text("value"), r.bot)))
+	for _, f := range a.List("fields") {
+		fields = append(fields, loose.Join(": ", toMarkdown(f.Text("title"), r.bot), toMarkdown(f.Text("value"), r.bot)))
 	}
-	out := join("\n", toMarkdown(a.text("pretext"), r.bot), toMarkdown(a.text("author_name"), r.bot), title,
-		r.body(a.text("text"), a.list("blocks"), depth), join("\n", fields...), filesOf(a), toMarkdown(a.text("footer"), r.bot))
+	out := loose.Join("\n", toMarkdown(a.Text("pretext"), r.bot), toMarkdown(a.Text("author_name"), r.bot), title,
+		r.body(a.Text("text"), a.List("blocks"), depth), loose.Join("\n", fields...), filesOf(a), toMarkdown(a.Text("footer"), r.bot))
 	if out == "" {
-		out = toMarkdown(a.text("fallback"), r.bot)
+		out = toMarkdown(a.Text("fallback"), r.bot)
 	}
 	return out
 }
 
 // quotation is a shared message below the name of who wrote it.
-func (r reader) quotation(a object, depth int) string {
-	if depth > deepestSaid {
+func (r reader) quotation(a loose.Object, depth int) string {
+	if depth > loose.Deepest {
 		return ""
 	}
-	blocks := a.list("blocks")
-	for _, b := range a.list("message_blocks") {
-		blocks = append(blocks, b.object("message").list("blocks")...)
+	blocks := a.List("blocks")
+	for _, b := range a.List("message_blocks") {
+		blocks = append(blocks, b.Object("message").List("blocks")...)
 	}
-	parts := []string{r.body(a.text("text"), blocks, depth), filesOf(a)}
-	for _, inner := range a.list("attachments") {
+	parts := []string{r.body(a.Text("text"), blocks, depth), filesOf(a)}
+	for _, inner := range a.List("attachments") {
 		if r.shares(inner) {
 			parts = append(parts, r.quotation(inner, depth+1))
-		} else if !inner.is("is_app_unfurl") {
+		} else if !inner.Is("is_app_unfurl") {
 			parts = append(parts, r.attachment(inner, depth+1))
 		}
 	}
-	text := join("\n", parts...)
+	text := loose.Join("\n", parts...)
 	if text == "" {
-		text = toMarkdown(a.text("fallback"), r.bot)
+		text = toMarkdown(a.Text("fallback"), r.bot)
 	}
 	if text == "" {
 		return ""
@@ -191,50 +149,23 @@ func (r reader) quotation(a object, depth int) string {
 }
 
 // source says who wrote a shared message, and where.
-func source(a object) string {
-	who := orElse(a.text("author_name"), orElse(a.text("author_subname"), orElse(a.text("author_id"), "Somebody")))
-	if channel := orElse(a.text("channel_name"), a.text("channel_id")); channel != "" && !strings.HasPrefix(channel, "D") {
+func source(a loose.Object) string {
+	who := orElse(a.Text("author_name"), orElse(a.Text("author_subname"), orElse(a.Text("author_id"), "Somebody")))
+	if channel := orElse(a.Text("channel_name"), a.Text("channel_id")); channel != "" && !strings.HasPrefix(channel, "D") {
 		return who + " wrote in #" + strings.TrimPrefix(channel, "#") + ":"
 	}
 	return who + " wrote:"
 }
 
 // filesOf names the files that came with an attachment.
-func filesOf(a object) string {
+func filesOf(a loose.Object) string {
 	var lines []string
-	for _, f := range a.list("files") {
-		if name := orElse(f.text("name"), f.text("title")); name != "" {
+	for _, f := range a.List("files") {
+		if name := orElse(f.Text("name"), f.Text("title")); name != "" {
 			lines = append(lines, "[attached file: "+name+"]")
 		} else {
 			lines = append(lines, "[attached: a file]")
 		}
 	}
-	return join("\n", lines...)
-}
-
-// join puts what is not empty together.
-func join(between string, parts ...string) string {
-	var out strings.Builder
-	for _, p := range parts {
-		p = strings.TrimSpace(p)
-		if p == "" || out.Len() > 2*mostSaid {
-			continue
-		}
-		if out.Len() > 0 {
-			out.WriteString(between)
-		}
-		out.WriteString(p)
-	}
-	return out.String()
-}
-
-// bounded cuts a text to a number of bytes, between characters.
-func bounded(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most] + "…"
+	return loose.Join("\n", lines...)
 }

@@ -7,37 +7,39 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"parley/adapters/internal/loose"
 )
 
 // block is what a block says; buttons, menus and dividers say nothing. One of an
 // unknown type says what it holds under the names that Slack uses for texts.
-func (r reader) block(b object, depth int) string {
-	if depth > deepestSaid {
+func (r reader) block(b loose.Object, depth int) string {
+	if depth > loose.Deepest {
 		return ""
 	}
-	switch b.text("type") {
+	switch b.Text("type") {
 	case "rich_text":
-		return r.rich(b.list("elements"), depth+1)
+		return r.rich(b.List("elements"), depth+1)
 	case "markdown":
-		return strings.TrimSpace(b.text("text"))
+		return strings.TrimSpace(b.Text("text"))
 	case "header":
 		return bolded(r.words(b["text"]))
 	case "section":
 		parts := []string{r.words(b["text"])}
-		for _, f := range b.list("fields") {
+		for _, f := range b.List("fields") {
 			parts = append(parts, r.words(map[string]any(f)))
 		}
-		return join("\n", append(parts, r.image(b.object("accessory")))...)
+		return loose.Join("\n", append(parts, r.image(b.Object("accessory")))...)
 	case "context":
 		var parts []string
-		for _, e := range b.list("elements") {
-			parts = append(parts, join("", r.words(map[string]any(e)), r.image(e)))
+		for _, e := range b.List("elements") {
+			parts = append(parts, loose.Join("", r.words(map[string]any(e)), r.image(e)))
 		}
-		return join(" ", parts...)
+		return loose.Join(" ", parts...)
 	case "image", "video":
-		return join("\n", r.image(b), r.words(b["description"]))
+		return loose.Join("\n", r.image(b), r.words(b["description"]))
 	case "table", "data_table":
-		return join("\n", bolded(r.words(b["caption"])), r.table(b, depth+1))
+		return loose.Join("\n", bolded(r.words(b["caption"])), r.table(b, depth+1))
 	case "divider", "actions", "context_actions", "input", "file":
 		return ""
 	}
@@ -46,21 +48,21 @@ func (r reader) block(b object, depth int) string {
 
 // unknown reads a block of another type: cards, alerts, plans, and what comes
 // after them.
-func (r reader) unknown(b object, depth int) string {
+func (r reader) unknown(b loose.Object, depth int) string {
 	var parts []string
 	for _, name := range []string{"title", "subtitle", "text", "body", "subtext", "description", "details", "output"} {
-		if inner := b.object(name); inner.text("type") == "rich_text" {
+		if inner := b.Object(name); inner.Text("type") == "rich_text" {
 			parts = append(parts, r.block(inner, depth))
 		} else {
 			parts = append(parts, r.words(b[name]))
 		}
 	}
 	for _, name := range []string{"blocks", "elements", "cards", "tasks", "child_blocks"} {
-		for _, inner := range b.list(name) {
+		for _, inner := range b.List(name) {
 			parts = append(parts, r.block(inner, depth))
 		}
 	}
-	return join("\n", parts...)
+	return loose.Join("\n", parts...)
 }
 
 // words is a text object, or a text.
@@ -69,23 +71,23 @@ func (r reader) words(v any) string {
 	case string:
 		return strings.TrimSpace(v)
 	case map[string]any:
-		o := object(v)
-		switch o.text("type") {
+		o := loose.Object(v)
+		switch o.Text("type") {
 		case "mrkdwn":
-			return toMarkdown(o.text("text"), r.bot)
+			return toMarkdown(o.Text("text"), r.bot)
 		case "plain_text", "raw_text", "":
-			return strings.TrimSpace(o.text("text"))
+			return strings.TrimSpace(o.Text("text"))
 		}
 	}
 	return ""
 }
 
 // image is what an image shows, as its author described it.
-func (r reader) image(b object) string {
-	switch b.text("type") {
+func (r reader) image(b loose.Object) string {
+	switch b.Text("type") {
 	case "image", "video":
-		if about := join(": ", r.words(b["title"]), b.text("alt_text")); about != "" {
-			return "[" + b.text("type") + ": " + about + "]"
+		if about := loose.Join(": ", r.words(b["title"]), b.Text("alt_text")); about != "" {
+			return "[" + b.Text("type") + ": " + about + "]"
 		}
 	}
 	return ""
@@ -99,18 +101,15 @@ func bolded(s string) string {
 }
 
 // table gives rows as Markdown, the first as the header.
-func (r reader) table(b object, depth int) string {
-	rows, _ := b["rows"].([]any)
+func (r reader) table(b loose.Object, depth int) string {
 	var lines []string
 	wide := 0
-	for _, row := range rows[:min(len(rows), mostParts)] {
-		cells, ok := row.([]any)
-		if !ok {
-			o, _ := row.(map[string]any)
-			cells, _ = o["cells"].([]any)
+	for _, row := range loose.Values(b["rows"]) {
+		if o, ok := row.(map[string]any); ok {
+			row = o["cells"]
 		}
 		var line []string
-		for _, c := range cells[:min(len(cells), mostParts)] {
+		for _, c := range loose.Values(row) {
 			line = append(line, r.cell(c, depth))
 		}
 		lines = append(lines, "| "+strings.Join(line, " | ")+" |")
@@ -122,40 +121,40 @@ func (r reader) table(b object, depth int) string {
 	if wide == 0 {
 		return ""
 	}
-	return join("\n", lines...)
+	return loose.Join("\n", lines...)
 }
 
 // cell is one cell, on one line.
 func (r reader) cell(v any, depth int) string {
 	o, _ := v.(map[string]any)
-	c := object(o)
+	c := loose.Object(o)
 	text := r.words(v)
-	switch c.text("type") {
+	switch c.Text("type") {
 	case "rich_text":
-		text = r.rich(c.list("elements"), depth)
+		text = r.rich(c.List("elements"), depth)
 	case "raw_number":
-		if text = c.text("text"); text == "" {
+		if text = c.Text("text"); text == "" {
 			if n, ok := c["value"].(float64); ok {
 				text = strconv.FormatFloat(n, 'f', -1, 64)
 			}
 		}
 	case "action_cell":
 		if text = r.words(c["fallback"]); text == "" {
-			text = r.words(c.object("element")["text"])
+			text = r.words(c.Object("element")["text"])
 		}
 	}
 	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
 }
 
 // rich is rich text: sections, lists, quotations and code.
-func (r reader) rich(elements []object, depth int) string {
-	if depth > deepestSaid {
+func (r reader) rich(elements []loose.Object, depth int) string {
+	if depth > loose.Deepest {
 		return ""
 	}
 	var parts []string
 	for _, e := range elements {
-		inner := e.list("elements")
-		switch e.text("type") {
+		inner := e.List("elements")
+		switch e.Text("type") {
 		case "rich_text_preformatted":
 			if code := r.inline(inner, true); code != "" {
 				parts = append(parts, "```\n"+strings.Trim(code, "\n")+"\n```")
@@ -169,33 +168,33 @@ func (r reader) rich(elements []object, depth int) string {
 		case "rich_text_section":
 			parts = append(parts, r.inline(inner, false))
 		default:
-			parts = append(parts, r.inline([]object{e}, false))
+			parts = append(parts, r.inline([]loose.Object{e}, false))
 		}
 	}
 	return strings.Trim(strings.Join(parts, "\n"), "\n")
 }
 
 // items is a list, one line or more for each entry.
-func (r reader) items(list object) string {
-	number := func(name string) int { n, _ := list[name].(float64); return int(max(0, min(n, 1000))) }
-	indent := strings.Repeat("  ", min(number("indent"), deepestSaid))
+func (r reader) items(list loose.Object) string {
+	number := func(name string) int { return max(0, min(list.Number(name), 1000)) }
+	indent := strings.Repeat("  ", min(number("indent"), loose.Deepest))
 	var lines []string
-	for i, item := range list.list("elements") {
+	for i, item := range list.List("elements") {
 		mark := "- "
-		if list.text("style") == "ordered" {
+		if list.Text("style") == "ordered" {
 			mark = fmt.Sprintf("%d. ", number("offset")+i+1)
 		}
-		lines = append(lines, indent+mark+strings.TrimSpace(r.inline(item.list("elements"), false)))
+		lines = append(lines, indent+mark+strings.TrimSpace(r.inline(item.List("elements"), false)))
 	}
 	return strings.Join(lines, "\n")
 }
 
 // inline is text within a line; in code no signs are added.
-func (r reader) inline(elements []object, code bool) string {
+func (r reader) inline(elements []loose.Object, code bool) string {
 	var out strings.Builder
 	for _, e := range elements {
 		text := r.element(e, code)
-		if style := e.object("style"); !code {
+		if style := e.Object("style"); !code {
 			text = styled(text, style)
 		}
 		out.WriteString(text)
@@ -203,52 +202,51 @@ func (r reader) inline(elements []object, code bool) string {
 	return out.String()
 }
 
-func (r reader) element(e object, code bool) string {
-	switch e.text("type") {
+func (r reader) element(e loose.Object, code bool) string {
+	switch e.Text("type") {
 	case "text":
-		return e.text("text")
+		return e.Text("text")
 	case "link":
-		label, to := e.text("text"), e.text("url")
+		label, to := e.Text("text"), e.Text("url")
 		if label == "" || label == to || code {
 			return orElse(label, to)
 		}
 		return "[" + label + "](" + to + ")"
 	case "emoji":
-		return ":" + e.text("name") + ":"
+		return ":" + e.Text("name") + ":"
 	case "user":
-		if id := e.text("user_id"); id != r.bot {
+		if id := e.Text("user_id"); id != r.bot {
 			return "@" + id
 		}
 		return ""
 	case "usergroup":
-		return "@" + e.text("usergroup_id")
+		return "@" + e.Text("usergroup_id")
 	case "team":
-		return "@" + e.text("team_id")
+		return "@" + e.Text("team_id")
 	case "channel":
-		return "#" + e.text("channel_id")
+		return "#" + e.Text("channel_id")
 	case "broadcast":
-		return "@" + e.text("range")
+		return "@" + e.Text("range")
 	case "color":
-		return e.text("value")
+		return e.Text("value")
 	case "date":
-		if s := e.text("fallback"); s != "" {
+		if s := e.Text("fallback"); s != "" {
 			return s
 		}
-		at, _ := e["timestamp"].(float64)
-		return time.Unix(int64(at), 0).UTC().Format("2006-01-02 15:04 MST")
+		return time.Unix(int64(e.Number("timestamp")), 0).UTC().Format("2006-01-02 15:04 MST")
 	}
-	return e.text("text")
+	return e.Text("text")
 }
 
 // styled puts the signs of a style around a text, inside the spaces at its ends.
-func styled(text string, style object) string {
+func styled(text string, style loose.Object) string {
 	body := strings.TrimSpace(text)
 	if body == "" || style == nil {
 		return text
 	}
 	marks := ""
 	for _, m := range []struct{ name, sign string }{{"code", "`"}, {"bold", "**"}, {"italic", "_"}, {"strike", "~~"}} {
-		if style.is(m.name) && (m.name == "code" || !style.is("code")) {
+		if style.Is(m.name) && (m.name == "code" || !style.Is("code")) {
 			body = m.sign + body + m.sign
 			marks += m.sign
 		}

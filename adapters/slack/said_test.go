@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"parley/adapters/internal/loose"
 )
 
 func TestWhatAMessageSays(t *testing.T) {
@@ -71,7 +73,7 @@ func TestAMessageThatIsMadeToGrowIsBounded(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		got := reader{app: true}.whole(said)
-		if len(got) == 0 || len(got) > mostSaid+len("…") {
+		if len(got) == 0 || len(got) > loose.MostSaid+len("…") {
 			t.Errorf("%s: %d bytes", name, len(got))
 		}
 	}

@@ -59,9 +59,13 @@ var rooms = map[string][]string{
 		"internal/registry", "internal/stream", "internal/telemetry", "internal/usage",
 	},
 
-	// The platforms: neutral words, never each other, the relay or Redis.
-	"adapters/slack":      {"bots", "internal/chat", "internal/telemetry"},
-	"adapters/discord":    {"bots", "internal/chat", "internal/telemetry"},
+	// What platforms share: one idea each, for adapters only.
+	"adapters/internal/loose": {},
+
+	// The platforms: neutral words and what platforms share, never each other, the
+	// relay or Redis.
+	"adapters/slack":      {"bots", "adapters/internal/loose", "internal/chat", "internal/telemetry"},
+	"adapters/discord":    {"bots", "adapters/internal/loose", "internal/chat", "internal/telemetry"},
 	"adapters/playground": {"bots", "internal/chat", "internal/door", "internal/telemetry"},
 
 	// Test servers, on the wire and so without our words.
@@ -141,6 +145,9 @@ func checkImport(name, path string, allowed []string) []string {
 		return checkLibrary(name, path, false)
 	}
 	target := own(path)
+	if shared(target) && !strings.HasPrefix(name, "adapters/") {
+		return []string{fmt.Sprintf("%s may not import %s: only adapters do", name, target)}
+	}
 	if testOnly(target) {
 		if testOnly(name) || name == "internal/bench" {
 			return nil
@@ -163,7 +170,7 @@ func checkTestImport(name, path string) []string {
 		return checkLibrary(name, path, true)
 	}
 	target := own(path)
-	if strings.HasPrefix(name, "adapters/") && strings.HasPrefix(target, "adapters/") && name != target {
+	if strings.HasPrefix(name, "adapters/") && strings.HasPrefix(target, "adapters/") && name != target && !shared(target) {
 		return []string{fmt.Sprintf("a test of %s imports %s: platforms do not know each other", name, target)}
 	}
 	return nil
@@ -194,6 +201,9 @@ func foreign(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return ours(path) || strings.Contains(first, ".")
 }
+
+// shared reports whether a package holds what platforms share.
+func shared(name string) bool { return strings.HasPrefix(name, "adapters/internal/") }
 
 func testOnly(name string) bool {
 	return slices.ContainsFunc(forTests, func(p string) bool { return strings.HasPrefix(name, p) })
