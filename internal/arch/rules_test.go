@@ -73,6 +73,7 @@ var rooms = map[string][]string{
 	"internal/fake/discord":    {},
 	"internal/fake/openai":     {},
 	"internal/store/storetest": {"internal/store"},
+	"internal/inbox/inboxtest": {"internal/chat", "internal/inbox", "internal/store", "internal/store/storetest"},
 	"internal/door/doortest":   {"internal/door"},
 
 	// Rules and measurements.
@@ -89,7 +90,7 @@ var rooms = map[string][]string{
 const anything = "*"
 
 // forTests may be imported by tests, by each other and by the benchmarks.
-var forTests = []string{"internal/fake/", "internal/store/storetest", "internal/door/doortest"}
+var forTests = []string{"internal/fake/", "internal/store/storetest", "internal/inbox/inboxtest", "internal/door/doortest"}
 
 // libraries says who may import which module that is not ours; a path ending in
 // a slash stands for all below it. A library that only tests use has its
@@ -98,7 +99,7 @@ var libraries = map[string][]string{
 	"github.com/slack-go/slack":           {"adapters/slack"},
 	"github.com/bwmarrin/discordgo":       {"adapters/discord"},
 	"github.com/gorilla/websocket":        {"adapters/discord", "adapters/slack", "internal/fake/slack", "internal/fake/discord"},
-	"github.com/redis/go-redis/v9":        {"internal/store", "internal/store/storetest", "internal/inbox", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "test:internal/", "test:cmd/"},
+	"github.com/redis/go-redis/v9":        {"internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "test:internal/", "test:cmd/"},
 	"github.com/alicebob/miniredis/v2":    {"internal/store", "test:internal/", "test:cmd/"},
 	"github.com/caarlos0/env/v11":         {"internal/config"},
 	"github.com/joho/godotenv":            {"internal/config"},
