@@ -14,10 +14,12 @@ import (
 	"parley/adapters/slack"
 	"parley/internal/board"
 	"parley/internal/chat"
+	"parley/internal/completion"
 	"parley/internal/console"
 	"parley/internal/conversation"
 	"parley/internal/door"
 	"parley/internal/inbox"
+	"parley/internal/probe"
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/relay"
@@ -45,7 +47,7 @@ type built struct {
 	registry   *registry.Registry
 	inbox      *inbox.Inbox
 	relay      *relay.Relay
-	client     *provider.Client
+	client     *completion.Client
 	ledger     *usage.Ledger
 	guard      console.Guard
 	demoKey    secret.Text // what this process shows its own demo
@@ -76,7 +78,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.client = provider.NewClient(provider.Options{
+	b.client = completion.NewClient(completion.Options{
 		Networks: s.networks, Log: s.log, Metrics: p.metrics,
 		Learned: b.registry.Learned,
 		Learn: func(ctx context.Context, id, model string, q provider.Quirks) {
@@ -153,7 +155,9 @@ func (b *built) mount(mux *http.ServeMux) {
 	}
 	options := console.Options{
 		Registry: b.registry, Bots: b.bots, Guard: b.guard,
-		Probe:  func(ctx context.Context, p provider.Provider, model string) any { return b.client.Probe(ctx, p, model) },
+		Probe: func(ctx context.Context, p provider.Provider, model string) any {
+			return probe.Run(ctx, b.client, p, model)
+		},
 		Models: b.client.Models, Manifest: func(platform, bot, base string) (any, error) { return describe(b.bots, platform, bot, base) },
 		Usage: report{b.ledger}, Guilds: guilds{b.discord}, Playground: b.playground != nil, Log: b.log,
 	}
@@ -228,10 +232,10 @@ func (b *built) using(ctx context.Context, bot string, p chat.Place) (providerID
 }
 
 // endpoints is the client as the relay asks it.
-type endpoints struct{ *provider.Client }
+type endpoints struct{ *completion.Client }
 
 func (e endpoints) Diagnose(ctx context.Context, p provider.Provider, model string) string {
-	return e.Probe(ctx, p, model).Diagnosis
+	return probe.Run(ctx, e.Client, p, model).Diagnosis
 }
 
 // budgets keeps what was learned of rate limits.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parley/adapters/playground"
+	"parley/internal/completion"
 	"parley/internal/provider"
 	"parley/internal/registry"
 )
@@ -21,7 +22,7 @@ const lookEvery = 20 * time.Second
 
 // local keeps an eye on the model servers of this machine.
 type local struct {
-	client     *provider.Client
+	client     *completion.Client
 	registry   *registry.Registry
 	builtins   []provider.Provider // without those found here
 	ollamaHost string
@@ -32,7 +33,7 @@ type local struct {
 	asked      map[string]respite // by endpoint; for Run alone
 }
 
-func newLocal(c *provider.Client, r *registry.Registry, builtins []provider.Provider, ollamaHost string, offer bool) *local {
+func newLocal(c *completion.Client, r *registry.Registry, builtins []provider.Provider, ollamaHost string, offer bool) *local {
 	return &local{client: c, registry: r, builtins: builtins, ollamaHost: ollamaHost, offer: offer, asked: map[string]respite{}}
 }
 
@@ -118,12 +119,12 @@ func (l *local) listen(ctx context.Context) {
 // answers reports whether a server that gave err as its list of models may be
 // one that answers: many have no list.
 func answers(err error) bool {
-	e, ok := errors.AsType[*provider.Error](err)
+	e, ok := errors.AsType[*completion.Error](err)
 	if !ok {
 		return err == nil
 	}
 	switch e.Kind {
-	case provider.KindNotFound, provider.KindProtocol, provider.KindBadRequest, provider.KindRateLimit:
+	case completion.KindNotFound, completion.KindProtocol, completion.KindBadRequest, completion.KindRateLimit:
 		return true
 	}
 	return false

@@ -58,7 +58,7 @@ func newDesk(t *testing.T) *desk {
 	server := httptest.NewServer(console.New(console.Options{
 		Usage: d, Registry: r, Guard: console.Guard{Door: doortest.New(t, operatorToken), Log: log}, Log: log,
 		Bots:  []bots.Bot{{ID: "helper", Name: "Helper", Provider: "openai", Model: "gpt-4o-mini"}},
-		Probe: probe,
+		Probe: probed,
 	}))
 	t.Cleanup(server.Close)
 	d.env = map[string]string{"PARLEY_URL": server.URL, "ADMIN_TOKEN": operatorToken}

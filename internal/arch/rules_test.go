@@ -46,17 +46,19 @@ var rooms = map[string][]string{
 	"internal/folder":          {},
 
 	// The rooms of the work.
-	"internal/provider":          {"bots", "internal/telemetry"},
+	"internal/provider":          {},
+	"internal/completion":        {"bots", "internal/provider", "internal/telemetry"},
+	"internal/probe":             {"bots", "internal/completion", "internal/provider"},
 	"internal/registry":          {"internal/chat", "internal/provider"},
 	"internal/registry/importer": {"internal/provider"},
 	"internal/inbox":             {"internal/chat", "internal/telemetry"},
-	"internal/conversation":      {"internal/chat", "internal/inbox", "internal/provider"},
+	"internal/conversation":      {"internal/chat", "internal/completion", "internal/inbox"},
 	"internal/usage":             {"internal/inbox", "internal/provider"},
 	"internal/stream":            {"internal/chat", "internal/stream/markdown", "internal/telemetry"},
 	"internal/console":           {"bots", "internal/door", "internal/provider", "internal/registry"},
 	"internal/relay": {
-		"bots", "internal/chat", "internal/conversation", "internal/inbox", "internal/provider",
-		"internal/registry", "internal/stream", "internal/telemetry", "internal/usage",
+		"bots", "internal/chat", "internal/completion", "internal/conversation", "internal/inbox",
+		"internal/provider", "internal/registry", "internal/stream", "internal/telemetry", "internal/usage",
 	},
 
 	// What platforms share: one idea each, for adapters only.
@@ -108,7 +110,7 @@ var libraries = map[string][]string{
 	"go.opentelemetry.io/otel":            {"internal/telemetry", "internal/relay"},
 	"github.com/yuin/goldmark":            {"adapters/playground", "test:internal/stream/markdown"},
 	"github.com/yuin/gopher-lua":          {"internal/store"},
-	"github.com/sony/gobreaker/v2":        {"internal/provider"},
+	"github.com/sony/gobreaker/v2":        {"internal/completion"},
 	"github.com/rivo/uniseg":              {"internal/stream/markdown"},
 	"golang.org/x/net":                    {"internal/provider"},
 	"github.com/mattn/go-runewidth":       {"adapters/", "cmd/"},

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"parley/internal/chat"
-	"parley/internal/provider"
+	"parley/internal/completion"
 )
 
 // perMessage is about what a chat template adds around each message, in tokens.
@@ -50,7 +50,7 @@ func (w Window) Budget() int {
 // Messages builds what is sent: the system prompt, the newest exchanges that
 // fit whole, and the question. Exchanges are dropped oldest first; system
 // prompt and question always stay. No two neighbours have the same role.
-func (w Window) Messages(system string, history []Exchange, m chat.Message) []provider.Message {
+func (w Window) Messages(system string, history []Exchange, m chat.Message) []completion.Message {
 	left := w.Budget() - w.Tokens(system) - w.Tokens(m.Text)
 	first := len(history)
 	for i, e := range slices.Backward(history) {
@@ -63,25 +63,25 @@ func (w Window) Messages(system string, history []Exchange, m chat.Message) []pr
 	history = history[first:]
 
 	named := severalPeople(history, m)
-	out := make([]provider.Message, 0, 2*len(history)+2)
+	out := make([]completion.Message, 0, 2*len(history)+2)
 	if system != "" {
-		out = append(out, provider.Message{Role: "system", Content: system})
+		out = append(out, completion.Message{Role: "system", Content: system})
 	}
 	for _, e := range history {
 		if e.Question != "" {
-			out = append(out, provider.Message{Role: "user", Content: spoken(named, e.Author, e.Question)})
+			out = append(out, completion.Message{Role: "user", Content: spoken(named, e.Author, e.Question)})
 		}
 		if e.Answer != "" {
-			out = append(out, provider.Message{Role: "assistant", Content: e.Answer})
+			out = append(out, completion.Message{Role: "assistant", Content: e.Answer})
 		}
 	}
-	return joined(append(out, provider.Message{Role: "user", Content: spoken(named, m.Author, m.Text)}))
+	return joined(append(out, completion.Message{Role: "user", Content: spoken(named, m.Author, m.Text)}))
 }
 
 // joined makes one message of neighbours with the same role: several people
 // write before a bot is asked, and many chat templates refuse two user messages
 // in a row.
-func joined(messages []provider.Message) []provider.Message {
+func joined(messages []completion.Message) []completion.Message {
 	out := messages[:0]
 	for _, m := range messages {
 		if last := len(out) - 1; last >= 0 && out[last].Role == m.Role {

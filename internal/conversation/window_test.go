@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"parley/internal/chat"
-	"parley/internal/provider"
+	"parley/internal/completion"
 )
 
 func asked(by, question, answer string) Exchange {
@@ -19,7 +19,7 @@ func said(by, text string) chat.Message {
 
 func TestMessagesCarryTheHistoryInOrder(t *testing.T) {
 	got := Window{}.Messages("Be brief.", []Exchange{asked("ann", "one?", "1"), asked("ann", "two?", "2")}, said("ann", "three?"))
-	want := []provider.Message{
+	want := []completion.Message{
 		{Role: "system", Content: "Be brief."},
 		{Role: "user", Content: "one?"}, {Role: "assistant", Content: "1"},
 		{Role: "user", Content: "two?"}, {Role: "assistant", Content: "2"},
@@ -34,7 +34,7 @@ func TestMessagesCarryTheHistoryInOrder(t *testing.T) {
 func TestNeighboursOfOneRoleAreJoined(t *testing.T) {
 	history := []Exchange{asked("bob", "The nightly job failed again.", ""), asked("carl", "Same as on Monday?", ""), asked("ann", "so?", "Yes."), asked("", "", "And again.")}
 	got := Window{}.Messages("Be brief.", history, said("ann", "what could it be?"))
-	want := []provider.Message{
+	want := []completion.Message{
 		{Role: "system", Content: "Be brief."},
 		{Role: "user", Content: "BOB: The nightly job failed again.\n\nCARL: Same as on Monday?\n\nANN: so?"},
 		{Role: "assistant", Content: "Yes.\n\nAnd again."},

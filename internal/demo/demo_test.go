@@ -8,11 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"parley/internal/completion"
 	"parley/internal/demo"
 	"parley/internal/provider"
 )
 
-func ask(t *testing.T, h *demo.Handler, r provider.Request) (text, finish string, usage *provider.Usage, deltas int) {
+func ask(t *testing.T, h *demo.Handler, r completion.Request) (text, finish string, usage *completion.Usage, deltas int) {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
@@ -22,7 +23,7 @@ func ask(t *testing.T, h *demo.Handler, r provider.Request) (text, finish string
 	}
 	p := provider.Provider{ID: "demo", Endpoint: srv.URL + "/v1/chat/completions"}
 	p.Normalize()
-	c := provider.NewClient(provider.Options{Networks: n})
+	c := completion.NewClient(completion.Options{Networks: n})
 	for d, err := range c.Stream(t.Context(), p, r) {
 		if err != nil {
 			t.Fatal(err)
@@ -41,16 +42,16 @@ func ask(t *testing.T, h *demo.Handler, r provider.Request) (text, finish string
 	return text, finish, usage, deltas
 }
 
-func user(words ...string) []provider.Message {
-	var out []provider.Message
+func user(words ...string) []completion.Message {
+	var out []completion.Message
 	for _, w := range words {
-		out = append(out, provider.Message{Role: "user", Content: w})
+		out = append(out, completion.Message{Role: "user", Content: w})
 	}
 	return out
 }
 
 func TestTheDemoSaysWhatItIsAndStreamsEveryKindOfMarkdown(t *testing.T) {
-	text, finish, usage, deltas := ask(t, demo.NewPaced(demo.Pace{}), provider.Request{Model: "demo", Messages: user("my password is hunter2")})
+	text, finish, usage, deltas := ask(t, demo.NewPaced(demo.Pace{}), completion.Request{Model: "demo", Messages: user("my password is hunter2")})
 	for _, want := range []string{"# This is the demo, not a model", "- this message **grows", "| Server | Endpoint | Key |", "```sh\n", "/provider add", "parley provider put"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the answer lacks %q", want)
@@ -62,14 +63,14 @@ func TestTheDemoSaysWhatItIsAndStreamsEveryKindOfMarkdown(t *testing.T) {
 }
 
 func TestTheDemoKnowsThatAConversationGoesOn(t *testing.T) {
-	text, _, _, _ := ask(t, demo.NewPaced(demo.Pace{}), provider.Request{Model: "demo", Messages: user("one", "two", "three")})
+	text, _, _, _ := ask(t, demo.NewPaced(demo.Pace{}), completion.Request{Model: "demo", Messages: user("one", "two", "three")})
 	if !strings.Contains(text, "message number 3") || !strings.Contains(text, "no model") {
 		t.Errorf("got %s", text)
 	}
 }
 
 func TestTheDemoStopsAtMaxTokens(t *testing.T) {
-	r := provider.Request{Model: "demo", Messages: user("hi")}
+	r := completion.Request{Model: "demo", Messages: user("hi")}
 	r.Params.MaxTokens = new(4)
 	if text, finish, _, _ := ask(t, demo.NewPaced(demo.Pace{}), r); finish != "length" || len(strings.Fields(text)) != 4 {
 		t.Errorf("finish %q: %s", finish, text)

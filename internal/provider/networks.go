@@ -158,9 +158,9 @@ func (n Networks) allows(class string) bool {
 	return class == "public" && n.public || class == "private" && n.private || class == "loopback" && n.loopback
 }
 
-// control is net.Dialer's ControlContext: it sees the resolved address just
+// Control is net.Dialer's ControlContext: it sees the resolved address just
 // before the connection is made.
-func (n Networks) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+func (n Networks) Control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("dial %s: %w", address, err)
@@ -172,10 +172,10 @@ func (n Networks) control(_ context.Context, _, address string, _ syscall.RawCon
 	return n.Check(addr)
 }
 
-// checkName judges a host that is a number in one of the notations of old, as
+// CheckName judges a host that is a number in one of the notations of old, as
 // 2852039166 or 0xa9.254.0251.0376: what reads it as an address must not be led
 // to one that is not allowed. Other names are the resolver's.
-func (n Networks) checkName(host string) error {
+func (n Networks) CheckName(host string) error {
 	if addr, ok := numeric(host); ok {
 		return n.Check(addr)
 	}

@@ -77,6 +77,9 @@ var presets = []Preset{
 		Hosts: []string{":4000"}, Local: []string{"127.0.0.1:4000"}},
 }
 
+// Presets returns all rows of the table.
+func Presets() []Preset { return slices.Clone(presets) }
+
 // PresetNamed returns a row of the table by its name.
 func PresetNamed(name string) (Preset, bool) {
 	i := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == name })

@@ -67,3 +67,14 @@ func TestQuirksAddUp(t *testing.T) {
 		t.Error("nothing and nothing is nothing")
 	}
 }
+
+func TestOllamaHostIsReadAsOllamaDoes(t *testing.T) {
+	for host, want := range map[string]string{
+		"": "http://127.0.0.1:11434", "0.0.0.0": "http://127.0.0.1:11434", ":8000": "http://127.0.0.1:8000", "gpu": "http://gpu:11434", "gpu:99": "http://gpu:99",
+		"http://gpu": "http://gpu", "https://gpu/": "https://gpu", "http://gpu:1/sub/": "http://gpu:1/sub", "[::1]:5": "http://[::1]:5", "[::]": "http://127.0.0.1:11434", `"gpu"`: "http://gpu:11434",
+	} {
+		if got := ollamaEndpoint(host); got != want+"/v1/chat/completions" {
+			t.Errorf("OLLAMA_HOST=%s: %s, want %s…", host, got, want)
+		}
+	}
+}

@@ -1,13 +1,12 @@
-// Package provider speaks to model servers: any endpoint of the OpenAI
-// chat-completions format. It builds the body, reads the wire, names what went
-// wrong and probes an endpoint. Why its own reader: ARCHITECTURE.md.
+// Package provider holds what a provider is: the record of an endpoint, how it is
+// written, checked and shown, which services are known by name, and where an
+// endpoint may live. Asking it is package completion.
 package provider
 
 import (
 	"strings"
 	"time"
 
-	"parley/bots"
 	"parley/internal/secret"
 )
 
@@ -51,6 +50,28 @@ func (p Provider) Own(base string, key secret.Text) Provider {
 	return p
 }
 
+// OwnKey is the key for a request to url where that goes to the server parley
+// serves itself, and through nothing else.
+func (p Provider) OwnKey(url string) (key secret.Text, own bool) {
+	if p.own == nil || p.Proxy != "" || !strings.HasPrefix(url, p.own.base) {
+		return secret.Text{}, false
+	}
+	return p.own.key, true
+}
+
+// Keys are the keys requests to p carry: its own, and that of OwnKey.
+func (p Provider) Keys() []secret.Text {
+	if p.own == nil {
+		return []secret.Text{p.APIKey}
+	}
+	return []secret.Text{p.APIKey, p.own.key}
+}
+
+// DefaultSilence is how long a server may send nothing where a record sets no
+// silenceTimeout. It is long because a loaded server sends no header before the
+// first token.
+const DefaultSilence = 5 * time.Minute
+
 // Models is the list of a provider's models, or the wish to ask the endpoint.
 // In JSON it is a list of objects or strings, a comma-separated string, or
 // {"discover": true}.
@@ -79,110 +100,4 @@ type TLS struct {
 	CAFile   string `json:"caFile,omitempty"`
 	CertFile string `json:"certFile,omitempty"`
 	KeyFile  string `json:"keyFile,omitempty"`
-}
-
-// Request is one chat completion to ask for.
-type Request struct {
-	Model    string
-	Messages []Message
-	Params   bots.Params
-
-	// Retry says how hard to try before the first delta.
-	Retry Retry
-	// For names who asks, so that a queue is fair between people; it is never
-	// sent.
-	For string
-	// Queued, when set, is told the place in the queue of a provider with
-	// MaxConcurrent: first after two seconds of waiting, then at every change; 1
-	// is next. It is called by the goroutine that ranges over the stream.
-	Queued func(place int)
-}
-
-// Retry bounds the attempts before the first delta. The zero value is for a
-// provider nothing stands behind: four more attempts, at most 20 s before each.
-type Retry struct {
-	Max  int           // attempts after the first; negative: none; 0: 4
-	Wait time.Duration // the longest wait before one, whatever Retry-After says; 0: 20 s
-	// Until is when the last attempt may begin; zero: no limit.
-	Until time.Time
-}
-
-// over reports whether no attempt may begin wait from now.
-func (r Retry) over(wait time.Duration) bool {
-	return !r.Until.IsZero() && time.Now().Add(wait).After(r.Until)
-}
-
-// BeforeFallback is the Retry while a fallback is left: once, within 2 s.
-func BeforeFallback() Retry { return Retry{Max: 1, Wait: 2 * time.Second} }
-
-// Message is one entry of a request's messages.
-type Message struct {
-	Role    string `json:"role"` // "system", "user", "assistant"
-	Content string `json:"content"`
-	Name    string `json:"name,omitempty"`
-}
-
-// Delta is what one event of the stream brought. Any field may be empty.
-type Delta struct {
-	Text      string
-	Reasoning string // kept apart: never part of the answer
-	Finish    string // "stop", "length", "content_filter", …; where several come, the last counts
-	Usage     *Usage
-	// Retract says that all Text before this delta was reasoning and no part of
-	// the answer, which begins with this delta's Text.
-	Retract bool
-}
-
-// Usage is the endpoint's own count of tokens.
-type Usage struct {
-	PromptTokens     int `json:"promptTokens"`
-	CompletionTokens int `json:"completionTokens"`
-	CachedTokens     int `json:"cachedTokens,omitempty"`
-}
-
-// Kind is the closed set of what can go wrong; it is also the metric's label.
-type Kind string
-
-// The kinds of provider errors.
-const (
-	KindConnect    Kind = "connect"     // name resolution, refused, reset before an answer
-	KindProxy      Kind = "proxy"       // the outbound proxy refused
-	KindTLS        Kind = "tls"         // certificate or handshake
-	KindBlocked    Kind = "blocked"     // the address is not allowed by PROVIDER_NETWORKS
-	KindAuth       Kind = "auth"        // 401, 403
-	KindNotFound   Kind = "not_found"   // wrong path
-	KindModel      Kind = "model"       // the model does not exist there
-	KindBadRequest Kind = "bad_request" // a parameter was refused
-	KindContext    Kind = "context"     // the prompt is longer than the model takes
-	KindFilter     Kind = "filter"      // a content filter refused
-	KindRateLimit  Kind = "rate_limit"  // 429
-	KindQuota      Kind = "quota"       // out of credit: waiting does not help
-	KindOverloaded Kind = "overloaded"  // 503, 529, loading
-	KindServer     Kind = "server"      // other 5xx and errors inside the stream
-	KindSilence    Kind = "silence"     // no byte for SilenceTimeout
-	KindTruncated  Kind = "truncated"   // ended without [DONE] or finish reason
-	KindProtocol   Kind = "protocol"    // not chat completions: HTML, garbage, a line over the cap
-	KindCanceled   Kind = "canceled"    // the caller's context ended
-	KindUnknown    Kind = "unknown"     // none of the above: the provider is not registered, …
-)
-
-// Error is every error of this package. Error() is for the log: it holds the
-// status and at most 300 characters of the endpoint's text with keys and the
-// request's own words cut out. Sentence is for the person in the chat.
-type Error struct {
-	Kind       Kind
-	Provider   string // provider id
-	Model      string
-	Status     int           // HTTP status, 0 if none
-	RetryAfter time.Duration // what the endpoint asked for, 0 if nothing
-	Text       string        // the endpoint's own words, cleaned
-	Field      string        // the request field a 400/422 names, if any
-	Limit      int           // KindContext: the context length in tokens it tells, 0 if none
-	Size       int           // KindContext: how many tokens it counted in the prompt, 0 if it does not say
-	Err        error
-
-	page     bool     // the endpoint answered a web page
-	codes    []string // the endpoint's own codes
-	raw      string   // the endpoint's text before cleaning, for learning; never shown
-	endpoint string   // whose words these are
 }

@@ -18,7 +18,7 @@ const (
 	maxName    = 100
 	maxURL     = 2048
 	maxSecret  = 8 << 10
-	maxModels  = 2000
+	MaxModels  = 2000
 	maxHeaders = 50
 )
 
@@ -190,7 +190,7 @@ func validToken(s string) bool {
 }
 
 func (v *problems) models(m Models) {
-	v.check(len(m.List) <= maxModels, "models", fmt.Sprintf("must be at most %d", maxModels))
+	v.check(len(m.List) <= MaxModels, "models", fmt.Sprintf("must be at most %d", MaxModels))
 	seen := map[string]bool{}
 	for i, model := range m.List {
 		where := fmt.Sprintf("models[%d]", i)

@@ -16,10 +16,10 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/completion"
 	"parley/internal/conversation"
 	"parley/internal/fault"
 	"parley/internal/inbox"
-	"parley/internal/provider"
 	"parley/internal/stream"
 )
 
@@ -30,11 +30,11 @@ const stopTime = time.Minute
 type outcome struct {
 	text   string // the answer as the model wrote it
 	finish string
-	usage  *provider.Usage
+	usage  *completion.Usage
 	target target
 	err    error
 
-	sent      []provider.Message
+	sent      []completion.Message
 	retracted bool // what was shown first turned out to be reasoning
 }
 
@@ -265,7 +265,7 @@ func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream
 type asking struct {
 	target
 	last     bool // no fallback is left
-	messages []provider.Message
+	messages []completion.Message
 	notice   *notice
 }
 
@@ -274,8 +274,8 @@ type asking struct {
 func (r *Relay) askFitting(ctx context.Context, pl plan, a asking, answer *stream.Answer, log *slog.Logger) outcome {
 	for tries := 1; ; tries++ {
 		o := r.askOne(ctx, pl, a, answer, log)
-		refusal, ok := errors.AsType[*provider.Error](o.err)
-		if !ok || refusal.Kind != provider.KindContext || o.text != "" || ctx.Err() != nil {
+		refusal, ok := errors.AsType[*completion.Error](o.err)
+		if !ok || refusal.Kind != completion.KindContext || o.text != "" || ctx.Err() != nil {
 			return o
 		}
 		less, ok := r.less(ctx, pl, a.target, a.messages, refusal, tries)
@@ -294,7 +294,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 	o := outcome{target: target, sent: a.messages}
 	ctx, span := r.tracer.Start(ctx, "model", trace.WithAttributes(attribute.String("provider", target.provider.ID), attribute.String("model", target.model)))
 	defer span.End()
-	request := provider.Request{
+	request := completion.Request{
 		Model:    target.model,
 		Messages: a.messages,
 		Params:   pl.bot.Params,
@@ -302,7 +302,7 @@ func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.An
 		Queued:   func(place int) { a.notice.queued(ctx, target, place) },
 	}
 	if !a.last {
-		request.Retry = provider.BeforeFallback()
+		request.Retry = completion.BeforeFallback()
 	}
 	request.Retry.Until = retryUntil(pl.question.At, time.Now())
 	began := time.Now()
@@ -351,11 +351,11 @@ func retryUntil(asked, now time.Time) time.Time {
 	return asked.Add(retryTime)
 }
 
-func kindOf(err error) provider.Kind {
-	if e, ok := errors.AsType[*provider.Error](err); ok {
+func kindOf(err error) completion.Kind {
+	if e, ok := errors.AsType[*completion.Error](err); ok {
 		return e.Kind
 	}
-	return provider.KindUnknown
+	return completion.KindUnknown
 }
 
 // ended is a turn whose model is done.
@@ -425,7 +425,7 @@ func (r *Relay) note(ref string, o ended) (note, result string) {
 // sentence is what a person reads of an error: their own line where one was
 // written for them, else a general one; always with the reference of the log.
 func sentence(err error, ref string) string {
-	if e, ok := errors.AsType[*provider.Error](err); ok {
+	if e, ok := errors.AsType[*completion.Error](err); ok {
 		return fmt.Sprintf("%s (%s)", e.Sentence(), ref)
 	}
 	if e, ok := errors.AsType[*chat.UserError](err); ok {

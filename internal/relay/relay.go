@@ -18,6 +18,7 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/completion"
 	"parley/internal/conversation"
 	"parley/internal/inbox"
 	"parley/internal/provider"
@@ -30,7 +31,7 @@ import (
 // Completer asks a model. The sequence yields at most one error and it is the
 // last yield; leaving the loop frees the model server.
 type Completer interface {
-	Stream(ctx context.Context, p provider.Provider, r provider.Request) iter.Seq2[provider.Delta, error]
+	Stream(ctx context.Context, p provider.Provider, r completion.Request) iter.Seq2[completion.Delta, error]
 }
 
 // Endpoints answers what a person asks about an endpoint: which models it

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"parley/bots"
+	"parley/internal/completion"
 	"parley/internal/conversation"
-	"parley/internal/provider"
 )
 
 // calibration learns how many bytes one token stands for, by model: tokenizers
@@ -28,7 +28,7 @@ const (
 )
 
 // learn takes what an endpoint reported for messages.
-func (c *calibration) learn(ref bots.ModelRef, messages []provider.Message, u *provider.Usage) {
+func (c *calibration) learn(ref bots.ModelRef, messages []completion.Message, u *completion.Usage) {
 	if u == nil || u.PromptTokens < enoughTokens {
 		return
 	}
@@ -43,7 +43,7 @@ func (c *calibration) learn(ref bots.ModelRef, messages []provider.Message, u *p
 
 // told takes the count with which an endpoint refused messages: it replaces what
 // was believed, which was wrong.
-func (c *calibration) told(ref bots.ModelRef, messages []provider.Message, tokens int) {
+func (c *calibration) told(ref bots.ModelRef, messages []completion.Message, tokens int) {
 	if tokens < enoughTokens {
 		return
 	}
@@ -52,11 +52,11 @@ func (c *calibration) told(ref bots.ModelRef, messages []provider.Message, token
 	c.perToken[ref] = perToken(messages, tokens)
 }
 
-func perToken(messages []provider.Message, tokens int) float64 {
+func perToken(messages []completion.Message, tokens int) float64 {
 	return min(max(float64(bytesOf(messages))/float64(tokens), leastPerToken), mostPerToken)
 }
 
-func bytesOf(messages []provider.Message) (n int) {
+func bytesOf(messages []completion.Message) (n int) {
 	for _, m := range messages {
 		n += len(m.Content)
 	}
@@ -72,7 +72,7 @@ func (c *calibration) of(ref bots.ModelRef) float64 {
 
 // messages is what a target is sent: as much of the history as its window
 // takes.
-func (r *Relay) messages(ctx context.Context, p plan, t target) []provider.Message {
+func (r *Relay) messages(ctx context.Context, p plan, t target) []completion.Message {
 	return r.window(ctx, p, t).Messages(p.bot.System, p.history, p.question)
 }
 
@@ -99,7 +99,7 @@ func (r *Relay) window(ctx context.Context, p plan, t target) conversation.Windo
 // the numbers in its error, else half, and half again, down to the question
 // alone; ok is false when there is no less. Numbers are believed on the first
 // tries only.
-func (r *Relay) less(ctx context.Context, p plan, t target, sent []provider.Message, refusal *provider.Error, tries int) (messages []provider.Message, ok bool) {
+func (r *Relay) less(ctx context.Context, p plan, t target, sent []completion.Message, refusal *completion.Error, tries int) (messages []completion.Message, ok bool) {
 	if refusal.Size > 0 {
 		r.calibration.told(t.ref(), sent, refusal.Size)
 	}

@@ -1,0 +1,541 @@
+// Package completion asks model servers for chat completions: any endpoint of the
+// OpenAI format. It builds the body, reads the wire, learns what an endpoint
+// refuses and names what went wrong. Why its own reader: ARCHITECTURE.md.
+package completion
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"parley/internal/provider"
+	"parley/internal/regular"
+	"parley/internal/telemetry"
+)
+
+// Times that are not a provider's own setting.
+const (
+	// afterFinish is how long to wait for usage and [DONE] after the finish
+	// reason: the answer is complete without them.
+	afterFinish = 2 * time.Second
+	// draining is how long to wait for the end of a body after [DONE], so that
+	// the connection can be used again.
+	draining = time.Second
+
+	maxErrorBody = 64 << 10
+	maxReasoning = 16 << 20
+	maxLessons   = 8 // refused fields learned within one request
+	maxStale     = 3 // kept connections that turn out to be closed
+)
+
+// MaxAnswer is the most bytes of text one answer may have. One that goes on ends
+// there, as if by the model's length limit: a model that repeats itself, or a
+// hostile server, must not fill the memory.
+const MaxAnswer = 1 << 20
+
+// Options configure a Client. The zero value is usable: addresses public and
+// private, lessons kept in memory.
+type Options struct {
+	Networks provider.Networks
+	Log      *slog.Logger
+	Metrics  *telemetry.Metrics
+	// Learned gives what is known of an endpoint's refusals and habits, Learn
+	// adds to it.
+	Learned func(id, model string) provider.Quirks
+	Learn   func(ctx context.Context, id, model string, q provider.Quirks)
+}
+
+// Client asks model servers. It is safe for concurrent use.
+type Client struct {
+	o          Options
+	transports transports
+	endpoints  endpoints
+	queues     queues
+	lessons    lessons
+}
+
+// NewClient makes a Client. It opens no connection and starts no goroutine.
+func NewClient(o Options) *Client {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{o: o, transports: transports{networks: o.Networks, files: files{log: o.Log, open: regular.Open}}}
+	if o.Learned == nil {
+		c.o.Learned = c.lessons.get
+	}
+	if o.Learn == nil {
+		c.o.Learn = c.lessons.put
+	}
+	return c
+}
+
+// Stream asks p for a completion and yields what comes, in order. It can be
+// ranged over once. At most one error comes, as the last yield, and it is an
+// *Error. The body is closed and the server freed however the loop ends. An
+// answer that ends with neither [DONE] nor a finish reason is KindTruncated,
+// which wraps io.ErrUnexpectedEOF. Attempts are repeated before the first delta
+// only, as r.Retry says. Usage, where reported, is the last delta.
+func (c *Client) Stream(ctx context.Context, p provider.Provider, r Request) iter.Seq2[Delta, error] {
+	return c.stream(ctx, call{c: c, p: p, r: r, clean: newCleaner(p, r)})
+}
+
+// Try is Stream for a request that only finds out how an endpoint is: it is made
+// also while p is left alone after failures, and what the endpoint says keeps the
+// request's own words, which are no person's.
+func (c *Client) Try(ctx context.Context, p provider.Provider, r Request) iter.Seq2[Delta, error] {
+	return c.stream(ctx, call{c: c, p: p, r: r, clean: newCleaner(p, Request{}), force: true})
+}
+
+func (c *Client) stream(ctx context.Context, one call) iter.Seq2[Delta, error] {
+	return func(yield func(Delta, error) bool) {
+		one.yield = yield
+		if err := one.run(ctx); err != nil {
+			yield(Delta{}, one.complete(ctx, err))
+		}
+	}
+}
+
+// Networks says where the client may connect to.
+func (c *Client) Networks() provider.Networks { return c.o.Networks }
+
+// Learned is what is known of the refusals and habits of a provider's model.
+func (c *Client) Learned(id, model string) provider.Quirks { return c.o.Learned(id, model) }
+
+// TLSConfig is what p's tls makes of the files it names, read as for a request:
+// its error is a *FileError. Nobody may change what it returns.
+func (c *Client) TLSConfig(ctx context.Context, p provider.Provider) (*tls.Config, error) {
+	config, _, err := c.transports.files.config(ctx, *p.TLS)
+	return config, err
+}
+
+// call is one use of Stream.
+type call struct {
+	c       *Client
+	p       provider.Provider
+	r       Request
+	clean   cleaner
+	yield   func(Delta, error) bool
+	started bool            // a delta was yielded: no further attempt
+	left    bool            // the caller stopped ranging
+	force   bool            // ask although the breaker is open
+	stale   bool            // the last attempt met a kept connection that was closed
+	fresh   provider.Quirks // learned in this call, stored once the endpoint agrees
+	sent    map[string]any
+
+	text, reasoned int // bytes that came
+}
+
+// run makes attempts until one ends well or trying again is pointless.
+func (c *call) run(ctx context.Context) error {
+	release, err := c.c.queues.enter(ctx, c.p, c.r)
+	if err != nil {
+		return err
+	}
+	defer release()
+	last := ""
+	stale := 0
+	for tries, lessons := 0, 0; ; {
+		ticket, err := c.c.endpoints.enter(c.p, last, c.force)
+		if err != nil {
+			ticket.leave()
+		} else {
+			err = c.attempt(ctx, ticket)
+		}
+		if err == nil || c.left {
+			return nil
+		}
+		if c.stale && stale < maxStale && ctx.Err() == nil && !c.r.Retry.over(0) {
+			stale++ // the server had closed a kept connection: nobody failed yet
+			continue
+		}
+		last = ticket.url
+		e := c.complete(ctx, err)
+		c.failed(ctx, e)
+		if c.started || ctx.Err() != nil {
+			return e
+		}
+		c.limitTold(ctx, e)
+		if q := c.lesson(e); !q.IsZero() && lessons < maxLessons {
+			lessons++
+			c.fresh = c.fresh.With(q)
+			continue
+		}
+		wait, again := c.backoff(e, tries)
+		if !again {
+			return e
+		}
+		tries++
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (c *call) failed(ctx context.Context, e *Error) {
+	if e.Kind == KindCanceled {
+		return
+	}
+	c.c.o.Metrics.ProviderError(c.p.ID, string(e.Kind))
+	c.c.o.Log.LogAttrs(ctx, slog.LevelWarn, "model request failed",
+		slog.String("provider", c.p.ID), slog.String("model", c.r.Model), slog.String("kind", string(e.Kind)), slog.Int("status", e.Status), slog.String("text", e.Text))
+}
+
+// lesson is what a refusal teaches; it is zero when trying again would send
+// the same body.
+func (c *call) lesson(e *Error) provider.Quirks {
+	q := learn(e, c.sent, func(name string) bool { _, own := c.p.AddParams[name]; return own })
+	if q.IsZero() {
+		q = learnRoles(e, c.r.Messages, c.quirks())
+	}
+	if q.IsZero() {
+		return q
+	}
+	before, _, err := buildBody(c.p, c.r, c.quirks())
+	if err != nil {
+		return provider.Quirks{}
+	}
+	after, _, err := buildBody(c.p, c.r, c.quirks().With(q))
+	if err != nil || bytes.Equal(before, after) {
+		return provider.Quirks{}
+	}
+	return q
+}
+
+// limitTold remembers the context length that a refusal named.
+func (c *call) limitTold(ctx context.Context, e *Error) {
+	if e.Kind == KindContext && e.Limit > 0 && c.c.o.Learned(c.p.ID, c.r.Model).MaxInput != e.Limit {
+		c.c.o.Learn(context.WithoutCancel(ctx), c.p.ID, c.r.Model, provider.Quirks{MaxInput: e.Limit})
+	}
+}
+
+func (c *call) quirks() provider.Quirks {
+	return provider.Recognize(c.p).Quirks.With(c.c.o.Learned(c.p.ID, c.r.Model)).With(c.fresh)
+}
+
+// errSilence is the cause of a request given up because nothing came.
+var errSilence = errors.New("the server sent nothing")
+
+// attempt sends the request once and yields what comes. The ticket is its own.
+func (c *call) attempt(parent context.Context, ticket *ticket) error {
+	defer ticket.leave()
+	ctx, cancel := context.WithCancelCause(parent)
+	defer func() {
+		if cancel != nil {
+			cancel(nil)
+		}
+	}()
+	req, err := c.request(ctx, ticket.url)
+	if err != nil {
+		return err
+	}
+	client, err := c.c.transports.client(ctx, c.p)
+	if err != nil {
+		return err
+	}
+	watch := watchSilence(c.p, cancel)
+	defer watch.stop()
+	reused := false
+	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(i httptrace.GotConnInfo) { reused = i.Reused },
+		WroteRequest: func(i httptrace.WroteRequestInfo) { ticket.asked(i.Err) },
+	})))
+	c.stale = err != nil && closedBefore(err, reused)
+	if c.stale {
+		return connectError(ctx, err)
+	}
+	if err != nil {
+		err = connectError(ctx, err)
+		ticket.outcome(err)
+		return err
+	}
+	watch.heard()
+	body := &watched{ReadCloser: resp.Body, watch: watch}
+	defer func() {
+		if body != nil {
+			_ = body.Close()
+		}
+	}()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		err := errorFromResponse(resp, body)
+		ticket.outcome(err)
+		return err
+	}
+	ticket.outcome(nil)
+	plain, err := unpacked(body, resp.Header.Get("Content-Encoding"))
+	if err != nil {
+		return err
+	}
+	d := newDecoder(&gathered{r: plain, done: ctx.Done()}, resp.Header.Get("Content-Type"))
+	known := c.quirks()
+	d.think.hold, d.said.known = known.Thinking == provider.ThinkingUnopened, known.Deltas == provider.DeltasCumulative
+	d.onFinish = func() { watch.limit(afterFinish) }
+	err = c.deltas(ctx, d, watch)
+	c.observed(ctx, d, known, err)
+	if err == nil && !c.left && d.lines.err == nil {
+		watch.stop()
+		go drain(resp.Body, cancel)
+		body, cancel = nil, nil
+	}
+	return err
+}
+
+// drain reads what is left after a complete answer, so that the connection can
+// be used again.
+func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
+	t := time.AfterFunc(draining, func() { cancel(nil) })
+	defer t.Stop()
+	defer cancel(nil)
+	defer body.Close()
+	_, _ = io.CopyN(io.Discard, body, maxErrorBody)
+}
+
+// deltas yields what the decoder finds until the answer ends.
+func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
+	for {
+		delta, err := d.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			if errors.Is(context.Cause(ctx), errSilence) && d.finished() {
+				return err // cut by afterFinish; text had come after the finish reason, so more may have
+			}
+			return becauseOf(ctx, err)
+		}
+		c.accepted(ctx)
+		c.started = true
+		full := c.full(&delta)
+		if !c.yield(delta, nil) || full {
+			c.left = true
+			return nil
+		}
+	}
+	c.accepted(ctx)
+	return nil
+}
+
+// observed stores what an answer showed of the model's habits. That it lacks a
+// habit is believed of a whole answer only.
+func (c *call) observed(ctx context.Context, d *decoder, known provider.Quirks, err error) {
+	whole := err == nil && !c.left && d.finish == "stop"
+	var q provider.Quirks
+	switch was := known.Thinking == provider.ThinkingUnopened; {
+	case d.think.unopened && !was:
+		q.Thinking = provider.ThinkingUnopened
+	case was && !d.think.unopened && whole:
+		q.Thinking = provider.Unlearned
+	}
+	switch was := known.Deltas == provider.DeltasCumulative; {
+	case d.said.is == mannerCumulative && !was:
+		q.Deltas = provider.DeltasCumulative
+	case was && d.said.is == mannerPieces && whole:
+		q.Deltas = provider.Unlearned
+	}
+	if !q.IsZero() {
+		c.c.o.Learn(context.WithoutCancel(ctx), c.p.ID, c.r.Model, q)
+	}
+}
+
+// full counts what came, and cuts off what is too much.
+func (c *call) full(d *Delta) bool {
+	if d.Retract {
+		c.text = 0
+	}
+	room := MaxAnswer - c.text
+	c.text += len(d.Text)
+	c.reasoned += len(d.Reasoning)
+	if len(d.Text) <= room && c.reasoned <= maxReasoning {
+		return false
+	}
+	d.Text = strings.ToValidUTF8(d.Text[:min(room, len(d.Text))], "")
+	d.Finish = "length"
+	return true
+}
+
+// accepted stores what was learned: the endpoint took the changed request.
+func (c *call) accepted(ctx context.Context) {
+	if c.fresh.IsZero() {
+		return
+	}
+	c.c.o.Learn(ctx, c.p.ID, c.r.Model, c.fresh)
+	c.fresh = provider.Quirks{}
+}
+
+// request builds the HTTP request.
+func (c *call) request(ctx context.Context, endpoint string) (*http.Request, error) {
+	body, fields, err := buildBody(c.p, c.r, c.quirks())
+	if err != nil {
+		return nil, &Error{Kind: KindBadRequest, Err: fmt.Errorf("build body: %w", err)}
+	}
+	c.sent = fields
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
+	if err != nil {
+		return nil, &Error{Kind: KindConnect, Err: errors.New("the endpoint is no valid URL")}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "text/event-stream, application/json")
+	setHeaders(req, c.p)
+	return req, nil
+}
+
+// setHeaders adds the key and the record's own headers.
+func setHeaders(req *http.Request, p provider.Provider) {
+	req.Header.Set("User-Agent", "parley")
+	req.Header.Set("Accept-Encoding", "identity") // a compressor holds deltas back
+	if !p.APIKey.IsZero() {
+		if name := provider.Recognize(p).KeyHeader; name != "" {
+			req.Header.Set(name, p.APIKey.Reveal())
+		} else {
+			req.Header.Set("Authorization", "Bearer "+p.APIKey.Reveal())
+		}
+	}
+	for name, value := range p.ExtraHeaders {
+		req.Header.Set(name, value.Reveal())
+	}
+	if key, own := p.OwnKey(req.URL.String()); own {
+		req.Header.Set("Authorization", "Bearer "+key.Reveal())
+	}
+}
+
+// errorFromResponse reads an answer that is no success.
+func errorFromResponse(resp *http.Response, body io.Reader) error {
+	var raw []byte
+	if plain, err := unpacked(body, resp.Header.Get("Content-Encoding")); err == nil {
+		raw, _ = io.ReadAll(io.LimitReader(plain, maxErrorBody))
+	}
+	e := errorFromBody(resp.StatusCode, raw)
+	e.RetryAfter = retryAfter(resp.Header, time.Now())
+	if e.RetryAfter == 0 && (e.Kind == KindRateLimit || e.Kind == KindOverloaded) {
+		e.RetryAfter = retryIn(e.raw)
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		e.Text = "it redirects"
+		if to, err := resp.Location(); err == nil {
+			e.Text = "it redirects to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+		}
+	}
+	return e
+}
+
+// closedBefore reports whether err says that the server had closed a kept
+// connection, as it does with one that was kept too long, before this request
+// went out on it.
+func closedBefore(err error, reused bool) bool {
+	if strings.Contains(err.Error(), "client conn could not be established") { // of HTTP/2, shared by several
+		return true
+	}
+	return reused && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection"))
+}
+
+// connectError names what kept a request from being answered.
+func connectError(ctx context.Context, err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // its text would hold the URL
+	}
+	if ctx.Err() != nil {
+		return becauseOf(ctx, err)
+	}
+	if blocked, ok := errors.AsType[*provider.BlockedError](err); ok {
+		return &Error{Kind: KindBlocked, Err: blocked}
+	}
+	if proxy, ok := errors.AsType[*ProxyError](err); ok {
+		return proxyFailure(proxy)
+	}
+	switch {
+	case strings.Contains(err.Error(), "tls: certificate required"):
+		return &Error{Kind: KindTLS, Err: fmt.Errorf("%w: %w", ErrNoCertificate, err)}
+	case isTLS(err) || strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return &Error{Kind: KindTLS, Err: err}
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return &Error{Kind: KindProtocol, Err: errors.New("the server does not speak HTTP")}
+	}
+	return &Error{Kind: KindConnect, Err: err}
+}
+
+// becauseOf replaces an error that only says that ctx ended by the reason why.
+func becauseOf(ctx context.Context, err error) error {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return err
+	case errors.Is(cause, errSilence):
+		return &Error{Kind: KindSilence, Err: errSilence}
+	default:
+		return &Error{Kind: KindCanceled, Err: cause}
+	}
+}
+
+// complete makes err an *Error that names provider and model and whose text is
+// clean.
+func (c *call) complete(ctx context.Context, err error) *Error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = &Error{Kind: KindUnknown, Err: err}
+		if ctx.Err() != nil {
+			e.Kind = KindCanceled
+		}
+	}
+	if e.Provider == "" {
+		e.Provider, e.Model = c.p.ID, c.r.Model
+		if e.raw == "" {
+			e.raw = e.Text
+		}
+		e.Text = c.clean.text(e.Text)
+		e.endpoint = c.p.Endpoint
+	}
+	return e
+}
+
+// silence ends a request when nothing is heard for a while.
+type silence struct {
+	timer *time.Timer
+	after time.Duration
+	ends  bool // after is the time left, whatever is heard
+}
+
+func watchSilence(p provider.Provider, cancel context.CancelCauseFunc) *silence {
+	after := provider.DefaultSilence
+	if p.SilenceTimeout > 0 {
+		after = time.Duration(p.SilenceTimeout) * time.Second
+	}
+	return &silence{timer: time.AfterFunc(after, func() { cancel(errSilence) }), after: after}
+}
+
+func (s *silence) heard() {
+	if !s.ends {
+		s.timer.Reset(s.after)
+	}
+}
+
+// limit ends the request d from now at the latest, though the server keep
+// sending. Called again, it gives d again.
+func (s *silence) limit(d time.Duration) {
+	s.timer.Reset(min(d, s.after))
+	s.ends = true
+}
+
+func (s *silence) stop() { s.timer.Stop() }
+
+// watched tells the silence watch of every byte.
+type watched struct {
+	io.ReadCloser
+	watch *silence
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if n > 0 {
+		w.watch.heard()
+	}
+	return n, err
+}

@@ -1,0 +1,169 @@
+// Several endpoints of one provider, and a breaker for each: the least busy
+// one is asked, one that keeps failing is left alone for a while.
+
+package completion
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"parley/internal/provider"
+)
+
+const (
+	breakAfter = 10              // failures in a row
+	breakFor   = 5 * time.Second // then nothing is sent, and after that one try
+	trialFor   = 2 * time.Second // a try that is not refused for so long lets another begin
+)
+
+// endpoints counts what runs where.
+type endpoints struct {
+	mu   sync.Mutex
+	turn int
+	byID map[string]*endpoint // by URL
+}
+
+type endpoint struct {
+	busy    int
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+}
+
+func (es *endpoints) get(url string) *endpoint {
+	e, ok := es.byID[url]
+	if !ok {
+		e = &endpoint{}
+		e.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+			Timeout:      breakFor,
+			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
+			IsSuccessful: func(err error) bool { return !unhealthy(err) },
+			IsExcluded: func(err error) bool {
+				e, ok := errors.AsType[*Error](err)
+				return ok && e.Kind == KindCanceled
+			},
+		})
+		if es.byID == nil {
+			es.byID = map[string]*endpoint{}
+		}
+		es.byID[url] = e
+	}
+	return e
+}
+
+// unhealthy reports whether err says that the server is not there or not up to
+// work, rather than that it disliked a request.
+func unhealthy(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err != nil
+	}
+	switch e.Kind {
+	case KindConnect, KindTLS, KindSilence, KindOverloaded:
+		return true
+	case KindServer:
+		return e.Status >= 502
+	}
+	return false
+}
+
+// ticket is one request's place at an endpoint.
+type ticket struct {
+	url   string
+	es    *endpoints
+	e     *endpoint
+	trial bool // everybody else waits for what becomes of it
+
+	mu   sync.Mutex
+	done func(error)
+	late bool // the trial is over for others, and its outcome still to come
+}
+
+// enter chooses an endpoint of p and counts a request there: the one with the
+// fewest open requests, another than last where there is one, a healthy one
+// before a broken one. While the chosen one's breaker is open the request is
+// refused; a forced one is let through and does not count for the breaker. The
+// ticket is there in any case, and its leave must be called.
+func (es *endpoints) enter(p provider.Provider, last string, force bool) (*ticket, error) {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	url := p.Endpoint
+	if len(p.Endpoints) > 0 {
+		url = es.pick(append([]string{p.Endpoint}, p.Endpoints...), last)
+	}
+	t := &ticket{url: url, es: es, e: es.get(url)}
+	t.e.busy++
+	done, err := t.e.breaker.Allow()
+	switch {
+	case err == nil:
+		t.done = done
+		t.trial = t.e.breaker.State() == gobreaker.StateHalfOpen
+	case !force:
+		return t, &Error{Kind: KindOverloaded, RetryAfter: time.Second, Err: fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)}
+	}
+	return t, nil
+}
+
+// pick chooses among several endpoints; the lock is held.
+func (es *endpoints) pick(all []string, last string) string {
+	es.turn++
+	best, least := "", 0
+	for i := range all {
+		url := all[(i+es.turn)%len(all)]
+		e := es.get(url)
+		load := e.busy
+		if e.breaker.State() == gobreaker.StateOpen {
+			load += 1 << 20
+		}
+		if url == last {
+			load += 1 << 19
+		}
+		if best == "" || load < least {
+			best, least = url, load
+		}
+	}
+	return best
+}
+
+// outcome tells the breaker how the request began.
+func (t *ticket) outcome(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.late && !errors.Is(err, errNoOutcome) {
+		t.late = false
+		t.done, _ = t.e.breaker.Allow() // nil where another trial is under way or decided
+	}
+	if t.done != nil {
+		t.done(err)
+		t.done = nil
+	}
+}
+
+// errNoOutcome says nothing of the endpoint.
+var errNoOutcome = &Error{Kind: KindCanceled}
+
+// asked notes that the request went out, or why not. A model server may send
+// nothing for minutes while it reads a long prompt: the others need not wait
+// for this one to learn how it is.
+func (t *ticket) asked(err error) {
+	if err != nil || !t.trial {
+		return
+	}
+	time.AfterFunc(trialFor, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.done != nil {
+			t.done(errNoOutcome)
+			t.done, t.late = nil, true
+		}
+	})
+}
+
+func (t *ticket) leave() {
+	t.outcome(errNoOutcome) // where it never got as far as an outcome
+	t.es.mu.Lock()
+	t.e.busy--
+	t.es.mu.Unlock()
+}
