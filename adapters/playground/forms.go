@@ -108,9 +108,6 @@ func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id strin
 // same fields.
 func (s *server) sameForm(ctx context.Context, at spot, id string, values map[string]string) chat.Form {
 	kind, about, named := strings.Cut(id, ":")
-	if !named {
-		about = values["id"]
-	}
 	is := func(f chat.Form, err error) bool {
 		got, _, _ := strings.Cut(f.ID, ":")
 		return err == nil && got == kind
@@ -119,7 +116,7 @@ func (s *server) sameForm(ctx context.Context, at spot, id string, values map[st
 	if is(add, err) {
 		return add
 	}
-	if edit, err := s.providerForm(ctx, at, "edit "+about); is(edit, err) {
+	if edit, err := s.providerForm(ctx, at, "edit "+about); named && is(edit, err) {
 		return edit
 	}
 	f := chat.Form{ID: id, Title: "Please correct", Submit: "Save"}

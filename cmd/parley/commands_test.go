@@ -3,8 +3,11 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -256,6 +259,58 @@ func TestEditFormKeepsToItsProvider(t *testing.T) {
 		_, body := s.get("/api/v1/providers/corp")
 		return strings.Contains(body, `"The corporation"`) && strings.Contains(body, `"apiKey": "set"`)
 	})
+	w.clean()
+}
+
+// submit sends a form of the pages, as their script does, and gives the HTML of
+// the form that comes back.
+func (s *server) submit(form string, fields map[string]string) string {
+	s.w.t.Helper()
+	values := url.Values{"channel": {"D-helper"}, "form": {form}, "view": {"providers"}}
+	for id, v := range fields {
+		values.Set("f-"+id, v)
+	}
+	_, body, err := s.call(http.MethodPost, "/playground/submit", map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}, values.Encode())
+	var answer struct{ Form string }
+	if err := errors.Join(err, json.Unmarshal([]byte(body), &answer)); err != nil {
+		s.w.t.Fatalf("%v: %s", err, body)
+	}
+	return answer.Form
+}
+
+// A form to edit that an earlier release opened names no provider: it saves
+// nothing, however often it is sent.
+func TestEditFormOfAnEarlierReleaseSavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.start()
+	endpoint := w.model.Endpoint()
+	s.do(http.MethodPut, "/api/v1/providers/annex", map[string]any{"endpoint": endpoint, "name": "Annex"}, http.StatusCreated)
+	_, before := s.get("/api/v1/providers/annex")
+	for range 2 {
+		body := s.submit("provider-edit", map[string]string{"id": "annex", "name": "Taken over", "endpoint": endpoint, "models": ""})
+		if !strings.Contains(body, "/provider edit annex") || !strings.Contains(body, `name="form" value="provider-edit"`) || !strings.Contains(body, "Taken over") {
+			t.Errorf("it should be said to open the form again, with what was typed: %s", body)
+		}
+	}
+	if _, after := s.get("/api/v1/providers/annex"); after != before {
+		t.Errorf("the form changed annex: %s, was %s", after, before)
+	}
+	w.clean()
+}
+
+// Each field of a form says what is too long for it.
+func TestFormSaysWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.start()
+	long := strings.Repeat("x", 9000)
+	body := s.submit("provider-add", map[string]string{"id": long, "name": long, "endpoint": "https://llm.example.com/" + long, "apiKey": long, "models": "one, " + long})
+	for _, id := range []string{"id", "name", "endpoint", "apiKey", "models"} {
+		if !regexp.MustCompile(`id="e-` + id + `">[^<]*must be`).MatchString(body) {
+			t.Errorf("nothing is said of %s", id)
+		}
+	}
 	w.clean()
 }
 

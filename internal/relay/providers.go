@@ -172,8 +172,8 @@ func ProviderForm() *chat.Form {
 }
 
 // Submit takes the filled form, saves the provider and then probes it. A form to
-// edit saves the provider it was opened for and no other; only forms of earlier
-// releases, open during an update, name none.
+// edit saves the provider it was opened for and no other; one that names none, as
+// earlier releases opened it, saves nothing.
 func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, error) {
 	kind, target, _ := strings.Cut(s.Form, ":")
 	if kind != addForm && kind != editForm {
@@ -190,6 +190,9 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 		return chat.Outcome{}, err
 	}
 	p, faults := fromForm(s.Values)
+	if kind == editForm && target == "" {
+		return chat.Outcome{}, chat.Tell("This form was opened before parley was updated. Close it and open it again: /provider edit %s.", p.ID)
+	}
 	if target != "" && p.ID != target {
 		faults["id"] = "The id cannot be changed; put " + target + " back, or make another provider with /provider add."
 	}
