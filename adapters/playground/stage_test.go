@@ -316,10 +316,10 @@ func (s *stage) Do(_ context.Context, c chat.Command) (chat.Reply, error) {
 func providerForm() *chat.Form {
 	return &chat.Form{ID: "provider-add", Title: "Add a provider", Submit: "Save and test", Fields: []chat.Field{
 		{ID: "id", Label: "Provider ID", Placeholder: "corp-gateway", Hint: "Lowercase letters, digits and hyphens"},
-		{ID: "name", Label: "Display Name", Placeholder: "Corporate gateway", Optional: true},
+		{ID: "name", Label: "Display Name", Placeholder: "Corporate gateway", Optional: true, MaxLength: 80},
 		{ID: "endpoint", Label: "Endpoint URL", Placeholder: "https://llm.example.com/v1/chat/completions", Hint: "The full address of chat completions"},
-		{ID: "apiKey", Label: "API Key", Hint: "Stored sealed and never shown again", Optional: true, Secret: true},
-		{ID: "models", Label: "Models", Placeholder: "gpt-4o, gpt-4o-mini", Hint: "Comma-separated; empty asks the endpoint", Optional: true},
+		{ID: "apiKey", Label: "API Key", Hint: "Stored sealed and never shown again", Optional: true, Secret: true, MaxLength: 2000},
+		{ID: "models", Label: "Models", Placeholder: "gpt-4o, gpt-4o-mini", Hint: "Comma-separated; empty asks the endpoint", Optional: true, MaxLength: 2000},
 	}}
 }
 
@@ -357,6 +357,9 @@ func (s *stage) Submit(_ context.Context, f chat.Submission) (chat.Outcome, erro
 	}
 	if !strings.HasPrefix(f.Values["endpoint"], "http") {
 		faults["endpoint"] = "Give the full address, starting with https:// or http://."
+	}
+	if len(f.Values["name"]) > 100 {
+		faults["name"] = "must be at most 100 characters"
 	}
 	if len(faults) > 0 {
 		return chat.Outcome{Errors: faults}, nil

@@ -2,6 +2,7 @@ package playground
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -89,6 +90,32 @@ func TestALongPasteIsNotCut(t *testing.T) {
 	b.do(chromedp.SetValue[chromedp.CSS]("main textarea", "@helper short"), chromedp.Focus[chromedp.CSS]("main textarea"), keys(" "),
 		b.wait(`document.querySelector('main [data-problem]').hidden`), keys(kb.Enter),
 		b.wait(`document.querySelector('main textarea').value === ''`))
+}
+
+// No field cuts what is pasted into it: what is too long is said beside its
+// field, and what was typed stays.
+func TestNoFieldCutsAPaste(t *testing.T) {
+	s := newStage(t)
+	b := newBrowser(t, s)
+	b.open("/playground/providers?add")
+	const long = 5000
+	for _, field := range []string{"name", "apiKey", "models"} {
+		got := evaluate[int](b, fmt.Sprintf(`(() => { const f = document.querySelector('[name=f-%s]'); f.focus(); document.execCommand('insertText', false, 'x'.repeat(%d)); return f.value.length; })()`, field, long))
+		if got != long {
+			t.Errorf("%d of %d characters are in %s", got, long, field)
+		}
+	}
+	b.do(chromedp.SetValue[chromedp.CSS]("[name=f-id]", "corp"), chromedp.SetValue[chromedp.CSS]("[name=f-endpoint]", "https://llm.example.com/v1/chat/completions"),
+		chromedp.Focus[chromedp.CSS]("[name=f-name]"), keys(kb.Enter), b.wait(`document.querySelector('dialog .wrong')`))
+	b.shot("too-long")
+	if got := b.text("dialog .wrong .error"); got != "must be at most 100 characters" {
+		t.Errorf("the fields say %q", got)
+	}
+	for _, field := range []string{"name", "apiKey", "models"} {
+		if got := evaluate[int](b, `document.querySelector('[name=f-`+field+`]').value.length`); got != long {
+			t.Errorf("%d of %d characters are left in %s", got, long, field)
+		}
+	}
 }
 
 // What another tab switches, and a model server that is found later, reach an
