@@ -77,6 +77,7 @@ var rooms = map[string][]string{
 	"internal/store/storetest": {"internal/store"},
 	"internal/inbox/inboxtest": {"internal/chat", "internal/inbox", "internal/store", "internal/store/storetest"},
 	"internal/door/doortest":   {"internal/door"},
+	"internal/chat/chattest":   {"internal/chat"},
 
 	// Rules and measurements.
 	"internal/stream/simulate": {"internal/chat", "internal/stream"},
@@ -92,7 +93,7 @@ var rooms = map[string][]string{
 const anything = "*"
 
 // forTests may be imported by tests, by each other and by the benchmarks.
-var forTests = []string{"internal/fake/", "internal/store/storetest", "internal/inbox/inboxtest", "internal/door/doortest"}
+var forTests = []string{"internal/fake/", "internal/store/storetest", "internal/inbox/inboxtest", "internal/door/doortest", "internal/chat/chattest"}
 
 // libraries says who may import which module that is not ours; a path ending in
 // a slash stands for all below it. A library that only tests use has its
