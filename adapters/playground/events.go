@@ -93,16 +93,26 @@ func (s *server) surroundings(r *http.Request, c channel) update {
 			view["thread"] = s.using(ctx, c, thread)
 		}
 	}
-	view["state"] = s.around(ctx)
+	view["state"] = s.around(ctx, c)
 	return jsonUpdate("surroundings", "surroundings", view)
 }
 
-// around is a digest of what pages say of providers. A page carries the one it
-// was rendered with, so that no change before its feed is missed.
-func (s *server) around(ctx context.Context) string {
+// around is a digest of what a channel's page says of providers, or where c is
+// none the pages of providers and bots. A page carries the one it was rendered
+// with, so that no change before its feed is missed.
+func (s *server) around(ctx context.Context, c channel) string {
+	sum := sha256.New()
 	lacking, found := s.a.prospects(ctx)
-	sum := sha256.Sum256(fmt.Append(nil, lacking, found, s.list(ctx)))
-	return hex.EncodeToString(sum[:8])
+	_, _ = fmt.Fprint(sum, lacking, found)
+	if c.ID != "" {
+		_, _ = fmt.Fprint(sum, s.using(ctx, c, ""))
+	} else {
+		_, _ = fmt.Fprint(sum, s.list(ctx))
+		for _, b := range s.botViews(ctx) {
+			_, _ = fmt.Fprint(sum, b.ID, b.Using, b.Here, b.Platforms)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // catchUp sends what changed in the channel and its open thread since the page

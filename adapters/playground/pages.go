@@ -107,7 +107,7 @@ type frame struct {
 	Version        string
 	Refresh        bool // without script: look again while an answer grows
 	Now            int64
-	Around         string // digest of what the page says of providers; see surroundings
+	Around         string // digest of what the page says of bots and providers; see surroundings
 }
 
 // chatPage is a channel, with a thread beside it.

@@ -104,7 +104,7 @@ func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) 
 	if page.OpenForm != nil {
 		page.OpenForm.Back = providersPath
 	}
-	page.Around = s.around(r.Context()) // read before what it stands for: a change between is heard of
+	page.Around = s.around(r.Context(), channel{}) // read before what it stands for: a change between is heard of
 	page.Lacking, page.Found = s.a.prospects(r.Context())
 	page.Found = slices.DeleteFunc(page.Found, func(o offer) bool { return o.Ready }) // it is in the list
 	s.show(w, max(x.status, http.StatusOK), "providers.html", page)
@@ -190,16 +190,22 @@ func (s *server) register(w http.ResponseWriter, r *http.Request, at spot, m Ser
 
 func (s *server) bots(w http.ResponseWriter, r *http.Request) {
 	page := botsPage{frame: s.frame("Bots", "bots", "")}
+	page.Around = s.around(r.Context(), channel{})
+	page.List = s.botViews(r.Context())
+	s.show(w, http.StatusOK, "bots.html", page)
+}
+
+func (s *server) botViews(ctx context.Context) (out []botView) {
 	var health []chat.Health
 	if s.a.o.Health != nil {
 		health = s.a.o.Health()
 	}
 	for _, b := range s.a.bots {
 		v := botView{Bot: b, Path: "/playground/d/" + b.ID}
-		provider, model := s.a.using(r.Context(), b.ID, chat.Place{Platform: Scope})
+		provider, model := s.a.using(ctx, b.ID, chat.Place{Platform: Scope})
 		v.Using = provider + "/" + model
 		v.Changed = provider != b.Provider || model != b.Model
-		provider, model = s.a.using(r.Context(), b.ID, chat.Place{Platform: Scope, Channel: "D-" + b.ID, Direct: true})
+		provider, model = s.a.using(ctx, b.ID, chat.Place{Platform: Scope, Channel: "D-" + b.ID, Direct: true})
 		if here := provider + "/" + model; here != v.Using {
 			v.Here = here
 		}
@@ -208,9 +214,9 @@ func (s *server) bots(w http.ResponseWriter, r *http.Request) {
 				v.Platforms = append(v.Platforms, h)
 			}
 		}
-		page.List = append(page.List, v)
+		out = append(out, v)
 	}
-	s.show(w, http.StatusOK, "bots.html", page)
+	return out
 }
 
 // file gives out an upload, as something to save and never to run.

@@ -64,7 +64,7 @@ func (s *server) chatPage(r *http.Request, c channel, thread string, x extra) (*
 		before = time.UnixMicro(us)
 	}
 	page := &chatPage{frame: s.frame(c.Name, "chat", c.ID), Channel: c}
-	page.Around = s.around(ctx)
+	page.Around = s.around(ctx, c)
 	if !c.Direct {
 		page.Title = "#" + c.Name
 	}

@@ -151,8 +151,44 @@ func TestAnOpenPageHearsOfModelsAndProviders(t *testing.T) {
 	s.list = append(s.list[:1:1], Provider{ID: "corp", Usable: true})
 	s.mu.Unlock()
 	b.do(b.wait(`!document.querySelector('.hint-demo')`))
+	// Where nothing was to be said, what there is to say now is said.
+	b.do(keys("hi"), keys(kb.Enter), b.wait(`document.querySelector('main .by-bot')`))
+	b.open("/playground/d/helper")
+	b.do(b.wait(`!document.querySelector('.welcome')`))
+	s.mu.Lock()
+	s.found = []Server{{ID: "ollama", Name: "Ollama", Endpoint: "http://127.0.0.1:11434/v1/chat/completions"}}
+	s.mu.Unlock()
+	b.do(b.wait(`document.querySelector('.found')?.innerText.includes('Ollama')`))
 	_, body := s.page("/playground/bots")
 	wants(t, body, "<dt>Answers with</dt><dd><code>demo/demo</code>", "in its direct message here: <code>corp/gpt-4o</code>")
+}
+
+// A thread that was opened after its page hears of a model that another tab
+// switches, and so does a page of bots; neither is loaded again.
+func TestAThreadOpenedLaterHearsOfItsModel(t *testing.T) {
+	var s *stage
+	model := "demo"
+	s = newStage(t, func(o *Options) {
+		o.Using = func(context.Context, string, chat.Place) (string, string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return "demo", model
+		}
+	})
+	turnTo := func(name string) { s.mu.Lock(); model = name; s.mu.Unlock() }
+	b := newBrowser(t, s)
+	b.open("/")
+	b.do(keys("@helper hi"), keys(kb.Enter), b.wait(`document.querySelector('.thread [data-using]')?.innerText === 'demo/demo'`))
+	b.eval(`[document.querySelector('.thread header').same = true]`)
+	turnTo("demo-2")
+	b.do(b.wait(`document.querySelector('.thread [data-using]').innerText === 'demo/demo-2'`))
+	if !b.eval(`document.querySelector('.thread header').same`) {
+		t.Error("the thread was opened again to say so")
+	}
+	b.open("/playground/bots")
+	b.do(b.wait(`document.querySelector('[data-bot=helper] dd').innerText.startsWith('demo/demo-2')`))
+	turnTo("demo-3")
+	b.do(b.wait(`document.querySelector('[data-bot=helper] dd').innerText.startsWith('demo/demo-3')`))
 }
 
 // What changes between the page and the first word of its feed is heard of too.

@@ -2,7 +2,7 @@
 
 import { $, $$, announce, elements, localTimes, refresh, send, toEnd } from './dom.js';
 import { replay, showNote, showPost } from './posts.js';
-import { showTyping } from './feed.js';
+import { follow, showTyping } from './feed.js';
 import { composeAll, fill } from './compose.js';
 
 // told shows what came of a request: messages, notes, a thread or form to open.
@@ -88,7 +88,7 @@ async function act(form, button) {
     if (answer.done) answer.notes = [answer.done];
     await told(answer, form, note);
     if (answer.problem) announce(answer.problem);
-    if (form.dataset.reload !== undefined || form.dataset.busyForm !== undefined) await refresh();
+    if (form.dataset.reload !== undefined) await refresh();
   } catch (err) {
     announce(`That did not work: ${err.message}`);
     $('#lost').hidden = false;
@@ -159,6 +159,7 @@ export async function openThread(path, push, focus = true) {
     composeAll(panel);
     replay(`${document.body.dataset.channel}/${id}`);
     showTyping();
+    follow();
     if (push && location.pathname !== path) history.pushState({}, '', path);
   }
   toEnd(panel);
@@ -221,7 +222,7 @@ async function submitForm(form) {
     dialog?.close();
     dialog?.replaceChildren();
     await told({ ...answer, notes: answer.done ? [answer.done] : answer.notes }, document.body);
-    await refresh(form.elements['f-id']?.value);
+    await refresh();
   } catch (err) {
     const notice = $('[data-notice]', form);
     notice.textContent = err.message;
@@ -233,7 +234,7 @@ async function submitForm(form) {
   }
 }
 
-// refresh reads the list of providers again, and the hints above it.
+// confirmed asks before something is taken away, and gives the answer.
 function confirmed(question, label) {
   return new Promise((resolve) => {
     const dialog = document.createElement('dialog');

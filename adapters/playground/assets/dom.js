@@ -66,15 +66,17 @@ export async function send(url, values) {
   return { ok: answer.ok, ...(await answer.json()) };
 }
 
-// refresh takes what a page says of providers from the server again.
+// refresh takes what the page says of bots and providers from the server again.
 export async function refresh() {
   const answer = await fetch(location.pathname, { headers: { Accept: 'text/html' } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  for (const selector of ['.cards', '.welcome', '[data-prospects]']) {
-    const old = $(selector);
-    const fresh = $(selector, page);
-    if (old && fresh) keepEnd(old.closest('[data-scroll]'), () => old.replaceWith(fresh));
-    else old?.remove();
-  }
+  const now = $$('[data-live]', page);
+  $$('[data-live]').forEach((old, i) => {
+    const fresh = now[i];
+    if (!fresh || old.isEqualNode(fresh)) return;
+    const held = old.contains(document.activeElement) && document.activeElement.getAttribute('aria-label');
+    keepEnd(old.closest('[data-scroll]'), () => old.replaceWith(fresh));
+    if (held) $(`[aria-label="${CSS.escape(held)}"]`, fresh)?.focus({ preventScroll: true });
+  });
 }

@@ -21,7 +21,14 @@ export function start() {
   addEventListener('pageshow', (e) => { if (e.persisted && !source) connect(); });
 }
 
+// follow begins the feed again once another thread is open: what changes in it,
+// and the model that answers there, belong to this page from now on.
+export function follow() {
+  if (source) connect();
+}
+
 function connect() {
+  source?.close();
   const { channel, thread } = document.body.dataset;
   const query = new URLSearchParams({ channel: channel || '', thread: thread || '', since: last || '' });
   source = new EventSource(`/playground/events?${query}`);
@@ -44,7 +51,7 @@ function connect() {
   on('typing', typing);
   on('surroundings', surroundings);
   on('unread', (u) => unread(u.channel, true));
-  on('resync', () => { source?.close(); connect(); });
+  on('resync', connect);
 }
 
 function post(p) {
