@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"parley/internal/near"
+	"parley/internal/suggest"
 )
 
 // Problem is one thing wrong with one definition file.
@@ -53,11 +53,5 @@ func invalid(problems []Problem) error {
 
 // nearest gives the candidate that was probably meant, or "".
 func nearest(word string, candidates []string) string {
-	best, distance := "", max(1, len(word)/3)+1
-	for _, c := range candidates {
-		if d := near.Edits(strings.ToLower(word), c); d < distance {
-			best, distance = c, d
-		}
-	}
-	return best
+	return strings.Join(suggest.Names(word, candidates, 1), "")
 }

@@ -21,7 +21,7 @@ type Package struct {
 }
 
 // everyone may import these: they hold words and small tools.
-var everyone = []string{"internal/secret", "internal/near", "internal/fault", "internal/regular"}
+var everyone = []string{"internal/secret", "internal/suggest", "internal/fault", "internal/regular"}
 
 // rooms says which of our packages each package may import beside those for
 // everyone. Imports run downwards only: what stands on the right of a line never
@@ -29,7 +29,7 @@ var everyone = []string{"internal/secret", "internal/near", "internal/fault", "i
 var rooms = map[string][]string{
 	// Words and rules: the standard library, and a YAML reader for bots.
 	"internal/chat":    {},
-	"internal/near":    {},
+	"internal/suggest": {},
 	"internal/secret":  {},
 	"internal/fault":   {},
 	"internal/regular": {},

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"parley/internal/near"
+	"parley/internal/suggest"
 )
 
 // Word is one of the commands, the same on every platform.
@@ -136,13 +136,8 @@ func (m Message) Command() (name, args string, ok bool) {
 	name, args, _ = strings.Cut(rest, " ")
 	name = strings.ToLower(name)
 	names := WordNames()
-	if !slices.Contains(names, name) && (m.Trigger == Thread || !slices.ContainsFunc(names, func(w string) bool { return misspelt(name, w) })) {
+	if !slices.Contains(names, name) && (m.Trigger == Thread || !slices.ContainsFunc(names, func(w string) bool { return suggest.Close(name, w) })) {
 		return "", "", false
 	}
 	return name, strings.TrimSpace(args), true
-}
-
-// misspelt reports whether typed is a part of word or a few letters away.
-func misspelt(typed, word string) bool {
-	return typed != "" && strings.Contains(word, typed) || near.Edits(typed, word) <= 1+len(typed)/3
 }

@@ -15,6 +15,7 @@ import (
 	"parley/bots"
 	"parley/internal/provider"
 	"parley/internal/registry"
+	"parley/internal/suggest"
 )
 
 // botView is one bot as the API shows it.
@@ -87,7 +88,7 @@ func (c *console) bot(r *http.Request) (bots.Bot, error) {
 		}
 		ids = append(ids, b.ID)
 	}
-	return bots.Bot{}, notFound(fmt.Sprintf("There is no bot %q.%s", shorten(id), didYouMean(registry.Nearest(id, ids, 3))))
+	return bots.Bot{}, notFound(fmt.Sprintf("There is no bot %q.%s", shorten(id), didYouMean(suggest.Names(id, ids, 3))))
 }
 
 // getBot answers GET /api/v1/bots/{id}.
@@ -189,7 +190,7 @@ func (c *console) patched(ctx context.Context, b bots.Bot, p patch) (*registry.C
 	}
 	e, ok := c.Registry.Provider(chosen.Provider)
 	if !ok {
-		return nil, invalid("", FieldError{"provider", fmt.Sprintf("there is no provider %q.%s", shorten(chosen.Provider), didYouMean(registry.Nearest(chosen.Provider, c.providerIDs(), 3)))})
+		return nil, invalid("", FieldError{"provider", fmt.Sprintf("there is no provider %q.%s", shorten(chosen.Provider), didYouMean(suggest.Names(chosen.Provider, c.providerIDs(), 3)))})
 	}
 	switch {
 	case p.model != nil:
@@ -227,7 +228,7 @@ func (c *console) modelExists(ctx context.Context, e registry.Entry, model strin
 		}
 		names = append(names, more...)
 	}
-	hint := didYouMean(registry.Nearest(model, names, 5))
+	hint := didYouMean(suggest.Names(model, names, 5))
 	if hint == "" && len(names) > 0 {
 		hint = " It has " + strings.Join(names[:min(5, len(names))], ", ")
 		if len(names) > 5 {

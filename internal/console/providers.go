@@ -15,6 +15,7 @@ import (
 	"parley/internal/provider"
 	"parley/internal/registry"
 	"parley/internal/secret"
+	"parley/internal/suggest"
 )
 
 // listProviders answers GET /api/v1/providers.
@@ -44,7 +45,7 @@ func (c *console) getProvider(_ http.ResponseWriter, r *http.Request) (int, any,
 func (c *console) provider(id string) (registry.Entry, error) {
 	e, ok := c.Registry.Provider(id)
 	if !ok {
-		return e, notFound(fmt.Sprintf("There is no provider %q.%s", shorten(id), didYouMean(registry.Nearest(id, c.providerIDs(), 3))))
+		return e, notFound(fmt.Sprintf("There is no provider %q.%s", shorten(id), didYouMean(suggest.Names(id, c.providerIDs(), 3))))
 	}
 	return e, nil
 }

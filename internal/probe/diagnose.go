@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"parley/internal/completion"
-	"parley/internal/near"
 	"parley/internal/provider"
 	"parley/internal/secret"
+	"parley/internal/suggest"
 )
 
 // works is the sentence for a provider that answers.
@@ -43,7 +43,7 @@ func (r *probe) works(s seen) string {
 		b.WriteString("; learned of it: " + r.report.Learned)
 	}
 	if r.unlisted() {
-		fmt.Fprintf(&b, "; its list has no model %s, so another may be answering: the nearest of its %d: %s", r.model, len(r.list), quotedIDs(nearest(r.model, r.list, 3)))
+		fmt.Fprintf(&b, "; its list has no model %s, so another may be answering: the nearest of its %d: %s", r.model, len(r.list), r.nearest())
 	}
 	return b.String() + "."
 }
@@ -266,19 +266,20 @@ func (r *probe) badModel(e *completion.Error) string {
 	if len(r.list) == 0 {
 		return fmt.Sprintf("%s is reachable, but it does not know the model %s%s; put the names it has into models.", r.p.ID, r.model, e.Said())
 	}
-	names := quotedIDs(nearest(r.model, r.list, 3))
+	names := r.nearest()
 	if r.model == "default" && len(r.p.Models.List) == 1 {
 		return fmt.Sprintf("%s is reachable, but the provider names no model and the server has none called default; put one that it has into models, such as %s.", r.p.ID, names)
 	}
 	return fmt.Sprintf("%s is reachable, but has no model %s%s; the nearest of its %d: %s.", r.p.ID, r.model, e.Detail(), len(r.list), names)
 }
 
-func quotedIDs(models []provider.Model) string {
-	ids := make([]string, len(models))
-	for i, m := range models {
+// nearest are the listed models most like the one asked for.
+func (r *probe) nearest() string {
+	ids := make([]string, len(r.list))
+	for i, m := range r.list {
 		ids[i] = m.ID
 	}
-	return strings.Join(ids, ", ")
+	return strings.Join(suggest.Ranked(r.model, ids)[:min(3, len(ids))], ", ")
 }
 
 // badPath looks for the path where the server does answer.
@@ -368,27 +369,6 @@ func (r *probe) rightPath(ctx context.Context) string {
 		}
 	}
 	return ""
-}
-
-// Nearest returns the n models whose ids are most like name, best first.
-func nearest(name string, models []provider.Model, n int) []provider.Model {
-	sorted := slices.Clone(models)
-	slices.SortStableFunc(sorted, func(a, b provider.Model) int { return distance(name, a.ID) - distance(name, b.ID) })
-	return sorted[:min(n, len(sorted))]
-}
-
-// distance is how unlike two model names are: edits, with a common part or
-// beginning counting as near.
-func distance(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	d := 10 * near.Edits(a, b)
-	if strings.Contains(b, a) || strings.Contains(a, b) {
-		d /= 4
-	}
-	if i := strings.LastIndexByte(b, '/'); i >= 0 {
-		d = min(d, 10*near.Edits(a, b[i+1:])+1)
-	}
-	return d
 }
 
 // refusedBefore is the diagnosis of such a request.

@@ -479,18 +479,6 @@ func TestAClientCertificateMissedWithoutAnAlertIsDiagnosed(t *testing.T) {
 	}
 }
 
-func TestNearestModels(t *testing.T) {
-	models := provider.ParseModels("openai/gpt-4o, openai/gpt-4o-mini, anthropic/claude-sonnet, qwen3-8b, qwen3-32b").List
-	for name, want := range map[string]string{"gpt-4o": "openai/gpt-4o", "GPT-4o-mini": "openai/gpt-4o-mini", "qwen3-8": "qwen3-8b", "claude": "anthropic/claude-sonnet", "qwen-3-32b": "qwen3-32b"} {
-		if got := nearest(name, models, 1); len(got) != 1 || got[0].ID != want {
-			t.Errorf("%s: %v, want %s", name, got, want)
-		}
-	}
-	if got := nearest("x", models[:2], 5); len(got) != 2 {
-		t.Errorf("got %v", got)
-	}
-}
-
 func TestAProbeEndsWithItsContext(t *testing.T) {
 	srv := openai.New(t)
 	srv.Next(openai.Reply{Start: time.Hour})

@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"parley/internal/secret"
+	"parley/internal/suggest"
 )
 
 // MaxRecord is the most bytes one record may have.
@@ -192,7 +193,7 @@ func (p *Provider) setField(name string, value json.RawMessage) []Problem {
 	case name == "source":
 		return nil
 	case target == nil:
-		return []Problem{{Field: name, Text: "there is no such field" + nearField(name)}}
+		return []Problem{{Field: name, Text: "there is no such field" + suggestField(name)}}
 	case value == nil:
 		return nil
 	case name == "models":
@@ -279,21 +280,20 @@ func unknownIn(where string, value json.RawMessage, known []string) []Problem {
 	return problems
 }
 
-// nearField suggests the field that an unknown name probably means.
-func nearField(name string) string {
-	plain := func(s string) string {
-		return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
+// fieldAliases are other programs' words for fields.
+var fieldAliases = map[string]string{"key": "apiKey", "url": "endpoint", "baseurl": "endpoint", "headers": "extraHeaders", "model": "models", "contextlength": "maxInput"}
+
+// suggestField suggests the field that an unknown name probably means.
+func suggestField(name string) string {
+	plain := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+	known, ok := fieldAliases[plain]
+	if !ok {
+		known = strings.Join(suggest.Names(name, slices.Sorted(maps.Keys(shapes)), 1), "")
 	}
-	aliases := map[string]string{"key": "apiKey", "url": "endpoint", "baseurl": "endpoint", "headers": "extraHeaders", "model": "models", "contextlength": "maxInput"}
-	for known := range shapes {
-		if plain(known) == plain(name) || plain(known) == plain(name)+"s" {
-			return fmt.Sprintf("; did you mean %q?", known)
-		}
+	if known == "" {
+		return ""
 	}
-	if known, ok := aliases[plain(name)]; ok {
-		return fmt.Sprintf("; did you mean %q?", known)
-	}
-	return ""
+	return fmt.Sprintf("; did you mean %q?", known)
 }
 
 // textOnly decodes a secret from a JSON string and from nothing else.

@@ -63,14 +63,14 @@ func TestDecodeTakesEveryFormOfModels(t *testing.T) {
 
 func TestDecodeNamesEveryProblemAtOnce(t *testing.T) {
 	_, err := Decode("Bad Id", strings.NewReader(`{"endpoint":"ftp://h/x","apikey":"sk-secret-1","apiStyle":"anthropic","maxInput":"many",
-		"models":[{"id":""},{"id":"a","context":1},{"id":"b","pricing":{"in":1}}],"extraHeaders":{"Bad Name":"v","X-Ok":"line\nbreak"},"pricing":{"in":1},"preset":"nope","colour":1}`))
+		"models":[{"id":""},{"id":"a","context":1},{"id":"b","pricing":{"in":1}}],"extraHeaders":{"Bad Name":"v","X-Ok":"line\nbreak"},"pricing":{"in":1},"preset":"nope","colour":1,"endpiont":1,"url":1}`))
 	invalid, ok := errors.AsType[*InvalidError](err)
 	if !ok {
 		t.Fatalf("error is %T: %v", err, err)
 	}
 	for _, want := range []string{"id: ", "endpoint: must be an http or https URL", `apikey: there is no such field; did you mean "apiKey"?`, `apiStyle: "anthropic" is not known`,
 		"maxInput: must be a whole number", "models[0].id: is required", "models[1].context: there is no such field", "models[2].pricing.in: there is no such field", "extraHeaders.Bad Name", "extraHeaders.X-Ok",
-		"pricing.in: there is no such field", "preset: ", "colour: there is no such field"} {
+		"pricing.in: there is no such field", "preset: ", "colour: there is no such field", `endpiont: there is no such field; did you mean "endpoint"?`, `url: there is no such field; did you mean "endpoint"?`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in: %v", want, err)
 		}

@@ -362,18 +362,6 @@ func TestNoSecretIsLogged(t *testing.T) {
 	})
 }
 
-func TestNearest(t *testing.T) {
-	names := []string{"gpt-4o", "gpt-4o-mini", "qwen3-8b", "org/llama-3.3-70b", "Ä-model"}
-	for written, want := range map[string]string{
-		"gpt-4": "gpt-4o gpt-4o-mini", "gtp-4o": "gpt-4o", "mini": "gpt-4o-mini", "llama": "org/llama-3.3-70b",
-		"QWEN3-8B": "qwen3-8b", "ä-modell": "Ä-model", "zzz": "", "": "", strings.Repeat("x", 100000): "",
-	} {
-		if got := strings.Join(registry.Nearest(written, names, 3), " "); got != want {
-			t.Errorf("Nearest(%.20q) = %q, want %q", written, got, want)
-		}
-	}
-}
-
 // syncBuffer is a log that several goroutines write to.
 type syncBuffer struct {
 	mu sync.Mutex

@@ -13,6 +13,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/inbox"
+	"parley/internal/suggest"
 )
 
 // Claim reports true to the first process that asks for a key: Discord hands an
@@ -79,7 +80,7 @@ func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error 
 func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	run, ok := r.commands()[c.Name]
 	if !ok {
-		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", nearest(c.Name, chat.WordNames(), 1)))
+		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", suggest.Names(c.Name, chat.WordNames(), 1)))
 	}
 	o, err := r.order(ctx, c)
 	if err != nil {
@@ -248,7 +249,7 @@ func forAdmins(command string) string {
 // wrongVerb says what a command takes instead.
 func wrongVerb(command, verb string) error {
 	word, _ := chat.WordOf(command)
-	return chat.Tell("/%s takes %s.%s", command, word.Takes(), didYouMean("/"+command+" ", nearest(verb, word.VerbNames(), 1)))
+	return chat.Tell("/%s takes %s.%s", command, word.Takes(), didYouMean("/"+command+" ", suggest.Names(verb, word.VerbNames(), 1)))
 }
 
 // doBot lists the bots of this app, or gives the place to another of them.
@@ -284,7 +285,7 @@ func (r *Relay) noSuchBot(o order, id string) error {
 	if known && o.ownDirect() && r.mayBot(o, b) == nil {
 		return chat.Tell("This is your direct message with %s, so no other bot can answer here. Write to %s directly.", o.bot.Name, b.Name)
 	}
-	return chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", nearest(id, r.choosable(o), 3)))
+	return chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", suggest.Names(id, r.choosable(o), 3)))
 }
 
 func (r *Relay) listBots(o order) chat.Reply {

@@ -11,6 +11,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/registry"
+	"parley/internal/suggest"
 )
 
 // doModel shows the model and a menu, or switches.
@@ -119,7 +120,7 @@ func (r *Relay) findModel(ctx context.Context, o order, now bots.ModelRef, name 
 	for _, option := range options {
 		names = append(names, option.Value)
 	}
-	return bots.ModelRef{}, chat.Tell("There is no model %q here.%s /model shows all of them.", name, didYouMean("", nearest(name, names, 5)))
+	return bots.ModelRef{}, chat.Tell("There is no model %q here.%s /model shows all of them.", name, didYouMean("", suggest.Names(name, names, 5)))
 }
 
 // Complete offers values for the argument being typed.

@@ -12,6 +12,7 @@ import (
 	"parley/internal/chat"
 	"parley/internal/provider"
 	"parley/internal/registry"
+	"parley/internal/suggest"
 )
 
 // offer is a provider and those of its models that a person may use.
@@ -78,7 +79,7 @@ func (r *Relay) entry(id string, ids func() []string) (registry.Entry, error) {
 	if id == "" {
 		return registry.Entry{}, chat.Tell("Which provider? There is %s.", strings.Join(known, ", "))
 	}
-	return registry.Entry{}, chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", nearest(id, known, 3)))
+	return registry.Entry{}, chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", suggest.Names(id, known, 3)))
 }
 
 // mayBot says whether o's person may give the place to b: nil, or why not.

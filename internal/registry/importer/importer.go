@@ -17,9 +17,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"parley/internal/near"
 	"parley/internal/provider"
 	"parley/internal/secret"
+	"parley/internal/suggest"
 )
 
 // The formats Parse knows.
@@ -355,19 +355,8 @@ func didYouMean(typed string, names []string) string {
 }
 
 // nearest is the name that typed was most likely meant to be, empty for none.
-// Letter case and separators count for nothing.
 func nearest(typed string, names []string) string {
-	plain := func(s string) string {
-		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
-	}
-	best, least := "", 3
-	for _, name := range slices.Sorted(slices.Values(names)) {
-		n := near.Edits(plain(typed), plain(name))
-		if n < least && n*2 < len(name) {
-			best, least = name, n
-		}
-	}
-	return best
+	return strings.Join(suggest.Names(typed, slices.Sorted(slices.Values(names)), 1), "")
 }
 
 // chatURL makes the full URL of chat completions from a base URL.
