@@ -104,7 +104,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	}
 	b.relay = relay.New(relay.Options{
 		Bots: s.bots, Adapters: b.adapters, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
-		Completer: b.client, Endpoints: endpoints{b.client}, Memory: budgets{memo}, Log: s.log, Metrics: p.metrics,
+		Client: b.client, Endpoints: endpoints{b.client}, Memory: budgets{memo}, Log: s.log, Metrics: p.metrics,
 		Tracer: p.traces.Tracer(), Once: memo.Once,
 	})
 	return b, nil

@@ -11,9 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
-
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/completion"
@@ -90,7 +87,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 
 	word := &notice{turn: t, pen: pen, log: log}
 	defer word.withdraw(writing)
-	o := r.ask(modelCtx, plan, word, answer, log)
+	o := r.ask(modelCtx, plan.round(word.queued, log), word, answer)
 	if stop := interrupted(ctx); stop != nil {
 		leave(ctx, answer, stop)
 		return stop
@@ -242,113 +239,38 @@ func standing(parts []inbox.Part) string {
 	return text.String()
 }
 
-// ask tries the chosen model and then the fallbacks, until one has begun to
-// answer.
-func (r *Relay) ask(ctx context.Context, pl plan, notice *notice, answer *stream.Answer, log *slog.Logger) outcome {
+// ask has the question answered and shows what comes in the editor.
+func (r *Relay) ask(ctx context.Context, q round, notice *notice, answer *stream.Answer) outcome {
 	var o outcome
-	for i, target := range pl.targets {
-		last := i == len(pl.targets)-1
-		a := asking{target: target, last: last, notice: notice, messages: r.messages(ctx, pl, target)}
-		o = r.askFitting(ctx, pl, a, answer, log)
-		if o.err == nil || o.text != "" || ctx.Err() != nil {
-			return o
-		}
-		if !last {
-			log.WarnContext(ctx, "model failed before its first word; asking the fallback",
-				"provider", target.provider.ID, "model", target.model, "next", pl.targets[i+1].String(), "error", o.err)
-		}
-	}
-	return o
-}
-
-// asking is one question to one model.
-type asking struct {
-	target
-	last     bool // no fallback is left
-	messages []completion.Message
-	notice   *notice
-}
-
-// askFitting asks again with less of the conversation for as long as the model
-// says that the prompt is too long and there is less.
-func (r *Relay) askFitting(ctx context.Context, pl plan, a asking, answer *stream.Answer, log *slog.Logger) outcome {
-	for tries := 1; ; tries++ {
-		o := r.askOne(ctx, pl, a, answer, log)
-		refusal, ok := errors.AsType[*completion.Error](o.err)
-		if !ok || refusal.Kind != completion.KindContext || o.text != "" || ctx.Err() != nil {
-			return o
-		}
-		less, ok := r.less(ctx, pl, a.target, a.messages, refusal, tries)
-		if !ok {
-			return o
-		}
-		log.InfoContext(ctx, "prompt too long; asking again with less of the conversation", "provider", a.provider.ID, "model", a.model,
-			"bytes", bytesOf(a.messages), "next", bytesOf(less), "limit", refusal.Limit)
-		a.messages = less
-	}
-}
-
-// askOne streams one model's answer into the editor.
-func (r *Relay) askOne(ctx context.Context, pl plan, a asking, answer *stream.Answer, log *slog.Logger) outcome {
-	target := a.target
-	o := outcome{target: target, sent: a.messages}
-	ctx, span := r.tracer.Start(ctx, "model", trace.WithAttributes(attribute.String("provider", target.provider.ID), attribute.String("model", target.model)))
-	defer span.End()
-	request := completion.Request{
-		Model:    target.model,
-		Messages: a.messages,
-		Params:   pl.bot.Params,
-		For:      pl.question.Author.ID,
-		Queued:   func(place int) { a.notice.queued(ctx, target, place) },
-	}
-	if !a.last {
-		request.Retry = completion.BeforeFallback()
-	}
-	request.Retry.Until = retryUntil(pl.question.At, time.Now())
-	began := time.Now()
 	var text []byte
-	for delta, err := range r.completer.Stream(ctx, target.provider, request) {
+	for e, err := range r.rounds.complete(ctx, q) {
 		if err != nil {
 			o.err = err
 			break
 		}
-		if delta.Retract {
+		if e.started != nil {
+			o, text = outcome{target: e.started.target, sent: e.started.messages}, text[:0]
+		}
+		if e.Retract {
 			text, o.retracted = text[:0], true
 			answer.Retract()
 		}
-		if delta.Text != "" {
+		if e.Text != "" {
 			if len(text) == 0 {
-				r.metrics.FirstToken(target.provider.ID, time.Since(began))
-				a.notice.withdraw(ctx)
+				notice.withdraw(ctx)
 			}
-			text = append(text, delta.Text...)
-			answer.Append(delta.Text)
+			text = append(text, e.Text...)
+			answer.Append(e.Text)
 		}
-		if delta.Finish != "" {
-			o.finish = delta.Finish
+		if e.Finish != "" {
+			o.finish = e.Finish
 		}
-		if delta.Usage != nil {
-			o.usage = delta.Usage
+		if e.Usage != nil {
+			o.usage = e.Usage
 		}
 	}
 	o.text = string(text)
-	r.calibration.learn(target.ref(), request.Messages, o.usage)
-	log.DebugContext(ctx, "model answered", "provider", target.provider.ID, "model", target.model,
-		"finish", o.finish, "took", time.Since(began).Round(time.Millisecond), "failed", o.err != nil)
 	return o
-}
-
-// retryTime is how long after a question a request may be tried again: later,
-// an answer is no longer waited for like that.
-const retryTime = time.Minute
-
-// retryUntil is the end of that time. A platform's clock that is ahead of this
-// machine's gives no more.
-func retryUntil(asked, now time.Time) time.Time {
-	if asked.IsZero() || asked.After(now) {
-		asked = now
-	}
-	return asked.Add(retryTime)
 }
 
 func kindOf(err error) completion.Kind {

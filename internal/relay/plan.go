@@ -57,6 +57,15 @@ type plan struct {
 	question   chat.Message
 }
 
+// round is the question as the models are asked it.
+func (p plan) round(queued func(ctx context.Context, t target, number int), log *slog.Logger) round {
+	return round{
+		target: p.targets[0], fallbacks: p.targets[1:],
+		bot: p.bot, history: p.history, question: p.question,
+		queued: queued, log: log,
+	}
+}
+
 // plan resolves m or says in one sentence why it is not answered.
 func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 	b, err := r.bot(ctx, m.Bot, m.Place)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"slices"
 	"sync"
@@ -18,7 +17,6 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
-	"parley/internal/completion"
 	"parley/internal/conversation"
 	"parley/internal/inbox"
 	"parley/internal/provider"
@@ -27,12 +25,6 @@ import (
 	"parley/internal/telemetry"
 	"parley/internal/usage"
 )
-
-// Completer asks a model. The sequence yields at most one error and it is the
-// last yield; leaving the loop frees the model server.
-type Completer interface {
-	Stream(ctx context.Context, p provider.Provider, r completion.Request) iter.Seq2[completion.Delta, error]
-}
 
 // Endpoints answers what a person asks about an endpoint: which models it
 // lists, and in a sentence how it is.
@@ -50,7 +42,7 @@ type Options struct {
 	Inbox     *inbox.Inbox
 	Book      *conversation.Book
 	Ledger    *usage.Ledger
-	Completer Completer
+	Client    Client
 	Endpoints Endpoints
 	Memory    stream.Memory
 	Log       *slog.Logger
@@ -69,7 +61,7 @@ type Relay struct {
 	inbox     *inbox.Inbox
 	book      *conversation.Book
 	ledger    *usage.Ledger
-	completer Completer
+	rounds    completer
 	endpoints Endpoints
 	catalog   *catalog
 	memory    stream.Memory
@@ -78,7 +70,7 @@ type Relay struct {
 	tracer    trace.Tracer
 	once      func(ctx context.Context, key string) (bool, error)
 
-	calibration calibration
+	calibration *calibration
 	refusals    refusals
 
 	mu         sync.Mutex
@@ -94,7 +86,6 @@ func New(o Options) *Relay {
 		inbox:      o.Inbox,
 		book:       o.Book,
 		ledger:     o.Ledger,
-		completer:  o.Completer,
 		endpoints:  o.Endpoints,
 		catalog:    newCatalog(o.Endpoints, o.Log),
 		memory:     o.Memory,
@@ -104,8 +95,9 @@ func New(o Options) *Relay {
 		once:       o.Once,
 		schedulers: map[string]*stream.Scheduler{},
 
-		calibration: calibration{perToken: map[bots.ModelRef]float64{}},
+		calibration: newCalibration(),
 	}
+	r.rounds = newRounds(o.Client, windows{learned: o.Registry.Learned, listed: r.catalog.maxInput, calibration: r.calibration}, o.Metrics, o.Tracer)
 	for _, b := range o.Bots {
 		r.bots[b.ID] = b
 		r.ids = append(r.ids, b.ID)
