@@ -45,7 +45,7 @@ type item struct {
 	lane             string // "" for a command, and for what gave up its place: neither waits nor is waited for
 	command          bool
 	attempts         int // begun before
-	parts            []Part
+	journal          journal
 }
 
 // dispatch is the part of a tenure that orders messages.
@@ -60,7 +60,7 @@ type dispatch struct {
 	lanes   map[string][]*item // waiting, the head being handled or paused
 	ready   []*item            // heads that wait for a free handler
 	active  int                // handlers running, commands apart
-	past    map[string]*item   // what an earlier owner recorded, by turn, until read
+	past    map[string]past    // what an earlier owner recorded, by turn, until read
 	stopped map[string]bool    // turns stopped by a person
 	cancels map[string]context.CancelCauseFunc
 	refs    map[string]string // of running turns
@@ -80,7 +80,7 @@ type dispatch struct {
 func (d *dispatch) init() {
 	d.last = "0-0"
 	d.lanes = map[string][]*item{}
-	d.past = map[string]*item{}
+	d.past = map[string]past{}
 	d.stopped = map[string]bool{}
 	d.cancels = map[string]context.CancelCauseFunc{}
 	d.refs = map[string]string{}
@@ -127,41 +127,6 @@ func (n *tenure) runningRefs() []string {
 	return refs
 }
 
-// remember keeps the turns hash and the stopped turns of an earlier owner.
-func (n *tenure) remember(turns map[string]string, stopped []string) {
-	n.dispatch.mu.Lock()
-	defer n.dispatch.mu.Unlock()
-	of := func(turn string) *item {
-		it := n.past[turn]
-		if it == nil {
-			it = &item{}
-			n.past[turn] = it
-		}
-		return it
-	}
-	for field, value := range turns {
-		turn, kind, _ := strings.Cut(field, ":")
-		if _, mine := n.known.turns[turn]; mine {
-			continue
-		}
-		switch kind {
-		case "a":
-			of(turn).attempts, _ = strconv.Atoi(value)
-		case "p":
-			plain, _, err := n.in.o.Ring.Open([]byte(value), n.in.partsPlace(n.scope, turn))
-			if err == nil {
-				err = json.Unmarshal(plain, &of(turn).parts)
-			}
-			if err != nil {
-				n.log.Error("the record of what a turn posted cannot be read; it may post again", "turn", turn, "error", err)
-			}
-		}
-	}
-	for _, turn := range stopped {
-		n.stopped[turn] = true
-	}
-}
-
 // take decodes an entry and puts it in its lane.
 func (n *tenure) take(ctx context.Context, entry redis.XMessage) {
 	field := func(name string) string {
@@ -201,10 +166,8 @@ func (n *tenure) receive(ctx context.Context, it *item) bool {
 	if !n.known.take(it.message.Key, it, time.Now()) {
 		return false
 	}
-	if past := n.past[it.turn]; past != nil {
-		it.attempts, it.parts = past.attempts, past.parts
-		delete(n.past, it.turn)
-	}
+	it.attempts, it.journal = n.past[it.turn].attempts, n.past[it.turn].journal
+	delete(n.past, it.turn)
 	if !n.r.serves(it.message) {
 		n.log.DebugContext(ctx, "this process cannot answer a message; it waits for one that can", "ref", it.ref, "bot", it.message.Bot)
 		n.leave(it.message.At, 0)
@@ -441,11 +404,11 @@ func (n *tenure) handle(it *item) error {
 	}
 	n.dispatch.mu.Unlock()
 
-	t := &Turn{ID: it.turn, Ref: it.ref, Message: it.message, Posted: it.parts, Attempt: it.attempts, tenure: n, entry: it.entry, parts: it.parts}
+	t := &Turn{ID: it.turn, Ref: it.ref, Message: it.message, Posted: it.journal.parts(), Attempt: it.attempts, tenure: n, entry: it.entry, journal: it.journal}
 	err = guardPanic(ctx, n.r.handler, t)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	it.parts = t.parts
+	it.journal = t.journal
 	if t.closed {
 		return nil
 	}

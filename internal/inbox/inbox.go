@@ -13,7 +13,8 @@
 //	owner         "epoch.nonce" of the newest lease: the fencing token
 //	owner:lease   the same while the lease runs, then gone
 //	owner:beat:lease  token and number of the owner's last renewal, to tell whether the store went back
-//	turns         hash: <turn>:a attempts, <turn>:p sealed parts posted, <turn>:r sealed running record
+//	turns         hash: <turn>:a attempts, <turn>:r sealed running record, <turn>:s0, <turn>:s1, …
+//	              sealed steps, <turn>:p sealed parts as the release before reads them
 //	stops         set of turns a person has stopped
 //	withdrawn     messages whose question was deleted, by when; kept an hour
 //	dead          list of entries nobody can read, newest first, at most 1,000
@@ -35,9 +36,9 @@
 // Until then every owner finds the entry again. A new lease changes the token
 // first, so a former owner, however late, changes nothing more in Redis. What
 // Redis cannot fence are calls to the platform: Guard ends each before the
-// lease does, on this machine's own clocks, and Announce is stored before a
-// post, Record before the next call, so that the next owner knows what stands
-// and what may stand.
+// lease does, on this machine's own clocks, and a turn has a journal of steps:
+// Announce is stored before a post, Record before the next call, so that the next
+// owner knows what stands and what may stand.
 //
 // A Redis that was restored from an older snapshot, or a replica that lagged
 // and was promoted, has forgotten some of this. Ids are times, so that they do

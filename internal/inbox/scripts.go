@@ -32,12 +32,14 @@ var (
 	withdrawLua string
 	//go:embed scripts/drop.lua
 	dropLua string
+	//go:embed scripts/sweep.lua
+	sweepLua string
 	//go:embed scripts/stop.lua
 	stopLua string
 )
 
 type scripts struct {
-	put, acquire, renew, release, begin, record, close, bury, withdraw, drop, stop *redis.Script
+	put, acquire, renew, release, begin, record, close, bury, withdraw, drop, sweep, stop *redis.Script
 }
 
 func newScripts() scripts {
@@ -52,6 +54,7 @@ func newScripts() scripts {
 		bury:     redis.NewScript(holdsLua + buryLua),
 		withdraw: redis.NewScript(withdrawLua),
 		drop:     redis.NewScript(holdsLua + dropLua),
+		sweep:    redis.NewScript(sweepLua),
 		stop:     redis.NewScript(stopLua),
 	}
 }

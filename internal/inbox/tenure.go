@@ -205,25 +205,6 @@ func (n *tenure) serve(run context.Context, grace time.Duration) {
 	n.drain(grace)
 }
 
-// recall loads what an earlier owner knew of open turns.
-func (n *tenure) recall(ctx context.Context) error {
-	turns, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
-	if err != nil {
-		return err
-	}
-	stopped, err := n.in.o.Client.SMembers(ctx, n.key("stops")).Result()
-	if err != nil {
-		return err
-	}
-	withdrawn, err := n.in.o.Client.ZRange(ctx, n.key("withdrawn"), 0, -1).Result()
-	if err != nil {
-		return err
-	}
-	n.remember(turns, stopped)
-	n.withdraw(withdrawn...)
-	return nil
-}
-
 // patientLeases is for how many leases Client may fail before the scope is left
 // to others. The lease itself is renewed by connections of its own, so it says
 // nothing about those that the work needs.

@@ -1,13 +1,11 @@
-// A turn: one message being answered, and the record of what was posted.
+// A turn: one message being answered, its calls to the platform and its end.
 
 package inbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,78 +27,9 @@ type Turn struct {
 	tenure *tenure
 	entry  string
 
-	mu     sync.Mutex
-	parts  []Part
-	closed bool
-}
-
-// Part is one posted message of an answer.
-type Part struct {
-	Key     string         `json:"k"`
-	ID      chat.MessageID `json:"id,omitempty"`
-	Length  int            `json:"n,omitempty"` // code points last known to stand there
-	Text    string         `json:"t,omitempty"` // what of the answer's own text that is
-	Pending bool           `json:"p,omitempty"` // a post was announced and not confirmed: it may stand
-	// Streaming is a message that the platform streams, not ended yet.
-	Streaming bool `json:"s,omitempty"`
-	// Stuck is a message that can be edited no more and is no part of the answer.
-	Stuck bool `json:"x,omitempty"`
-}
-
-// Announce stores that a post with this key is about to be tried, and what of
-// the answer's own text it will say. Called before the post; after an error the
-// post must not be made.
-func (t *Turn) Announce(ctx context.Context, key, text string) error {
-	return t.keep(ctx, Part{Key: key, Text: text, Pending: true})
-}
-
-// Record stores what stands under p.Key now. Called after a post, before the
-// next call to the platform.
-func (t *Turn) Record(ctx context.Context, p Part) error { return t.keep(ctx, p) }
-
-// Parts is Posted as of now: with what this attempt has recorded since.
-func (t *Turn) Parts() []Part {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.parts)
-}
-
-func (t *Turn) keep(ctx context.Context, p Part) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return errors.New("the turn is closed")
-	}
-	parts := slices.Clone(t.parts)
-	if at := slices.IndexFunc(parts, func(old Part) bool { return old.Key == p.Key }); at >= 0 {
-		if p.Pending && p.ID == "" && parts[at].ID != "" {
-			p.ID, p.Length, p.Text = parts[at].ID, parts[at].Length, parts[at].Text
-		}
-		parts[at] = p
-	} else {
-		parts = append(parts, p)
-	}
-	plain, err := json.Marshal(parts)
-	if err != nil {
-		return err
-	}
-	n := t.tenure
-	sealed := n.in.o.Ring.Seal(plain, n.in.partsPlace(n.scope, t.ID))
-	kept, err := n.in.scripts.record.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns"), n.key("events")}, n.token, t.ID, sealed, t.entry, t.Attempt).Int64()
-	n.heard(err)
-	switch {
-	case err != nil:
-		return fmt.Errorf("store what was posted: %w", err)
-	case kept < 0:
-		n.lose()
-		return ErrLost
-	}
-	t.parts = parts
-	return nil
-}
-
-func (i *Inbox) partsPlace(scope, turn string) string {
-	return i.ScopeKey(scope, "turns") + "/" + turn + "/parts"
+	mu      sync.Mutex
+	journal journal
+	closed  bool
 }
 
 // Guard returns a context for one call to the platform: it ends before this
@@ -148,9 +77,11 @@ func (t *Turn) Discard(ctx context.Context, writes ...Write) error {
 }
 
 func (t *Turn) close(ctx context.Context, unless string, writes []Write) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	n := t.tenure
 	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops"), n.key("withdrawn")}
-	args := []any{n.token, t.entry, t.ID, unless}
+	args := []any{n.token, t.entry, t.ID, unless, t.journal.next}
 	own := n.in.ScopeKey(n.scope, "")
 	for _, w := range writes {
 		if !strings.HasPrefix(w.Key, own) {
@@ -159,8 +90,6 @@ func (t *Turn) close(ctx context.Context, unless string, writes []Write) error {
 		keys = append(keys, w.Key)
 		args = w.append(args)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.closed {
 		return nil
 	}

@@ -1,6 +1,6 @@
 -- KEYS owner, events, turns, stops, withdrawn, then one per write
 -- ARGV token, entry, turn, message key or "" to close whatever was taken
---      back, then per write: set value ttl | push value keep ttl |
+--      back, number of steps, then per write: set value ttl | push value keep ttl |
 --      add n (field amount)×n ttl
 -- → {1, what a write failed with or ""}, {0} closed before, {-1} lost,
 --   {-2} not closed: the message was taken back
@@ -20,7 +20,7 @@ local function try(...)
   end
 end
 local turn = ARGV[3]
-local a = 5
+local a = 6
 for k = 6, #KEYS do
   local op = ARGV[a]
   a = a + 1
@@ -48,6 +48,10 @@ for k = 6, #KEYS do
   end
 end
 redis.call('XDEL', KEYS[2], ARGV[2])
-redis.call('HDEL', KEYS[3], turn .. ':a', turn .. ':p', turn .. ':r')
+local record = {turn .. ':a', turn .. ':p', turn .. ':r'}
+for k = 0, tonumber(ARGV[5]) - 1 do
+  table.insert(record, turn .. ':s' .. k)
+end
+redis.call('HDEL', KEYS[3], unpack(record))
 redis.call('SREM', KEYS[4], turn)
 return {1, failed}
