@@ -314,6 +314,33 @@ func TestFormSaysWhatIsTooLong(t *testing.T) {
 	w.clean()
 }
 
+// What is free is told from what has no price.
+func TestUsageTellsFreeFromUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{}, false)
+	ws.AddUser(slack.User{ID: "U1", Name: "ann", Admin: true})
+	s := w.start()
+	w.model.Answer("Yes.")
+	for id, price := range map[string]any{"free": map[string]any{"input": 0, "output": 0}, "paid": map[string]any{"input": 1000, "output": 1000}, "other": nil} {
+		s.do(http.MethodPut, "/api/v1/providers/"+id, map[string]any{"endpoint": w.model.Endpoint(), "apiKey": "sk-lab-secret-key", "models": []string{"m1"}, "pricing": price}, http.StatusCreated)
+		w.slash("/model", id+"/m1")
+		w.onSlack("C1", ws.Mention("C1", "U1", "is it?"), "Yes.")
+	}
+	w.slash("/usage", "")
+	text := w.private("C1", "U1", "other/m1").Seen
+	for id, want := range map[string]string{"free": `, \$0$`, "paid": `, \$\d\.\d{4}$`, "other": `, no price known$`} {
+		if !regexp.MustCompile(`(?m)` + id + `/m1.*` + want).MatchString(text) {
+			t.Errorf("the cost of %s is not as %q: %s", id, want, text)
+		}
+	}
+	usage := s.do(http.MethodGet, "/api/v1/usage?by=model", nil, http.StatusOK)
+	if strings.Count(usage, `"costUSD": null`) != 1 || strings.Count(usage, `"costUSD": 0,`) != 1 {
+		t.Errorf("the API says %s", usage)
+	}
+	w.clean()
+}
+
 func TestStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

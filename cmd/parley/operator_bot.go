@@ -156,8 +156,8 @@ func showUsage(ctx context.Context, o *operator) error {
 			Key                       string
 			Answers                   int
 			InputTokens, OutputTokens int
-			CostUSD                   float64
-			Estimated                 int
+			CostUSD                   *float64
+			Unpriced, Estimated       int
 		}
 	}
 	if err := json.Unmarshal(raw, &report); err != nil {
@@ -170,11 +170,14 @@ func showUsage(ctx context.Context, o *operator) error {
 		}
 		rows := [][]string{{strings.ToUpper(report.By), "ANSWERS", "TOKENS IN", "TOKENS OUT", "COST", ""}}
 		for _, u := range report.Usage {
-			estimated := ""
+			var notes []string
 			if u.Estimated > 0 {
-				estimated = fmt.Sprintf("%d estimated", u.Estimated)
+				notes = append(notes, fmt.Sprintf("%d estimated", u.Estimated))
 			}
-			rows = append(rows, []string{u.Key, strconv.Itoa(u.Answers), strconv.Itoa(u.InputTokens), strconv.Itoa(u.OutputTokens), chat.Dollars(u.CostUSD), estimated})
+			if u.CostUSD != nil && u.Unpriced > 0 {
+				notes = append(notes, fmt.Sprintf("%d without a price", u.Unpriced))
+			}
+			rows = append(rows, []string{u.Key, strconv.Itoa(u.Answers), strconv.Itoa(u.InputTokens), strconv.Itoa(u.OutputTokens), chat.Dollars(u.CostUSD), strings.Join(notes, ", ")})
 		}
 		writeTable(w, rows)
 	})

@@ -409,17 +409,21 @@ func TestTablesAreAlignedAndHarmless(t *testing.T) {
 	}
 }
 
-// A price that nobody knows is no price of nothing.
+// A price that nobody knows is not shown as one of nothing, nor the other way
+// around.
 func TestUsageShowsNoPriceWhereNoneIsKnown(t *testing.T) {
 	d := newDesk(t)
-	d.usage = []console.UsageRow{{Key: "corp/gpt-4o", Answers: 1, In: 53, Out: 185}, {Key: "openai/gpt-4o-mini", Answers: 2, In: 9, Out: 9, Cost: 0.0123}}
+	d.usage = []console.UsageRow{{Key: "corp/gpt-4o", Answers: 1, In: 53, Out: 185}, {Key: "openai/gpt-4o-mini", Answers: 2, In: 9, Out: 9, Cost: new(0.0123)},
+		{Key: "own/llama", Answers: 1, In: 5, Out: 5, Cost: new(0.0)}, {Key: "some/m", Answers: 3, In: 5, Out: 5, Cost: new(0.5), Unpriced: 2}}
 	out := d.ok("", "usage", "--by", "model")
 	for _, line := range strings.Split(out, "\n") {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "corp/") && !strings.HasSuffix(line, " –") || strings.HasPrefix(line, "openai/") && !strings.HasSuffix(line, " $0.0123") {
-			t.Errorf("the table says %q", line)
+		key, _, _ := strings.Cut(line, " ")
+		want, known := map[string]string{"corp/gpt-4o": " –", "openai/gpt-4o-mini": " $0.0123", "own/llama": " $0", "some/m": " $0.5000  2 without a price"}[key]
+		if known && !strings.HasSuffix(strings.TrimSpace(line), want) {
+			t.Errorf("the table says %q, want %q at its end", line, want)
 		}
 	}
-	if !strings.Contains(out, "corp/") || !strings.Contains(out, "openai/") {
+	if strings.Count(out, "/") != len(d.usage) {
 		t.Errorf("the table is %s", out)
 	}
 }

@@ -12,13 +12,16 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Dollars is a cost for people: "$0.0123", and a dash where no price is known.
-func Dollars(usd float64) string {
+// Dollars is a cost for people: "$0.0123", "$0" for what is free, and a dash for
+// nil, where no price is known.
+func Dollars(usd *float64) string {
 	switch {
-	case usd <= 0:
+	case usd == nil:
 		return "–"
-	case usd < 0.0001:
+	case *usd == 0:
+		return "$0"
+	case *usd < 0.0001:
 		return "<$0.0001"
 	}
-	return fmt.Sprintf("$%.4f", usd)
+	return fmt.Sprintf("$%.4f", *usd)
 }

@@ -11,8 +11,11 @@ func TestCount(t *testing.T) {
 }
 
 func TestDollars(t *testing.T) {
-	for usd, want := range map[float64]string{0: "–", 0.00001: "<$0.0001", 0.0001: "$0.0001", 1.5: "$1.5000"} {
-		if got := Dollars(usd); got != want {
+	if got := Dollars(nil); got != "–" {
+		t.Errorf("an unknown cost is shown as %q", got)
+	}
+	for usd, want := range map[float64]string{0: "$0", 0.00001: "<$0.0001", 0.0001: "$0.0001", 1.5: "$1.5000"} {
+		if got := Dollars(&usd); got != want {
 			t.Errorf("%v is shown as %q, want %q", usd, got, want)
 		}
 	}

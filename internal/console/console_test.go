@@ -524,6 +524,9 @@ func TestUsage(t *testing.T) {
 	if got.By != "user" || got.Since != "2026-11-01" || got.Until != "2026-11-21" || len(got.Usage) != 1 || got.Usage[0].Key != "by user since 2026-11-01" {
 		t.Errorf("%+v", got)
 	}
+	if got := b.do("GET", "/api/v1/usage?by=user", ""); !strings.Contains(got.Body, `"costUSD": null`) {
+		t.Errorf("a cost that nobody knows is %s", got.Body)
+	}
 	for _, query := range []string{"by=colour", "since=yesterday", "until=1", "since=2026-11-21&until=2026-11-01", "since=1900-01-01"} {
 		b.want(b.do("GET", "/api/v1/usage?"+query, ""), 400)
 	}

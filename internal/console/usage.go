@@ -25,12 +25,13 @@ type UsageQuery struct {
 // UsageRow is the sum for one user, channel, model or day. Its fields are those
 // of usage.Row.
 type UsageRow struct {
-	Key       string  `json:"key"` // user or channel id, "provider/model", or "2026-11-21" in UTC
-	Answers   int     `json:"answers"`
-	In        int     `json:"inputTokens"`
-	Out       int     `json:"outputTokens"`
-	Cost      float64 `json:"costUSD"`   // by the providers' pricing; 0 where none is known
-	Estimated int     `json:"estimated"` // answers whose tokens were counted from the text: the endpoint reported none
+	Key       string   `json:"key"` // user or channel id, "provider/model", or "2026-11-21" in UTC
+	Answers   int      `json:"answers"`
+	In        int      `json:"inputTokens"`
+	Out       int      `json:"outputTokens"`
+	Cost      *float64 `json:"costUSD"`   // by the providers' pricing; null where none is known
+	Unpriced  int      `json:"unpriced"`  // answers for which no price is known, left out of costUSD
+	Estimated int      `json:"estimated"` // answers whose tokens were counted from the text: the endpoint reported none
 }
 
 const (

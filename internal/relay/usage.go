@@ -69,7 +69,12 @@ func (r *Relay) doUsage(ctx context.Context, o order) (chat.Reply, error) {
 	fmt.Fprintf(&text, "%s, last %d days, by %s:\n\n", title, usageDays, by)
 	for _, row := range rows[:min(len(rows), 30)] {
 		fmt.Fprintf(&text, "- `%s`: %s, %s in, %d out", row.Key, chat.Count(row.Answers, "answer"), chat.Count(row.In, "token"), row.Out)
-		if row.Cost > 0 {
+		switch {
+		case row.Cost == nil:
+			text.WriteString(", no price known")
+		case row.Unpriced > 0:
+			fmt.Fprintf(&text, ", %s (%d without a price)", chat.Dollars(row.Cost), row.Unpriced)
+		default:
 			text.WriteString(", " + chat.Dollars(row.Cost))
 		}
 		if row.Estimated > 0 {

@@ -24,18 +24,18 @@ const KeepFor = 400 * 24 * time.Hour
 type Entry struct {
 	Scope, Bot, Provider, Model, User, Channel string
 
-	In, Out   int     // tokens
-	Cost      float64 // USD; 0 where no price is known
-	Estimated bool    // the endpoint reported no usage: counted from the text
+	In, Out   int      // tokens
+	Cost      *float64 // USD; nil where no price is known
+	Estimated bool     // the endpoint reported no usage: counted from the text
 	At        time.Time
 }
 
-// Price is the cost of tokens in USD, 0 without a price.
-func Price(p *provider.Pricing, in, out int) float64 {
+// Price is the cost of tokens in USD, nil without a price.
+func Price(p *provider.Pricing, in, out int) *float64 {
 	if p == nil {
-		return 0
+		return nil
 	}
-	return (float64(in)*p.Input + float64(out)*p.Output) / 1e6
+	return new((float64(in)*p.Input + float64(out)*p.Output) / 1e6)
 }
 
 // Ledger reads and writes the figures: one hash per scope and day, whose fields
@@ -53,12 +53,13 @@ func New(client redis.UniversalClient, key func(string, ...string) string, scope
 
 const separator = "\x1f"
 
-// Add is the write that counts e, for closing a turn.
+// Add is the write that counts e, for closing a turn. A known cost is counted
+// even when it is 0: that the field is there tells free answers from others.
 func (l *Ledger) Add(e Entry) inbox.Write {
 	field := strings.Join([]string{e.Bot, e.Provider, e.Model, e.User, e.Channel}, separator) + separator
 	counts := map[string]float64{field + "answers": 1, field + "in": float64(e.In), field + "out": float64(e.Out)}
-	if e.Cost > 0 {
-		counts[field+"cost"] = e.Cost
+	if e.Cost != nil {
+		counts[field+"cost"] = *e.Cost
 	}
 	if e.Estimated {
 		counts[field+"estimated"] = 1
@@ -81,12 +82,21 @@ const (
 
 // Row is one line of a report.
 type Row struct {
-	Key       string  `json:"key"`
-	Answers   int     `json:"answers"`
-	In        int     `json:"inputTokens"`
-	Out       int     `json:"outputTokens"`
-	Cost      float64 `json:"costUSD"`
-	Estimated int     `json:"estimated"` // answers whose tokens were counted from the text
+	Key       string   `json:"key"`
+	Answers   int      `json:"answers"`
+	In        int      `json:"inputTokens"`
+	Out       int      `json:"outputTokens"`
+	Cost      *float64 `json:"costUSD"`   // of the answers whose price is known; nil where none is
+	Unpriced  int      `json:"unpriced"`  // answers for which no price is known
+	Estimated int      `json:"estimated"` // answers whose tokens were counted from the text
+}
+
+// usd is the cost as far as it is known.
+func (r Row) usd() float64 {
+	if r.Cost == nil {
+		return 0
+	}
+	return *r.Cost
 }
 
 // Filter narrows a report; an empty field does not.
@@ -112,7 +122,7 @@ func (l *Ledger) Report(ctx context.Context, by By, f Filter, since, until time.
 				return nil, fmt.Errorf("read usage: %w", err)
 			}
 			for field, value := range counts {
-				add(rows, by, f, day(d), field, value)
+				count(rows, by, f, day(d), counts, field, value)
 			}
 		}
 	}
@@ -124,13 +134,13 @@ func (l *Ledger) Report(ctx context.Context, by By, f Filter, since, until time.
 		if by == ByDay {
 			return cmp.Compare(a.Key, b.Key)
 		}
-		return cmp.Or(cmp.Compare(b.Cost, a.Cost), cmp.Compare(b.In+b.Out, a.In+a.Out), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(b.usd(), a.usd()), cmp.Compare(b.In+b.Out, a.In+a.Out), cmp.Compare(a.Key, b.Key))
 	})
 	return out, nil
 }
 
-// add counts one field of a day's hash.
-func add(rows map[string]*Row, by By, f Filter, day, field, value string) {
+// count adds one field of a day's hash to its row.
+func count(rows map[string]*Row, by By, f Filter, day string, counts map[string]string, field, value string) {
 	part := strings.Split(field, separator)
 	n, err := strconv.ParseFloat(value, 64)
 	if len(part) != 6 || err != nil || f.User != "" && part[3] != f.User {
@@ -154,12 +164,15 @@ func add(rows map[string]*Row, by By, f Filter, day, field, value string) {
 	switch part[5] {
 	case "answers":
 		row.Answers += int(n)
+		if _, priced := counts[strings.TrimSuffix(field, "answers")+"cost"]; !priced {
+			row.Unpriced += int(n)
+		}
 	case "in":
 		row.In += int(n)
 	case "out":
 		row.Out += int(n)
 	case "cost":
-		row.Cost += n
+		row.Cost = new(row.usd() + n)
 	case "estimated":
 		row.Estimated += int(n)
 	}
