@@ -245,18 +245,8 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	}
 	watch := watchSilence(c.p, cancel)
 	defer watch.stop()
-	reused := false
-	resp, err := client.Do(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:      func(i httptrace.GotConnInfo) { reused = i.Reused },
-		WroteRequest: func(i httptrace.WroteRequestInfo) { ticket.asked(i.Err) },
-	})))
-	c.stale = err != nil && closedBefore(err, reused)
-	if c.stale {
-		return connectError(ctx, err)
-	}
+	resp, err := c.send(client, req, ticket)
 	if err != nil {
-		err = connectError(ctx, err)
-		ticket.outcome(err)
 		return err
 	}
 	watch.heard()
@@ -272,22 +262,49 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 		return err
 	}
 	ticket.outcome(nil)
-	plain, err := unpacked(body, resp.Header.Get("Content-Encoding"))
-	if err != nil {
-		return err
-	}
-	d := newDecoder(&gathered{r: plain, done: ctx.Done()}, resp.Header.Get("Content-Type"))
-	known := c.quirks()
-	d.think.hold, d.said.known = known.Thinking == provider.ThinkingUnopened, known.Deltas == provider.DeltasCumulative
-	d.onFinish = func() { watch.limit(afterFinish) }
-	err = c.deltas(ctx, d, watch)
-	c.observed(ctx, d, known, err)
-	if err == nil && !c.left && d.lines.err == nil {
+	more, err := c.read(ctx, resp.Header, body, watch)
+	if more {
 		watch.stop()
 		go drain(resp.Body, cancel)
 		body, cancel = nil, nil
 	}
 	return err
+}
+
+// send makes the request and returns the head of the response. It tells the
+// ticket why there is none, unless a kept connection was stale.
+func (c *call) send(client *http.Client, req *http.Request, ticket *ticket) (*http.Response, error) {
+	reused := false
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn:      func(i httptrace.GotConnInfo) { reused = i.Reused },
+		WroteRequest: func(i httptrace.WroteRequestInfo) { ticket.asked(i.Err) },
+	})
+	resp, err := client.Do(req.WithContext(ctx))
+	c.stale = err != nil && closedBefore(err, reused)
+	if err == nil {
+		return resp, nil
+	}
+	err = connectError(req.Context(), err)
+	if !c.stale {
+		ticket.outcome(err)
+	}
+	return nil, err
+}
+
+// read yields what a successful response brings; more says that the answer is
+// complete and its body may not be at its end.
+func (c *call) read(ctx context.Context, header http.Header, body io.Reader, watch *silence) (more bool, err error) {
+	plain, err := unpacked(body, header.Get("Content-Encoding"))
+	if err != nil {
+		return false, err
+	}
+	d := newDecoder(&batchReader{r: plain, done: ctx.Done()}, header.Get("Content-Type"))
+	known := c.quirks()
+	d.speech.think.hold, d.speech.said.known = known.Thinking == provider.ThinkingUnopened, known.Deltas == provider.DeltasCumulative
+	d.finish.told = func() { watch.limit(afterFinish) }
+	err = c.deltas(ctx, d)
+	c.observed(ctx, d, known, err)
+	return err == nil && !c.left && d.lines.err == nil, err
 }
 
 // drain reads what is left after a complete answer, so that the connection can
@@ -301,7 +318,7 @@ func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
 }
 
 // deltas yields what the decoder finds until the answer ends.
-func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
+func (c *call) deltas(ctx context.Context, d *decoder) error {
 	for {
 		delta, err := d.next()
 		if errors.Is(err, io.EOF) {
@@ -328,18 +345,18 @@ func (c *call) deltas(ctx context.Context, d *decoder, watch *silence) error {
 // observed stores what an answer showed of the model's habits. That it lacks a
 // habit is believed of a whole answer only.
 func (c *call) observed(ctx context.Context, d *decoder, known provider.Quirks, err error) {
-	whole := err == nil && !c.left && d.finish == "stop"
+	whole := err == nil && !c.left && d.finish.reason == "stop"
 	var q provider.Quirks
 	switch was := known.Thinking == provider.ThinkingUnopened; {
-	case d.think.unopened && !was:
+	case d.speech.think.unopened && !was:
 		q.Thinking = provider.ThinkingUnopened
-	case was && !d.think.unopened && whole:
+	case was && !d.speech.think.unopened && whole:
 		q.Thinking = provider.Unlearned
 	}
 	switch was := known.Deltas == provider.DeltasCumulative; {
-	case d.said.is == mannerCumulative && !was:
+	case d.speech.said.is == mannerCumulative && !was:
 		q.Deltas = provider.DeltasCumulative
-	case was && d.said.is == mannerPieces && whole:
+	case was && d.speech.said.is == mannerPieces && whole:
 		q.Deltas = provider.Unlearned
 	}
 	if !q.IsZero() {

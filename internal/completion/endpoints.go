@@ -23,7 +23,7 @@ const (
 // endpoints counts what runs where.
 type endpoints struct {
 	mu   sync.Mutex
-	turn int
+	next int                  // where the search among equals begins
 	byID map[string]*endpoint // by URL
 }
 
@@ -108,10 +108,10 @@ func (es *endpoints) enter(p provider.Provider, last string, force bool) (*ticke
 
 // pick chooses among several endpoints; the lock is held.
 func (es *endpoints) pick(all []string, last string) string {
-	es.turn++
+	es.next++
 	best, least := "", 0
 	for i := range all {
-		url := all[(i+es.turn)%len(all)]
+		url := all[(i+es.next)%len(all)]
 		e := es.get(url)
 		load := e.busy
 		if e.breaker.State() == gobreaker.StateOpen {

@@ -2,11 +2,6 @@
 
 package completion
 
-import (
-	"slices"
-	"strings"
-)
-
 // chunkParts is what one chunk, or one whole completion, says. Its buffers are
 // used again for the next.
 type chunkParts struct {
@@ -286,47 +281,6 @@ func (c *spoken) thinkingOf(s *scanner) {
 			}
 		}
 	}
-}
-
-// noFinish are words of servers for an answer that goes on.
-var noFinish = []string{"", "null", "none", "nil", "undefined", "unknown", "false", "in_progress", "in-progress", "inprogress", "incomplete", "not_finished", "running", "generating", "streaming", "processing", "pending", "continue", "unspecified", "finish_reason_unspecified"}
-
-// finishReason names a finish reason in OpenAI's words; "" for words that say
-// that the answer goes on.
-func finishReason(raw []byte) string {
-	switch string(raw) { // without a copy: some servers send it with every chunk
-	case "", "null":
-		return ""
-	case "stop":
-		return "stop"
-	}
-	word := strings.ToLower(strings.TrimSpace(string(raw)))
-	switch word {
-	case "stop", "stop_sequence", "stop_token", "eos", "eos_token", "end", "end_turn", "complete", "completed", "finished":
-		return "stop"
-	case "length", "max_tokens", "max_length", "max_output_tokens", "model_length", "token_limit", "model_context_window_exceeded":
-		return "length"
-	case "content_filter", "content-filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "refusal", "sensitive":
-		return "content_filter"
-	case "tool_calls", "tool_call", "tool_use", "function_call":
-		return "tool_calls"
-	case "error":
-		return "error"
-	}
-	if slices.Contains(noFinish, word) {
-		return ""
-	}
-	return word
-}
-
-// certain reports whether a reason is certainly an end; any other word counts as one
-// only where the body ends with it.
-func certain(finish string) bool {
-	switch finish {
-	case "stop", "length", "content_filter", "tool_calls", "error":
-		return true
-	}
-	return false
 }
 
 func (c *chunkParts) groq(s *scanner) {

@@ -97,7 +97,7 @@ func TestTheWaitAfterAFinish(t *testing.T) {
 				if text != c.text || finish != c.finish || kind != c.kind {
 					t.Errorf("%q, finish %q, %v", text, finish, err)
 				}
-				if off := took - c.took; off < 0 || off > gatherFor {
+				if off := took - c.took; off < 0 || off > batchFor {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
 			})

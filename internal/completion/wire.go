@@ -23,23 +23,15 @@ type decoder struct {
 	odd   []byte // the start of what was not understood
 	read  bool   // something was understood
 
-	said, thought   repeats // of the content, of the reasoning
-	text, reasoning joiner
-	think           thinkSplitter
-	spoke, reasoned bool // a delta carried text, or reasoning
-	finish          string
-	late            bool   // text came after a finish reason
-	doubted         bool   // and after the latest one
-	settled         bool   // the finish reason can be believed
-	perhaps, passed string // an unknown finish reason, and one that text followed
-	onFinish        func() // is told of a finish reason, and of text after it
-	usage           *Usage
-	done            bool  // a complete end was seen
-	end             error // what comes after the queue
-	ended           bool
-	queue           []Delta
+	chunk  chunkParts // of the event being read
+	speech speech
+	finish ending
+	usage  *Usage
 
-	chunk chunkParts // of the event being read
+	done  bool  // a complete end was seen
+	end   error // what comes after the queue
+	ended bool
+	queue []Delta
 }
 
 type mode int
@@ -72,7 +64,7 @@ func (d *decoder) next() (Delta, error) {
 		}
 		if err := d.line(line); err != nil {
 			d.close(err)
-		} else if d.done && d.mode == modeEvents || len(d.think.doubtful) > MaxAnswer { // no block of thoughts is as long as that
+		} else if d.done && d.mode == modeEvents || len(d.speech.think.doubtful) > MaxAnswer { // no block of thoughts is as long as that
 			d.close(io.EOF)
 		}
 	}
@@ -80,7 +72,7 @@ func (d *decoder) next() (Delta, error) {
 
 // finished reports that a finish reason was seen: what may still come is usage,
 // or, from servers that name one too early, text.
-func (d *decoder) finished() bool { return d.finish != "" }
+func (d *decoder) finished() bool { return d.finish.reason != "" }
 
 // line takes one line of the body.
 func (d *decoder) line(line []byte) error {
@@ -230,11 +222,11 @@ func (d *decoder) finishBody(err error) {
 		}
 	}
 	switch {
-	case d.done || d.finish != "" && (clean || d.settled):
+	case d.done || d.finished() && (clean || d.finish.settled):
 		d.close(io.EOF)
-	case clean && d.perhaps != "":
-		d.finish = d.perhaps
-		d.push(nil, nil, d.finish)
+	case clean && d.finish.perhaps != "":
+		d.finish.reason = d.finish.perhaps
+		d.push(nil, nil, d.finish.reason)
 		d.close(io.EOF)
 	case clean && d.event == "error":
 		d.close(d.fail(nil))
@@ -256,33 +248,20 @@ func (d *decoder) close(err error) {
 		return
 	}
 	d.ended, d.end = true, err
-	d.flush(errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF))
+	whole := errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
+	answer, reasoning := d.speech.rest(whole, d.finish.reason == "length")
+	d.push(answer, reasoning, "")
 	if d.usage != nil {
 		d.queue = append(d.queue, Delta{Usage: d.usage})
 	}
 }
 
-// flush queues what the joiners and the splitter hold back; whole says that the
-// model came to an end of its own.
-func (d *decoder) flush(whole bool) {
-	var answer, reasoning []byte
-	for _, piece := range [][]byte{d.text.join(d.said.rest()), d.text.rest()} {
-		a, r := d.think.split(piece)
-		answer, reasoning = append(answer, a...), append(reasoning, r...)
-	}
-	a, r := d.think.rest(whole, d.finish == "length")
-	answer, reasoning = append(answer, a...), append(reasoning, r...)
-	reasoning = append(reasoning, d.reasoning.join(d.thought.rest())...)
-	reasoning = append(reasoning, d.reasoning.rest()...)
-	d.push(answer, reasoning, "")
-}
-
 // push queues a delta that says something.
 func (d *decoder) push(answer, reasoning []byte, finish string) {
-	retract := d.think.retract
+	retract := d.speech.think.retract
 	if len(answer) > 0 || len(reasoning) > 0 || finish != "" || retract {
 		d.queue = append(d.queue, Delta{Text: string(answer), Reasoning: string(reasoning), Finish: finish, Retract: retract})
-		d.think.retract = false
+		d.speech.think.retract = false
 	}
 }
 
@@ -308,7 +287,7 @@ func otherFormat(ollama bool) error {
 	return &Error{Kind: KindProtocol, Err: errors.New("the answer is JSON, but no chat completion")}
 }
 
-// errOllama says that the endpoint is one of Ollama's own API.
+// ErrOllama says that the endpoint is one of Ollama's own API.
 var ErrOllama = errors.New("the answer is in Ollama's own format")
 
 // errShort says that a JSON text ended too early.
@@ -376,57 +355,13 @@ func (d *decoder) take(data []byte) error {
 		}
 		*d.usage = c.usage
 	}
-	content, thoughts := d.spoken()
-	if len(thoughts) > 0 && d.think.hold { // a parser on the server takes the reasoning out
-		d.push(d.think.release(), nil, "")
+	content, thoughts := d.speech.of(c)
+	if len(thoughts) > 0 && d.speech.think.hold { // a parser on the server takes the reasoning out
+		d.push(d.speech.think.release(), nil, "")
 	}
-	answer, inner := d.think.split(d.text.join(d.said.next(content)))
-	reasoning := d.reasoning.join(d.thought.next(thoughts))
-	if len(inner) > 0 {
-		reasoning = append(bytes.Clone(reasoning), inner...)
-	}
-	d.push(answer, reasoning, d.ending(len(content) > 0))
+	answer, reasoning := d.speech.next(content, thoughts)
+	d.push(answer, reasoning, d.finish.weigh(c.finish, len(content) > 0))
 	return nil
-}
-
-// spoken is what the chunk says. A message beside a delta, or at the end of a
-// stream of deltas, repeats them: it counts only where none ever had text.
-func (d *decoder) spoken() (content, thoughts []byte) {
-	c := &d.chunk
-	content, thoughts = c.content, c.reasoning()
-	d.spoke, d.reasoned = d.spoke || len(content) > 0, d.reasoned || len(thoughts) > 0
-	if !d.spoke {
-		content = c.message.content
-	}
-	if !d.spoke && !d.reasoned {
-		thoughts = c.message.reasoning()
-	}
-	return content, thoughts
-}
-
-// ending weighs the chunk's finish reason and returns it where it is news. Text
-// after a finish reason is still the answer, and puts the reason in doubt.
-func (d *decoder) ending(text bool) (finish string) {
-	if text && d.finish != "" {
-		d.late, d.doubted, d.settled = true, true, false
-	}
-	if text && d.perhaps != "" {
-		d.passed, d.perhaps = d.perhaps, ""
-	}
-	switch reason := d.chunk.finish; {
-	case certain(reason) && (d.finish == "" || d.doubted):
-		if reason != d.finish {
-			finish = reason
-		}
-		d.finish, d.doubted, d.settled = reason, false, !d.late || !text
-	case certain(reason):
-	case reason != d.passed:
-		d.perhaps = reason
-	}
-	if d.finish != "" && (text || d.chunk.finish != "") && d.onFinish != nil {
-		d.onFinish()
-	}
-	return finish
 }
 
 func (d *decoder) mistake(s *scanner, data []byte) error {

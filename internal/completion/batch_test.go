@@ -36,7 +36,7 @@ func (d *dripping) Read(p []byte) (int, error) {
 func TestAStreamIsReadAsItComesAtFirstAndInPiecesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &dripping{tokens: 200, began: time.Now()}
-		g := &gathered{r: s, done: t.Context().Done()}
+		g := &batchReader{r: s, done: t.Context().Done()}
 		began := s.began
 		var got strings.Builder
 		early := 0
@@ -44,7 +44,7 @@ func TestAStreamIsReadAsItComesAtFirstAndInPiecesLater(t *testing.T) {
 		for {
 			n, err := g.Read(buf)
 			got.Write(buf[:n])
-			if time.Since(began) < gatherAfter {
+			if time.Since(began) < batchAfter {
 				early = s.reads
 			}
 			if err != nil {
@@ -55,12 +55,12 @@ func TestAStreamIsReadAsItComesAtFirstAndInPiecesLater(t *testing.T) {
 			t.Errorf("read %q", got.String())
 		}
 		if early < 24 {
-			t.Errorf("%d reads in the first %s of a token every 20 ms: the first words waited", early, gatherAfter)
+			t.Errorf("%d reads in the first %s of a token every 20 ms: the first words waited", early, batchAfter)
 		}
 		if late := s.reads - early; late > 80 {
 			t.Errorf("%d reads for the 175 tokens that came later", late)
 		}
-		if late := time.Since(began) - 200*drip; late > 2*gatherFor {
+		if late := time.Since(began) - 200*drip; late > 2*batchFor {
 			t.Errorf("the end was seen %s late", late)
 		}
 	})
@@ -86,12 +86,12 @@ func (b *backlog) Read(p []byte) (int, error) {
 func TestAFastStreamIsReadWithoutAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, size := range []int{1 << 10, 1500, firstBuffer, 5 << 10, keepBuffer} {
-			g := &gathered{r: &backlog{left: 1 << 20}, done: t.Context().Done(), first: time.Now().Add(-time.Hour)}
+			g := &batchReader{r: &backlog{left: 1 << 20}, done: t.Context().Done(), first: time.Now().Add(-time.Hour)}
 			began := time.Now()
 			if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{g}, make([]byte, size)); n != 1<<20 || err != nil {
 				t.Fatal(n, err)
 			}
-			if took := time.Since(began); took > 2*gatherFor {
+			if took := time.Since(began); took > 2*batchFor {
 				t.Errorf("what was there already took %s in reads of %d bytes", took, size)
 			}
 		}
@@ -105,7 +105,7 @@ func TestAPauseEndsWithItsRequest(t *testing.T) {
 		client, server := net.Pipe()
 		defer server.Close()
 		_ = client.Close()
-		g := &gathered{r: client, done: ctx.Done(), first: time.Now().Add(-time.Hour), short: true}
+		g := &batchReader{r: client, done: ctx.Done(), first: time.Now().Add(-time.Hour), short: true}
 		began := time.Now()
 		if _, err := g.Read(make([]byte, 1)); err == nil {
 			t.Error("a closed body was read")
