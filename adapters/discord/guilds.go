@@ -23,14 +23,16 @@ import (
 	"time"
 
 	"github.com/bwmarrin/discordgo"
+
+	"parley/internal/chat"
 )
 
 // Records keeps small values outside the process for processes that change
 // them together. Read returns "" where there is nothing. Swap keeps next if old
-// is what is there. First reports true to the first who asks within a time.
+// is what is there, and in the same step notes in the audit trail. First reports true to the first who asks within a time.
 type Records interface {
 	Read(ctx context.Context, key string) (string, error)
-	Swap(ctx context.Context, key, old, next string) (bool, error)
+	Swap(ctx context.Context, key, old, next string, notes ...chat.Change) (bool, error)
 	First(ctx context.Context, key string, within time.Duration) (bool, error)
 }
 
@@ -187,9 +189,19 @@ func (t *trust) refresh(ctx context.Context, key string) error {
 	return nil
 }
 
-// change stores what f makes of the newest list; f reports whether it changed
-// anything and may run several times.
-func (t *trust) change(ctx context.Context, f func(now *trusted) bool) error {
+// The changes of trust, as the audit trail names them.
+const (
+	actionAdmit  = "guild.admit"
+	actionRemove = "guild.remove"
+)
+
+// mostNoted is how many guilds of a first start the audit trail names.
+const mostNoted = 500
+
+// change stores what f makes of the newest list. f reports whether it changed
+// anything, and for which guilds the audit trail is to keep action; it may run
+// several times.
+func (t *trust) change(ctx context.Context, by chat.Actor, action string, f func(now *trusted) (guilds []string, changed bool)) error {
 	key, err := t.key()
 	if err != nil {
 		return err
@@ -204,14 +216,19 @@ func (t *trust) change(ctx context.Context, f func(now *trusted) bool) error {
 		if next.Guilds = maps.Clone(next.Guilds); next.Guilds == nil {
 			next.Guilds = map[string]keptGuild{}
 		}
-		if !f(&next) {
+		guilds, changed := f(&next)
+		if !changed {
 			return nil
+		}
+		var notes []chat.Change
+		for _, id := range guilds[:min(len(guilds), mostNoted)] {
+			notes = append(notes, chat.Change{By: by, Action: action, Target: id})
 		}
 		raw, err := json.Marshal(next)
 		if err != nil {
 			return err
 		}
-		done, err := t.records.Swap(ctx, key, t.raw, string(raw))
+		done, err := t.records.Swap(ctx, key, t.raw, string(raw), notes...)
 		if err != nil {
 			return err
 		}
@@ -349,18 +366,22 @@ func (t *trust) first(ctx context.Context) error {
 		return err
 	}
 	stored := false
-	err = t.change(ctx, func(now *trusted) bool {
+	err = t.change(ctx, chat.Actor{Kind: chat.BySystem}, actionAdmit, func(now *trusted) (admitted []string, _ bool) {
 		if stored = now.Started.IsZero(); !stored {
-			return false
+			return nil, false
 		}
 		now.Started = time.Now().UTC()
 		now.Open = len(list) == 0 && len(now.Guilds) == 0
 		for _, g := range list {
 			if _, there := now.Guilds[g.ID]; !there {
 				now.Guilds[g.ID] = keptGuild{Name: g.Name, Source: FromFirstStart, At: now.Started}
+				admitted = append(admitted, g.ID)
 			}
 		}
-		return true
+		if len(t.named) > 0 {
+			return nil, true // known, and not trusted
+		}
+		return admitted, true
 	})
 	if err == nil && stored {
 		t.logFirst(ctx, list)
@@ -437,12 +458,12 @@ func (t *trust) joined(ctx context.Context) error {
 		return err
 	}
 	won := false
-	err = t.change(ctx, func(now *trusted) bool {
+	err = t.change(ctx, chat.Actor{Kind: chat.BySystem}, actionAdmit, func(now *trusted) ([]string, bool) {
 		if won = now.Open; won {
 			now.Open = false
 			now.Guilds[first.ID] = keptGuild{Name: first.Name, Source: FromFirstStart, At: time.Now().UTC()}
 		}
-		return won
+		return []string{first.ID}, won
 	})
 	if err == nil && won {
 		t.app.log.InfoContext(ctx, "the first discord server the bot joined is trusted; others need parley guild admit", slog.String("guild", first.ID), slog.String("name", first.Name))
@@ -510,7 +531,7 @@ func (t *trust) guilds(ctx context.Context) ([]Guild, error) {
 }
 
 // admit trusts a guild from now on; created says that it was not before.
-func (t *trust) admit(ctx context.Context, guild string) (created bool, err error) {
+func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created bool, err error) {
 	if t.inFile(guild) {
 		return false, nil
 	}
@@ -519,21 +540,21 @@ func (t *trust) admit(ctx context.Context, guild string) (created bool, err erro
 			return false, err
 		}
 	}
-	err = t.change(ctx, func(now *trusted) bool {
+	err = t.change(ctx, by, actionAdmit, func(now *trusted) ([]string, bool) {
 		if created = !t.holds(*now, guild); created {
 			now.Open = false
 			now.Guilds[guild] = keptGuild{Name: t.app.world.guildName(guild), Source: FromOperator, At: time.Now().UTC()}
 		}
-		return created
+		return []string{guild}, created
 	})
 	if err == nil && created {
-		t.app.log.InfoContext(ctx, "discord server admitted", slog.String("guild", guild))
+		t.app.log.InfoContext(ctx, "discord server admitted", slog.String("guild", guild), slog.String("via", by.Via()))
 	}
 	return created && err == nil, err
 }
 
 // remove ends the trust in a guild.
-func (t *trust) remove(ctx context.Context, guild string) error {
+func (t *trust) remove(ctx context.Context, by chat.Actor, guild string) error {
 	if file := t.named[guild]; file != "" {
 		return &NamedInFile{File: file}
 	}
@@ -541,10 +562,10 @@ func (t *trust) remove(ctx context.Context, guild string) error {
 		return err
 	}
 	found := false
-	err := t.change(ctx, func(now *trusted) bool {
+	err := t.change(ctx, by, actionRemove, func(now *trusted) ([]string, bool) {
 		found = t.holds(*now, guild)
 		delete(now.Guilds, guild)
-		return found
+		return []string{guild}, found
 	})
 	switch {
 	case err != nil:
@@ -552,7 +573,7 @@ func (t *trust) remove(ctx context.Context, guild string) error {
 	case !found:
 		return ErrNotTrusted
 	}
-	t.app.log.InfoContext(ctx, "discord server no longer trusted", slog.String("guild", guild))
+	t.app.log.InfoContext(ctx, "discord server no longer trusted", slog.String("guild", guild), slog.String("via", by.Via()))
 	return nil
 }
 
@@ -567,22 +588,22 @@ func (a *Adapter) Guilds(ctx context.Context, bot string) ([]Guild, error) {
 
 // AdmitGuild trusts a server from now on, in every process; created says that
 // it was not trusted before.
-func (a *Adapter) AdmitGuild(ctx context.Context, bot, guild string) (created bool, err error) {
+func (a *Adapter) AdmitGuild(ctx context.Context, by chat.Actor, bot, guild string) (created bool, err error) {
 	one := a.byBot[bot]
 	if one == nil {
 		return false, ErrNoApplication
 	}
-	return one.trust.admit(ctx, guild)
+	return one.trust.admit(ctx, by, guild)
 }
 
 // RemoveGuild ends the trust in a server. A *NamedInFile says that a bot's file
 // must be changed for that; ErrNotTrusted, that there was none.
-func (a *Adapter) RemoveGuild(ctx context.Context, bot, guild string) error {
+func (a *Adapter) RemoveGuild(ctx context.Context, by chat.Actor, bot, guild string) error {
 	one := a.byBot[bot]
 	if one == nil {
 		return ErrNoApplication
 	}
-	return one.trust.remove(ctx, guild)
+	return one.trust.remove(ctx, by, guild)
 }
 
 // forgetful is Records of this process alone.
@@ -598,7 +619,7 @@ func (f *forgetful) Read(_ context.Context, key string) (string, error) {
 	return f.values[key], nil
 }
 
-func (f *forgetful) Swap(_ context.Context, key, old, next string) (bool, error) {
+func (f *forgetful) Swap(_ context.Context, key, old, next string, _ ...chat.Change) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.values[key] != old {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,34 @@ import (
 
 // shared is what several processes keep together.
 func shared() *forgetful { return &forgetful{values: map[string]string{}} }
+
+// operator is who admits and removes servers.
+func operator() chat.Actor { return chat.Actor{Kind: chat.ByToken} }
+
+// noted are Records that remember what the audit trail was told.
+type noted struct {
+	*forgetful
+	mu    sync.Mutex
+	trail []string
+}
+
+func (n *noted) told() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.trail)
+}
+
+func (n *noted) Swap(ctx context.Context, key, old, next string, notes ...chat.Change) (bool, error) {
+	done, err := n.forgetful.Swap(ctx, key, old, next)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range notes {
+		if done {
+			n.trail = append(n.trail, c.By.Via()+" "+c.Action+" "+c.Target)
+		}
+	}
+	return done, err
+}
 
 // guildIDs are those that are trusted.
 func (s *stage) guildIDs() map[string]string {
@@ -108,14 +137,14 @@ func TestStrangersAreRefusedOverHTTPToo(t *testing.T) {
 	s := withCommands(t, d, nil)
 	s.overHTTP(d)
 	evil := s.Invite("mallory", "lair")
-	if _, err := s.adapter.AdmitGuild(t.Context(), "helper", evil); err != nil {
+	if _, err := s.adapter.AdmitGuild(t.Context(), operator(), "helper", evil); err != nil {
 		t.Fatal(err)
 	}
 	form := s.slash("lair", "mallory", "/provider add")
 	if _, err := form.Modal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.adapter.RemoveGuild(t.Context(), "helper", evil); err != nil {
+	if err := s.adapter.RemoveGuild(t.Context(), operator(), "helper", evil); err != nil {
 		t.Fatal(err)
 	}
 	sent, err := s.SubmitModal(form, map[string]string{"id": "mine"})
@@ -140,7 +169,7 @@ func TestStrangersAreRefusedOverHTTPToo(t *testing.T) {
 // came later is not trusted, by whatever process and after whatever restart.
 func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
 	t.Parallel()
-	kept := shared()
+	kept := &noted{forgetful: shared()}
 	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
 	want := append(s.Crowd(450), s.GuildID())
 	stop := s.run(nil)
@@ -150,6 +179,9 @@ func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
 		if got[id] != FromFirstStart {
 			t.Fatalf("guild %s is %q", id, got[id])
 		}
+	}
+	if trail := kept.told(); len(trail) != len(want) || !strings.HasPrefix(trail[0], "system guild.admit ") {
+		t.Errorf("the audit trail has %d entries for %d servers", len(trail), len(want))
 	}
 	if n := s.Count("GET", "/users/@me/guilds", 200); n != 3 {
 		t.Errorf("%d pages were asked for, want 3", n)
@@ -181,7 +213,7 @@ func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
 
 func TestTheFirstServerJoinedIsTrustedWhereThereWasNone(t *testing.T) {
 	t.Parallel()
-	kept := shared()
+	kept := &noted{forgetful: shared()}
 	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
 	s.run(nil)
 	s.connected()
@@ -190,6 +222,9 @@ func TestTheFirstServerJoinedIsTrustedWhereThereWasNone(t *testing.T) {
 	}
 	s.Join(s.GuildID())
 	s.eventually("the first is trusted", func() bool { return len(s.guildIDs()) == 1 })
+	if got, want := kept.told(), []string{"system guild.admit " + s.GuildID()}; !slices.Equal(got, want) {
+		t.Errorf("the audit trail is %q, want %q", got, want)
+	}
 	evil := s.Invite("mallory", "lair")
 	s.Mention("general", "ann", "hello")
 	s.inbox.wait(t, 1)
@@ -257,7 +292,7 @@ func TestWhileTheListIsNotKnownNobodyIsLetIn(t *testing.T) {
 
 func TestTheServersOfTheFilesAndThoseAdmittedAreTrusted(t *testing.T) {
 	t.Parallel()
-	kept := shared()
+	kept := &noted{forgetful: shared()}
 	s := prepare(t, fake.Options{}, nil)
 	crowd := s.Crowd(3)
 	one := helper(s.Token())
@@ -274,29 +309,32 @@ func TestTheServersOfTheFilesAndThoseAdmittedAreTrusted(t *testing.T) {
 	if got := s.guildIDs(); !maps.Equal(got, want) {
 		t.Errorf("trusted: %v, want %v", got, want)
 	}
-	if created, err := s.adapter.AdmitGuild(t.Context(), "helper", crowd[1]); err != nil || !created {
+	if created, err := s.adapter.AdmitGuild(t.Context(), operator(), "helper", crowd[1]); err != nil || !created {
 		t.Errorf("admitted: %v, %v", created, err)
 	}
-	if created, err := s.adapter.AdmitGuild(t.Context(), "other", crowd[0]); err != nil || created {
+	if created, err := s.adapter.AdmitGuild(t.Context(), operator(), "other", crowd[0]); err != nil || created {
 		t.Errorf("one of a file was admitted: %v, %v", created, err)
 	}
 	want[crowd[1]] = FromOperator
 	if got := s.guildIDs(); !maps.Equal(got, want) {
 		t.Errorf("trusted: %v, want %v", got, want)
 	}
-	named, ok := errors.AsType[*NamedInFile](s.adapter.RemoveGuild(t.Context(), "helper", crowd[0]))
+	named, ok := errors.AsType[*NamedInFile](s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[0]))
 	if !ok || named.File != "other.yaml" {
 		t.Errorf("a server of a file was removed: %v", named)
 	}
-	if err := s.adapter.RemoveGuild(t.Context(), "helper", crowd[2]); !errors.Is(err, ErrNotTrusted) {
+	if err := s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[2]); !errors.Is(err, ErrNotTrusted) {
 		t.Errorf("one that is not trusted: %v", err)
 	}
-	if err := s.adapter.RemoveGuild(t.Context(), "helper", crowd[1]); err != nil {
+	if err := s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[1]); err != nil {
 		t.Error(err)
 	}
 	delete(want, crowd[1])
 	if got := s.guildIDs(); !maps.Equal(got, want) {
 		t.Errorf("trusted: %v, want %v", got, want)
+	}
+	if got, want := kept.told(), []string{"api guild.admit " + crowd[1], "api guild.remove " + crowd[1]}; !slices.Equal(got, want) {
+		t.Errorf("the audit trail is %q, want %q", got, want)
 	}
 }
 
@@ -320,7 +358,7 @@ func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.RemoveGuild(t.Context(), "helper", s.GuildID()); err != nil {
+	if err := other.RemoveGuild(t.Context(), operator(), "helper", s.GuildID()); err != nil {
 		t.Fatal(err)
 	}
 	s.eventually("this process sees it", func() bool { return s.adapter.Admit(t.Context(), taken) != nil })
@@ -482,7 +520,7 @@ func TestAListThatTheStoreLostIsNotLearnedAgain(t *testing.T) {
 	kept.mu.Lock()
 	clear(kept.values)
 	kept.mu.Unlock()
-	if created, err := s.adapter.AdmitGuild(t.Context(), "helper", "123456789"); err != nil || !created {
+	if created, err := s.adapter.AdmitGuild(t.Context(), operator(), "helper", "123456789"); err != nil || !created {
 		t.Fatal(created, err)
 	}
 	if got := s.guildIDs(); got[evil] != "" || got[s.GuildID()] != FromFirstStart {

@@ -45,6 +45,7 @@ type built struct {
 	settings
 	kind       string
 	registry   *registry.Registry
+	records    *store.Records
 	inbox      *inbox.Inbox
 	relay      *relay.Relay
 	client     *completion.Client
@@ -73,7 +74,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	b.guard = console.Guard{Door: d, Log: s.log}
 	b.registry, err = registry.Open(ctx, registry.Options{
 		Client: p.store.Client, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log,
-		Builtins: builtins, File: s.file, FileDigest: s.digest,
+		Builtins: builtins, File: s.file, FileDigest: s.digest, AuditKeep: time.Duration(s.config.AuditKeep),
 	})
 	if err != nil {
 		return nil, err
@@ -112,6 +113,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 
 func (b *built) buildAdapters(p parts, memo *store.Memo) error {
 	c := b.config
+	b.records = store.NewRecords(p.store, c.RedisPrefix, time.Duration(c.AuditKeep))
 	var err error
 	b.slack, err = slack.New(slack.Options{
 		Bots: b.bots, APIURL: c.SlackAPIURL, StreamMode: c.StreamMode, Log: b.log, Metrics: p.metrics,
@@ -121,7 +123,7 @@ func (b *built) buildAdapters(p parts, memo *store.Memo) error {
 		return err
 	}
 	b.discord, err = discord.New(discord.Options{
-		Bots: b.bots, APIURL: c.DiscordAPIURL, GlobalLimit: c.DiscordGlobalLimit.PerSecond, Sessions: memo, Records: store.NewRecords(p.store, c.RedisPrefix), Log: b.log, Metrics: p.metrics,
+		Bots: b.bots, APIURL: c.DiscordAPIURL, GlobalLimit: c.DiscordGlobalLimit.PerSecond, Sessions: memo, Records: b.records, Log: b.log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err

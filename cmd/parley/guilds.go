@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"parley/adapters/discord"
+	"parley/internal/chat"
 	"parley/internal/console"
 )
 
@@ -25,13 +26,13 @@ func (g guilds) List(ctx context.Context, bot string) ([]console.Guild, error) {
 	return out, inConsole(err)
 }
 
-func (g guilds) Admit(ctx context.Context, bot, guild string) (bool, error) {
-	created, err := g.adapter.AdmitGuild(ctx, bot, guild)
+func (g guilds) Admit(ctx context.Context, by chat.Actor, bot, guild string) (bool, error) {
+	created, err := g.adapter.AdmitGuild(ctx, by, bot, guild)
 	return created, inConsole(err)
 }
 
-func (g guilds) Remove(ctx context.Context, bot, guild string) error {
-	return inConsole(g.adapter.RemoveGuild(ctx, bot, guild))
+func (g guilds) Remove(ctx context.Context, by chat.Actor, bot, guild string) error {
+	return inConsole(g.adapter.RemoveGuild(ctx, by, bot, guild))
 }
 
 func inConsole(err error) error {

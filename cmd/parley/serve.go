@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"parley/bots"
+	"parley/internal/audit"
 	"parley/internal/config"
 	"parley/internal/inbox"
 	"parley/internal/provider"
@@ -241,6 +242,7 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 		})
 	}
 	start(&lower, below, "registry", b.registry.Run)
+	start(&lower, below, "audit", func(ctx context.Context) error { return audit.Run(ctx, s.log, b.registry.Trail(), b.records.Trail()) })
 	for _, a := range b.adapters {
 		start(&upper, running, a.Platform(), func(ctx context.Context) error { return a.Run(ctx, b.inbox, b.relay) })
 	}

@@ -38,7 +38,8 @@ var rooms = map[string][]string{
 	// Tools that know nothing of the rest.
 	"internal/telemetry":       {},
 	"internal/config":          {},
-	"internal/store":           {},
+	"internal/audit":           {"internal/chat"},
+	"internal/store":           {"internal/audit", "internal/chat"},
 	"internal/board":           {},
 	"internal/stream/markdown": {},
 	"internal/demo":            {},
@@ -49,13 +50,13 @@ var rooms = map[string][]string{
 	"internal/provider":          {},
 	"internal/completion":        {"bots", "internal/provider", "internal/telemetry"},
 	"internal/probe":             {"bots", "internal/completion", "internal/provider"},
-	"internal/registry":          {"internal/chat", "internal/provider"},
+	"internal/registry":          {"internal/audit", "internal/chat", "internal/provider"},
 	"internal/registry/importer": {"internal/provider"},
 	"internal/inbox":             {"internal/chat", "internal/telemetry"},
 	"internal/conversation":      {"internal/chat", "internal/completion", "internal/inbox"},
 	"internal/usage":             {"internal/inbox", "internal/provider"},
 	"internal/stream":            {"internal/chat", "internal/stream/markdown", "internal/telemetry"},
-	"internal/console":           {"bots", "internal/door", "internal/provider", "internal/registry"},
+	"internal/console":           {"bots", "internal/chat", "internal/door", "internal/provider", "internal/registry"},
 	"internal/relay": {
 		"bots", "internal/chat", "internal/completion", "internal/conversation", "internal/inbox",
 		"internal/provider", "internal/registry", "internal/stream", "internal/telemetry", "internal/usage",
@@ -74,6 +75,7 @@ var rooms = map[string][]string{
 	"internal/fake/slack":      {},
 	"internal/fake/discord":    {},
 	"internal/fake/openai":     {},
+	"internal/audit/audittest": {"internal/audit"},
 	"internal/store/storetest": {"internal/store"},
 	"internal/inbox/inboxtest": {"internal/chat", "internal/inbox", "internal/store", "internal/store/storetest"},
 	"internal/door/doortest":   {"internal/door"},
@@ -93,7 +95,7 @@ var rooms = map[string][]string{
 const anything = "*"
 
 // forTests may be imported by tests, by each other and by the benchmarks.
-var forTests = []string{"internal/fake/", "internal/store/storetest", "internal/inbox/inboxtest", "internal/door/doortest", "internal/chat/chattest"}
+var forTests = []string{"internal/fake/", "internal/audit/audittest", "internal/store/storetest", "internal/inbox/inboxtest", "internal/door/doortest", "internal/chat/chattest"}
 
 // libraries says who may import which module that is not ours; a path ending in
 // a slash stands for all below it. A library that only tests use has its
@@ -102,7 +104,7 @@ var libraries = map[string][]string{
 	"github.com/slack-go/slack":           {"adapters/slack"},
 	"github.com/bwmarrin/discordgo":       {"adapters/discord"},
 	"github.com/gorilla/websocket":        {"adapters/discord", "adapters/slack", "internal/fake/slack", "internal/fake/discord"},
-	"github.com/redis/go-redis/v9":        {"internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "test:internal/", "test:cmd/"},
+	"github.com/redis/go-redis/v9":        {"internal/audit", "internal/audit/audittest", "internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "test:internal/", "test:cmd/"},
 	"github.com/alicebob/miniredis/v2":    {"internal/store", "test:internal/", "test:cmd/"},
 	"github.com/caarlos0/env/v11":         {"internal/config"},
 	"github.com/joho/godotenv":            {"internal/config"},

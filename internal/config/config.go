@@ -30,6 +30,7 @@ type Config struct {
 	RedisWaitReplicas int         `env:"REDIS_WAIT_REPLICAS" envDefault:"0" want:"a whole number from 0 up" example:"1"`
 	DataDir           string      `env:"DATA_DIR" envDefault:"./data"`
 	MasterKeys        secret.Text `env:"MASTER_KEYS" want:"name:base64(32 bytes)[,older…]"`
+	AuditKeep         Age         `env:"AUDIT_KEEP" envDefault:"400d" want:"a number of days, or a duration of at least an hour" example:"400d"`
 
 	// Bots and providers.
 	BotsDir          string `env:"BOTS_DIR"`

@@ -38,7 +38,7 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 			}
 			want := config.Config{
 				HTTPAddr: "127.0.0.1:7070", Playground: "auto", Metrics: "token", ShutdownGrace: 25 * time.Second, LogLevel: "info", LogFormat: "text",
-				RedisPrefix: "parley", DataDir: "./data", DiscoverLocal: "auto",
+				RedisPrefix: "parley", DataDir: "./data", AuditKeep: config.Age(400 * 24 * time.Hour), DiscoverLocal: "auto",
 				SlackAPIURL: "https://slack.com/api/", SlackUpdateLimit: config.Limit{PerMinute: 50, Burst: 10}, StreamMode: "edit",
 				DiscordAPIURL: "https://discord.com/api/v10", DiscordGlobalLimit: config.Rate{PerSecond: 50},
 				OTLPProtocol: "http/protobuf", ServiceName: "parley",
@@ -57,7 +57,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	key := secret.GenerateKey("k")
 	got, err := load(t,
 		"HTTP_ADDR=:8080", "ADMIN_TOKEN=adm-0123456789abc", "PLAYGROUND=ON", "METRICS=Open", "SHUTDOWN_GRACE=1m", "LOG_LEVEL=DEBUG", "LOG_FORMAT=json",
-		"REDIS_URL=redis://u:pw@a:6379/2?sentinel_master=m", "REDIS_PREFIX=x", "REDIS_WAIT_REPLICAS=2", "DATA_DIR=/d", "MASTER_KEYS="+key,
+		"REDIS_URL=redis://u:pw@a:6379/2?sentinel_master=m", "REDIS_PREFIX=x", "REDIS_WAIT_REPLICAS=2", "DATA_DIR=/d", "MASTER_KEYS="+key, "AUDIT_KEEP=36h",
 		"BOTS_DIR=/b", "PROVIDERS_FILE=/p", "PROVIDER_NETWORKS=public, 10.0.0.0/8,192.168.1.4", "DISCOVER_LOCAL=off",
 		"SLACK_API_URL=http://127.0.0.1:1/api", "SLACK_UPDATE_LIMIT=off", "STREAM_MODE=auto",
 		"DISCORD_API_URL=http://127.0.0.1:2/api/v10/", "DISCORD_GLOBAL_LIMIT=7",
@@ -70,7 +70,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	want := config.Config{
 		HTTPAddr: ":8080", AdminToken: secret.New("adm-0123456789abc"), Playground: "on", Metrics: "open", ShutdownGrace: time.Minute, LogLevel: "debug", LogFormat: "json",
-		RedisURL: secret.New("redis://u:pw@a:6379/2?sentinel_master=m"), RedisPrefix: "x", RedisWaitReplicas: 2, DataDir: "/d", MasterKeys: secret.New(key),
+		RedisURL: secret.New("redis://u:pw@a:6379/2?sentinel_master=m"), RedisPrefix: "x", RedisWaitReplicas: 2, DataDir: "/d", MasterKeys: secret.New(key), AuditKeep: config.Age(36 * time.Hour),
 		BotsDir: "/b", ProvidersFile: "/p", ProviderNetworks: "public, 10.0.0.0/8,192.168.1.4", DiscoverLocal: "off",
 		SlackAPIURL: "http://127.0.0.1:1/api/", SlackUpdateLimit: config.Limit{Off: true}, StreamMode: "auto",
 		DiscordAPIURL: "http://127.0.0.1:2/api/v10", DiscordGlobalLimit: config.Rate{PerSecond: 7},
@@ -127,6 +127,9 @@ func TestAWrongValueIsNamedWithAnExample(t *testing.T) {
 		{[]string{"REDIS_WAIT_REPLICAS=-1"}, `REDIS_WAIT_REPLICAS: "-1" is not`},
 		{[]string{"REDIS_WAIT_REPLICAS=1"}, "REDIS_WAIT_REPLICAS: is 1, but the embedded store has no replicas"},
 		{[]string{"MASTER_KEYS=secret-key"}, "MASTER_KEYS: key 1 is not name:base64; a fresh one: MASTER_KEYS=k1:"},
+		{[]string{"AUDIT_KEEP=400"}, `AUDIT_KEEP: "400" is not a number of days, or a duration of at least an hour; for example AUDIT_KEEP=400d`},
+		{[]string{"AUDIT_KEEP=0d"}, `AUDIT_KEEP: "0d" is not`},
+		{[]string{"AUDIT_KEEP=5m"}, `AUDIT_KEEP: "5m" is not`},
 		{[]string{"PROVIDER_NETWORKS=public,everywhere"}, `PROVIDER_NETWORKS: "public,everywhere" is not a comma-separated list of public, private, loopback and CIDRs; for example PROVIDER_NETWORKS=public,10.1.0.0/16`},
 		{[]string{"PROVIDER_NETWORKS=10.0.0.0/33"}, "PROVIDER_NETWORKS: "},
 		{[]string{"DISCOVER_LOCAL=on"}, `DISCOVER_LOCAL: "on" is not one of auto, off`},

@@ -119,7 +119,7 @@ func (c *console) patchBot(w http.ResponseWriter, r *http.Request) (int, any, er
 		return 0, nil, err
 	}
 	if patch.given() {
-		if err := c.Registry.SetDefault(r.Context(), b.ID, chosen); err != nil {
+		if err := c.Registry.SetDefault(r.Context(), c.actor(r), b.ID, chosen); err != nil {
 			return 0, nil, err
 		}
 		now := c.inUse(b)

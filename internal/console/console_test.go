@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/bots"
+	"parley/internal/audit/audittest"
 	"parley/internal/console"
 	"parley/internal/door/doortest"
 	"parley/internal/provider"
@@ -33,6 +35,7 @@ const (
 type bench struct {
 	t        *testing.T
 	redis    *miniredis.Miniredis
+	client   *redis.Client
 	registry *registry.Registry
 	options  console.Options
 	handler  http.Handler
@@ -44,6 +47,7 @@ func newBench(t *testing.T, change ...func(*console.Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, redis: miniredis.RunT(t), log: &bytes.Buffer{}}
 	client := redis.NewClient(&redis.Options{Addr: b.redis.Addr(), MaxRetries: -1})
+	b.client = client
 	t.Cleanup(func() { _ = client.Close() })
 	ring, err := secret.ParseRing(secret.GenerateKey("a"))
 	if err != nil {
@@ -539,4 +543,20 @@ type rows struct{}
 
 func (rows) Usage(_ context.Context, q console.UsageQuery) ([]console.UsageRow, error) {
 	return []console.UsageRow{{Key: "by " + q.By + " since " + q.Since.Format("2006-01-02"), Answers: 1}}, nil
+}
+
+func TestEveryChangeOverTheAPIHasAnAuthor(t *testing.T) {
+	b := newBench(t)
+	session := doortest.Session(t, b.options.Guard.Door)
+	b.want(b.do("PUT", "/api/v1/providers/corp", full), 201)
+	b.want(b.do("PATCH", "/api/v1/bots/helper", `{"provider":"corp","model":"mini"}`, "Authorization", "", "Cookie", session), 200)
+	b.want(b.do("DELETE", "/api/v1/providers/corp", "", "Authorization", "Bearer of-some-proxy", "Cookie", session), 204)
+	var got []string
+	for _, e := range audittest.Read(t, b.client, "test:{registry}:") {
+		got = append(got, fmt.Sprint(e.Kind, " ", e.Via, e.User, " ", e.Action, " ", e.Target))
+	}
+	want := []string{"token api provider.put corp", "session api bot.default helper", "session api provider.remove corp"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the trail is %q, want %q", got, want)
+	}
 }

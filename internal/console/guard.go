@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"parley/internal/chat"
 	"parley/internal/door"
 )
 
@@ -27,6 +28,14 @@ func (g Guard) Wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// actor is the author of what r, which the guard let through, changes.
+func (c *console) actor(r *http.Request) chat.Actor {
+	if c.Guard.Door.HasToken(r) {
+		return chat.Actor{Kind: chat.ByToken}
+	}
+	return chat.Actor{Kind: chat.BySession}
 }
 
 // Refuse answers r with what err, an error of the door, means.

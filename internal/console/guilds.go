@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"regexp"
 	"time"
+
+	"parley/internal/chat"
 )
 
 // Guild is a Discord server that is trusted.
@@ -23,8 +25,8 @@ type Guild struct {
 // Errors wrap those below where they fit.
 type Guilds interface {
 	List(ctx context.Context, bot string) ([]Guild, error)
-	Admit(ctx context.Context, bot, guild string) (created bool, err error)
-	Remove(ctx context.Context, bot, guild string) error
+	Admit(ctx context.Context, by chat.Actor, bot, guild string) (created bool, err error)
+	Remove(ctx context.Context, by chat.Actor, bot, guild string) error
 }
 
 // Why a guild cannot be shown or changed.
@@ -87,7 +89,7 @@ func (c *console) putGuild(w http.ResponseWriter, r *http.Request) (int, any, er
 	if c.Guilds == nil {
 		return 0, nil, c.guildProblem(r, b.ID, ErrNotOnDiscord)
 	}
-	created, err := c.Guilds.Admit(r.Context(), b.ID, r.PathValue("guild"))
+	created, err := c.Guilds.Admit(r.Context(), c.actor(r), b.ID, r.PathValue("guild"))
 	if err != nil {
 		return 0, nil, c.guildProblem(r, b.ID, err)
 	}
@@ -107,7 +109,7 @@ func (c *console) removeGuild(_ http.ResponseWriter, r *http.Request) (int, any,
 	if c.Guilds == nil {
 		return 0, nil, c.guildProblem(r, b.ID, ErrNotOnDiscord)
 	}
-	if err := c.Guilds.Remove(r.Context(), b.ID, r.PathValue("guild")); err != nil {
+	if err := c.Guilds.Remove(r.Context(), c.actor(r), b.ID, r.PathValue("guild")); err != nil {
 		return 0, nil, c.guildProblem(r, b.ID, err)
 	}
 	return http.StatusNoContent, nil, nil

@@ -3,15 +3,19 @@ package console_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
+	"parley/internal/chat"
 	"parley/internal/console"
+	"parley/internal/door/doortest"
 )
 
 // list is the servers of a bot, one of them named in its file.
 type list struct {
 	ids []string
+	by  []chat.ActorKind
 	err error
 }
 
@@ -23,14 +27,16 @@ func (l *list) List(context.Context, string) ([]console.Guild, error) {
 	return out, l.err
 }
 
-func (l *list) Admit(_ context.Context, _, guild string) (bool, error) {
+func (l *list) Admit(_ context.Context, by chat.Actor, _, guild string) (bool, error) {
+	l.by = append(l.by, by.Kind)
 	if l.err == nil {
 		l.ids = append(l.ids, guild)
 	}
 	return true, l.err
 }
 
-func (l *list) Remove(_ context.Context, _, guild string) error {
+func (l *list) Remove(_ context.Context, by chat.Actor, _, guild string) error {
+	l.by = append(l.by, by.Kind)
 	if guild == "11111111111111111" {
 		return &console.NamedInFile{File: "helper.yaml"}
 	}
@@ -59,6 +65,11 @@ func TestDiscordServersOverTheAPI(t *testing.T) {
 		if got := b.want(b.do(c.method, c.path, ""), c.status); !strings.Contains(got.Body, c.says) {
 			t.Errorf("%s %s lacks %q: %s", c.method, c.path, c.says, got.Body)
 		}
+	}
+	session := doortest.Session(t, b.options.Guard.Door)
+	b.want(b.do("PUT", path+"/22222222222222222", "", "Authorization", "", "Cookie", session), 201)
+	if want := []chat.ActorKind{chat.ByToken, chat.ByToken, chat.ByToken, chat.BySession}; !slices.Equal(guilds.by, want) {
+		t.Errorf("the authors are %v, want %v", guilds.by, want)
 	}
 	for err, status := range map[error]int{console.ErrNotOnDiscord: 404, errors.New("the store is away"): 503} {
 		guilds.err = err

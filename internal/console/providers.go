@@ -14,7 +14,6 @@ import (
 
 	"parley/internal/provider"
 	"parley/internal/registry"
-	"parley/internal/secret"
 	"parley/internal/suggest"
 )
 
@@ -72,11 +71,14 @@ func (c *console) putProvider(w http.ResponseWriter, r *http.Request) (int, any,
 	if problem != nil {
 		return 0, nil, problem
 	}
-	put, err := decodePut(id, fields)
+	p, err := decodePut(id, fields)
 	if err != nil {
 		return 0, nil, err
 	}
-	created, err := c.Registry.Update(r.Context(), id, put.over)
+	_, created, err := c.Registry.Revise(r.Context(), c.actor(r), registry.Revision{Provider: p})
+	if kept, ok := errors.AsType[*registry.KeepError](err); ok {
+		return 0, nil, unkeepable(kept)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -91,41 +93,38 @@ func (c *console) putProvider(w http.ResponseWriter, r *http.Request) (int, any,
 	return http.StatusOK, view(e, nil), nil
 }
 
-// putRequest is a provider as a PUT gives it; its secrets may still say "set".
-type putRequest struct {
-	provider  provider.Provider
-	keepProxy bool
-}
-
-func decodePut(id string, fields map[string]json.RawMessage) (putRequest, error) {
+// decodePut is the provider that a PUT gives; its secrets may still say "set".
+func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider, error) {
 	if fields == nil {
-		return putRequest{}, invalid("The body must be a JSON object.")
+		return provider.Provider{}, invalid("The body must be a JSON object.")
 	}
 	for _, name := range readOnly {
 		delete(fields, name)
 	}
-	var put putRequest
-	if string(bytes.TrimSpace(fields["proxy"])) == `"`+provider.Kept+`"` {
-		put.keepProxy = true
-		delete(fields, "proxy")
+	keepProxy := string(bytes.TrimSpace(fields["proxy"])) == `"`+provider.Kept+`"`
+	if keepProxy {
+		delete(fields, "proxy") // it is no URL
 	}
 	body, err := json.Marshal(fields)
 	if err != nil {
-		return put, err
+		return provider.Provider{}, err
 	}
 	if field, ok := repeatedHeader(fields["extraHeaders"]); ok {
-		return put, invalid("", FieldError{"extraHeaders." + shorten(field), "is there twice, in other letters"})
+		return provider.Provider{}, invalid("", FieldError{"extraHeaders." + shorten(field), "is there twice, in other letters"})
 	}
-	put.provider, err = provider.Decode(id, bytes.NewReader(body))
+	p, err := provider.Decode(id, bytes.NewReader(body))
 	if e, ok := errors.AsType[*provider.InvalidError](err); ok {
-		return put, wrongRecord(e.Problems)
+		return p, wrongRecord(e.Problems)
 	}
-	if err == nil && len(put.provider.AddParams) > 0 {
+	if err == nil && len(p.AddParams) > 0 {
 		d := json.NewDecoder(bytes.NewReader(fields["addParams"]))
 		d.UseNumber() // a large seed must come back as it went
-		err = d.Decode(&put.provider.AddParams)
+		err = d.Decode(&p.AddParams)
 	}
-	return put, err
+	if keepProxy {
+		p.Proxy = provider.Kept
+	}
+	return p, err
 }
 
 // repeatedHeader finds a header that is given twice: names that differ in case
@@ -156,86 +155,28 @@ func wrongRecord(problems []provider.Problem) *Problem {
 	return invalid(fmt.Sprintf("The provider has %d wrong fields; errors lists them.", len(errs)), errs...)
 }
 
-// over replaces every "set" by the secret that old holds. Secrets only stay
-// with the servers they were given for.
-func (put putRequest) over(old registry.Entry, found bool) (provider.Provider, error) {
-	p := put.provider
+// unkeepable says which secrets that say "set" cannot stay, and what to do.
+func unkeepable(e *registry.KeepError) *Problem {
 	var errs []FieldError
-	if put.keepProxy {
-		p.Proxy = old.Proxy
-	}
-	moved := ""
-	if found {
-		moved = provider.Moved(old.Provider, p)
-	}
-	keep := func(field, stored string) string {
+	for _, f := range e.Faults {
+		detail := `says "set", but nothing is stored that could stay: give the value, or leave the field out`
 		switch {
-		case stored == "":
-			errs = append(errs, FieldError{field, `says "set", but nothing is stored that could stay: give the value, or leave the field out`})
-		case moved != "":
-			errs = append(errs, FieldError{field, `says "set", but ` + moved + `: give the value again`})
+		case len(f.Params) > 0:
+			detail = fmt.Sprintf(`says "set" for %s in its query, but nothing is stored for it on that server: give the value`, shorten(strings.Join(f.Params, ", ")))
+		case f.Query:
+			detail = `says "set" in its query, but ` + f.Moved + `: give the value again`
+		case f.Moved != "":
+			detail = `says "set", but ` + f.Moved + `: give the value again`
 		}
-		return stored
+		errs = append(errs, FieldError{f.Field, detail})
 	}
-	errs = append(errs, restoreURLs(&p, old.Provider, moved)...)
-	if p.APIKey.Reveal() == provider.Kept {
-		p.APIKey = secret.New(keep("apiKey", old.APIKey.Reveal()))
-	}
-	if len(p.ExtraHeaders) > 0 {
-		headers := make(map[string]secret.Text, len(p.ExtraHeaders))
-		for _, name := range slices.Sorted(maps.Keys(p.ExtraHeaders)) {
-			value := p.ExtraHeaders[name]
-			if value.Reveal() == provider.Kept {
-				value = secret.New(keep("extraHeaders."+name, header(old.ExtraHeaders, name)))
-			}
-			headers[name] = value
-		}
-		p.ExtraHeaders = headers
-	}
-	if put.keepProxy {
-		p.Proxy = keep("proxy", old.Proxy)
-	}
-	if len(errs) > 0 {
-		return p, invalid("Some secrets cannot be kept; errors lists them.", errs...)
-	}
-	return p, nil
-}
-
-func header(h map[string]secret.Text, name string) string {
-	for known, value := range h {
-		if strings.EqualFold(known, name) {
-			return value.Reveal()
-		}
-	}
-	return ""
-}
-
-// restoreURLs puts the stored keys back into the queries that say "set".
-func restoreURLs(p *provider.Provider, old provider.Provider, moved string) []FieldError {
-	var errs []FieldError
-	stored := append([]string{old.Endpoint}, old.Endpoints...)
-	restore := func(field, shown string) string {
-		raw, missing := provider.RestoreURL(shown, stored)
-		switch {
-		case len(missing) > 0:
-			errs = append(errs, FieldError{field, fmt.Sprintf(`says "set" for %s in its query, but nothing is stored for it on that server: give the value`, shorten(strings.Join(missing, ", ")))})
-		case raw != shown && moved != "":
-			errs = append(errs, FieldError{field, `says "set" in its query, but ` + moved + `: give the value again`})
-		}
-		return raw
-	}
-	p.Endpoint = restore("endpoint", p.Endpoint)
-	p.Endpoints = slices.Clone(p.Endpoints)
-	for i, e := range p.Endpoints {
-		p.Endpoints[i] = restore(fmt.Sprintf("endpoints[%d]", i), e)
-	}
-	return errs
+	return invalid("Some secrets cannot be kept; errors lists them.", errs...)
 }
 
 // removeProvider answers DELETE /api/v1/providers/{id}.
 func (c *console) removeProvider(_ http.ResponseWriter, r *http.Request) (int, any, error) {
 	id := r.PathValue("id")
-	removed, err := c.Registry.Remove(r.Context(), id)
+	removed, err := c.Registry.Remove(r.Context(), c.actor(r), id)
 	if e, ok := errors.AsType[*registry.BuiltinError](err); ok {
 		return 0, nil, &Problem{Type: kindConflict, Title: "Conflict", Status: http.StatusConflict, Detail: sentence(e.Error())}
 	}

@@ -88,10 +88,10 @@ func New(o Options) (*Door, error) {
 // whatever else happened; a wrong one may be held back for a moment. The error
 // wraps one of the above, or is the store's.
 func (d *Door) Admit(r *http.Request) error {
-	token, given := bearer(r)
-	if given && d.right(token) {
+	if d.HasToken(r) {
 		return nil
 	}
+	_, given := bearer(r)
 	session, err := d.Session(r)
 	switch {
 	case err != nil:
@@ -104,6 +104,13 @@ func (d *Door) Admit(r *http.Request) error {
 		return d.guesses.failed(r)
 	}
 	return ErrMissing
+}
+
+// HasToken reports whether r carries the right token. Of those that Admit lets
+// in, the others have a session.
+func (d *Door) HasToken(r *http.Request) bool {
+	token, given := bearer(r)
+	return given && d.right(token)
 }
 
 // bearer is the token that r carries. Other schemes are not for parley: a proxy

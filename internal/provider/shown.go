@@ -117,32 +117,3 @@ func portOf(u *url.URL) string {
 	}
 	return "80"
 }
-
-// Moved says why the secrets of old may not go along to next, or "": they stay
-// as long as every request goes to a server of old, in the same way. Another
-// certificate authority, client certificate or proxy would let somebody else
-// answer for that server.
-func Moved(old, next Provider) string {
-	servers := append([]string{old.Endpoint}, old.Endpoints...)
-	known := func(raw string) bool {
-		return slices.ContainsFunc(servers, func(s string) bool { return SameServer(s, raw) })
-	}
-	switch {
-	case !SameServer(old.Endpoint, next.Endpoint):
-		return "the endpoint's scheme, host or port is another than the secret was given for"
-	case slices.ContainsFunc(next.Endpoints, func(e string) bool { return !known(e) }):
-		return "endpoints names a server that the secret was not given for"
-	case tlsOf(old) != tlsOf(next):
-		return "tls is another than the secret was given for"
-	case next.Proxy != "" && next.Proxy != old.Proxy:
-		return "the proxy is another than the secret was given for"
-	}
-	return ""
-}
-
-func tlsOf(p Provider) TLS {
-	if p.TLS == nil {
-		return TLS{}
-	}
-	return *p.TLS
-}

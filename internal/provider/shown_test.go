@@ -46,38 +46,6 @@ func TestAShownURLIsMadeWholeForItsServerOnly(t *testing.T) {
 	}
 }
 
-func TestSecretsStayWhereEveryRequestGoesTheSameWay(t *testing.T) {
-	old := Provider{Endpoint: "https://h/v1", Endpoints: []string{"https://b/v1"}, Proxy: "http://p:3128", TLS: &TLS{CAFile: "/ca"}}
-	for name, change := range map[string]func(p *Provider){
-		"another host":     func(p *Provider) { p.Endpoint = "https://evil/v1" },
-		"another scheme":   func(p *Provider) { p.Endpoint = "http://h/v1" },
-		"another port":     func(p *Provider) { p.Endpoint = "https://h:8443/v1" },
-		"a further server": func(p *Provider) { p.Endpoints = []string{"https://evil/v1"} },
-		"another CA":       func(p *Provider) { p.TLS = &TLS{CAFile: "/tmp/ca"} },
-		"no CA":            func(p *Provider) { p.TLS = nil },
-		"a client key":     func(p *Provider) { p.TLS = &TLS{CAFile: "/ca", CertFile: "c", KeyFile: "k"} },
-		"another proxy":    func(p *Provider) { p.Proxy = "http://evil:3128" },
-	} {
-		next := old
-		change(&next)
-		if Moved(old, next) == "" {
-			t.Errorf("%s carries the secrets along", name)
-		}
-	}
-	for name, change := range map[string]func(p *Provider){
-		"nothing":         func(*Provider) {},
-		"another path":    func(p *Provider) { p.Endpoint = "https://H:443/v2?api-version=1" },
-		"one server less": func(p *Provider) { p.Endpoints = nil },
-		"no proxy":        func(p *Provider) { p.Proxy = "" },
-	} {
-		next := old
-		change(&next)
-		if why := Moved(old, next); why != "" {
-			t.Errorf("%s loses the secrets: %s", name, why)
-		}
-	}
-}
-
 // What can never be dialled is refused when the record is put, in whatever
 // notation it is written.
 func TestAnAddressThatIsNeverAllowedMakesNoRecord(t *testing.T) {

@@ -4,9 +4,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+
+	"github.com/redis/go-redis/v9"
 
 	"parley/internal/chat"
 )
@@ -44,18 +48,24 @@ func (r *Registry) Choice(ctx context.Context, bot string, p chat.Place) (Choice
 // Choose binds the thread of p, else its channel or direct message, to c. Nil
 // goes back to the bot's default, in a thread also when its channel has a
 // choice.
-func (r *Registry) Choose(ctx context.Context, bot string, p chat.Place, c *Choice) error {
+func (r *Registry) Choose(ctx context.Context, by chat.Actor, bot string, p chat.Place, c *Choice) error {
 	if c == nil && p.InThread() {
 		c = &Choice{}
 	}
-	if c == nil {
-		return r.bind(ctx, r.keys.bindings+bot, p, "")
+	var next Choice
+	value := ""
+	if c != nil {
+		text, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		next, value = *c, string(text)
 	}
-	text, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	return r.bind(ctx, r.keys.bindings+bot, p, string(text))
+	return r.bind(ctx, by, r.keys.bindings+bot, p, value, func(old string) chat.Change {
+		var before Choice
+		_ = json.Unmarshal([]byte(old), &before) // one that cannot be read was none
+		return before.change("model.choose", p.Target(), next)
+	})
 }
 
 // BotFor is the bot that p was given to, among those of the app led by lead.
@@ -65,11 +75,13 @@ func (r *Registry) BotFor(ctx context.Context, lead string, p chat.Place) (strin
 
 // GiveTo gives the thread of p, else its channel or direct message, to bot; an
 // empty bot takes the gift back.
-func (r *Registry) GiveTo(ctx context.Context, lead string, p chat.Place, bot string) error {
+func (r *Registry) GiveTo(ctx context.Context, by chat.Actor, lead string, p chat.Place, bot string) error {
 	if bot == lead && !p.InThread() {
 		bot = ""
 	}
-	return r.bind(ctx, r.keys.bots+lead, p, bot)
+	return r.bind(ctx, by, r.keys.bots+lead, p, bot, func(string) chat.Change {
+		return chat.Change{Action: "settings.put", Target: p.Target(), Fields: []string{"bot"}, Values: map[string]string{"bot": cmp.Or(bot, lead)}}
+	})
 }
 
 func (r *Registry) nearest(ctx context.Context, key string, p chat.Place) (string, bool, error) {
@@ -85,14 +97,25 @@ func (r *Registry) nearest(ctx context.Context, key string, p chat.Place) (strin
 	return "", false, nil
 }
 
-func (r *Registry) bind(ctx context.Context, key string, p chat.Place, value string) error {
-	var err error
-	if value == "" {
-		err = r.client.HDel(ctx, key, p.Conversation()).Err()
-	} else {
-		err = r.client.HSet(ctx, key, p.Conversation(), value).Err()
+// bindLua sets a field, or removes it for an empty value, unless it is so
+// already.
+const bindLua = `
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') == ARGV[2] then return 0 end
+if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
+else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+return 1`
+
+// bind writes the binding of p under key; note tells the audit trail what that
+// changes of the old one.
+func (r *Registry) bind(ctx context.Context, by chat.Actor, key string, p chat.Place, value string, note func(old string) chat.Change) error {
+	field := p.Conversation()
+	old, err := r.client.HGet(ctx, key, field).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("registry: %w", err)
 	}
-	if err != nil {
+	change := note(old)
+	change.By = by
+	if _, err := r.trail.Run(ctx, r.bindScript, []string{key}, []any{field, value}, change); err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
 	return nil

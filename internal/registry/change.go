@@ -1,5 +1,6 @@
 // Changes: each is one compare-and-set on the version, so that two replicas
-// never lose each other's, and is announced to all.
+// never lose each other's, and is announced to all. Its entries in the audit
+// trail are part of the same step.
 
 package registry
 
@@ -14,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"parley/internal/audit"
+	"parley/internal/chat"
 	"parley/internal/provider"
 )
 
@@ -30,12 +31,12 @@ func (e *BuiltinError) Error() string {
 	return fmt.Sprintf("provider %q is built in and cannot be removed; one that has an environment variable goes when that is unset", e.ID)
 }
 
-// commit writes a list of (operation, key number, field, value) if the version
-// is still the expected one, raises it and tells everyone. It returns the new
-// version, or 0 when the version was another. A version is the time in
+// commitLua writes a list of (operation, key number, field, value) if the
+// version is still the expected one, raises it and tells everyone. It returns
+// the new version, or 0 when the version was another. A version is the time in
 // milliseconds, or one more than the version before: after Redis went back to
 // an older state none comes again for other content.
-const commit = `
+const commitLua = `
 local version = redis.call('GET', KEYS[1]) or ''
 if version ~= ARGV[1] then return 0 end
 for i = 4, #ARGV, 4 do
@@ -50,11 +51,14 @@ redis.call('SET', KEYS[1], text)
 redis.call('PUBLISH', ARGV[2], text)
 return next`
 
-// change collects the writes of one commit.
+// change collects the writes of one commit, and what the audit trail keeps of
+// them.
 type change struct {
-	r    *Registry
-	keys []string
-	args []any
+	r     *Registry
+	by    chat.Actor
+	keys  []string
+	args  []any
+	notes []chat.Change
 }
 
 func (c *change) add(op, key, field, value string) {
@@ -69,26 +73,35 @@ func (c *change) add(op, key, field, value string) {
 func (c *change) set(key, field, value string) { c.add("hset", key, field, value) }
 func (c *change) remove(key, field string)     { c.add("hdel", key, field, "") }
 
+// note adds an entry to the audit trail.
+func (c *change) note(n chat.Change) {
+	n.By = c.by
+	c.notes = append(c.notes, n)
+}
+
 // attempts bounds how often a change is tried again because another came
 // between reading and writing.
 const attempts = 20
 
-// update runs make on what Redis holds now and commits what it collected,
+// update runs plan on what Redis holds now and commits what it collected,
 // again when another change came first. Collecting nothing writes nothing.
-func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change) error) error {
+func (r *Registry) update(ctx context.Context, by chat.Actor, plan func(s *snapshot, c *change) error) error {
 	for range attempts {
 		s, err := r.load(ctx)
 		if err != nil {
 			return err
 		}
-		c := &change{r: r, keys: []string{r.keys.version}}
+		c := &change{r: r, by: by, keys: []string{r.keys.version}}
 		if err := plan(s, c); err != nil {
 			return err
 		}
 		if len(c.args) == 0 {
 			return nil
 		}
-		n, err := r.client.Eval(ctx, commit, c.keys, append([]any{s.version, r.keys.channel, time.Now().UnixMilli()}, c.args...)...).Int64()
+		n, err := r.trail.Run(ctx, r.commit, c.keys, append([]any{s.version, r.keys.channel, time.Now().UnixMilli()}, c.args...), c.notes...)
+		if errors.Is(err, audit.ErrBusy) {
+			return ErrBusy
+		}
 		if err != nil {
 			return fmt.Errorf("registry: %w", err)
 		}
@@ -101,64 +114,6 @@ func (r *Registry) update(ctx context.Context, plan func(s *snapshot, c *change)
 		return nil
 	}
 	return ErrBusy
-}
-
-// Put stores p as a custom record; created says that none was stored under its
-// id. It may stand in front of a built-in provider or of one from the providers
-// file, which is there again when the custom one is removed. A key and headers
-// that it leaves out are those of the record it stands in front of, as long as
-// provider.Moved has no objection.
-func (r *Registry) Put(ctx context.Context, p provider.Provider) (created bool, err error) {
-	return r.Update(ctx, p.ID, func(Entry, bool) (provider.Provider, error) { return p, nil })
-}
-
-// Update stores as custom record what next makes of the provider there is now:
-// the newest state, not the snapshot, and nobody else's change comes between.
-// next may run several times; its error is returned as it is.
-func (r *Registry) Update(ctx context.Context, id string, next func(old Entry, found bool) (provider.Provider, error)) (created bool, err error) {
-	err = r.update(ctx, func(s *snapshot, c *change) error {
-		old, found := s.find(id)
-		p, err := next(old, found)
-		if err != nil {
-			return err
-		}
-		p.ID = id
-		known, there := s.stored[id]
-		created = !there
-		if there && known.source == File {
-			c.set(r.keys.shadowed, id, s.raw[id])
-		}
-		if under, ok := r.under(s, id); ok && provider.Moved(under, p) == "" {
-			if p.APIKey.IsZero() {
-				p.APIKey = under.APIKey
-			}
-			if len(p.ExtraHeaders) == 0 {
-				p.ExtraHeaders = under.ExtraHeaders
-			}
-		}
-		return c.put(s, p, Custom)
-	})
-	if err == nil {
-		r.log.InfoContext(ctx, "provider stored", "provider", id, "created", created)
-	}
-	return created, err
-}
-
-// under is the provider that a custom record with this id stands in front of:
-// the file's, else the built-in one.
-func (r *Registry) under(s *snapshot, id string) (provider.Provider, bool) {
-	text, ok := s.shadowed[id]
-	if known, there := s.stored[id]; there && known.source == File {
-		text, ok = s.raw[id], true
-	}
-	if !ok {
-		return s.builtin(id)
-	}
-	rec, err := r.decode(id, text)
-	if err != nil || rec.problem != "" {
-		return provider.Provider{}, false
-	}
-	return rec.provider, true
 }
 
 // put writes one record and forgets what was learned of the one before.
@@ -176,7 +131,30 @@ func (c *change) put(s *snapshot, p provider.Provider, source string) error {
 	}
 	c.set(c.r.keys.providers, p.ID, text)
 	c.forget(s, p.ID)
+	old, _ := s.find(p.ID)
+	fields, err := changedFields(old.Provider, p)
+	if err != nil {
+		return err
+	}
+	if old.Source != source {
+		fields = append(fields, "source")
+	}
+	if len(fields) > 0 {
+		c.note(chat.Change{Action: "provider.put", Target: p.ID, Fields: fields, Values: map[string]string{"source": source}})
+	}
 	return nil
+}
+
+// drop writes that a record is gone; below, if not empty, takes its place.
+func (c *change) drop(s *snapshot, id, below string) {
+	if below != "" {
+		c.set(c.r.keys.providers, id, below)
+		c.remove(c.r.keys.shadowed, id)
+	} else {
+		c.remove(c.r.keys.providers, id)
+	}
+	c.forget(s, id)
+	c.note(chat.Change{Action: "provider.remove", Target: id})
 }
 
 func (c *change) forget(s *snapshot, id string) {
@@ -191,102 +169,52 @@ func (c *change) forget(s *snapshot, id string) {
 // of the file or a built-in one behind it is there again; a built-in one without
 // a stored record gives *BuiltinError. A record of the file is gone until the
 // file changes.
-func (r *Registry) Remove(ctx context.Context, id string) (bool, error) {
+func (r *Registry) Remove(ctx context.Context, by chat.Actor, id string) (bool, error) {
 	removed := false
-	err := r.update(ctx, func(s *snapshot, c *change) error {
-		if _, removed = s.stored[id]; !removed {
-			if _, ok := s.builtin(id); ok {
-				return &BuiltinError{ID: id}
-			}
+	err := r.update(ctx, by, func(s *snapshot, c *change) error {
+		if _, removed = s.stored[id]; removed {
+			c.drop(s, id, s.shadowed[id])
 			return nil
 		}
-		if below, ok := s.shadowed[id]; ok {
-			c.set(r.keys.providers, id, below)
-			c.remove(r.keys.shadowed, id)
-		} else {
-			c.remove(r.keys.providers, id)
+		if _, ok := s.builtin(id); ok {
+			return &BuiltinError{ID: id}
 		}
-		c.forget(s, id)
 		return nil
 	})
 	if err == nil && removed {
-		r.log.InfoContext(ctx, "provider removed", "provider", id)
+		r.log.InfoContext(ctx, "provider removed", "provider", id, "via", by.Via(), "by", by.ID)
 	}
 	return removed && err == nil, err
 }
 
 // SetDefault makes c the bot's default; nil gives it back its file's.
-func (r *Registry) SetDefault(ctx context.Context, bot string, c *Choice) error {
-	return r.update(ctx, func(s *snapshot, ch *change) error {
+func (r *Registry) SetDefault(ctx context.Context, by chat.Actor, bot string, c *Choice) error {
+	return r.update(ctx, by, func(s *snapshot, ch *change) error {
 		old, found := s.defaults[bot]
 		switch {
 		case c == nil && found:
 			ch.remove(r.keys.defaults, bot)
+			ch.note(old.change("bot.default", bot, Choice{}))
 		case c != nil && (!found || old != *c):
 			text, err := json.Marshal(c)
 			if err != nil {
 				return err
 			}
 			ch.set(r.keys.defaults, bot, string(text))
+			ch.note(old.change("bot.default", bot, *c))
 		}
 		return nil
 	})
 }
 
-// applyFile stores the records of the providers file unless that very content
-// was applied before. Records of an earlier file that are gone from it go.
-func (r *Registry) applyFile(ctx context.Context, file map[string]provider.Provider, digest string) error {
-	if digest == "" {
-		return nil
+// change is what the audit trail keeps when next takes the place of c.
+func (c Choice) change(action, target string, next Choice) chat.Change {
+	n := chat.Change{Action: action, Target: target, Values: map[string]string{"provider": next.Provider, "model": next.Model}}
+	if c.Provider != next.Provider {
+		n.Fields = append(n.Fields, "provider")
 	}
-	applied := false
-	err := r.update(ctx, func(s *snapshot, c *change) error {
-		last, err := r.client.Get(ctx, r.keys.digest).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("registry: %w", err)
-		}
-		if applied = last != digest; !applied {
-			return nil
-		}
-		for _, id := range slices.Sorted(maps.Keys(s.stored)) {
-			if _, still := file[id]; !still && s.stored[id].source == File {
-				c.remove(r.keys.providers, id)
-				c.forget(s, id)
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(s.shadowed)) {
-			c.remove(r.keys.shadowed, id)
-		}
-		for _, id := range slices.Sorted(maps.Keys(file)) {
-			p := file[id]
-			p.ID = id
-			if err := c.put(s, p, File); err != nil {
-				return err
-			}
-		}
-		c.add("set", r.keys.digest, "", digest)
-		return nil
-	})
-	if err == nil && applied {
-		r.log.InfoContext(ctx, "providers file applied", "providers", len(file))
+	if c.Model != next.Model {
+		n.Fields = append(n.Fields, "model")
 	}
-	return err
-}
-
-// reseal stores records anew that an older key of the ring sealed.
-func (r *Registry) reseal(ctx context.Context) error {
-	return r.update(ctx, func(s *snapshot, c *change) error {
-		for _, id := range slices.Sorted(maps.Keys(s.stored)) {
-			rec := s.stored[id]
-			if !rec.stale || rec.problem != "" {
-				continue
-			}
-			text, err := r.encode(rec)
-			if err != nil {
-				return err
-			}
-			c.set(r.keys.providers, id, text)
-		}
-		return nil
-	})
+	return n
 }

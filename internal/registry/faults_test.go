@@ -24,13 +24,13 @@ func TestEverythingIsStillThereAfterTheStoreWasOpenedAnew(t *testing.T) {
 	key := newKey()
 	fill := func(t *testing.T, r *registry.Registry) {
 		t.Helper()
-		if _, err := r.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, r, corp()); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.SetDefault(t.Context(), "helper", &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
+		if err := r.SetDefault(t.Context(), somebody(), "helper", &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Choose(t.Context(), "helper", chat.Place{Platform: "slack", Channel: "C1"}, &registry.Choice{Provider: "lab", Model: "m"}); err != nil {
+		if err := r.Choose(t.Context(), somebody(), "helper", chat.Place{Platform: "slack", Channel: "C1"}, &registry.Choice{Provider: "lab", Model: "m"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestChangesOfManyReplicasAreAllKept(t *testing.T) {
 					p := corp()
 					p.ID = fmt.Sprintf("p-%d-%d", n, i)
 					for {
-						_, err := r.Put(t.Context(), p)
+						_, err := put(t, r, p)
 						if err == nil {
 							break
 						}
@@ -109,23 +109,19 @@ func TestAChangeSeesWhatAnotherReplicaJustStored(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		key := newKey()
 		a, b := open(t, options(t, c, key)), open(t, options(t, c, key)) // neither follows
-		if _, err := a.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, a, corp()); err != nil {
 			t.Fatal(err)
 		}
-		created, err := b.Update(t.Context(), "corp-gateway", func(old registry.Entry, found bool) (provider.Provider, error) {
-			if !found || old.APIKey.Reveal() != apiKey {
-				t.Errorf("b does not see a's record: %v %v", old, found)
-			}
-			old.Name = "by b"
-			return old.Provider, nil
-		})
-		if err != nil || created {
-			t.Error(created, err)
+		p := corp()
+		p.Name, p.APIKey = "by b", secret.New(provider.Kept)
+		stored, created, err := b.Revise(t.Context(), somebody(), registry.Revision{Provider: p})
+		if err != nil || created || stored.APIKey.Reveal() != apiKey {
+			t.Errorf("b does not see a's record: %v, created %v, %v", err, created, stored)
 		}
-		if removed, err := a.Remove(t.Context(), "corp-gateway"); err != nil || !removed {
+		if removed, err := a.Remove(t.Context(), somebody(), "corp-gateway"); err != nil || !removed {
 			t.Error(removed, err)
 		}
-		if removed, err := b.Remove(t.Context(), "corp-gateway"); err != nil || removed {
+		if removed, err := b.Remove(t.Context(), somebody(), "corp-gateway"); err != nil || removed {
 			t.Error("removed twice", err)
 		}
 	})
@@ -158,7 +154,7 @@ func TestAFileRecordInPlaceOfACustomOne(t *testing.T) {
 		r := open(t, o)
 		mine := corp()
 		mine.Name = "Mine"
-		if _, err := r.Put(t.Context(), mine); err != nil {
+		if _, err := put(t, r, mine); err != nil {
 			t.Fatal(err)
 		}
 		o.File, o.FileDigest = map[string]provider.Provider{"corp-gateway": corp()}, "one"
@@ -171,7 +167,7 @@ func TestAFileRecordInPlaceOfACustomOne(t *testing.T) {
 func TestANewMasterKeyResealsWhatTheOldOneSealed(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		before, after := secret.GenerateKey("old"), secret.GenerateKey("new")
-		if _, err := open(t, options(t, c, before)).Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, open(t, options(t, c, before)), corp()); err != nil {
 			t.Fatal(err)
 		}
 		o := options(t, c, after)
@@ -185,7 +181,7 @@ func TestANewMasterKeyResealsWhatTheOldOneSealed(t *testing.T) {
 
 func TestARecordWhoseKeyIsGoneIsShownAndCanBePutAnew(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
-		if _, err := open(t, options(t, c, newKey())).Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, open(t, options(t, c, newKey())), corp()); err != nil {
 			t.Fatal(err)
 		}
 		stored := contents(t, c)
@@ -197,7 +193,7 @@ func TestARecordWhoseKeyIsGoneIsShownAndCanBePutAnew(t *testing.T) {
 		if contents(t, c) != stored {
 			t.Error("a record that cannot be opened was overwritten")
 		}
-		if _, err := r.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, r, corp()); err != nil {
 			t.Fatal(err)
 		}
 		if e, _ := r.Provider("corp-gateway"); e.Problem != "" || e.APIKey.Reveal() != apiKey {
@@ -213,13 +209,13 @@ func TestAReplicaWithoutTheNewKeyGoesOnWithWhatItKnows(t *testing.T) {
 		before, after := secret.GenerateKey("old"), secret.GenerateKey("new")
 		old := open(t, options(t, c, before))
 		follow(t, old)
-		if _, err := old.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, old, corp()); err != nil {
 			t.Fatal(err)
 		}
 		o := options(t, c, after)
 		o.Ring = ring(t, after, before)
 		fresh := open(t, o) // seals anew
-		if err := fresh.SetDefault(t.Context(), "helper", &registry.Choice{Provider: "corp-gateway"}); err != nil {
+		if err := fresh.SetDefault(t.Context(), somebody(), "helper", &registry.Choice{Provider: "corp-gateway"}); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "the old replica has read it", func() bool { _, ok := old.Default("helper"); return ok })
@@ -232,7 +228,7 @@ func TestAReplicaWithoutTheNewKeyGoesOnWithWhatItKnows(t *testing.T) {
 func TestASealedRecordMovedToAnotherIdDoesNotOpen(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		o := options(t, c, newKey())
-		if _, err := open(t, o).Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, open(t, o), corp()); err != nil {
 			t.Fatal(err)
 		}
 		const hash = "test:{registry}:providers"
@@ -247,7 +243,7 @@ func TestASealedRecordMovedToAnotherIdDoesNotOpen(t *testing.T) {
 func TestDamagedRecordsHarmNothingElse(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		o := options(t, c, newKey())
-		if _, err := open(t, o).Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, open(t, o), corp()); err != nil {
 			t.Fatal(err)
 		}
 		const base = "test:{registry}:"
@@ -273,13 +269,13 @@ func TestAnOutageKeepsWhatWasKnown(t *testing.T) {
 	defer c.Close()
 	r := open(t, options(t, c, newKey()))
 	follow(t, r)
-	if _, err := r.Put(t.Context(), corp()); err != nil {
+	if _, err := put(t, r, corp()); err != nil {
 		t.Fatal(err)
 	}
 	server.Kill()
 	changed := corp()
 	changed.Name = "lost"
-	if _, err := r.Put(t.Context(), changed); err == nil {
+	if _, err := put(t, r, changed); err == nil {
 		t.Error("a change was confirmed without a store")
 	}
 	if _, _, err := r.Choice(t.Context(), "helper", chat.Place{Channel: "C1"}); err == nil {
@@ -296,7 +292,7 @@ func TestAChangeIsSeenWithoutItsWord(t *testing.T) {
 		key := newKey()
 		a, b := open(t, options(t, c, key)), open(t, options(t, deaf{c}, key))
 		follow(t, b)
-		if _, err := a.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, a, corp()); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "the poll finds the change", func() bool { _, ok := b.Provider("corp-gateway"); return ok })
@@ -320,7 +316,7 @@ func TestABuiltinsKeyIsFollowedNotCopied(t *testing.T) {
 		r := open(t, o)
 		edited := builtin("sk-one")[0]
 		edited.Name = "Edited"
-		if _, err := r.Put(t.Context(), edited); err != nil {
+		if _, err := put(t, r, edited); err != nil {
 			t.Fatal(err)
 		}
 		o.Builtins = builtin("sk-two")
@@ -344,7 +340,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 		o := options(t, c, newKey())
 		o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		r := open(t, o)
-		if _, err := r.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, r, corp()); err != nil {
 			t.Fatal(err)
 		}
 		o.Ring = ring(t, secret.GenerateKey("b"))
@@ -396,7 +392,7 @@ func TestRedisCluster(t *testing.T) {
 	key := newKey()
 	a, b := open(t, options(t, c, key)), open(t, options(t, c, key))
 	follow(t, b)
-	if _, err := a.Put(t.Context(), corp()); err != nil {
+	if _, err := put(t, a, corp()); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Learn(t.Context(), "corp-gateway", "gpt-4o", provider.Quirks{Drop: []string{"stop"}}); err != nil {
@@ -404,7 +400,7 @@ func TestRedisCluster(t *testing.T) {
 	}
 	until(t, "b sees a's changes", func() bool { return !b.Learned("corp-gateway", "gpt-4o").IsZero() })
 	p := chat.Place{Platform: "slack", Workspace: "T", Channel: "C", Thread: "1"}
-	if err := a.Choose(t.Context(), "helper", p, &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
+	if err := a.Choose(t.Context(), somebody(), "helper", p, &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
 		t.Fatal(err)
 	}
 	if got, ok, err := b.Choice(t.Context(), "helper", p); err != nil || !ok || got.Model != "gpt-4o" {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"parley/internal/chat"
 	"parley/internal/provider"
 )
 
@@ -38,9 +39,10 @@ func (r *Registry) Learned(id, model string) provider.Quirks {
 }
 
 // Learn adds q to what is known of a provider's model. For a provider that is
-// not registered it does nothing.
+// not registered it does nothing. The audit trail does not hear of it: nobody
+// changed anything.
 func (r *Registry) Learn(ctx context.Context, id, model string, q provider.Quirks) error {
-	return r.update(ctx, func(s *snapshot, c *change) error {
+	return r.update(ctx, chat.Actor{Kind: chat.BySystem}, func(s *snapshot, c *change) error {
 		e, ok := s.find(id)
 		if !ok {
 			return nil

@@ -13,9 +13,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"parley/internal/audit"
 	"parley/internal/provider"
 	"parley/internal/secret"
 )
@@ -36,8 +38,7 @@ type Entry struct {
 	Problem string
 }
 
-// Options is what a Registry needs. All but Builtins, File and FileDigest are
-// required.
+// Options is what a Registry needs. Client, Prefix, Ring and Log are required.
 type Options struct {
 	Client redis.UniversalClient
 	Prefix string // first part of every key
@@ -49,6 +50,8 @@ type Options struct {
 	// file is applied by Open when the digest is not the one applied last.
 	File       map[string]provider.Provider
 	FileDigest string
+	// AuditKeep is how long the audit trail keeps who changed what; 0: audit.Keep.
+	AuditKeep time.Duration
 }
 
 // Registry is safe for use by many goroutines.
@@ -57,6 +60,9 @@ type Registry struct {
 	keys   keys
 	ring   *secret.Ring
 	log    *slog.Logger
+
+	trail              *audit.Chain
+	commit, bindScript audit.Script
 
 	loading sync.Mutex // one load at a time, so that snapshots only move forward
 	now     atomic.Pointer[snapshot]
@@ -80,8 +86,11 @@ type keys struct {
 	version, providers, shadowed, defaults, learned, digest, channel, bindings, bots string
 }
 
+// base is what every key of the registry begins with.
+func base(prefix string) string { return prefix + ":{registry}:" }
+
 func newKeys(prefix string) keys {
-	base := prefix + ":{registry}:"
+	base := base(prefix)
 	return keys{
 		version:   base + "version",
 		providers: base + "providers",
@@ -101,7 +110,11 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if len(o.File) > 0 && o.FileDigest == "" {
 		return nil, errors.New("registry: a providers file needs a digest")
 	}
-	r := &Registry{client: o.Client, keys: newKeys(o.Prefix), ring: o.Ring, log: o.Log}
+	r := &Registry{
+		client: o.Client, keys: newKeys(o.Prefix), ring: o.Ring, log: o.Log,
+		trail:  audit.NewChain(o.Client, base(o.Prefix), o.AuditKeep),
+		commit: audit.NewScript(commitLua), bindScript: audit.NewScript(bindLua),
+	}
 	r.now.Store(&snapshot{builtins: slices.Clone(o.Builtins)})
 	if _, err := r.load(ctx); err != nil {
 		return nil, err
@@ -111,6 +124,9 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	return r, r.reseal(ctx)
 }
+
+// Trail is the audit trail of what the registry holds.
+func (r *Registry) Trail() *audit.Chain { return r.trail }
 
 // Providers lists every provider, sorted by id. It is a snapshot shared with
 // others: do not change it.

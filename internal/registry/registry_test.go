@@ -54,6 +54,14 @@ func open(t *testing.T, o registry.Options) *registry.Registry {
 	return r
 }
 
+// somebody is the author where a test does not care.
+func somebody() chat.Actor { return chat.Actor{Kind: chat.ByToken} }
+
+func put(t *testing.T, r *registry.Registry, p provider.Provider) (created bool, err error) {
+	_, created, err = r.Revise(t.Context(), somebody(), registry.Revision{Provider: p})
+	return created, err
+}
+
 func corp() provider.Provider {
 	return provider.Provider{
 		ID: "corp-gateway", Name: "Corp", Endpoint: "https://llm.corp.example/v1/chat/completions",
@@ -106,6 +114,10 @@ func contents(t *testing.T, c redis.UniversalClient) string {
 			for f, v := range c.HGetAll(t.Context(), k).Val() {
 				all.WriteString(f + " " + v + "\n")
 			}
+		case "list":
+			for _, line := range c.LRange(t.Context(), k, 0, -1).Val() {
+				all.WriteString(line + "\n")
+			}
 		case "string":
 			all.WriteString(c.Get(t.Context(), k).Val() + "\n")
 		default:
@@ -118,7 +130,7 @@ func contents(t *testing.T, c redis.UniversalClient) string {
 func TestARecordKeepsEveryFieldOverARestart(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		key := newKey()
-		created, err := open(t, options(t, c, key)).Put(t.Context(), corp())
+		created, err := put(t, open(t, options(t, c, key)), corp())
 		if err != nil || !created {
 			t.Fatalf("Put = %v, %v", created, err)
 		}
@@ -135,7 +147,7 @@ func TestARecordKeepsEveryFieldOverARestart(t *testing.T) {
 func TestSecretsAreSealedInRedis(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		r := open(t, options(t, c, newKey()))
-		if _, err := r.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, r, corp()); err != nil {
 			t.Fatal(err)
 		}
 		all := contents(t, c)
@@ -156,15 +168,15 @@ func TestTwoReplicasSeeEachOthersChanges(t *testing.T) {
 		a, b := open(t, options(t, c, key)), open(t, options(t, c, key))
 		follow(t, a)
 		follow(t, b)
-		if _, err := a.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, a, corp()); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "b sees a's provider", func() bool { _, ok := b.Provider("corp-gateway"); return ok })
-		if err := b.SetDefault(t.Context(), "helper", &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
+		if err := b.SetDefault(t.Context(), somebody(), "helper", &registry.Choice{Provider: "corp-gateway", Model: "gpt-4o"}); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "a sees b's default", func() bool { d, ok := a.Default("helper"); return ok && d.Model == "gpt-4o" })
-		if removed, err := b.Remove(t.Context(), "corp-gateway"); err != nil || !removed {
+		if removed, err := b.Remove(t.Context(), somebody(), "corp-gateway"); err != nil || !removed {
 			t.Fatal(removed, err)
 		}
 		until(t, "a sees b's removal", func() bool { _, ok := a.Provider("corp-gateway"); return !ok })
@@ -179,12 +191,12 @@ func TestCustomStandsInFrontOfBuiltin(t *testing.T) {
 		if e, ok := r.Provider("openai"); !ok || e.Source != registry.Builtin {
 			t.Fatal(e, ok)
 		}
-		if _, err := r.Remove(t.Context(), "openai"); err == nil {
+		if _, err := r.Remove(t.Context(), somebody(), "openai"); err == nil {
 			t.Error("a built-in provider was removed")
 		}
 		mine := corp()
 		mine.ID = "openai"
-		if created, err := r.Put(t.Context(), mine); err != nil || !created {
+		if created, err := put(t, r, mine); err != nil || !created {
 			t.Fatal(created, err)
 		}
 		if e, _ := r.Provider("openai"); e.Source != registry.Custom || e.Name != "Corp" {
@@ -193,7 +205,7 @@ func TestCustomStandsInFrontOfBuiltin(t *testing.T) {
 		if len(r.Providers()) != 1 {
 			t.Errorf("listed twice: %v", r.Providers())
 		}
-		if ok, err := r.Remove(t.Context(), "openai"); err != nil || !ok {
+		if ok, err := r.Remove(t.Context(), somebody(), "openai"); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
 		if e, ok := r.Provider("openai"); !ok || e.Source != registry.Builtin || e.APIKey.Reveal() != "sk-env" {
@@ -214,10 +226,10 @@ func TestTheFileUndoesNothingDoneSince(t *testing.T) {
 		}
 		changed := corp()
 		changed.Name = "By hand"
-		if created, err := r.Put(t.Context(), changed); err != nil || created {
+		if created, err := put(t, r, changed); err != nil || created {
 			t.Fatal(created, err)
 		}
-		if _, err := r.Remove(t.Context(), "lab"); err != nil {
+		if _, err := r.Remove(t.Context(), somebody(), "lab"); err != nil {
 			t.Fatal(err)
 		}
 
@@ -263,7 +275,7 @@ func TestAThreadsChoiceComesBeforeItsChannels(t *testing.T) {
 			if model != "" {
 				c = &registry.Choice{Provider: "lab", Model: model}
 			}
-			if err := r.Choose(t.Context(), "helper", p, c); err != nil {
+			if err := r.Choose(t.Context(), somebody(), "helper", p, c); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -297,7 +309,7 @@ func TestAPlaceIsGivenToAnotherBot(t *testing.T) {
 		thread.Thread = "17.1"
 		give := func(p chat.Place, bot string) {
 			t.Helper()
-			if err := r.GiveTo(t.Context(), "helper", p, bot); err != nil {
+			if err := r.GiveTo(t.Context(), somebody(), "helper", p, bot); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -320,7 +332,7 @@ func TestWhatWasLearnedIsForgottenWhenTheRecordChanges(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		key := newKey()
 		r := open(t, options(t, c, key))
-		if _, err := r.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, r, corp()); err != nil {
 			t.Fatal(err)
 		}
 		learn := func(q provider.Quirks) {
@@ -338,7 +350,7 @@ func TestWhatWasLearnedIsForgottenWhenTheRecordChanges(t *testing.T) {
 		if l := r.Lessons("corp-gateway"); len(l) != 1 || l["org/gpt-4o"].IsZero() {
 			t.Errorf("Lessons = %v", l)
 		}
-		if _, err := r.Put(t.Context(), corp()); err != nil {
+		if _, err := put(t, r, corp()); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.Learned("corp-gateway", "org/gpt-4o"); !got.IsZero() {

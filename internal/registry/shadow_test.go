@@ -21,7 +21,7 @@ func TestARecordStandsInFrontOfTheFilesAndGivesItBack(t *testing.T) {
 		r := open(t, o)
 		put := func(p provider.Provider) registry.Entry {
 			t.Helper()
-			if _, err := r.Put(t.Context(), p); err != nil {
+			if _, err := put(t, r, p); err != nil {
 				t.Fatal(err)
 			}
 			e, _ := r.Provider(p.ID)
@@ -46,14 +46,14 @@ func TestARecordStandsInFrontOfTheFilesAndGivesItBack(t *testing.T) {
 		}
 
 		r = open(t, o)
-		if _, err := r.Remove(t.Context(), "corp-gateway"); err != nil {
+		if _, err := r.Remove(t.Context(), somebody(), "corp-gateway"); err != nil {
 			t.Fatal(err)
 		}
 		r = open(t, o)
 		if e, ok := r.Provider("corp-gateway"); !ok || e.Source != registry.File || !equal(e.Provider, corp()) {
 			t.Errorf("the file's record is not back: %+v, %v", e, ok)
 		}
-		if ok, err := r.Remove(t.Context(), "corp-gateway"); err != nil || !ok {
+		if ok, err := r.Remove(t.Context(), somebody(), "corp-gateway"); err != nil || !ok {
 			t.Errorf("the file's own: %v, %v", ok, err)
 		}
 		if _, ok := r.Provider("corp-gateway"); ok {
@@ -70,7 +70,7 @@ func TestAKeyInAnEndpointIsSealed(t *testing.T) {
 		p := corp()
 		p.Endpoint += "?api-version=2024-10-21&key=query-secret-1"
 		p.Endpoints = []string{"https://b.corp.example/v1?code=query-secret-2"}
-		if _, err := open(t, options(t, c, key)).Put(t.Context(), p); err != nil {
+		if _, err := put(t, open(t, options(t, c, key)), p); err != nil {
 			t.Fatal(err)
 		}
 		if all := contents(t, c); strings.Contains(all, "query-secret") || !strings.Contains(all, "api-version=2024-10-21") {

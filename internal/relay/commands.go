@@ -133,6 +133,9 @@ func (r *Relay) maySwitch(ctx context.Context, o order) error {
 	return o.bot.MaySwitch(o.who, own)
 }
 
+// actor is the author of what o changes.
+func (o order) actor() chat.Actor { return chat.PersonAt(o.Place, o.Author) }
+
 // here names what a setting applies to.
 func (o order) here() string {
 	switch {
@@ -273,7 +276,7 @@ func (r *Relay) doBot(ctx context.Context, o order) (chat.Reply, error) {
 	if err := r.mayBot(o, b); err != nil {
 		return chat.Reply{}, err
 	}
-	if err := r.registry.GiveTo(ctx, o.Command.Bot, o.Place, id); err != nil {
+	if err := r.registry.GiveTo(ctx, o.actor(), o.Command.Bot, o.Place, id); err != nil {
 		return chat.Reply{}, err
 	}
 	return o.changed("**%s** answers in %s now.", b.Name, o.here()), nil

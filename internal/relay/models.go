@@ -28,7 +28,7 @@ func (r *Relay) doModel(ctx context.Context, o order) (chat.Reply, error) {
 		if err := r.maySwitch(ctx, o); err != nil {
 			return chat.Reply{}, err
 		}
-		if err := r.registry.Choose(ctx, o.bot.ID, o.Place, nil); err != nil {
+		if err := r.registry.Choose(ctx, o.actor(), o.bot.ID, o.Place, nil); err != nil {
 			return chat.Reply{}, err
 		}
 		now, err := r.choice(ctx, o.bot, o.Place)
@@ -97,7 +97,7 @@ func (r *Relay) use(ctx context.Context, o order, ref bots.ModelRef) (chat.Reply
 		return chat.Reply{}, err
 	}
 	choice := registry.Choice{Provider: ref.Provider, Model: ref.Model}
-	if err := r.registry.Choose(ctx, o.bot.ID, o.Place, &choice); err != nil {
+	if err := r.registry.Choose(ctx, o.actor(), o.bot.ID, o.Place, &choice); err != nil {
 		return chat.Reply{}, err
 	}
 	return o.changed("%s uses `%s` now.", upper(o.here()), ref), nil

@@ -199,32 +199,17 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	if len(faults) > 0 {
 		return chat.Outcome{Errors: faults}, nil
 	}
-	saved := p
-	_, err = r.registry.Update(ctx, p.ID, func(old registry.Entry, found bool) (provider.Provider, error) {
-		switch {
-		case kind == addForm && found && old.Source == registry.Builtin:
-			return p, &fieldError{"id", "This id is a built-in provider's; choose another."}
-		case kind == addForm && found:
-			return p, &fieldError{"id", "This id is taken; choose another, or use /provider edit " + p.ID + "."}
-		case kind == addForm:
-			saved = p
-			return p, nil
-		case !found || old.Source == registry.Builtin:
-			return p, &fieldError{"id", "There is no provider with this id to edit; /provider add makes one."}
-		}
-		var fault *fieldError
-		if saved, fault = changed(old.Provider, p); fault != nil {
-			return p, fault
-		}
-		return saved, nil
-	})
-	if fault, ok := errors.AsType[*fieldError](err); ok {
-		return chat.Outcome{Errors: map[string]string{fault.field: fault.text}}, nil
+	mode := registry.Add
+	if kind == editForm {
+		mode = registry.Edit
+	}
+	saved, _, err := r.registry.Revise(ctx, o.actor(), registry.Revision{Provider: p, Mode: mode})
+	if faults := faultsOf(err, p.ID); len(faults) > 0 {
+		return chat.Outcome{Errors: faults}, nil
 	}
 	if err != nil {
 		return chat.Outcome{}, fmt.Errorf("save provider: %w", err)
 	}
-	r.log.InfoContext(ctx, "provider saved", "provider", p.ID, "by", s.Author.ID, "platform", s.Place.Platform)
 	return chat.Outcome{Then: func(ctx context.Context) chat.Reply {
 		diagnosis, err := r.diagnosis(ctx, o, saved)
 		if err != nil {
@@ -234,41 +219,36 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	}}, nil
 }
 
-// fieldError is a fault of one field that only the stored record could show.
-type fieldError struct{ field, text string }
-
-func (e *fieldError) Error() string { return e.field + ": " + e.text }
-
-// changed is the stored record with what the form says. A key left out stays as
-// long as the endpoint stays on its server; secrets never move to another one.
-func changed(old, form provider.Provider) (provider.Provider, *fieldError) {
-	raw, missing := provider.RestoreURL(form.Endpoint, []string{old.Endpoint})
-	if len(missing) > 0 {
-		return form, &fieldError{"endpoint", "No value is stored for " + strings.Join(missing, ", ") + " on that server: type it in place of \"set\"."}
+// faultsOf are the faults of single fields that only the registry could find, in
+// words for the form; none for any other error.
+func faultsOf(err error, id string) map[string]string {
+	if taken, ok := errors.AsType[*registry.TakenError](err); ok {
+		if taken.Source == registry.Builtin {
+			return map[string]string{"id": "This id is a built-in provider's; choose another."}
+		}
+		return map[string]string{"id": "This id is taken; choose another, or use /provider edit " + id + "."}
 	}
-	form.Endpoint = raw
-	// The form asks for neither tls, proxy nor further endpoints: they stay.
-	moved := !provider.SameServer(old.Endpoint, form.Endpoint)
-	switch {
-	case moved && len(old.ExtraHeaders) > 0:
-		return form, &fieldError{"endpoint", "This provider sends secret headers, which may not go to another server; change it with parley provider put, or use another id."}
-	case moved && form.APIKey.IsZero() && !old.APIKey.IsZero():
-		return form, &fieldError{"apiKey", "The endpoint is on another server now: type the key again."}
+	if errors.Is(err, registry.ErrNotStored) {
+		return map[string]string{"id": "There is no provider with this id to edit; /provider add makes one."}
 	}
-	next := old
-	next.Name, next.Endpoint, next.Models = form.Name, form.Endpoint, form.Models
-	for i, m := range next.Models.List { // what the form does not ask for stays
-		if at := slices.IndexFunc(old.Models.List, func(o provider.Model) bool { return o.ID == m.ID }); at >= 0 {
-			next.Models.List[i] = old.Models.List[at]
+	kept, ok := errors.AsType[*registry.KeepError](err)
+	if !ok {
+		return nil
+	}
+	faults := map[string]string{}
+	for _, f := range kept.Faults {
+		switch {
+		case strings.HasPrefix(f.Field, "extraHeaders."):
+			return map[string]string{"endpoint": "This provider sends secret headers, which may not go to another server; change it with parley provider put, or use another id."}
+		case len(f.Params) > 0:
+			faults["endpoint"] = "No value is stored for " + strings.Join(f.Params, ", ") + " on that server: type it in place of \"set\"."
+		case f.Field == "apiKey":
+			faults["apiKey"] = "The endpoint is on another server now: type the key again."
+		default:
+			faults["endpoint"] = "A stored secret cannot stay: " + f.Moved + "."
 		}
 	}
-	if moved {
-		next.Endpoints, next.Proxy = nil, "" // the new key is not for the old servers
-	}
-	if !form.APIKey.IsZero() {
-		next.APIKey = form.APIKey
-	}
-	return next, nil
+	return faults
 }
 
 // fromForm reads the form's values; faults are by field.
@@ -305,10 +285,9 @@ func (r *Relay) removeProvider(ctx context.Context, o order, id string) (chat.Re
 	if e.Source == registry.Builtin {
 		return chat.Reply{}, chat.Tell("%s is built in; it goes away when its variable is unset where parley runs.", id)
 	}
-	if _, err := r.registry.Remove(ctx, id); err != nil {
+	if _, err := r.registry.Remove(ctx, o.actor(), id); err != nil {
 		return chat.Reply{}, err
 	}
-	r.log.InfoContext(ctx, "provider removed", "provider", id, "by", o.Author.ID, "platform", o.Place.Platform)
 	return o.changed("Removed the provider `%s`.", id), nil
 }
 

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"parley/internal/audit"
+	"parley/internal/chat"
 )
 
 // Records keeps small values that are no secret, by name, for processes that
@@ -17,12 +20,19 @@ import (
 type Records struct {
 	client redis.UniversalClient
 	base   string
+	trail  *audit.Chain
+	swap   audit.Script
 }
 
-// NewRecords keeps values under prefix:{records}:.
-func NewRecords(s *Store, prefix string) *Records {
-	return &Records{client: s.Client, base: prefix + ":{records}:"}
+// NewRecords keeps values under prefix:{records}:, and for auditKeep (0:
+// audit.Keep) who changed them.
+func NewRecords(s *Store, prefix string, auditKeep time.Duration) *Records {
+	base := prefix + ":{records}:"
+	return &Records{client: s.Client, base: base, trail: audit.NewChain(s.Client, base, auditKeep), swap: audit.NewScript(swapLua)}
 }
+
+// Trail is the audit trail of the values.
+func (r *Records) Trail() *audit.Chain { return r.trail }
 
 // Read returns what is kept under key, "" when there is nothing.
 func (r *Records) Read(ctx context.Context, key string) (string, error) {
@@ -33,9 +43,9 @@ func (r *Records) Read(ctx context.Context, key string) (string, error) {
 	return value, nil
 }
 
-// swap sets a value if the one before is still the expected one. A call whose
+// swapLua sets a value if the one before is still the expected one. A call whose
 // reply was lost is sent again and finds its own value: that is success.
-const swap = `
+const swapLua = `
 local now = redis.call('GET', KEYS[1]) or ''
 if now == ARGV[2] then return 1 end
 if now ~= ARGV[1] then return 0 end
@@ -43,9 +53,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1`
 
 // Swap keeps next under key if old is what is there ("": nothing) and reports
-// whether next is there now.
-func (r *Records) Swap(ctx context.Context, key, old, next string) (bool, error) {
-	done, err := r.client.Eval(ctx, swap, []string{r.base + key}, old, next).Int()
+// whether next is there now. What the audit trail is to keep of that is written
+// in the same step.
+func (r *Records) Swap(ctx context.Context, key, old, next string, notes ...chat.Change) (bool, error) {
+	done, err := r.trail.Run(ctx, r.swap, []string{r.base + key}, []any{old, next}, notes...)
 	if err != nil {
 		return false, fmt.Errorf("change %s: %w", key, err)
 	}

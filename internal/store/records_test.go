@@ -6,13 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"parley/internal/audit/audittest"
+	"parley/internal/chat"
 	"parley/internal/store"
 	"parley/internal/store/storetest"
 )
 
 func TestRecordsAreChangedByOneAtATime(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		r := store.NewRecords(s, "parley")
+		r := store.NewRecords(s, "parley", 0)
 		if v, err := r.Read(t.Context(), "k"); v != "" || err != nil {
 			t.Fatalf("%q, %v", v, err)
 		}
@@ -45,6 +47,22 @@ func TestRecordsAreChangedByOneAtATime(t *testing.T) {
 			if ok, err := r.Swap(t.Context(), "k", now, "e"); !ok || err != nil {
 				t.Errorf("its own value is refused: %v", err)
 			}
+		}
+	})
+}
+
+func TestWhoChangedARecordIsInItsTrail(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		r := store.NewRecords(s, "parley", 0)
+		note := chat.Change{By: chat.Actor{Kind: chat.ByToken}, Action: "thing.put", Target: "x"}
+		for old, next := range map[string]string{"": "a", "other": "b"} {
+			if _, err := r.Swap(t.Context(), "k", old, next, note); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := audittest.Read(t, s.Client, "parley:{records}:")
+		if len(got) != 1 || got[0].Action != "thing.put" || got[0].Via != "api" {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -1,0 +1,19 @@
+-- KEYS: log, state, then those of the step. ARGV: number of lines, the head they
+-- follow, the head after them, oldest time to keep, most entries, the lines, then
+-- those of the step. Returns what the step returned, or -1 for another head.
+local lines = tonumber(ARGV[1])
+if lines > 0 then
+  local head = redis.call('HGET', KEYS[2], 'head') or ''
+  if head == ARGV[3] then return 1 end -- made before, and the reply was lost
+  if head ~= ARGV[2] then return -1 end
+end
+local keys, args = {}, {}
+for i = 3, #KEYS do keys[i - 2] = KEYS[i] end
+for i = 6 + lines, #ARGV do args[i - 5 - lines] = ARGV[i] end
+local done = step(keys, args)
+if done > 0 and lines > 0 then
+  for i = 6, 5 + lines do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+  redis.call('HSET', KEYS[2], 'head', ARGV[3])
+  trim(KEYS[1], KEYS[2], tonumber(ARGV[4]), tonumber(ARGV[5]))
+end
+return done

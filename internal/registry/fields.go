@@ -1,0 +1,72 @@
+// Which fields two providers differ in, by their names in the API.
+
+package registry
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"parley/internal/provider"
+)
+
+// changedFields names the fields that old and next differ in, sorted. Secrets are
+// compared and never told.
+func changedFields(old, next provider.Provider) ([]string, error) {
+	before, err := openFields(old)
+	if err != nil {
+		return nil, err
+	}
+	after, err := openFields(next)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for name := range after {
+		if before[name] != after[name] {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, still := after[name]; !still {
+			names = append(names, name)
+		}
+	}
+	for name, same := range map[string]bool{
+		"apiKey":       old.APIKey.Reveal() == next.APIKey.Reveal(),
+		"extraHeaders": maps.Equal(old.ExtraHeaders, next.ExtraHeaders),
+		"proxy":        old.Proxy == next.Proxy,
+		"endpoint":     old.Endpoint == next.Endpoint, // also what ShownURL hides
+		"endpoints":    slices.Equal(old.Endpoints, next.Endpoints),
+	} {
+		if !same {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// openFields are the fields of a provider that are no secret, as JSON.
+func openFields(p provider.Provider) (map[string]string, error) {
+	open, err := plainOf(p)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(open)
+	if err != nil {
+		return nil, err
+	}
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for name, value := range raw {
+		if name == "discover" { // a part of models in the API
+			name = "models"
+		}
+		out[name] += string(value)
+	}
+	return out, nil
+}
