@@ -178,6 +178,13 @@ func (n *tenure) receive(ctx context.Context, it *item) bool {
 	return true
 }
 
+// entryNumber is the number of an entry "n-0", and the time it was stored.
+func entryNumber(entry string) int64 {
+	ms, _, _ := strings.Cut(entry, "-")
+	n, _ := strconv.ParseInt(ms, 10, 64)
+	return n
+}
+
 // locked leaves a message that was sealed with a key this process lacks to
 // those that have it. The scope is offered to them soon, and again as the
 // message grows older.
@@ -185,12 +192,10 @@ func (n *tenure) locked(ctx context.Context, it *item, err error) {
 	if n.in.logLocked(it.turn) {
 		n.log.ErrorContext(ctx, "a stored message was sealed with a key this process lacks; it waits for one that has it. Give every replica the same MASTER_KEYS, and a new key to all before it becomes the first", "ref", it.ref, "entry", it.entry, "error", err)
 	}
-	ms, _, _ := strings.Cut(it.entry, "-")
-	at, _ := strconv.ParseInt(ms, 10, 64)
 	n.dispatch.mu.Lock()
 	defer n.dispatch.mu.Unlock()
 	n.known.take("", it, time.Now())
-	stored := time.UnixMilli(at)
+	stored := time.UnixMilli(entryNumber(it.entry))
 	n.leave(stored, max(offerLocked, time.Since(stored)))
 }
 

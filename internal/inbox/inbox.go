@@ -21,7 +21,7 @@
 //
 // Beside them "<prefix>:{inbox}:scopes" is the set of all scopes,
 // "<prefix>:{inbox}:ring" a sealed mark that tells whether MASTER_KEYS fit, and
-// the channel "<prefix>:inbox" carries "wake <scope>", "free <scope>",
+// the channel "<prefix>:inbox" carries "wake <scope> <id>", "free <scope>",
 // "stop <scope> <turn>" and "withdrawn <scope> <message>". Publishing only saves time: whatever it says is also
 // found by polling.
 //
@@ -234,12 +234,9 @@ func (i *Inbox) checkRing(ctx context.Context, key string) error {
 	return nil
 }
 
-// wake tells the tenure of scope in this process, if there is one, to look.
-func (i *Inbox) wake(scope string) {
+// tenure is this process's ownership of a scope, nil where it has none.
+func (i *Inbox) tenure(scope string) *tenure {
 	i.mu.Lock()
-	t := i.owned[scope]
-	i.mu.Unlock()
-	if t != nil {
-		t.look()
-	}
+	defer i.mu.Unlock()
+	return i.owned[scope]
 }

@@ -73,8 +73,8 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	if err != nil {
 		return fmt.Errorf("store a message: %w", err)
 	}
-	if id > 0 {
-		i.wake(m.Scope)
+	if t := i.tenure(m.Scope); t != nil && id > 0 {
+		t.lookFor(id)
 	}
 	return nil
 }

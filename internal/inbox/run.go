@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -140,18 +141,19 @@ func (r *runner) listen(ctx context.Context, s *redis.PubSub) {
 
 func (r *runner) hear(news string) {
 	what, rest, _ := strings.Cut(news, " ")
-	scope, turn, _ := strings.Cut(rest, " ")
+	scope, id, _ := strings.Cut(rest, " ")
 	if checkScope(scope) != nil {
 		return
 	}
-	r.in.mu.Lock()
-	t := r.in.owned[scope]
-	r.in.mu.Unlock()
+	t := r.in.tenure(scope)
 	switch {
 	case t != nil && what == "stop":
-		t.stopTurn(turn)
+		t.stopTurn(id)
 	case t != nil && what == "withdrawn":
-		t.withdraw(turn)
+		t.withdraw(id)
+	case t != nil && what == "wake":
+		entry, _ := strconv.ParseInt(id, 10, 64) // 0 from the release before
+		t.lookFor(entry)
 	case t != nil:
 		t.look()
 	case what == "free":
@@ -225,10 +227,7 @@ func (r *runner) report(ctx context.Context, err error) {
 
 // note adds a scope unless it is known.
 func (r *runner) note(scope string) {
-	r.in.mu.Lock()
-	owned := r.in.owned[scope] != nil
-	r.in.mu.Unlock()
-	if owned || checkScope(scope) != nil {
+	if r.in.tenure(scope) != nil || checkScope(scope) != nil {
 		return
 	}
 	r.mu.Lock()

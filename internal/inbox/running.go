@@ -69,13 +69,8 @@ func (i *Inbox) Stop(ctx context.Context, scope, turn string) error {
 	if err != nil {
 		return fmt.Errorf("stop a turn: %w", err)
 	}
-	if n == 1 {
-		i.mu.Lock()
-		t := i.owned[scope]
-		i.mu.Unlock()
-		if t != nil {
-			t.stopTurn(turn)
-		}
+	if t := i.tenure(scope); t != nil && n == 1 {
+		t.stopTurn(turn)
 	}
 	return nil
 }

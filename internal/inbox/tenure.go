@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,8 @@ type tenure struct {
 	token  string
 	log    *slog.Logger
 	wakeup chan struct{} // capacity 1
+	wanted atomic.Int64  // the newest entry that wakeup is about
+	seen   atomic.Int64  // the newest entry read
 
 	// alive ends with ErrLost when the lease is over: nothing may be posted any
 	// more. handlers is its child and ends also when they are to hand over.
@@ -101,13 +104,27 @@ func (n *tenure) over() bool {
 // lose ends the tenure: handlers' contexts end with ErrLost.
 func (n *tenure) lose() { n.lost(ErrLost) }
 
-// look asks for a look at the stream.
-func (n *tenure) look() {
+// lookFor asks for a look at the stream, unless the entry with this number has
+// been read when it comes to that; 0 where the number is not known. A message
+// is announced more than once: by this process, by the channel, by a renewal.
+func (n *tenure) lookFor(entry int64) {
+	if entry == 0 {
+		entry = math.MaxInt64
+	}
+	for {
+		wanted := n.wanted.Load()
+		if entry <= wanted || n.wanted.CompareAndSwap(wanted, entry) {
+			break
+		}
+	}
 	select {
 	case n.wakeup <- struct{}{}:
 	default:
 	}
 }
+
+// look asks for a look at the stream.
+func (n *tenure) look() { n.lookFor(0) }
 
 // keep renews the lease until the tenure ends.
 func (n *tenure) keep() {
@@ -189,9 +206,7 @@ func (n *tenure) compare(newest, before string, kept bool) {
 	if kept {
 		n.confirmed = n.beat
 	}
-	if last != known || n.doubt.Load() {
-		n.look()
-	}
+	n.lookFor(last)
 }
 
 // serve works for the scope until the tenure or run ends; then it lets handlers
@@ -261,6 +276,9 @@ func (n *tenure) attend(ctx context.Context) {
 			return
 		case <-again.C:
 		case <-n.wakeup:
+			if n.wanted.Swap(0) <= n.seen.Load() && !n.doubt.Load() {
+				continue
+			}
 		}
 		if err := n.insist(ctx, "reading messages", n.read); err != nil {
 			return
@@ -306,6 +324,7 @@ func (n *tenure) readOn(ctx context.Context) error {
 		}
 		for _, entry := range streams[0].Messages {
 			n.last = entry.ID
+			n.seen.Store(entryNumber(entry.ID))
 			n.take(ctx, entry)
 		}
 		if len(streams[0].Messages) < most {

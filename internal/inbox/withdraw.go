@@ -35,10 +35,7 @@ func (i *Inbox) Withdraw(ctx context.Context, scope, key string) (known bool, er
 	if err != nil {
 		return false, fmt.Errorf("take back a message: %w", err)
 	}
-	i.mu.Lock()
-	t := i.owned[scope]
-	i.mu.Unlock()
-	if n == 1 && t != nil {
+	if t := i.tenure(scope); t != nil && n == 1 {
 		t.withdraw(id)
 	}
 	return n == 1, nil

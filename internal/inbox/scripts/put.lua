@@ -26,5 +26,5 @@ if redis.call('PTTL', KEYS[3]) < 0 then redis.call('PEXPIRE', KEYS[3], ARGV[2]) 
 local n = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, tonumber(ARGV[12]))
 redis.call('SET', KEYS[2], string.format('%d', n))
 redis.call('XADD', KEYS[1], string.format('%d-0', n), 't', ARGV[6], 'r', ARGV[7], 'm', ARGV[8])
-redis.call('PUBLISH', ARGV[9], 'wake ' .. ARGV[10])
+redis.call('PUBLISH', ARGV[9], string.format('wake %s %d', ARGV[10], n))
 return n
