@@ -112,7 +112,8 @@ type Inbox struct {
 	known  map[string]time.Time // scopes this process has announced, and when
 	locked map[string]bool      // turns whose key this process lacks and that were logged
 	owned  map[string]*tenure
-	runner *runner // while Run runs
+	closes map[string]chan struct{} // by scope: who waits for the next close
+	runner *runner                  // while Run runs
 }
 
 var _ chat.Inbox = (*Inbox)(nil)
@@ -128,7 +129,7 @@ func New(o Options) *Inbox {
 	if o.Urgent == nil {
 		o.Urgent = o.Client
 	}
-	return &Inbox{o: o, outage: telemetry.NewOutage(o.Log, "the store does not do what it is asked; trying again", "the store does what it is asked again"), door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, locked: map[string]bool{}, owned: map[string]*tenure{}}
+	return &Inbox{o: o, outage: telemetry.NewOutage(o.Log, "the store does not do what it is asked; trying again", "the store does what it is asked again"), door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, locked: map[string]bool{}, owned: map[string]*tenure{}, closes: map[string]chan struct{}{}}
 }
 
 // ScopeKey is the Redis key of parts within scope. Keys of one scope share a

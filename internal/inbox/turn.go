@@ -108,6 +108,7 @@ func (t *Turn) close(ctx context.Context, unless string, writes []Write) error {
 				n.log.ErrorContext(ctx, "a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])
 			}
 			t.closed = true
+			n.in.noteClose(n.scope)
 			return nil
 		}
 		if _, refused := errors.AsType[redis.Error](err); refused && !passing(err) {

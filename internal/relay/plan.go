@@ -101,36 +101,40 @@ func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 
 // A reply can come while the answer it replies to has its last word but is not
 // yet in the transcript: that takes milliseconds.
-const (
-	settleTime  = 2 * time.Second
-	settleEvery = 25 * time.Millisecond
-)
+const settleTime = 2 * time.Second
+
+// errUnsettled ends the wait.
+var errUnsettled = errors.New("another turn of the conversation did not close in time")
 
 // settled reads the transcript that m continues. In a plain channel people do
 // not wait for each other, so a reply to what another turn is just closing
 // waits for that turn.
-func (r *Relay) settled(ctx context.Context, m chat.Message) (conversation.Transcript, error) {
-	give := time.Now().Add(settleTime)
-	for {
-		t, err := r.book.Load(ctx, m.Scope, m.Place)
-		if err != nil || m.ReplyTo == "" || m.Place.Direct || m.Place.Thread != "" || t.Holds(m.ReplyTo) || time.Now().After(give) {
-			return t, err
+func (r *Relay) settled(ctx context.Context, m chat.Message) (t conversation.Transcript, err error) {
+	if m.ReplyTo == "" || m.Place.Direct || m.Place.Thread != "" {
+		return r.book.Load(ctx, m.Scope, m.Place)
+	}
+	waiting, cancel := context.WithTimeoutCause(ctx, settleTime, errUnsettled)
+	defer cancel()
+	err = r.inbox.WaitSettled(waiting, m.Scope, func() (bool, error) {
+		if t, err = r.book.Load(ctx, m.Scope, m.Place); err != nil || t.Holds(m.ReplyTo) {
+			return true, err
 		}
 		running, err := r.inbox.Running(ctx, m.Scope)
 		if err != nil {
-			return t, err
+			return true, err
 		}
-		if !slices.ContainsFunc(running, func(o inbox.Running) bool {
+		if slices.ContainsFunc(running, func(o inbox.Running) bool {
 			return o.Place.Conversation() == m.Place.Conversation() && o.Author.ID != m.Author.ID
 		}) {
-			return r.book.Load(ctx, m.Scope, m.Place)
+			return false, nil
 		}
-		select {
-		case <-ctx.Done():
-			return t, context.Cause(ctx)
-		case <-time.After(settleEvery):
-		}
+		t, err = r.book.Load(ctx, m.Scope, m.Place)
+		return true, err
+	})
+	if errors.Is(err, errUnsettled) {
+		err = nil
 	}
+	return t, err
 }
 
 // asker is person, looked up only if the rules need it.
