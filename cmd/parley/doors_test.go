@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"parley/internal/fake/discord"
 	"parley/internal/fake/slack"
@@ -94,6 +96,12 @@ func tunnel(t *testing.T, to string) string {
 // nginx is a real one with nothing but proxy_pass in front of a server.
 func nginx(t *testing.T, to string) string {
 	t.Helper()
+	return nginxWith(t, "location / { proxy_pass http://"+to+"; }")
+}
+
+// nginxWith is a real one with a server of these directives, and its address.
+func nginxWith(t *testing.T, directives string) string {
+	t.Helper()
 	path, err := exec.LookPath("nginx")
 	if err != nil {
 		path = "/usr/sbin/nginx"
@@ -113,8 +121,8 @@ events {}
 http {
 	access_log off;
 	client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
-	server { listen %[2]s; location / { proxy_pass http://%[3]s; } }
-}`, dir, addr, to)
+	server { listen %[2]s; %[3]s }
+}`, dir, addr, directives)
 	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +148,58 @@ http {
 		return err == nil
 	})
 	return addr
+}
+
+// With the lines of the README, nginx passes events on as they come and what a
+// page sends as its own, and still compresses the rest.
+func TestTheReadmesNginxHoldsNoEventBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.start()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```nginx\n")
+	lines, _, found := strings.Cut(rest, "```")
+	if !found || !strings.Contains(lines, "127.0.0.1:7070") {
+		t.Fatalf("the README has no lines for nginx: %q", lines)
+	}
+	front := nginxWith(t, "gzip on; gzip_min_length 1; "+strings.ReplaceAll(lines, "127.0.0.1:7070", s.addr))
+	through := &server{w: w, addr: front}
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", "Authorization": "Bearer " + adminToken, "Origin": "http://" + front}
+
+	if status, body, _ := through.ask(t, http.MethodPost, "/playground/post", form, "channel=C-general&text=first+light"); status != http.StatusOK {
+		t.Errorf("posting: %d %.200s", status, body)
+	}
+	ask, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+front+"/playground/events?channel=C-general&since=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask.Header.Set("Authorization", "Bearer "+adminToken)
+	ask.Header.Set("Accept-Encoding", "gzip")
+	feed, err := http.DefaultTransport.RoundTrip(ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Body.Close()
+	if got := feed.Header.Get("Content-Encoding"); got != "" {
+		t.Errorf("the events are compressed: %s", got)
+	}
+	late := time.AfterFunc(patience, func() { _ = feed.Body.Close() })
+	defer late.Stop()
+	for scan := bufio.NewScanner(feed.Body); ; {
+		if !scan.Scan() {
+			t.Fatalf("no event came through: %v", scan.Err())
+		}
+		if strings.Contains(scan.Text(), "first light") {
+			break
+		}
+	}
+	_, page, header := through.ask(t, http.MethodGet, "/playground/c/general", map[string]string{"Accept": "text/html", "Accept-Encoding": "gzip", "Authorization": "Bearer " + adminToken}, "")
+	if header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("pages are not compressed: %v %.100q", header, page)
+	}
 }
 
 // A proxy or a tunnel in front of a loopback listener lets nobody in: what it
