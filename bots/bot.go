@@ -3,7 +3,7 @@
 package bots
 
 import (
-	"parley/internal/secret"
+	"parley/internal/chat"
 )
 
 // Bot is one definition file, validated.
@@ -19,16 +19,16 @@ type Bot struct {
 	MaxMessages int // messages one answer may fill before the rest becomes a file
 	Access      Access
 	Default     bool // answers first where several bots share one app
-	Slack       Slack
-	Discord     Discord
-	File        string // where it was read from, for messages to the operator
-	Skipped     []Skipped
+	// Sections are what the file says of each platform, by the platform's name.
+	Sections map[string]chat.Section
+	File     string // where it was read from, for messages to the operator
+	Skipped  []Skipped
 }
 
 // Skipped is a platform section that is there but whose tokens are all empty:
 // the bot runs without that platform, and the operator is told in one line.
 type Skipped struct {
-	Platform  string   // "slack", "discord"
+	Platform  string
 	Variables []string // to set, as the section names them; empty where it names none
 }
 
@@ -82,25 +82,12 @@ type DenyRule struct {
 	Groups []string
 }
 
-// Slack holds a bot's Slack app.
-type Slack struct {
-	CommandPrefix string
-	BotToken      secret.Text
-	AppToken      secret.Text // given: Socket Mode
-	SigningSecret secret.Text // given: signed HTTP requests
+// On reports whether the bot can be met on a platform.
+func (b Bot) On(p chat.Platform) bool {
+	return !p.HasApps() || !b.Sections[p.Name].App.IsZero()
 }
 
-// Enabled reports whether the bot has a Slack app.
-func (s Slack) Enabled() bool { return !s.BotToken.IsZero() }
-
-// Discord holds a bot's Discord application.
-type Discord struct {
-	Token     secret.Text
-	PublicKey string // hex Ed25519 key of the application; given: signed HTTP interactions
-	// Guilds are the ids of the servers that are trusted. Empty: those the bot
-	// was in when it first started. Those of bots that share an application add up.
-	Guilds []string
+// Profile is the bot as a platform's Manifest needs it.
+func (b Bot) Profile(p chat.Platform) chat.Profile {
+	return chat.Profile{ID: b.ID, Name: b.Name, Description: b.Description, Section: b.Sections[p.Name]}
 }
-
-// Enabled reports whether the bot has a Discord application.
-func (d Discord) Enabled() bool { return !d.Token.IsZero() }

@@ -3,14 +3,13 @@
 package bots
 
 import (
-	"encoding/hex"
 	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
-	"parley/internal/secret"
+	"parley/internal/chat"
 )
 
 // DefaultMaxMessages is how many messages one answer may fill when the
@@ -26,25 +25,21 @@ const (
 var (
 	idGrammar     = regexp.MustCompile(`^[a-z0-9-]+$`)
 	personGrammar = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
-	guildGrammar  = regexp.MustCompile(`^[0-9]{5,20}$`)
-	prefixGrammar = regexp.MustCompile(`^[a-z0-9_-]{0,20}$`)
 	efforts       = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 )
 
 // definition is a Bot on its way, with what the rules across bots need.
 type definition struct {
 	Bot
-	lines                   map[string]int // of the fields at the top
-	slackLines              map[string]int
-	discordLines            map[string]int
-	slackToken, discordText raw
+	lines    map[string]int     // of the fields at the top
+	sections map[string]section // by platform
 }
 
 // bot reads the whole definition.
 func (r *reader) bot(root *yaml.Node) definition {
-	d := definition{Bot: Bot{MaxMessages: DefaultMaxMessages, Access: Access{Switch: SwitchEveryone, Guests: true}, File: r.file}}
+	d := definition{Bot: Bot{MaxMessages: DefaultMaxMessages, Access: Access{Switch: SwitchEveryone, Guests: true}, Sections: map[string]chat.Section{}, File: r.file}, sections: map[string]section{}}
 	b := &d.Bot
-	d.lines = r.mapping(root, "", fields{
+	known := fields{
 		"id":          func(n *yaml.Node) { b.ID = r.id(n, "id") },
 		"name":        func(n *yaml.Node) { b.Name = strings.TrimSpace(r.text(n, "name")) },
 		"description": func(n *yaml.Node) { b.Description = strings.TrimSpace(r.text(n, "description")) },
@@ -62,9 +57,11 @@ func (r *reader) bot(root *yaml.Node) definition {
 		},
 		"access":  func(n *yaml.Node) { b.Access = r.access(n) },
 		"default": func(n *yaml.Node) { b.Default = r.boolean(n, "default") },
-		"slack":   func(n *yaml.Node) { r.slack(n, &d) },
-		"discord": func(n *yaml.Node) { r.discord(n, &d) },
-	})
+	}
+	for _, p := range r.sections() {
+		known[p.Name] = func(n *yaml.Node) { r.section(n, p, &d) }
+	}
+	d.lines = r.mapping(root, "", known)
 	if root.Kind != yaml.MappingNode {
 		return d
 	}
@@ -86,7 +83,7 @@ func (r *reader) id(n *yaml.Node, path string) string {
 	switch {
 	case len(r.problems) > before:
 	case strings.Contains(v, "${"):
-		r.fail(n, "%s: ${NAME} is taken from the environment in slack and discord values only", path)
+		r.expandedElsewhere(n, path)
 	case !idGrammar.MatchString(v):
 		r.fail(n, "%s %q may hold only lowercase letters, digits and hyphens", path, clip(v))
 	}
@@ -99,7 +96,7 @@ func (r *reader) model(n *yaml.Node, path string) string {
 	switch {
 	case len(r.problems) > before:
 	case strings.Contains(v, "${"):
-		r.fail(n, "%s: ${NAME} is taken from the environment in slack and discord values only", path)
+		r.expandedElsewhere(n, path)
 	case v == "":
 		r.fail(n, "%s is empty", path)
 	case strings.ContainsAny(v, "\r\n\t"):
@@ -253,106 +250,6 @@ func (r *reader) ids(n *yaml.Node, path string) []string {
 			r.fail(n, "%s %q is not an id (U024BE7LH, S0614TZR7, 80351110224678912); names and wildcards do not work here", at, clip(v))
 		}
 		out = append(out, v)
-	})
-	return out
-}
-
-func (r *reader) slack(n *yaml.Node, d *definition) {
-	var bot, app, signing, prefix raw
-	d.slackLines = r.mapping(n, "slack", fields{
-		"command_prefix": func(n *yaml.Node) { prefix = r.expanded(n, "slack.command_prefix") },
-		"bot_token":      func(n *yaml.Node) { bot = r.expanded(n, "slack.bot_token") },
-		"app_token":      func(n *yaml.Node) { app = r.expanded(n, "slack.app_token") },
-		"signing_secret": func(n *yaml.Node) { signing = r.expanded(n, "slack.signing_secret") },
-	})
-	if !prefixGrammar.MatchString(prefix.value) {
-		r.failAt(d.slackLines["command_prefix"], "slack.command_prefix %q may hold at most 20 lowercase letters, digits, hyphens and underscores", clip(prefix.value))
-	}
-	d.slackToken = bot
-	d.Slack = Slack{
-		CommandPrefix: prefix.value, BotToken: secret.New(bot.value),
-		AppToken: secret.New(app.value), SigningSecret: secret.New(signing.value),
-	}
-	at := func(name string) int { return max(d.slackLines[name], n.Line) }
-	switch {
-	case bot.value == "" && app.value == "" && signing.value == "":
-		d.Skipped = append(d.Skipped, Skipped{Platform: "slack", Variables: variables(bot, app, signing)})
-		return
-	case bot.value == "":
-		r.failAt(at("bot_token"), "slack.bot_token is empty while %s is not: %s", given("app_token", app, "signing_secret", signing), bot.remedy("xoxb-…"))
-	case app.value == "" && signing.value == "":
-		r.failAt(at("bot_token"), "slack.app_token and slack.signing_secret are both empty, so no event would arrive: set %s for Socket Mode or %s for signed requests",
-			orName(app, "slack.app_token"), orName(signing, "slack.signing_secret"))
-	}
-	if hasPrefix(bot.value, "xapp-", "xoxp-", "xoxe") {
-		r.failAt(at("bot_token"), "%s is not a bot token: that begins with xoxb-", orName(bot, "slack.bot_token"))
-	}
-	if hasPrefix(app.value, "xoxb-", "xoxp-", "xoxe") {
-		r.failAt(at("app_token"), "%s is not an app-level token: that begins with xapp-", orName(app, "slack.app_token"))
-	}
-	if hasPrefix(signing.value, "xoxb-", "xapp-", "xoxp-") {
-		r.failAt(at("signing_secret"), "%s is a token; the signing secret is on the app's page \"Basic Information\"", orName(signing, "slack.signing_secret"))
-	}
-}
-
-func hasPrefix(s string, prefixes ...string) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
-}
-
-func (r *reader) discord(n *yaml.Node, d *definition) {
-	var token, public raw
-	var guilds *yaml.Node
-	d.discordLines = r.mapping(n, "discord", fields{
-		"token":      func(n *yaml.Node) { token = r.expanded(n, "discord.token") },
-		"public_key": func(n *yaml.Node) { public = r.expanded(n, "discord.public_key") },
-		"guilds":     func(n *yaml.Node) { guilds = n },
-	})
-	d.discordText = token
-	d.Discord = Discord{Token: secret.New(token.value), PublicKey: public.value}
-	if guilds != nil {
-		d.Discord.Guilds = r.guilds(guilds, token.value != "")
-	}
-	at := func(name string) int { return max(d.discordLines[name], n.Line) }
-	if token.value == "" {
-		// A public key written in the file is no secret and may stay when the
-		// token is taken away; one set beside a missing token is a mistake.
-		if public.value != "" && len(public.names) > 0 {
-			r.failAt(at("token"), "discord.token is empty while discord.public_key is not: %s", token.remedy("the bot's token"))
-			return
-		}
-		d.Skipped = append(d.Skipped, Skipped{Platform: "discord", Variables: variables(token)})
-		return
-	}
-	if strings.HasPrefix(token.value, "Bot ") {
-		r.failAt(at("token"), "%s begins with the word Bot: leave that out", orName(token, "discord.token"))
-	}
-	if public.value == "" {
-		return
-	}
-	if key, err := hex.DecodeString(public.value); err != nil || len(key) != 32 {
-		r.failAt(at("public_key"), "%s must be the application's public key, 64 hexadecimal digits", orName(public, "discord.public_key"))
-	}
-}
-
-// guilds reads ids of Discord servers. used says that the section has a token:
-// a variable that is empty would then turn a list of trusted servers into none,
-// which means something else. A value from the environment is never quoted.
-func (r *reader) guilds(n *yaml.Node, used bool) []string {
-	var out []string
-	r.list(n, "discord.guilds", func(n *yaml.Node, at string) {
-		before := len(r.problems)
-		v := r.expanded(n, at)
-		switch {
-		case v.value == "" && len(v.names) > 0 && !used:
-		case v.value == "" && len(v.names) > 0 && len(r.problems) == before:
-			r.fail(n, "%s is empty: %s", at, v.remedy("a server's id"))
-		case guildGrammar.MatchString(v.value):
-			if !slices.Contains(out, v.value) {
-				out = append(out, v.value)
-			}
-		case len(r.problems) == before:
-			r.fail(n, "%s must be a server's id, such as 80351110224678912: switch on Developer Mode in Discord, right-click the server and choose Copy Server ID", orName(v, at))
-		}
 	})
 	return out
 }

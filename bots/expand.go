@@ -8,23 +8,29 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"parley/internal/chat"
 )
 
 var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 var variableGrammar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// raw is a platform value after expansion, with where it came from. Its value
-// never goes into an error.
+// raw is a value of a platform's section after expansion, with where it came
+// from. It never goes into an error.
 type raw struct {
+	at     string // "slack.bot_token", "discord.guilds[2]"
+	line   int
 	value  string
 	source string   // as written in the file
 	names  []string // of the variables in it
+	bad    bool     // a problem with it was reported
 }
 
-// expanded reads a value of the slack or discord section.
+// expanded reads a value of a platform's section.
 func (r *reader) expanded(n *yaml.Node, path string) raw {
-	out := raw{source: r.text(n, path)}
+	before := len(r.problems)
+	out := raw{at: path, line: n.Line, source: r.text(n, path)}
 	value := reference.ReplaceAllStringFunc(out.source, func(s string) string {
 		name := s[2 : len(s)-1]
 		if !variableGrammar.MatchString(name) {
@@ -38,10 +44,17 @@ func (r *reader) expanded(n *yaml.Node, path string) raw {
 		r.fail(n, "%s: a ${ is not closed by }", path)
 	}
 	out.value = strings.TrimSpace(value)
-	if strings.ContainsAny(out.value, " \t\r\n") && !strings.HasPrefix(out.value, "Bot ") {
-		r.fail(n, "%s holds white space", path)
-	}
+	out.bad = len(r.problems) > before
 	return out
+}
+
+// expandedElsewhere refuses a reference where none is expanded.
+func (r *reader) expandedElsewhere(n *yaml.Node, path string) {
+	var names []string
+	for _, p := range r.sections() {
+		names = append(names, p.Name)
+	}
+	r.fail(n, "%s: ${NAME} is taken from the environment in %s values only", path, chat.Listed(names, "and"))
 }
 
 // remedy says how to give a value that is missing.
@@ -52,29 +65,16 @@ func (v raw) remedy(example string) string {
 	return "give it (" + example + ")"
 }
 
-func orName(v raw, field string) string {
+// name is what an operator sets: the variables in the value, else the field.
+func (v raw) name() string {
 	if len(v.names) > 0 {
 		return strings.Join(v.names, ", ")
 	}
-	return field
-}
-
-func given(a string, av raw, b string, bv raw) string {
-	if av.value != "" {
-		return "slack." + a + via(av)
-	}
-	return "slack." + b + via(bv)
-}
-
-func via(v raw) string {
-	if len(v.names) > 0 {
-		return " (" + strings.Join(v.names, ", ") + ")"
-	}
-	return ""
+	return v.at
 }
 
 // variables lists what would have to be set.
-func variables(values ...raw) []string {
+func variables(values []raw) []string {
 	var out []string
 	for _, v := range values {
 		for _, n := range v.names {

@@ -11,8 +11,16 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"parley/adapters/discord"
+	"parley/adapters/slack"
 	"parley/bots"
+	"parley/internal/chat"
 )
+
+// platforms are those whose sections the tests write.
+func platforms() []chat.Platform {
+	return []chat.Platform{slack.Platform(), discord.Platform(), {Name: "everywhere"}}
+}
 
 func none(string) string { return "" }
 
@@ -73,20 +81,24 @@ discord:
 `
 
 func TestEveryFieldIsRead(t *testing.T) {
-	got, err := bots.Load(files("helper.yaml", whole), env(
+	got, err := bots.Load(files("helper.yaml", whole), platforms(), env(
 		"SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "SLACK_SIGNING_SECRET", "s3", "DISCORD_TOKEN", "d4\n", "GUILD", "197038439483310086"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := got[0]
-	if b.Slack.BotToken.Reveal() != "xoxb-1" || b.Slack.AppToken.Reveal() != "xapp-1" ||
-		b.Slack.SigningSecret.Reveal() != "s3" || b.Discord.Token.Reveal() != "d4" {
+	inSlack, inDiscord := b.Sections["slack"], b.Sections["discord"]
+	if inSlack.App.Reveal() != "xoxb-1" || inSlack.Value("app_token") != "xapp-1" ||
+		inSlack.Value("signing_secret") != "s3" || inDiscord.App.Reveal() != "d4" {
 		t.Error("a token did not arrive as the environment has it")
 	}
-	if !slices.Equal(b.Discord.Guilds, []string{"80351110224678912", "197038439483310086"}) {
-		t.Errorf("guilds %q", b.Discord.Guilds)
+	if prefix := inSlack.Value("command_prefix"); prefix != "helper-" {
+		t.Errorf("command prefix %q", prefix)
 	}
-	b.Slack, b.Discord = bots.Slack{CommandPrefix: b.Slack.CommandPrefix}, bots.Discord{}
+	if guilds := inDiscord.List("guilds"); !slices.Equal(guilds, []string{"80351110224678912", "197038439483310086"}) {
+		t.Errorf("guilds %q", guilds)
+	}
+	b.Sections = nil
 	want := bots.Bot{
 		ID: "helper", Name: "Helper", Description: "Answers everyday questions.",
 		Provider: "corp-gateway", Model: "gpt-4o",
@@ -103,7 +115,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 			Switch: "admins", Admins: []string{"U024BE7LH"}, External: true,
 			Deny: []bots.DenyRule{{Users: []string{"U0BAD"}, Groups: []string{"S0BAD"}}, {Users: []string{"123"}}},
 		},
-		Default: true, Slack: bots.Slack{CommandPrefix: "helper-"}, File: "helper.yaml",
+		Default: true, File: "helper.yaml",
 	}
 	if !reflect.DeepEqual(b, want) {
 		t.Errorf("got  %+v\nwant %+v", b, want)
@@ -111,11 +123,11 @@ func TestEveryFieldIsRead(t *testing.T) {
 }
 
 func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
-	got, err := bots.Load(files("x.yml", "id: x\nprovider: p\nmodel: m\nparams:\naccess: ~\nfallbacks: []\n"), none)
+	got, err := bots.Load(files("x.yml", "id: x\nprovider: p\nmodel: m\nparams:\naccess: ~\nfallbacks: []\n"), platforms(), none)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := bots.Bot{ID: "x", Name: "x", Provider: "p", Model: "m", MaxMessages: 30, Access: bots.Access{Switch: "everyone", Guests: true}, File: "x.yml"}
+	want := bots.Bot{ID: "x", Name: "x", Provider: "p", Model: "m", MaxMessages: 30, Access: bots.Access{Switch: "everyone", Guests: true}, Sections: map[string]chat.Section{}, File: "x.yml"}
 	if !reflect.DeepEqual(got, []bots.Bot{want}) {
 		t.Errorf("got  %+v\nwant %+v", got[0], want)
 	}
@@ -195,7 +207,7 @@ func TestAProblemIsNamedWithFileLineAndReason(t *testing.T) {
 		"not UTF-8":                 {base + "name: \xff\xfe\n", "not valid YAML: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := bots.Load(files("x.yaml", c.yaml), none)
+			_, err := bots.Load(files("x.yaml", c.yaml), platforms(), none)
 			if err == nil {
 				t.Fatalf("accepted:\n%s", c.yaml)
 			}
@@ -222,7 +234,7 @@ func TestAllProblemsOfAllFilesAreReportedAtOnce(t *testing.T) {
 		"b.yaml", "id: b\nprovider: p\nmodel: m\nmax_messages: 0\nwrong: 1\n",
 		"a.yaml", "id: A\nparams:\n  top_p: 7\n  temperature: x\n",
 		"c.yaml", "",
-	), none)
+	), platforms(), none)
 	got := strings.Split(fmt.Sprint(err), "\n")
 	want := []string{
 		`a.yaml:1: id "A" may hold`, `a.yaml:1: required field "provider"`, `a.yaml:1: required field "model"`,
@@ -273,7 +285,7 @@ func TestRulesAcrossBots(t *testing.T) {
 			"b.yaml", bot("b", "slack: {bot_token: \"${T}\", app_token: \"${A}\"}\n")), "b.yaml:4: slack.command_prefix differs"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := bots.Load(c.fs, tokens)
+			_, err := bots.Load(c.fs, platforms(), tokens)
 			if c.want == "" && err != nil {
 				t.Errorf("refused: %s", err)
 			}
@@ -285,7 +297,7 @@ func TestRulesAcrossBots(t *testing.T) {
 }
 
 func TestPlatformSections(t *testing.T) {
-	const slack = `id: x
+	const inSlack = `id: x
 provider: p
 model: m
 slack:
@@ -293,32 +305,32 @@ slack:
   app_token: ${MY_APP}
   signing_secret: ${MY_SIGNING}
 `
-	const discord = "id: x\nprovider: p\nmodel: m\ndiscord:\n  token: ${D_TOKEN}\n  public_key: ${D_KEY}\n"
+	const inDiscord = "id: x\nprovider: p\nmodel: m\ndiscord:\n  token: ${D_TOKEN}\n  public_key: ${D_KEY}\n"
 	for name, c := range map[string]struct {
 		yaml string
 		env  []string
 		want string
 	}{
-		"app token alone":             {slack, []string{"MY_APP", "xapp-hidden"}, "x.yaml:5: slack.bot_token is empty while slack.app_token (MY_APP) is not: set MY_BOT (xoxb-…)"},
-		"signing secret alone":        {slack, []string{"MY_SIGNING", "hidden"}, "slack.bot_token is empty while slack.signing_secret (MY_SIGNING) is not: set MY_BOT"},
-		"bot token alone":             {slack, []string{"MY_BOT", "xoxb-hidden"}, "slack.app_token and slack.signing_secret are both empty, so no event would arrive: set MY_APP for Socket Mode or MY_SIGNING for signed requests"},
-		"tokens swapped":              {slack, []string{"MY_BOT", "xapp-hidden", "MY_APP", "xoxb-hidden"}, "MY_BOT is not a bot token"},
-		"signing secret is a token":   {slack, []string{"MY_BOT", "xoxb-hidden", "MY_SIGNING", "xapp-hidden"}, "MY_SIGNING is a token"},
-		"white space inside":          {slack, []string{"MY_BOT", "xoxb-hid den", "MY_APP", "xapp-1"}, "x.yaml:5: slack.bot_token holds white space"},
-		"bad reference":               {strings.ReplaceAll(slack, "${MY_BOT}", "${MY_BOT:-xoxb-hidden}"), nil, "x.yaml:5: slack.bot_token: only ${NAME} is understood"},
-		"unclosed reference":          {strings.ReplaceAll(slack, "${MY_BOT}", "\"${MY_BOT\""), nil, "x.yaml:5: slack.bot_token: a ${ is not closed"},
+		"app token alone":             {inSlack, []string{"MY_APP", "xapp-hidden"}, "x.yaml:5: slack.bot_token is empty while slack.app_token (MY_APP) is not: set MY_BOT (xoxb-…)"},
+		"signing secret alone":        {inSlack, []string{"MY_SIGNING", "hidden"}, "slack.bot_token is empty while slack.signing_secret (MY_SIGNING) is not: set MY_BOT"},
+		"bot token alone":             {inSlack, []string{"MY_BOT", "xoxb-hidden"}, "slack.app_token and slack.signing_secret are both empty, so no event would arrive: set MY_APP for Socket Mode or MY_SIGNING for signed requests"},
+		"tokens swapped":              {inSlack, []string{"MY_BOT", "xapp-hidden", "MY_APP", "xoxb-hidden"}, "MY_BOT is not a bot token"},
+		"signing secret is a token":   {inSlack, []string{"MY_BOT", "xoxb-hidden", "MY_SIGNING", "xapp-hidden"}, "MY_SIGNING is a token"},
+		"white space inside":          {inSlack, []string{"MY_BOT", "xoxb-hid den", "MY_APP", "xapp-1"}, "x.yaml:5: slack.bot_token holds white space"},
+		"bad reference":               {strings.ReplaceAll(inSlack, "${MY_BOT}", "${MY_BOT:-xoxb-hidden}"), nil, "x.yaml:5: slack.bot_token: only ${NAME} is understood"},
+		"unclosed reference":          {strings.ReplaceAll(inSlack, "${MY_BOT}", "\"${MY_BOT\""), nil, "x.yaml:5: slack.bot_token: a ${ is not closed"},
 		"a token where a field goes":  {"id: x\nprovider: p\nmodel: m\nslack: {xoxb-hidden-1234567890}\n", nil, "x.yaml:4: unknown field under slack"},
 		"a list of tokens":            {"id: x\nprovider: p\nmodel: m\nslack: {bot_token: [xoxb-hidden]}\n", nil, "x.yaml:4: slack.bot_token must be text, not a list"},
-		"public key without token":    {discord, []string{"D_KEY", strings.Repeat("ab", 32)}, "x.yaml:5: discord.token is empty while discord.public_key is not: set D_TOKEN"},
-		"a guild by its name":         {discord + "  guilds: [80351110224678912, Fans]\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: discord.guilds[1] must be a server's id"},
-		"a guild that is a token":     {discord + "  guilds: [\"${D_TOKEN}\"]\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: D_TOKEN must be a server's id"},
-		"a guild nobody set":          {discord + "  guilds:\n    - ${D_GUILD}\n", []string{"D_TOKEN", "hidden"}, "x.yaml:8: discord.guilds[0] is empty: set D_GUILD"},
-		"guilds that are no list":     {discord + "  guilds: 80351110224678912\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: discord.guilds must be a list"},
-		"public key of wrong length":  {discord, []string{"D_TOKEN", "hidden", "D_KEY", "abcd"}, "x.yaml:6: D_KEY must be the application's public key, 64 hexadecimal digits"},
-		"the word Bot before a token": {discord, []string{"D_TOKEN", "Bot hidden"}, "x.yaml:5: D_TOKEN begins with the word Bot"},
+		"public key without token":    {inDiscord, []string{"D_KEY", strings.Repeat("ab", 32)}, "x.yaml:5: discord.token is empty while discord.public_key is not: set D_TOKEN"},
+		"a guild by its name":         {inDiscord + "  guilds: [80351110224678912, Fans]\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: discord.guilds[1] must be a server's id"},
+		"a guild that is a token":     {inDiscord + "  guilds: [\"${D_TOKEN}\"]\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: D_TOKEN must be a server's id"},
+		"a guild nobody set":          {inDiscord + "  guilds:\n    - ${D_GUILD}\n", []string{"D_TOKEN", "hidden"}, "x.yaml:8: discord.guilds[0] is empty: set D_GUILD"},
+		"guilds that are no list":     {inDiscord + "  guilds: 80351110224678912\n", []string{"D_TOKEN", "hidden"}, "x.yaml:7: discord.guilds must be a list"},
+		"public key of wrong length":  {inDiscord, []string{"D_TOKEN", "hidden", "D_KEY", "abcd"}, "x.yaml:6: D_KEY must be the application's public key, 64 hexadecimal digits"},
+		"the word Bot before a token": {inDiscord, []string{"D_TOKEN", "Bot hidden"}, "x.yaml:5: D_TOKEN begins with the word Bot"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := bots.Load(files("x.yaml", c.yaml), env(c.env...))
+			_, err := bots.Load(files("x.yaml", c.yaml), platforms(), env(c.env...))
 			if !strings.Contains(fmt.Sprint(err), c.want) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
@@ -328,11 +340,11 @@ slack:
 		})
 	}
 	t.Run("all empty is skipped and told", func(t *testing.T) {
-		got, err := bots.Load(files("x.yaml", slack+"discord: {token: \"${D_TOKEN}\", public_key: "+strings.Repeat("ab", 32)+"}\n"), none)
+		got, err := bots.Load(files("x.yaml", inSlack+"discord: {token: \"${D_TOKEN}\", public_key: "+strings.Repeat("ab", 32)+"}\n"), platforms(), none)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got[0].Slack.Enabled() || got[0].Discord.Enabled() {
+		if got[0].On(slack.Platform()) || got[0].On(discord.Platform()) {
 			t.Error("enabled without tokens")
 		}
 		want := []bots.Skipped{{Platform: "slack", Variables: []string{"MY_BOT", "MY_APP", "MY_SIGNING"}}, {Platform: "discord", Variables: []string{"D_TOKEN"}}}
@@ -342,23 +354,23 @@ slack:
 	})
 	t.Run("either way of receiving is enough", func(t *testing.T) {
 		for _, way := range []string{"MY_APP", "MY_SIGNING"} {
-			got, err := bots.Load(files("x.yaml", slack), env("MY_BOT", "xoxb-1", way, "v"))
-			if err != nil || !got[0].Slack.Enabled() || len(got[0].Skipped) > 0 {
+			got, err := bots.Load(files("x.yaml", inSlack), platforms(), env("MY_BOT", "xoxb-1", way, "v"))
+			if err != nil || !got[0].On(slack.Platform()) || len(got[0].Skipped) > 0 {
 				t.Errorf("%s: %v", way, err)
 			}
 		}
 	})
 	t.Run("text around a reference stays, a lone dollar too", func(t *testing.T) {
-		got, err := bots.Load(files("x.yaml", "id: x\nprovider: p\nmodel: m\nslack: {bot_token: \"xoxb-${A}-$B-${A}\", app_token: t}\n"), env("A", "1", "B", "2"))
+		got, err := bots.Load(files("x.yaml", "id: x\nprovider: p\nmodel: m\nslack: {bot_token: \"xoxb-${A}-$B-${A}\", app_token: t}\n"), platforms(), env("A", "1", "B", "2"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v := got[0].Slack.BotToken.Reveal(); v != "xoxb-1-$B-1" {
+		if v := got[0].Sections["slack"].App.Reveal(); v != "xoxb-1-$B-1" {
 			t.Errorf("got %q", v)
 		}
 	})
 	t.Run("nothing else is expanded", func(t *testing.T) {
-		got, err := bots.Load(files("x.yaml", "id: x\nname: ${N}\nprovider: p\nmodel: m\nsystem: say ${N}\n"), env("N", "v"))
+		got, err := bots.Load(files("x.yaml", "id: x\nname: ${N}\nprovider: p\nmodel: m\nsystem: say ${N}\n"), platforms(), env("N", "v"))
 		if err != nil || got[0].Name != "${N}" || got[0].System != "say ${N}" {
 			t.Errorf("%+v %v", got, err)
 		}
@@ -368,7 +380,7 @@ slack:
 func TestWhatElseLiesInTheFolderIsLeftAlone(t *testing.T) {
 	got, err := bots.Load(files(
 		"x.yaml", "id: x\nprovider: p\nmodel: m\n", "README.md", "hi", ".hidden.yaml", "no", "x.yaml~", "no", "old/y.yaml", "no", "..data/x.yaml", "no",
-	), none)
+	), platforms(), none)
 	if err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)
 	}
@@ -376,10 +388,10 @@ func TestWhatElseLiesInTheFolderIsLeftAlone(t *testing.T) {
 
 func TestAFolderWithoutDefinitionsIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := bots.LoadDir(dir, none); !errors.Is(err, bots.ErrNone) || !strings.Contains(err.Error(), dir) {
+	if _, err := bots.LoadDir(dir, platforms(), none); !errors.Is(err, bots.ErrNone) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("empty folder: %v", err)
 	}
-	if _, err := bots.LoadDir(filepath.Join(dir, "missing"), none); err == nil || !strings.Contains(err.Error(), "BOTS_DIR") {
+	if _, err := bots.LoadDir(filepath.Join(dir, "missing"), platforms(), none); err == nil || !strings.Contains(err.Error(), "BOTS_DIR") {
 		t.Errorf("missing folder: %v", err)
 	}
 }
@@ -398,14 +410,14 @@ func TestLinksInsideTheFolderWork(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := bots.LoadDir(dir, none)
+	got, err := bots.LoadDir(dir, platforms(), none)
 	if err != nil || len(got) != 1 || got[0].ID != "x" {
 		t.Errorf("%v %v", got, err)
 	}
 }
 
 func TestBuiltinDefinitions(t *testing.T) {
-	got, err := bots.Load(bots.Builtin(), none)
+	got, err := bots.Load(bots.Builtin(), platforms(), none)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,18 +429,18 @@ func TestBuiltinDefinitions(t *testing.T) {
 		if b.Default {
 			leads++
 		}
-		if b.Slack.Enabled() || b.Discord.Enabled() || len(b.Skipped) != 2 {
+		if b.On(slack.Platform()) || b.On(discord.Platform()) || len(b.Skipped) != 2 {
 			t.Errorf("%s: platforms without tokens: %+v", b.ID, b.Skipped)
 		}
 	}
 	if leads != 1 {
 		t.Errorf("%d bots answer first", leads)
 	}
-	got, err = bots.Load(bots.Builtin(), env("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "DISCORD_TOKEN", "d"))
+	got, err = bots.Load(bots.Builtin(), platforms(), env("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "DISCORD_TOKEN", "d"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for platform, apps := range map[string][][]bots.Bot{"slack": bots.Apps("slack", got), "discord": bots.Apps("discord", got)} {
+	for platform, apps := range map[string][][]bots.Bot{"slack": bots.Apps(slack.Platform(), got), "discord": bots.Apps(discord.Platform(), got)} {
 		if len(apps) != 1 || len(apps[0]) != len(got) || apps[0][0].ID != "helper" {
 			t.Errorf("%s: with one app's tokens helper leads and all are in it; got %v", platform, apps)
 		}
@@ -444,12 +456,12 @@ func TestAppsGroupByTokenAndLeadFirst(t *testing.T) {
 		"b.yaml", bot("b", "discord: {token: two}\n"),
 		"c.yaml", bot("c", "default: true\ndiscord: {token: one}\n"),
 		"d.yaml", bot("d", ""),
-	), none)
+	), platforms(), none)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got [][]string
-	for _, app := range bots.Apps("discord", all) {
+	for _, app := range bots.Apps(discord.Platform(), all) {
 		var ids []string
 		for _, b := range app {
 			ids = append(ids, b.ID)
@@ -459,16 +471,16 @@ func TestAppsGroupByTokenAndLeadFirst(t *testing.T) {
 	if want := [][]string{{"c", "a"}, {"b"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if apps := bots.Apps("slack", all); len(apps) != 0 {
+	if apps := bots.Apps(slack.Platform(), all); len(apps) != 0 {
 		t.Errorf("Slack apps: %v", apps)
 	}
-	if apps := bots.Apps("playground", all); len(apps) != 1 || len(apps[0]) != 4 {
-		t.Errorf("the playground shows every bot: %v", apps)
+	if apps := bots.Apps(chat.Platform{Name: "everywhere"}, all); len(apps) != 1 || len(apps[0]) != 4 {
+		t.Errorf("a platform without apps shows every bot: %v", apps)
 	}
 }
 
 func TestATooLargeFileIsRefused(t *testing.T) {
-	_, err := bots.Load(files("x.yaml", "system: "+strings.Repeat("a", 1<<20)), none)
+	_, err := bots.Load(files("x.yaml", "system: "+strings.Repeat("a", 1<<20)), platforms(), none)
 	if !strings.Contains(fmt.Sprint(err), "x.yaml: the file has") {
 		t.Errorf("%v", err)
 	}
@@ -479,7 +491,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("a: &a [*a]\n")
 	f.Add("id: &x {<<: *x}\nparams: {response_format: &r {type: t, r: *r}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := bots.Load(files("helper.yaml", text), env("SLACK_BOT_TOKEN", "top-secret-value"))
+		got, err := bots.Load(files("helper.yaml", text), platforms(), env("SLACK_BOT_TOKEN", "top-secret-value"))
 		if err == nil && (got[0].ID != "helper" || got[0].Provider == "" || got[0].Model == "" || got[0].MaxMessages < 1) {
 			t.Errorf("accepted %+v", got[0])
 		}
@@ -499,7 +511,7 @@ func TestTheExampleInREADMEIsAValidDefinition(t *testing.T) {
 	if !found {
 		t.Fatal("no example")
 	}
-	got, err := bots.Load(files("helper.yaml", "id: helper "+example), env("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "DISCORD_TOKEN", "d"))
+	got, err := bots.Load(files("helper.yaml", "id: helper "+example), platforms(), env("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_APP_TOKEN", "xapp-1", "DISCORD_TOKEN", "d"))
 	if err != nil {
 		t.Fatal(err)
 	}

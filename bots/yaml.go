@@ -18,13 +18,21 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"parley/internal/chat"
 )
 
 // reader walks one file.
 type reader struct {
-	file     string
-	getenv   func(string) string
-	problems []Problem
+	file      string
+	platforms []chat.Platform
+	getenv    func(string) string
+	problems  []Problem
+}
+
+// sections are the platforms that have a section in a definition.
+func (r *reader) sections() []chat.Platform {
+	return slices.DeleteFunc(slices.Clone(r.platforms), func(p chat.Platform) bool { return len(p.Settings) == 0 })
 }
 
 func (r *reader) failAt(line int, format string, args ...any) {
@@ -133,7 +141,7 @@ func (r *reader) mapping(n *yaml.Node, path string, known fields) map[string]int
 		read, ok := known[name]
 		if !ok {
 			seen[name] = key.Line
-			r.fail(key, "unknown field %s%s", printable(path, name), r.hint(path, name, known))
+			r.fail(key, "unknown field %s%s", r.printable(path, name), r.hint(path, name, known))
 			continue
 		}
 		if isNull(value) {
@@ -163,8 +171,9 @@ var fieldGrammar = regexp.MustCompile(`^[A-Za-z_-]{1,30}$`)
 
 // printable quotes an unknown field's name, except where a secret may have been
 // put in the place of one.
-func printable(path, name string) string {
-	if (path == "slack" || path == "discord") && !fieldGrammar.MatchString(name) {
+func (r *reader) printable(path, name string) string {
+	section := slices.ContainsFunc(r.platforms, func(p chat.Platform) bool { return p.Name == path })
+	if section && !fieldGrammar.MatchString(name) {
 		return "under " + path
 	}
 	return strconv.Quote(join(path, name))
@@ -178,18 +187,29 @@ func clip(s string) string {
 }
 
 // home is where a field belongs that people put elsewhere.
-var home = map[string]string{
-	"temperature": "params", "top_p": "params", "frequency_penalty": "params", "presence_penalty": "params",
-	"max_tokens": "params", "stop": "params", "response_format": "params", "reasoning_effort": "params",
-	"users": "access", "groups": "access", "channels": "access", "models": "access", "switch": "access", "admins": "access", "external": "access", "guests": "access", "deny": "access",
-	"bot_token": "slack", "app_token": "slack", "signing_secret": "slack", "command_prefix": "slack",
-	"token": "discord", "public_key": "discord",
+func (r *reader) home() map[string]string {
+	out := map[string]string{}
+	for _, p := range slices.Backward(r.platforms) { // the first has the last word
+		for _, s := range p.Settings {
+			out[s.Name] = p.Name
+		}
+	}
+	for section, names := range map[string]string{
+		"params": "temperature top_p frequency_penalty presence_penalty max_tokens stop response_format reasoning_effort",
+		"access": "users groups channels models switch admins external guests deny",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			out[name] = section
+		}
+	}
+	return out
 }
 
 func (r *reader) hint(path, name string, known fields) string {
 	if name == "<<" {
 		return " (merge keys are not supported)"
 	}
+	home := r.home()
 	if h := home[name]; h != "" && h != path {
 		return fmt.Sprintf(" (it belongs under %q)", h)
 	}

@@ -24,9 +24,6 @@ import (
 	"parley/internal/telemetry"
 )
 
-// platform is the word in chat.Place.Platform.
-const platform = "discord"
-
 // DefaultAPIURL is Discord's own REST API, version 10.
 const DefaultAPIURL = "https://discord.com/api/v10"
 
@@ -64,7 +61,10 @@ type Adapter struct {
 	end   sync.Once
 }
 
-var _ chat.Adapter = (*Adapter)(nil)
+var (
+	_ chat.Adapter = (*Adapter)(nil)
+	_ chat.Truster = (*Adapter)(nil)
+)
 
 // New makes the adapter; it does no call. An error means a value that can never
 // work.
@@ -92,7 +92,7 @@ func New(o Options) (*Adapter, error) {
 	}
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log, quit: make(chan struct{})}
 	refused := &refusals{}
-	for _, group := range bots.Apps(platform, o.Bots) {
+	for _, group := range bots.Apps(Platform(), o.Bots) {
 		one, err := newApp(o, group, refused)
 		if err != nil {
 			return nil, err
@@ -105,12 +105,8 @@ func New(o Options) (*Adapter, error) {
 	return a, nil
 }
 
-// bareToken is a bot's token without the word that it is sent with, and that some
-// people copy along.
-func bareToken(b bots.Bot) string { return strings.TrimPrefix(b.Discord.Token.Reveal(), "Bot ") }
-
-// Platform is "discord".
-func (a *Adapter) Platform() string { return platform }
+// Platform describes Discord.
+func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run connects every application and returns once ctx has ended and all is
 // closed. A bot that Discord refuses for good ends alone; Health says why.
@@ -190,7 +186,7 @@ type app struct {
 func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 	lead := group[0]
 	log := o.Log.With(slog.String("platform", platform), slog.String("bot", lead.ID))
-	token := bareToken(lead)
+	token := section(lead).App.Reveal()
 	if strings.ContainsAny(token, " \t\r\n") {
 		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
 	}
@@ -205,8 +201,8 @@ func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 	one.trust = newTrust(one, o.Records)
 	one.sentences = make(chan struct{}, sentencesAt)
 	for _, b := range group {
-		if b.Discord.PublicKey != "" {
-			one.key = b.Discord.PublicKey
+		if key := section(b).Value(publicKey); key != "" {
+			one.key = key
 		}
 	}
 	one.userID = userOf(token)

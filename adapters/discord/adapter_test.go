@@ -8,16 +8,16 @@ import (
 	"testing"
 
 	"parley/bots"
-	"parley/internal/secret"
+	"parley/internal/chat"
 )
 
 func bot(id, token string, lead bool) bots.Bot {
-	return bots.Bot{ID: id, Default: lead, Discord: bots.Discord{Token: secret.New(token)}}
+	return bots.Bot{ID: id, Default: lead, Sections: inDiscord(token)}
 }
 
 func TestBotsWithOneTokenShareOneApplication(t *testing.T) {
 	a, err := New(Options{Bots: []bots.Bot{
-		bot("zeta", "one.a.b", false), bot("alpha", "one.a.b", false), bot("beta", "two.a.b", false), bot("omega", "Bot two.a.b", true), bot("slackonly", "", false),
+		bot("zeta", "one.a.b", false), bot("alpha", "one.a.b", false), bot("beta", "two.a.b", false), bot("omega", "two.a.b", true), bot("slackonly", "", false),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 
 func TestTheSetupSaysWhatToDo(t *testing.T) {
 	token := base64.RawStdEncoding.EncodeToString([]byte("123456789012345678")) + ".a.very-secret"
-	s, err := Manifest(bot("helper", token, false), "https://parley.example/base")
+	s, err := setupOf(bot("helper", token, false).Profile(Platform()), "https://parley.example/base")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,22 +72,22 @@ func TestTheSetupSaysWhatToDo(t *testing.T) {
 	if q.Get("client_id") != "123456789012345678" || q.Get("scope") != "bot applications.commands" || q.Get("permissions") != "274878008320" {
 		t.Errorf("invite %s", s.Invite)
 	}
-	data, err := s.JSON()
-	if err != nil || !json.Valid(data) {
-		t.Errorf("%s %v", data, err)
+	made, err := Platform().Manifest(bot("helper", token, false).Profile(Platform()), "https://parley.example/base")
+	if err != nil || !json.Valid(made.JSON) || made.Text != s.String() {
+		t.Errorf("%s %s %v", made.JSON, made.Text, err)
 	}
 	for _, want := range []string{s.Invite, "Message Content Intent", "Install Link: None", "Public Bot: off", "https://parley.example/base/discord/helper/interactions", "Read Message History"} {
 		if !strings.Contains(s.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, s)
 		}
 	}
-	if strings.Contains(s.String()+string(data), "very-secret") {
+	if strings.Contains(s.String()+string(made.JSON), "very-secret") {
 		t.Error("the token is shown")
 	}
-	if s, err = Manifest(bots.Bot{ID: "new"}, ""); err != nil || !strings.Contains(s.Invite, "YOUR_APPLICATION_ID") || !strings.Contains(s.String(), "Reset Token") {
+	if s, err = setupOf(chat.Profile{ID: "new"}, ""); err != nil || !strings.Contains(s.Invite, "YOUR_APPLICATION_ID") || !strings.Contains(s.String(), "Reset Token") {
 		t.Errorf("without a token: %s %v", s, err)
 	}
-	if _, err = Manifest(bots.Bot{ID: "new"}, "http://parley.example"); err == nil {
+	if _, err = setupOf(chat.Profile{ID: "new"}, "http://parley.example"); err == nil {
 		t.Error("an http address was taken; Discord wants https")
 	}
 }

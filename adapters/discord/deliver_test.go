@@ -114,7 +114,7 @@ func FuzzInteraction(f *testing.F) {
 	f.Add([]byte(`{"id":"12345","type":5,"token":"t","user":{"id":"30000"},"data":{"custom_id":"form:a|provider add","components":[{"type":18,"component":{"type":4,"custom_id":"id","value":"v"}},{"type":1,"components":[{"custom_id":"x","value":"y"}]}]}}`))
 	f.Add([]byte(`{"id":"12345","type":3,"token":"t","user":{"id":"30000"},"message":{"id":"1","flags":64},"data":{"custom_id":"menu:model","values":["a"]}}`))
 	one := helper("MTIzNDU2Nzg5.a.b")
-	one.Discord.Guilds, one.Access.Users = []string{"10"}, []string{"30000"}
+	one.Sections, one.Access.Users = inDiscord("MTIzNDU2Nzg5.a.b", "10"), []string{"30000"}
 	a, err := New(Options{Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}})
 	if err != nil {
 		f.Fatal(err)

@@ -79,7 +79,16 @@ type stage struct {
 }
 
 func helper(token string) bots.Bot {
-	return bots.Bot{ID: "helper", Name: "Helper", Discord: bots.Discord{Token: secret.New(token)}}
+	return bots.Bot{ID: "helper", Name: "Helper", Sections: inDiscord(token)}
+}
+
+// inDiscord is a bot's section: its token, and the servers it trusts.
+func inDiscord(token string, guilds ...string) map[string]chat.Section {
+	s := chat.Section{App: secret.New(token), Values: map[string]secret.Text{}, Lists: map[string][]secret.Text{}}
+	for _, id := range guilds {
+		s.Lists[guildList] = append(s.Lists[guildList], secret.New(id))
+	}
+	return map[string]chat.Section{platform: s}
 }
 
 func startFake(t *testing.T, o fake.Options) *fake.Server {

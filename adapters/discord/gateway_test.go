@@ -13,7 +13,6 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	fake "parley/internal/fake/discord"
-	"parley/internal/secret"
 )
 
 // resumes waits until the nth connection has resumed a session.
@@ -167,7 +166,7 @@ func TestAFatalCloseEndsThatBotAlone(t *testing.T) {
 			t.Parallel()
 			two := &stage{Server: startFakeWith(t, "Helper", "Other"), inbox: newInbox(), t: t}
 			var err error
-			two.adapter, err = New(Options{Bots: []bots.Bot{helper(two.Token()), {ID: "other", Discord: bots.Discord{Token: secret.New(two.App("Other").Token)}}}, APIURL: two.APIURL(), Log: logger(t)})
+			two.adapter, err = New(Options{Bots: []bots.Bot{helper(two.Token()), {ID: "other", Sections: inDiscord(two.App("Other").Token)}}, APIURL: two.APIURL(), Log: logger(t)})
 			if err != nil {
 				t.Fatal(err)
 			}

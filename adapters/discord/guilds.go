@@ -36,33 +36,11 @@ type Records interface {
 	First(ctx context.Context, key string, within time.Duration) (bool, error)
 }
 
-// The sources of trust in a guild.
-const (
-	FromFile       = "file"        // a bot's file names it
-	FromFirstStart = "first-start" // the bot was in it when it first started
-	FromOperator   = "admitted"    // an operator admitted it
-)
-
-// Guild is a trusted server.
-type Guild struct {
-	ID     string
-	Name   string // empty while not known
-	Source string // FromFile, FromFirstStart or FromOperator
-	Since  time.Time
-}
-
-// Why a guild cannot be listed, admitted or removed.
+// Why the list cannot be read or changed now.
 var (
-	ErrNoApplication = errors.New("the bot has no Discord application")
-	ErrNotTrusted    = errors.New("the server is not trusted")
-	errNotKnown      = errors.New("which servers are trusted is not known yet")
-	errBusy          = errors.New("others changed the list of servers at the same time; try again")
+	errNotKnown = errors.New("which servers are trusted is not known yet")
+	errBusy     = errors.New("others changed the list of servers at the same time; try again")
 )
-
-// NamedInFile says that a guild stays trusted as long as a file names it.
-type NamedInFile struct{ File string }
-
-func (e *NamedInFile) Error() string { return "the server is named in discord.guilds of " + e.File }
 
 const (
 	recordAge   = 2 * time.Second // how late a change made by another process is seen
@@ -123,7 +101,7 @@ func newTrust(a *app, r Records) *trust {
 		t.records = &forgetful{values: map[string]string{}}
 	}
 	for _, b := range a.bots {
-		for _, id := range b.Discord.Guilds {
+		for _, id := range section(b).List(guildList) {
 			if !t.inFile(id) {
 				t.named[id] = cmp.Or(b.File, b.ID)
 			}
@@ -247,7 +225,7 @@ func (t *trust) holds(now trusted, guild string) bool {
 		return true
 	}
 	kept, ok := now.Guilds[guild]
-	return ok && (kept.Source == FromOperator || len(t.named) == 0)
+	return ok && (kept.Source == chat.FromOperator || len(t.named) == 0)
 }
 
 // trusts reports whether a guild is trusted. An error means that this is not
@@ -374,7 +352,7 @@ func (t *trust) first(ctx context.Context) error {
 		now.Open = len(list) == 0 && len(now.Guilds) == 0
 		for _, g := range list {
 			if _, there := now.Guilds[g.ID]; !there {
-				now.Guilds[g.ID] = keptGuild{Name: g.Name, Source: FromFirstStart, At: now.Started}
+				now.Guilds[g.ID] = keptGuild{Name: g.Name, Source: chat.FromFirstStart, At: now.Started}
 				admitted = append(admitted, g.ID)
 			}
 		}
@@ -461,7 +439,7 @@ func (t *trust) joined(ctx context.Context) error {
 	err = t.change(ctx, chat.Actor{Kind: chat.BySystem}, actionAdmit, func(now *trusted) ([]string, bool) {
 		if won = now.Open; won {
 			now.Open = false
-			now.Guilds[first.ID] = keptGuild{Name: first.Name, Source: FromFirstStart, At: time.Now().UTC()}
+			now.Guilds[first.ID] = keptGuild{Name: first.Name, Source: chat.FromFirstStart, At: time.Now().UTC()}
 		}
 		return []string{first.ID}, won
 	})
@@ -500,28 +478,28 @@ func (t *trust) earliest(ctx context.Context, list []myGuild) (myGuild, error) {
 }
 
 // guilds are those that are trusted, by id.
-func (t *trust) guilds(ctx context.Context) ([]Guild, error) {
+func (t *trust) guilds(ctx context.Context) ([]chat.Guild, error) {
 	now, err := t.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]Guild{}
+	all := map[string]chat.Guild{}
 	for id, g := range now.Guilds {
 		if t.holds(now, id) {
-			all[id] = Guild{ID: id, Name: g.Name, Source: g.Source, Since: g.At}
+			all[id] = chat.Guild{ID: id, Name: g.Name, Source: g.Source, Since: g.At}
 		}
 	}
 	for id := range t.named {
-		all[id] = Guild{ID: id, Name: now.Guilds[id].Name, Source: FromFile}
+		all[id] = chat.Guild{ID: id, Name: now.Guilds[id].Name, Source: chat.FromFile}
 	}
-	var out []Guild
+	var out []chat.Guild
 	for id, g := range all {
 		if name := t.app.world.guildName(id); name != "" {
 			g.Name = name
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b Guild) int {
+	slices.SortFunc(out, func(a, b chat.Guild) int {
 		if before(a.ID, b.ID) {
 			return -1
 		}
@@ -543,7 +521,7 @@ func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created
 	err = t.change(ctx, by, actionAdmit, func(now *trusted) ([]string, bool) {
 		if created = !t.holds(*now, guild); created {
 			now.Open = false
-			now.Guilds[guild] = keptGuild{Name: t.app.world.guildName(guild), Source: FromOperator, At: time.Now().UTC()}
+			now.Guilds[guild] = keptGuild{Name: t.app.world.guildName(guild), Source: chat.FromOperator, At: time.Now().UTC()}
 		}
 		return []string{guild}, created
 	})
@@ -556,7 +534,7 @@ func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created
 // remove ends the trust in a guild.
 func (t *trust) remove(ctx context.Context, by chat.Actor, guild string) error {
 	if file := t.named[guild]; file != "" {
-		return &NamedInFile{File: file}
+		return &chat.NamedInFile{File: file}
 	}
 	if _, err := t.current(ctx); err != nil {
 		return err
@@ -571,37 +549,35 @@ func (t *trust) remove(ctx context.Context, by chat.Actor, guild string) error {
 	case err != nil:
 		return err
 	case !found:
-		return ErrNotTrusted
+		return chat.ErrNotTrusted
 	}
 	t.app.log.InfoContext(ctx, "discord server no longer trusted", slog.String("guild", guild), slog.String("via", by.Via()))
 	return nil
 }
 
 // Guilds lists the servers that the bot's application trusts.
-func (a *Adapter) Guilds(ctx context.Context, bot string) ([]Guild, error) {
+func (a *Adapter) Guilds(ctx context.Context, bot string) ([]chat.Guild, error) {
 	one := a.byBot[bot]
 	if one == nil {
-		return nil, ErrNoApplication
+		return nil, chat.ErrNoApp
 	}
 	return one.trust.guilds(ctx)
 }
 
-// AdmitGuild trusts a server from now on, in every process; created says that
-// it was not trusted before.
+// AdmitGuild trusts a server from now on, in every process.
 func (a *Adapter) AdmitGuild(ctx context.Context, by chat.Actor, bot, guild string) (created bool, err error) {
 	one := a.byBot[bot]
 	if one == nil {
-		return false, ErrNoApplication
+		return false, chat.ErrNoApp
 	}
 	return one.trust.admit(ctx, by, guild)
 }
 
-// RemoveGuild ends the trust in a server. A *NamedInFile says that a bot's file
-// must be changed for that; ErrNotTrusted, that there was none.
+// RemoveGuild ends the trust in a server.
 func (a *Adapter) RemoveGuild(ctx context.Context, by chat.Actor, bot, guild string) error {
 	one := a.byBot[bot]
 	if one == nil {
-		return ErrNoApplication
+		return chat.ErrNoApp
 	}
 	return one.trust.remove(ctx, by, guild)
 }

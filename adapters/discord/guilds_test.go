@@ -176,7 +176,7 @@ func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
 	s.connected()
 	got := s.guildIDs()
 	for _, id := range want {
-		if got[id] != FromFirstStart {
+		if got[id] != chat.FromFirstStart {
 			t.Fatalf("guild %s is %q", id, got[id])
 		}
 	}
@@ -228,7 +228,7 @@ func TestTheFirstServerJoinedIsTrustedWhereThereWasNone(t *testing.T) {
 	evil := s.Invite("mallory", "lair")
 	s.Mention("general", "ann", "hello")
 	s.inbox.wait(t, 1)
-	if got := s.guildIDs(); len(got) != 1 || got[evil] != "" || got[s.GuildID()] != FromFirstStart {
+	if got := s.guildIDs(); len(got) != 1 || got[evil] != "" || got[s.GuildID()] != chat.FromFirstStart {
 		t.Errorf("trusted: %v", got)
 	}
 	s.clean()
@@ -296,8 +296,8 @@ func TestTheServersOfTheFilesAndThoseAdmittedAreTrusted(t *testing.T) {
 	s := prepare(t, fake.Options{}, nil)
 	crowd := s.Crowd(3)
 	one := helper(s.Token())
-	one.File, one.Discord.Guilds = "helper.yaml", []string{s.GuildID()}
-	two := bots.Bot{ID: "other", File: "other.yaml", Discord: bots.Discord{Token: one.Discord.Token, Guilds: crowd[:1]}}
+	one.File, one.Sections = "helper.yaml", inDiscord(s.Token(), s.GuildID())
+	two := bots.Bot{ID: "other", File: "other.yaml", Sections: inDiscord(s.Token(), crowd[0])}
 	var err error
 	s.adapter, err = New(Options{Bots: []bots.Bot{one, two}, APIURL: s.APIURL(), Records: kept, Log: logger(t)})
 	if err != nil {
@@ -305,7 +305,7 @@ func TestTheServersOfTheFilesAndThoseAdmittedAreTrusted(t *testing.T) {
 	}
 	s.run(nil)
 	s.connected()
-	want := map[string]string{s.GuildID(): FromFile, crowd[0]: FromFile}
+	want := map[string]string{s.GuildID(): chat.FromFile, crowd[0]: chat.FromFile}
 	if got := s.guildIDs(); !maps.Equal(got, want) {
 		t.Errorf("trusted: %v, want %v", got, want)
 	}
@@ -315,15 +315,15 @@ func TestTheServersOfTheFilesAndThoseAdmittedAreTrusted(t *testing.T) {
 	if created, err := s.adapter.AdmitGuild(t.Context(), operator(), "other", crowd[0]); err != nil || created {
 		t.Errorf("one of a file was admitted: %v, %v", created, err)
 	}
-	want[crowd[1]] = FromOperator
+	want[crowd[1]] = chat.FromOperator
 	if got := s.guildIDs(); !maps.Equal(got, want) {
 		t.Errorf("trusted: %v, want %v", got, want)
 	}
-	named, ok := errors.AsType[*NamedInFile](s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[0]))
+	named, ok := errors.AsType[*chat.NamedInFile](s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[0]))
 	if !ok || named.File != "other.yaml" {
 		t.Errorf("a server of a file was removed: %v", named)
 	}
-	if err := s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[2]); !errors.Is(err, ErrNotTrusted) {
+	if err := s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[2]); !errors.Is(err, chat.ErrNotTrusted) {
 		t.Errorf("one that is not trusted: %v", err)
 	}
 	if err := s.adapter.RemoveGuild(t.Context(), operator(), "helper", crowd[1]); err != nil {
@@ -523,7 +523,7 @@ func TestAListThatTheStoreLostIsNotLearnedAgain(t *testing.T) {
 	if created, err := s.adapter.AdmitGuild(t.Context(), operator(), "helper", "123456789"); err != nil || !created {
 		t.Fatal(created, err)
 	}
-	if got := s.guildIDs(); got[evil] != "" || got[s.GuildID()] != FromFirstStart {
+	if got := s.guildIDs(); got[evil] != "" || got[s.GuildID()] != chat.FromFirstStart {
 		t.Errorf("trusted: %v", got)
 	}
 }

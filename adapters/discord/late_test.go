@@ -15,6 +15,7 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/secret"
 )
 
 // Discord waits 3 s for the first answer; this much of it is kept for the way.
@@ -36,8 +37,8 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 			return chat.Reply{}, ctx.Err()
 		}}
 		one := helper("MTIzNDU2Nzg5.a.b")
-		one.Discord.Guilds = []string{"7"}
-		one.Discord.PublicKey = hex.EncodeToString(public)
+		one.Sections = inDiscord("MTIzNDU2Nzg5.a.b", "7")
+		section(one).Values[publicKey] = secret.New(hex.EncodeToString(public))
 		a, err := New(Options{Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}, Log: logger(t)})
 		if err != nil {
 			t.Fatal(err)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
-	"parley/bots"
+	"parley/internal/chat"
 )
 
-// Setup says how a bot is invited and what must be switched on for it.
-type Setup struct {
+// setup says how a bot is invited and what must be switched on for it.
+type setup struct {
 	Bot         string   `json:"bot"`
 	Application string   `json:"application_id,omitempty"` // empty: not known without a token
 	Invite      string   `json:"invite"`
@@ -46,15 +46,15 @@ func permissions() (names []string, bits int64) {
 	return names, bits
 }
 
-// Manifest is the setup of one bot. publicURL is the server's address as
+// setupOf is the setup of one bot. publicURL is the server's address as
 // Discord reaches it; empty leaves HTTP interactions out, which the gateway
 // replaces. The application's id is read from the bot's token: for
 // applications made before 2016 it differs and must be put into the link by
 // hand.
-func Manifest(b bots.Bot, publicURL string) (Setup, error) {
+func setupOf(b chat.Profile, publicURL string) (setup, error) {
 	names, bits := permissions()
-	s := Setup{
-		Bot: b.ID, Application: userOf(strings.TrimPrefix(b.Discord.Token.Reveal(), "Bot ")), Scopes: []string{"bot", "applications.commands"},
+	s := setup{
+		Bot: b.ID, Application: userOf(b.Section.App.Reveal()), Scopes: []string{"bot", "applications.commands"},
 		Permissions: names, Bits: bits, Intents: []string{"Message Content Intent"},
 	}
 	id := s.Application
@@ -75,12 +75,22 @@ func Manifest(b bots.Bot, publicURL string) (Setup, error) {
 	if publicURL != "" {
 		u, err := url.Parse(publicURL)
 		if err != nil || u.Scheme != "https" || u.Host == "" {
-			return Setup{}, fmt.Errorf("%q is not an https URL: Discord sends interactions to such only", publicURL)
+			return setup{}, fmt.Errorf("%q is not an https URL: Discord sends interactions to such only", publicURL)
 		}
 		s.Endpoint = u.JoinPath("discord", b.ID, "interactions").String()
 		s.Steps = append(s.Steps, "Only if interactions shall come over HTTP instead of the gateway: General Information → Interactions Endpoint URL: "+s.Endpoint)
 	}
 	return s, nil
+}
+
+// setupManifest is the setup for people and for machines.
+func setupManifest(b chat.Profile, publicURL string) (chat.Manifest, error) {
+	s, err := setupOf(b, publicURL)
+	if err != nil {
+		return chat.Manifest{}, err
+	}
+	data, err := json.MarshalIndent(s, "", "  ")
+	return chat.Manifest{Text: s.String(), JSON: data}, err
 }
 
 // portal is an application's page; without its id, the list of one's own.
@@ -92,11 +102,8 @@ func portal(application string) string {
 	return list + "/" + application
 }
 
-// JSON is the setup for machines.
-func (s Setup) JSON() ([]byte, error) { return json.MarshalIndent(s, "", "  ") }
-
 // String is the setup for people.
-func (s Setup) String() string {
+func (s setup) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Discord setup of bot %s\n\n", s.Bot)
 	for n, step := range s.Steps {

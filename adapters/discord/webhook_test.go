@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"parley/internal/chat"
+	"parley/internal/secret"
 )
 
 func TestSignedRequests(t *testing.T) {
@@ -96,7 +97,7 @@ func TestADefectInReadingARequestIsAnsweredToo(t *testing.T) {
 }
 
 func TestAPublicKeyOfWrongLengthIsNoCrash(t *testing.T) {
-	s := withCommands(t, &desk{}, func(o *Options) { o.Bots[0].Discord.PublicKey = "abcd" })
+	s := withCommands(t, &desk{}, func(o *Options) { section(o.Bots[0]).Values[publicKey] = secret.New("abcd") })
 	url := s.overHTTP(&desk{})
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
 	if err != nil {

@@ -119,8 +119,8 @@ func ordered(all []bots.Bot) []bots.Bot {
 	return out
 }
 
-// Platform is "playground".
-func (a *Adapter) Platform() string { return Scope }
+// Platform describes the playground.
+func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run follows the board's changes and passes them on to open pages until ctx
 // ends; a broken feed is taken up again.

@@ -88,10 +88,10 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 		a.bots = append(a.bots, b.ID)
 		a.groups = append(a.groups, b.NamedGroups()...)
 		if a.appToken == "" {
-			a.appToken = b.Slack.AppToken.Reveal()
+			a.appToken = section(b).Value(appToken)
 		}
 		if a.secret == "" {
-			a.secret = b.Slack.SigningSecret.Reveal()
+			a.secret = section(b).Value(signingSecret)
 		}
 	}
 	a.historyFrom.Store(new(time.Time{}))

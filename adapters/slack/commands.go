@@ -129,7 +129,7 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand, desk
 		user:  chat.Author{ID: c.User, Name: c.UserName}, responseURL: c.ResponseURL, triggerID: c.TriggerID, slash: true,
 	}
 	command := chat.Command{
-		Name: commandName(c.Command, a.lead.Slack.CommandPrefix), Args: strings.TrimSpace(c.Text), Scope: self.scope(team),
+		Name: commandName(c.Command, prefixOf(a.lead)), Args: strings.TrimSpace(c.Text), Scope: self.scope(team),
 		Bot: a.lead.ID, Place: o.place, Author: o.user,
 	}
 	return a.inTime(ctx, arrived, func(ctx context.Context, late func() bool) *reply {

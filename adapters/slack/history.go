@@ -92,7 +92,7 @@ func (a *app) past(self identity, m chat.Message, ev event) (chat.Message, bool)
 		h.Text = answerOf(self, ev)
 	} else {
 		read := reader{bot: self.User, channel: ev.Channel, app: ev.BotID != "" || ev.Subtype == "bot_message"}
-		h.Text = canonical(read.whole(ev.content), a.lead.Slack.CommandPrefix)
+		h.Text = canonical(read.whole(ev.content), prefixOf(a.lead))
 	}
 	for _, f := range ev.Files {
 		h.Files = append(h.Files, f.neutral())

@@ -193,7 +193,7 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putWithin)
 	defer cancel()
-	m, ok := translate(self, a.lead.ID, a.lead.Slack.CommandPrefix, e)
+	m, ok := translate(self, a.lead.ID, prefixOf(a.lead), e)
 	if !ok {
 		gone, ok := deletion(self, a.lead.ID, e)
 		if hears, can := desk.(chat.Withdrawer); ok && can {

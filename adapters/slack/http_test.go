@@ -17,11 +17,10 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	fake "parley/internal/fake/slack"
-	"parley/internal/secret"
 )
 
 func TestOnlySlackIsLetIn(t *testing.T) {
-	r := newRig(t, setup{bots: []bots.Bot{helper(), {ID: "socketonly", Slack: bots.Slack{BotToken: secret.New("xoxb-2"), AppToken: secret.New("xapp-2")}}, {ID: "nowhere"}}})
+	r := newRig(t, setup{bots: []bots.Bot{helper(), {ID: "socketonly", Sections: inSlack("xoxb-2", appToken, "xapp-2")}, {ID: "nowhere"}}})
 	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 1 })
 	h := r.adapter.Handler(r.inbox, r.desk)
 	body := `{"type":"url_verification","challenge":"abc"}`

@@ -48,14 +48,29 @@ type setup struct {
 }
 
 func helper() bots.Bot {
-	return bots.Bot{ID: "helper", Name: "Helper", Description: "Answers everyday questions.", Slack: bots.Slack{
-		BotToken: secret.New("xoxb-1-helper"), SigningSecret: secret.New("shhh-helper"),
-	}}
+	return bots.Bot{ID: "helper", Name: "Helper", Description: "Answers everyday questions.", Sections: inSlack("xoxb-1-helper", signingSecret, "shhh-helper")}
+}
+
+// inSlack is a bot's section: its token, then settings and their values.
+func inSlack(token string, pairs ...string) map[string]chat.Section {
+	s := chat.Section{App: secret.New(token), Values: map[string]secret.Text{}}
+	for i := 0; i < len(pairs); i += 2 {
+		s.Values[pairs[i]] = secret.New(pairs[i+1])
+	}
+	return map[string]chat.Section{platform: s}
+}
+
+// withToken is b in another app.
+func withToken(b bots.Bot, token string) bots.Bot {
+	s := section(b)
+	s.App = secret.New(token)
+	b.Sections = map[string]chat.Section{platform: s}
+	return b
 }
 
 func socketHelper() bots.Bot {
 	b := helper()
-	b.Slack.AppToken, b.Slack.SigningSecret = secret.New("xapp-1-helper"), secret.Text{}
+	b.Sections = inSlack("xoxb-1-helper", appToken, "xapp-1-helper")
 	return b
 }
 

@@ -10,11 +10,10 @@ import (
 	"net/url"
 	"strings"
 
-	"parley/bots"
 	"parley/internal/chat"
 )
 
-// Manifest is the app manifest for a bot, as JSON for Slack's "From a manifest"
+// appManifest is the app manifest for a bot, as JSON for Slack's "From a manifest"
 // page. It asks for exactly the scopes and events that are used. With an app
 // token in the bot's definition, or with neither a signing secret nor a baseURL,
 // it asks for Socket Mode; otherwise Slack sends its requests to baseURL, the
@@ -22,13 +21,13 @@ import (
 //
 // Command names that Slack keeps for itself appear as /parley-NAME; they run
 // the same command.
-func Manifest(b bots.Bot, baseURL string) ([]byte, error) {
-	socket := !b.Slack.AppToken.IsZero() || b.Slack.SigningSecret.IsZero() && baseURL == ""
+func appManifest(b chat.Profile, baseURL string) (chat.Manifest, error) {
+	socket := b.Section.Value(appToken) != "" || b.Section.Value(signingSecret) == "" && baseURL == ""
 	base := ""
 	if !socket {
 		u, err := url.Parse(baseURL)
 		if err != nil || u.Host == "" || u.Scheme != "https" {
-			return nil, errors.New("with slack.signing_secret Slack sends its requests to this server: give its public https address")
+			return chat.Manifest{}, errors.New("with slack.signing_secret Slack sends its requests to this server: give its public https address")
 		}
 		base = strings.TrimSuffix(baseURL, "/") + "/slack/" + b.ID
 	}
@@ -53,9 +52,9 @@ func Manifest(b bots.Bot, baseURL string) ([]byte, error) {
 		},
 	}
 	for _, c := range chat.Words() {
-		command := visibleName(c.Name, b.Slack.CommandPrefix)
+		command := visibleName(c.Name, b.Section.Value(commandPrefix))
 		if len(command) > 32 {
-			return nil, fmt.Errorf("bot %s: command %s is longer than Slack's 32 characters: shorten slack.command_prefix", b.ID, command)
+			return chat.Manifest{}, fmt.Errorf("bot %s: command %s is longer than Slack's 32 characters: shorten slack.command_prefix", b.ID, command)
 		}
 		m.Features.Commands = append(m.Features.Commands, manifestCommand{
 			Command: command, URL: at("/commands"), Description: c.About, Hint: c.Hint(),
@@ -66,9 +65,9 @@ func Manifest(b bots.Bot, baseURL string) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(m); err != nil {
-		return nil, err
+		return chat.Manifest{}, err
 	}
-	return out.Bytes(), nil
+	return chat.Manifest{Text: out.String(), JSON: out.Bytes()}, nil
 }
 
 // scopes are the permissions of the bot token, each with what needs it.

@@ -16,16 +16,14 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	fake "parley/internal/fake/slack"
-	"parley/internal/secret"
 )
 
 func helpers() []bots.Bot { return []bots.Bot{helper()} }
 
 func TestBotsWithTheSameTokenAreOneApp(t *testing.T) {
-	a, b, c := helper(), helper(), helper()
+	a, b, c := helper(), helper(), withToken(helper(), "xoxb-2")
 	a.ID, b.ID, c.ID = "zeta", "alpha", "other"
 	a.Default = true
-	c.Slack.BotToken = secret.New("xoxb-2")
 	ad, err := New(Options{Bots: []bots.Bot{b, a, c, {ID: "none"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -342,10 +340,11 @@ func TestTheManifestAsksForWhatIsUsedAndForNoNameOfSlacks(t *testing.T) {
 		base   string
 		socket bool
 	}{{socket, "", true}, {socket, "https://bots.example", true}, {web, "https://bots.example/", false}, {bots.Bot{ID: "new"}, "", true}, {bots.Bot{ID: "new"}, "https://bots.example", false}} {
-		out, err := Manifest(c.bot, c.base)
+		made, err := Platform().Manifest(c.bot.Profile(Platform()), c.base)
 		if err != nil {
 			t.Fatal(err)
 		}
+		out := made.JSON
 		var m manifest
 		if err := json.Unmarshal(out, &m); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -372,15 +371,15 @@ func TestTheManifestAsksForWhatIsUsedAndForNoNameOfSlacks(t *testing.T) {
 		}
 	}
 	prefixed := socketHelper()
-	prefixed.Slack.CommandPrefix = "helper-"
-	if out, err := Manifest(prefixed, ""); err != nil || !strings.Contains(string(out), `"/helper-help"`) {
-		t.Errorf("%v %s", err, out)
+	prefixed.Sections = inSlack("xoxb-1-helper", appToken, "xapp-1-helper", commandPrefix, "helper-")
+	if out, err := appManifest(prefixed.Profile(Platform()), ""); err != nil || !strings.Contains(out.Text, `"/helper-help"`) {
+		t.Errorf("%v %s", err, out.Text)
 	}
-	prefixed.Slack.CommandPrefix = strings.Repeat("x", 30)
-	if _, err := Manifest(prefixed, ""); err == nil {
+	prefixed.Sections = inSlack("xoxb-1-helper", appToken, "xapp-1-helper", commandPrefix, strings.Repeat("x", 30))
+	if _, err := appManifest(prefixed.Profile(Platform()), ""); err == nil {
 		t.Error("a command of more than 32 characters")
 	}
-	if _, err := Manifest(web, "http://bots.example"); err == nil {
+	if _, err := appManifest(web.Profile(Platform()), "http://bots.example"); err == nil {
 		t.Error("Slack calls https only")
 	}
 }

@@ -21,7 +21,6 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	fake "parley/internal/fake/slack"
-	"parley/internal/secret"
 )
 
 // installedTwice is a rig with one app in the workspaces T0TEAM (bot helper,
@@ -37,8 +36,8 @@ func installedTwice(t *testing.T, s setup, token string) *rig {
 		b1 = socketHelper()
 	}
 	b2 := b1
-	b2.ID, b2.Slack.BotToken = "other", secret.New("xoxb-2-helper")
-	b1.Slack.BotToken = secret.New(token)
+	b2.ID = "other"
+	b1, b2 = withToken(b1, token), withToken(b2, "xoxb-2-helper")
 	s.bots = []bots.Bot{b1, b2}
 	r := newRig(t, s)
 	if !s.socket {
@@ -261,8 +260,8 @@ func TestACommandDuringTheStartIsAnsweredInTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var all []bots.Bot
 				for _, id := range []string{"one", "two"}[2-c.bots:] {
-					b := helper()
-					b.ID, b.Slack.BotToken = id, secret.New("xoxb-"+id)
+					b := withToken(helper(), "xoxb-"+id)
+					b.ID = id
 					all = append(all, b)
 				}
 				var made calls

@@ -25,9 +25,6 @@ import (
 // DefaultAPIURL is Slack's Web API.
 const DefaultAPIURL = "https://slack.com/api/"
 
-// platform is the word in chat.Place.Platform.
-const platform = "slack"
-
 // errandGrace is how long commands under way may finish when the server stops.
 const errandGrace = 5 * time.Second
 
@@ -81,8 +78,8 @@ func New(o Options) (*Adapter, error) {
 		o.HTTPClient = newHTTPClient()
 	}
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log}
-	for _, group := range bots.Apps(platform, o.Bots) {
-		app := newApp(group, group[0].Slack.BotToken.Reveal(), u, o)
+	for _, group := range bots.Apps(Platform(), o.Bots) {
+		app := newApp(group, section(group[0]).App.Reveal(), u, o)
 		a.apps = append(a.apps, app)
 		for _, b := range group {
 			a.byBot[b.ID] = app
@@ -109,8 +106,8 @@ func newHTTPClient() *http.Client {
 	}
 }
 
-// Platform is "slack".
-func (a *Adapter) Platform() string { return platform }
+// Platform describes Slack.
+func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run connects every app and supervises it until ctx ends, then waits for
 // requests under way to be answered.

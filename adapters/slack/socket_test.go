@@ -10,7 +10,6 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	fake "parley/internal/fake/slack"
-	"parley/internal/secret"
 )
 
 func TestAMentionArrivesBySocketAndIsAcknowledgedOnceStored(t *testing.T) {
@@ -82,9 +81,9 @@ func TestAnEnvelopeOfUnknownTypeIsAcknowledged(t *testing.T) {
 
 func TestARefusedAppIsToldAndTheOthersRunOn(t *testing.T) {
 	good, bad := socketHelper(), socketHelper()
-	bad.ID, bad.Slack.BotToken, bad.Slack.AppToken = "broken", secret.New("xoxb-wrong"), secret.New("xapp-wrong")
+	bad.ID, bad.Sections = "broken", inSlack("xoxb-wrong", appToken, "xapp-wrong")
 	lost := socketHelper()
-	lost.ID, lost.Slack.BotToken, lost.Slack.AppToken = "mute", secret.New("xoxb-3"), secret.Text{}
+	lost.ID, lost.Sections = "mute", inSlack("xoxb-3")
 	third := fake.App{ID: "A3", BotID: "B3", BotUser: "U3", BotToken: "xoxb-3", Name: "Mute"}
 	r := newRig(t, setup{socket: true, bots: []bots.Bot{good, bad, lost}, fake: fake.Options{Apps: []fake.App{fake.DefaultApp(), third}}})
 	r.await("the good one", func() bool { return r.ws.Connections("") == 2 })
@@ -101,7 +100,7 @@ func TestARefusedAppIsToldAndTheOthersRunOn(t *testing.T) {
 
 func TestARefusedAppTokenIsTold(t *testing.T) {
 	b := socketHelper()
-	b.Slack.AppToken = secret.New("xapp-wrong")
+	b.Sections = inSlack("xoxb-1-helper", appToken, "xapp-wrong")
 	r := newRig(t, setup{socket: true, bots: []bots.Bot{b}})
 	eventually(t, "health", func() bool {
 		return health(r.adapter)["helper"].Reason == "Slack refuses Socket Mode (invalid_auth): check slack.app_token of bot helper, and that Socket Mode is on"

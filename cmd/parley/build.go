@@ -9,10 +9,7 @@ import (
 	"net/url"
 	"time"
 
-	"parley/adapters/discord"
 	"parley/adapters/playground"
-	"parley/adapters/slack"
-	"parley/internal/board"
 	"parley/internal/chat"
 	"parley/internal/completion"
 	"parley/internal/console"
@@ -43,20 +40,18 @@ type parts struct {
 // built is the server without its listener.
 type built struct {
 	settings
-	kind       string
-	registry   *registry.Registry
-	records    *store.Records
-	inbox      *inbox.Inbox
-	relay      *relay.Relay
-	client     *completion.Client
-	ledger     *usage.Ledger
-	guard      console.Guard
-	demoKey    secret.Text // what this process shows its own demo
-	slack      *slack.Adapter
-	discord    *discord.Adapter
-	playground *playground.Adapter // nil where it is not served
-	adapters   []chat.Adapter
-	local      *local
+	kind     string
+	registry *registry.Registry
+	inbox    *inbox.Inbox
+	relay    *relay.Relay
+	client   *completion.Client
+	ledger   *usage.Ledger
+	guard    console.Guard
+	demoKey  secret.Text // what this process shows its own demo
+	memo     *store.Memo
+	records  *store.Records
+	adapters []chat.Adapter // of the platforms that are served
+	local    *local
 }
 
 // build makes every part. It opens no connection but the store's.
@@ -66,8 +61,9 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	if s.config.Loopback() {
 		builtins = append(builtins, demoProvider(p.base, b.demoKey))
 	}
-	memo := store.NewMemo(p.store, s.config.RedisPrefix, p.ring)
-	d, err := door.New(door.Options{Token: p.token, Memory: memo, Log: s.log})
+	b.memo = store.NewMemo(p.store, s.config.RedisPrefix, p.ring)
+	b.records = store.NewRecords(p.store, s.config.RedisPrefix, time.Duration(s.config.AuditKeep))
+	d, err := door.New(door.Options{Token: p.token, Memory: b.memo, Log: s.log})
 	if err != nil {
 		return nil, err
 	}
@@ -100,71 +96,66 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	})
 	book := conversation.New(p.store.Client, p.ring, b.inbox.ScopeKey, s.log)
 	b.ledger = usage.New(p.store.Client, b.inbox.ScopeKey, b.inbox.Scopes)
-	if err := b.buildAdapters(p, memo); err != nil {
+	if err := b.connect(p); err != nil {
 		return nil, err
 	}
 	b.relay = relay.New(relay.Options{
 		Bots: s.bots, Adapters: b.adapters, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
-		Client: b.client, Endpoints: endpoints{b.client}, Memory: budgets{memo}, Log: s.log, Metrics: p.metrics,
-		Tracer: p.traces.Tracer(), Once: memo.Once,
+		Client: b.client, Endpoints: endpoints{b.client}, Memory: budgets{b.memo}, Log: s.log, Metrics: p.metrics,
+		Tracer: p.traces.Tracer(), Once: b.memo.Once,
 	})
 	return b, nil
 }
 
-func (b *built) buildAdapters(p parts, memo *store.Memo) error {
-	c := b.config
-	b.records = store.NewRecords(p.store, c.RedisPrefix, time.Duration(c.AuditKeep))
-	var err error
-	b.slack, err = slack.New(slack.Options{
-		Bots: b.bots, APIURL: c.SlackAPIURL, StreamMode: c.StreamMode, Log: b.log, Metrics: p.metrics,
-		UpdateLimit: slack.UpdateLimit(c.SlackUpdateLimit),
-	})
-	if err != nil {
-		return err
+// connect makes the adapters of the platforms that are served here.
+func (b *built) connect(p parts) error {
+	for _, row := range b.platforms {
+		a, err := row.connect(b, p)
+		if err != nil {
+			return err
+		}
+		if a != nil {
+			b.adapters = append(b.adapters, a)
+		}
 	}
-	b.discord, err = discord.New(discord.Options{
-		Bots: b.bots, APIURL: c.DiscordAPIURL, GlobalLimit: c.DiscordGlobalLimit.PerSecond, Sessions: memo, Records: b.records, Log: b.log, Metrics: p.metrics,
-	})
-	if err != nil {
-		return err
-	}
-	b.adapters = []chat.Adapter{b.slack, b.discord}
-	if !c.PlaygroundServed() {
-		return nil
-	}
-	o := playground.Options{
-		Bots:      b.bots,
-		Board:     board.New(board.Options{Client: p.store.Client, Prefix: c.RedisPrefix, Ring: p.ring, Log: b.log}),
-		Door:      b.guard.Door,
-		Providers: b.listProviders, Discovered: b.local.offers, Using: b.using,
-		Health:  func() []chat.Health { return append(b.slack.Health(), b.discord.Health()...) },
-		Version: version(), Log: b.log,
-	}
-	b.playground, err = playground.New(o)
-	if err != nil {
-		return err
-	}
-	b.adapters = append(b.adapters, b.playground)
 	return nil
+}
+
+// elsewhere is how the bots are connected on platforms that are not parley's
+// own.
+func (b *built) elsewhere() []chat.Health {
+	var out []chat.Health
+	for _, a := range b.adapters {
+		if !a.Platform().Pages {
+			out = append(out, a.Health()...)
+		}
+	}
+	return out
 }
 
 // mount puts every handler at its path.
 func (b *built) mount(mux *http.ServeMux) {
-	for _, a := range b.adapters {
-		if h := a.Handler(b.inbox, b.relay); h != nil && a != chat.Adapter(b.playground) {
-			mux.Handle("/"+a.Platform()+"/", h)
-		}
-	}
 	options := console.Options{
 		Registry: b.registry, Bots: b.bots, Guard: b.guard,
 		Probe: func(ctx context.Context, p provider.Provider, model string) any {
 			return probe.Run(ctx, b.client, p, model)
 		},
-		Models: b.client.Models, Manifest: func(platform, bot, base string) (any, error) { return describe(b.bots, platform, bot, base) },
-		Usage: report{b.ledger}, Guilds: guilds{b.discord}, Playground: b.playground != nil, Log: b.log,
+		Models: b.client.Models, Manifest: func(platform, bot, base string) (any, error) { return describe(b.settings, platform, bot, base) },
+		Usage: report{b.ledger}, Log: b.log,
 	}
-	if b.playground != nil {
-		mux.Handle("/", b.playground.Handler(b.inbox, b.relay))
+	for _, a := range b.adapters {
+		p := a.Platform()
+		options.Platforms = append(options.Platforms, p)
+		if t, ok := a.(chat.Truster); ok && options.Guilds == nil {
+			options.Guilds = t
+		}
+		path := "/" + p.Name + "/"
+		if p.Pages {
+			path = "/"
+		}
+		if h := a.Handler(b.inbox, b.relay); h != nil {
+			mux.Handle(path, h)
+		}
 	}
 	mux.Handle("/api/", console.New(options))
 	if b.config.Loopback() {
@@ -185,11 +176,11 @@ func (b *built) health(st *store.Store) *telemetry.Health {
 		"bots": func(context.Context) []telemetry.State {
 			var states []telemetry.State
 			for _, a := range b.adapters {
+				group := "platforms" // one bot that works is enough; the pages' do not count
+				if p := a.Platform(); p.Pages {
+					group = p.Name
+				}
 				for _, h := range a.Health() {
-					group := "platforms" // one bot that works is enough; the playground's do not count
-					if a == chat.Adapter(b.playground) {
-						group = "playground"
-					}
 					states = append(states, telemetry.State{Name: h.Platform + "/" + h.Bot, OK: h.OK, Reason: h.Reason, Group: group, Public: true})
 				}
 			}

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"parley/bots"
@@ -28,23 +29,29 @@ import (
 // tokenNeeded says why a server may not make a token for itself: what forwards
 // signed requests to its listener forwards all others too, and people beyond
 // this machine then need to know the token.
-func tokenNeeded(c config.Config, all []bots.Bot) error {
-	if !c.AdminToken.IsZero() || !c.Loopback() { // config tells of other listeners
+func (s settings) tokenNeeded() error {
+	if !s.config.AdminToken.IsZero() || !s.config.Loopback() { // config tells of other listeners
 		return nil
 	}
-	for _, b := range all {
-		field := ""
-		switch {
-		case b.Slack.Enabled() && !b.Slack.SigningSecret.IsZero():
-			field = "slack.signing_secret"
-		case b.Discord.Enabled() && b.Discord.PublicKey != "":
-			field = "discord.public_key"
-		default:
-			continue
+	for _, b := range s.bots {
+		if field := s.signed(b); field != "" {
+			return fmt.Errorf("ADMIN_TOKEN: is required because bot %s has a %s: the proxy or tunnel that brings signed requests to this server can bring any request; %s", b.ID, field, config.FreshToken())
 		}
-		return fmt.Errorf("ADMIN_TOKEN: is required because bot %s has a %s: the proxy or tunnel that brings signed requests to this server can bring any request; %s", b.ID, field, config.FreshToken())
 	}
 	return nil
+}
+
+// signed is the field by which a platform sends the bot signed requests; empty
+// where none does.
+func (s settings) signed(b bots.Bot) string {
+	for _, p := range s.platforms {
+		for _, f := range p.Settings {
+			if f.Signed && b.On(p.Platform) && b.Sections[p.Name].Value(f.Name) != "" {
+				return p.Name + "." + f.Name
+			}
+		}
+	}
+	return ""
 }
 
 // claimFolder marks DATA_DIR as this server's. The embedded store has one server
@@ -91,7 +98,8 @@ func (s settings) adminToken(ctx context.Context) (secret.Text, error) {
 // announce prints where the playground is. On a loopback listener the address
 // opens it: its code is good once.
 func (s settings) announce(ctx context.Context, l net.Listener, d *door.Door) {
-	if !s.config.PlaygroundServed() {
+	i := slices.IndexFunc(s.platforms, func(p platform) bool { return p.Pages })
+	if i < 0 || !s.config.PlaygroundServed() {
 		return
 	}
 	address := "http://" + reachable(l.Addr().String())
@@ -105,7 +113,7 @@ func (s settings) announce(ctx context.Context, l net.Listener, d *door.Door) {
 		s.log.InfoContext(ctx, "playground", "url", address)
 		return
 	}
-	s.log.InfoContext(ctx, "playground", "url", address+console.CodePath(code), "note", "good once, for 10 minutes; parley open prints a fresh one")
+	s.log.InfoContext(ctx, "playground", "url", address+console.CodePath(s.platforms[i].Platform, code), "note", "good once, for 10 minutes; parley open prints a fresh one")
 }
 
 // serveDemo serves the demo's model to parley itself, which shows key, and to

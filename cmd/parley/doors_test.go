@@ -658,7 +658,7 @@ func TestCheckStartsNothing(t *testing.T) {
 func TestEveryVerbHasHelp(t *testing.T) {
 	t.Parallel()
 	verbs := [][]string{{"serve"}}
-	for noun, all := range operatorVerbs() {
+	for noun, all := range operatorVerbs(process{}.platforms()) {
 		verbs = append(verbs, []string{noun})
 		for _, v := range all {
 			if v.name != "" {

@@ -1,6 +1,6 @@
-// Parley is a chat-platform bot server: it answers mentions in Slack and
-// Discord from any OpenAI-compatible endpoint. This is the only place where the
-// parts are wired together.
+// Parley is a chat-platform bot server: it answers mentions on chat platforms
+// from any OpenAI-compatible endpoint. This is the only place where the parts are
+// wired together.
 package main
 
 import (
@@ -10,6 +10,9 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
+
+	"parley/internal/chat"
 )
 
 func main() {
@@ -25,17 +28,31 @@ type process struct {
 	stdout, stderr io.Writer
 	environ        []string
 	exit           func(code int) // ends the process, whatever still runs; nil outside of main
+	more           []platform     // beside those in the table; tests bring one
 }
 
-const usageText = `parley answers mentions in Slack and Discord from any OpenAI-compatible endpoint.
+// usageText is what "parley help" prints.
+func usageText(table []platform) string {
+	var titles []string
+	for _, p := range table {
+		if !p.Pages {
+			titles = append(titles, p.Title)
+		}
+	}
+	return strings.NewReplacer(
+		"PLATFORMS", chat.Listed(titles, "and"), "GUILD", guildWord(table), "MANIFESTS", strings.Join(manifestNames(table), "|"),
+	).Replace(usageForm)
+}
+
+const usageForm = `parley answers mentions in PLATFORMS from any OpenAI-compatible endpoint.
 
   parley [serve] [--free-port]         run the server in the foreground
   parley provider list|show|put|remove|test|import|export
   parley bot list|show|set
   parley guild list|admit|remove BOT [ID]
-                                       the Discord servers a bot answers in
+                                       the GUILDs a bot answers in
   parley usage                         tokens and cost
-  parley manifest slack|discord [--bot ID] [--url PUBLIC-ADDRESS]
+  parley manifest MANIFESTS [--bot ID] [--url PUBLIC-ADDRESS]
   parley open                          a fresh address of the playground, good once
   parley check                         says what is wrong with the settings, starts nothing
   parley key generate                  a fresh entry for MASTER_KEYS
@@ -69,7 +86,7 @@ func run(ctx context.Context, args []string, p process) int {
 	case verb == "help" && len(args) > 1:
 		return run(ctx, append(slices.Clone(args[1:]), "--help"), p)
 	case verb == "help" || isHelp(verb):
-		_, _ = io.WriteString(p.stdout, usageText)
+		_, _ = io.WriteString(p.stdout, usageText(p.platforms()))
 		return exitOK
 	case verb == "serve" && slices.ContainsFunc(args[1:], func(a string) bool { return a == "help" || isHelp(a) }):
 		_, _ = io.WriteString(p.stdout, serveText)

@@ -14,13 +14,11 @@ import (
 	"strings"
 	"time"
 
-	"parley/adapters/discord"
-	"parley/adapters/slack"
 	"parley/bots"
 )
 
-func manifestVerb() operatorVerb {
-	return operatorVerb{takes: "slack|discord [--bot ID] [--url PUBLIC-ADDRESS]", run: manifest, least: 1, most: 1,
+func manifestVerb(table []platform) operatorVerb {
+	return operatorVerb{takes: strings.Join(manifestNames(table), "|") + " [--bot ID] [--url PUBLIC-ADDRESS]", run: manifest, least: 1, most: 1,
 		does: "prints what the platform must be told; with --url for Slack over HTTP",
 		flags: func(o *operator) {
 			o.flags.String("bot", "", "")
@@ -39,12 +37,12 @@ func manifest(ctx context.Context, o *operator) error {
 	if s.config.BotsDir == "" {
 		err = o.call(ctx, http.MethodGet, "/manifest/"+url.PathEscape(platform)+"?"+url.Values{"bot": {id}, "url": {base}}.Encode(), nil, &m)
 		if e, ok := errors.AsType[*operatorError](err); ok && e.stranger {
-			m, err = describe(s.bots, platform, id, base)
+			m, err = describe(s, platform, id, base)
 		}
 	} else if len(s.bots) == 0 {
 		return errors.Join(problems...)
 	} else {
-		m, err = describe(s.bots, platform, id, base)
+		m, err = describe(s, platform, id, base)
 	}
 	if err != nil {
 		return err
@@ -59,39 +57,49 @@ type described struct {
 	Manifest json.RawMessage `json:"manifest"`
 }
 
-// describe makes Slack's app manifest, which is JSON, or Discord's setup. An
+// describe asks the platform's description what must be set up for a bot. An
 // empty id is the bot that answers first.
-func describe(all []bots.Bot, platform, id, base string) (described, error) {
+func describe(s settings, name, id, base string) (described, error) {
 	usage := func(format string, args ...any) error {
 		return &operatorError{code: exitUsage, text: fmt.Sprintf(format, args...)}
 	}
-	if platform != "slack" && platform != "discord" {
-		return described{}, usage("manifest takes slack or discord, not %q", platform)
+	p, ok := withManifest(s.platforms, name)
+	if !ok {
+		return described{}, usage("manifest takes %s, not %q", strings.Join(manifestNames(s.platforms), " or "), name)
 	}
-	i := slices.IndexFunc(all, func(b bots.Bot) bool { return b.ID == id || id == "" && b.Default })
+	i := slices.IndexFunc(s.bots, func(b bots.Bot) bool { return b.ID == id || id == "" && b.Default })
 	if i < 0 && id == "" {
 		i = 0 // they stand in the order of their ids
 	}
 	if i < 0 {
 		var ids []string
-		for _, b := range all {
+		for _, b := range s.bots {
 			ids = append(ids, b.ID)
 		}
 		return described{}, usage("--bot %q is not a bot here; there is %s", id, strings.Join(ids, ", "))
 	}
-	m := described{Bot: all[i].ID}
-	if platform == "slack" {
-		text, err := slack.Manifest(all[i], base)
-		m.Text, m.Manifest = string(text), text
-		return m, err
+	b := s.bots[i]
+	m, err := p.Manifest(b.Profile(p.Platform), base)
+	return described{Bot: b.ID, Text: m.Text, Manifest: m.JSON}, err
+}
+
+// withManifest is the platform of that name, if something must be set up there.
+func withManifest(table []platform, name string) (platform, bool) {
+	i := slices.IndexFunc(table, func(p platform) bool { return p.Name == name && p.Manifest != nil })
+	if i < 0 {
+		return platform{}, false
 	}
-	setup, err := discord.Manifest(all[i], base)
-	if err != nil {
-		return m, err
+	return table[i], true
+}
+
+func manifestNames(table []platform) []string {
+	var names []string
+	for _, p := range table {
+		if p.Manifest != nil {
+			names = append(names, p.Name)
+		}
 	}
-	m.Text = setup.String()
-	m.Manifest, err = setup.JSON()
-	return m, err
+	return names
 }
 
 func printVersion(_ context.Context, o *operator) error {

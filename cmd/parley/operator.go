@@ -51,7 +51,7 @@ func operate(ctx context.Context, args []string, p process) int {
 		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb in %q; parley help lists them", args)})
 	}
 	noun := args[at]
-	verbs, ok := operatorVerbs()[noun]
+	verbs, ok := operatorVerbs(p.platforms())[noun]
 	if !ok {
 		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb %q; parley help lists them", noun)})
 	}
@@ -82,14 +82,14 @@ func operate(ctx context.Context, args []string, p process) int {
 	return exitOK
 }
 
-func operatorVerbs() map[string][]operatorVerb {
+func operatorVerbs(table []platform) map[string][]operatorVerb {
 	return map[string][]operatorVerb{
 		"provider": providerVerbs(),
 		"bot":      botVerbs(),
-		"guild":    guildVerbs(),
+		"guild":    guildVerbs(table),
 		"usage":    {usageVerb()},
 		"key":      {{name: "generate", does: "prints a fresh entry for MASTER_KEYS", run: generateKey}},
-		"manifest": {manifestVerb()},
+		"manifest": {manifestVerb(table)},
 		"open":     {{does: "prints a fresh address of the playground, good once, for 10 minutes", run: openPages}},
 		"check":    {{does: "says what is wrong with the settings; starts nothing", run: checkSettings}},
 		"health":   {{does: "succeeds when the server is alive", run: checkHealth}},

@@ -1,4 +1,5 @@
-// parley guild …: the Discord servers that a bot trusts.
+// parley guild …: the servers that a bot trusts, where its platform has such a
+// list.
 
 package main
 
@@ -12,12 +13,23 @@ import (
 	"time"
 )
 
-func guildVerbs() []operatorVerb {
+func guildVerbs(table []platform) []operatorVerb {
+	guild := guildWord(table)
 	return []operatorVerb{
-		{name: "list", takes: "BOT", does: "lists the Discord servers a bot answers in", run: listGuilds, least: 1, most: 1},
-		{name: "admit", takes: "BOT ID", does: "lets a bot answer in a Discord server", run: admitGuild, least: 2, most: 2},
+		{name: "list", takes: "BOT", does: "lists the " + guild + "s a bot answers in", run: listGuilds, least: 1, most: 1},
+		{name: "admit", takes: "BOT ID", does: "lets a bot answer in a " + guild, run: admitGuild, least: 2, most: 2},
 		{name: "remove", takes: "BOT ID", does: "takes that back", run: removeGuild, least: 2, most: 2},
 	}
+}
+
+// guildWord is what people call a guild: "Discord server".
+func guildWord(table []platform) string {
+	for _, p := range table {
+		if p.Trusts != "" {
+			return p.Title + " " + p.Workspace
+		}
+	}
+	return "guild"
 }
 
 // shownGuild is a server as the API shows it.
@@ -49,7 +61,7 @@ func listGuilds(ctx context.Context, o *operator) error {
 	}
 	return o.show(raw, func(w io.Writer) {
 		if len(list.Guilds) == 0 {
-			_, _ = fmt.Fprintln(w, "No Discord server is trusted; admit one with parley guild admit BOT ID.")
+			_, _ = fmt.Fprintln(w, "No "+guildWord(o.platforms())+" is trusted; admit one with parley guild admit BOT ID.")
 			return
 		}
 		rows := [][]string{{"ID", "NAME", "SOURCE", "SINCE"}}

@@ -69,21 +69,22 @@ func serve(ctx context.Context, args []string, p process) int {
 
 // settings is everything read before anything is started.
 type settings struct {
-	config   config.Config
-	env      config.Environment
-	bots     []bots.Bot
-	file     map[string]provider.Provider
-	digest   string
-	networks provider.Networks
-	freePort bool
-	deadline *deadline // of the stop; nil in tests that run the server in their own process
-	log      *slog.Logger
-	ready    *slog.Logger // says "parley ready" at any LOG_LEVEL: others wait for that line
+	platforms []platform
+	config    config.Config
+	env       config.Environment
+	bots      []bots.Bot
+	file      map[string]provider.Provider
+	digest    string
+	networks  provider.Networks
+	freePort  bool
+	deadline  *deadline // of the stop; nil in tests that run the server in their own process
+	log       *slog.Logger
+	ready     *slog.Logger // says "parley ready" at any LOG_LEVEL: others wait for that line
 }
 
 // read gathers the configuration and every problem with it, one line each.
 func read(p process) (settings, []error) {
-	var s settings
+	s := settings{platforms: p.platforms()}
 	var problems []error
 	keep := func(err error) {
 		if err == nil {
@@ -101,12 +102,12 @@ func read(p process) (settings, []error) {
 	s.config, err = config.Load(s.env)
 	keep(err)
 	if s.config.BotsDir != "" {
-		s.bots, err = bots.LoadDir(s.config.BotsDir, s.env.Get)
+		s.bots, err = bots.LoadDir(s.config.BotsDir, descriptions(s.platforms), s.env.Get)
 	} else {
-		s.bots, err = bots.Load(bots.Builtin(), s.env.Get)
+		s.bots, err = bots.Load(bots.Builtin(), descriptions(s.platforms), s.env.Get)
 	}
 	keep(err)
-	keep(tokenNeeded(s.config, s.bots))
+	keep(s.tokenNeeded())
 	if len(problems) == 0 { // config has told what is wrong with it already
 		s.networks, err = provider.ParseNetworks(s.config.ProviderNetworks, s.config.Loopback())
 		keep(err)
@@ -244,7 +245,7 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	start(&lower, below, "registry", b.registry.Run)
 	start(&lower, below, "audit", func(ctx context.Context) error { return audit.Run(ctx, s.log, b.registry.Trail(), b.records.Trail()) })
 	for _, a := range b.adapters {
-		start(&upper, running, a.Platform(), func(ctx context.Context) error { return a.Run(ctx, b.inbox, b.relay) })
+		start(&upper, running, a.Platform().Name, func(ctx context.Context) error { return a.Run(ctx, b.inbox, b.relay) })
 	}
 	start(&upper, running, "inbox", func(ctx context.Context) error {
 		return b.inbox.Run(ctx, b.relay.Handle, inbox.RunOptions{Grace: s.config.ShutdownGrace, Serves: b.relay.Serves})

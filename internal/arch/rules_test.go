@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 	"internal/secret":  {},
 	"internal/fault":   {},
 	"internal/regular": {},
-	"bots":             {},
+	"bots":             {"internal/chat"},
 
 	// Tools that know nothing of the rest.
 	"internal/telemetry":       {},

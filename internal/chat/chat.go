@@ -1,7 +1,7 @@
 // Package chat holds the neutral words every other package shares: what a
 // person said and where, what a bot posts, and the small interfaces between a
 // platform adapter and the rest. It knows no platform and imports nothing but the
-// standard library and how near two words are.
+// standard library, how near two words are, and the type of secrets.
 package chat
 
 import (
@@ -16,7 +16,7 @@ type MessageID string
 
 // Place is where something was said.
 type Place struct {
-	Platform  string `json:"platform"`            // "slack", "discord", "playground"
+	Platform  string `json:"platform"`            // Platform.Name
 	Workspace string `json:"workspace,omitempty"` // Slack team, Discord guild; empty in a Discord direct message
 	Channel   string `json:"channel"`             // channel or direct-message channel; on Discord a thread's parent
 	Thread    string `json:"thread,omitempty"`    // the thread, where there is one
@@ -239,10 +239,10 @@ type Budget struct {
 
 // Adapter is one platform: its events in, its posts and edits out.
 type Adapter interface {
-	// Platform is the word in Place.Platform.
-	Platform() string
+	// Platform describes the platform.
+	Platform() Platform
 	// Handler serves the platform's signed HTTP requests, or nil. Patterns are
-	// rooted at "/" + Platform() + "/".
+	// rooted at "/" + Platform().Name + "/".
 	Handler(in Inbox, desk Desk) http.Handler
 	// Run holds the platform's connections until ctx ends and supervises them
 	// itself: one bot that cannot connect never ends the others.

@@ -97,11 +97,7 @@ func (w Word) Takes() string {
 	for _, v := range w.Verbs {
 		forms = append(forms, strings.TrimSpace(v.Name+" "+strings.ToUpper(v.Argument.Name)))
 	}
-	last := len(forms) - 1
-	if last < 1 {
-		return strings.Join(forms, "")
-	}
-	return strings.Join(forms[:last], ", ") + " or " + forms[last]
+	return Listed(forms, "or")
 }
 
 // Hint shows what may follow the command: "[list | use] [id]".

@@ -1,8 +1,11 @@
-// Numbers in sentences.
+// Numbers and lists in sentences.
 
 package chat
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Count is n with its noun, whose plural ends in s: "1 answer", "2 answers".
 func Count(n int, noun string) string {
@@ -24,4 +27,14 @@ func Dollars(usd *float64) string {
 		return "<$0.0001"
 	}
 	return fmt.Sprintf("$%.4f", *usd)
+}
+
+// Listed is words as a sentence lists them, with last before the last one: "a, b
+// or c".
+func Listed(words []string, last string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }

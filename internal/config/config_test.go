@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"parley/adapters/discord"
+	"parley/adapters/slack"
 	"parley/bots"
+	"parley/internal/chat"
 	"parley/internal/config"
 	"parley/internal/secret"
 )
@@ -309,7 +312,7 @@ func variables(t *testing.T) map[string]string {
 			}
 		}
 	}
-	_, err := bots.Load(bots.Builtin(), func(name string) string {
+	_, err := bots.Load(bots.Builtin(), []chat.Platform{slack.Platform(), discord.Platform()}, func(name string) string {
 		out[name] += ""
 		return ""
 	})

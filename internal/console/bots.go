@@ -44,14 +44,10 @@ func (c *console) botView(b bots.Bot) botView {
 		ID: b.ID, Name: b.Name, Description: b.Description, Provider: now.Provider, Model: now.Model,
 		File: registry.Choice{Provider: b.Provider, Model: b.Model}, Platforms: []string{},
 	}
-	if b.Slack.Enabled() {
-		v.Platforms = append(v.Platforms, "slack")
-	}
-	if b.Discord.Enabled() {
-		v.Platforms = append(v.Platforms, "discord")
-	}
-	if c.Playground {
-		v.Platforms = append(v.Platforms, "playground")
+	for _, p := range c.Platforms {
+		if b.On(p) {
+			v.Platforms = append(v.Platforms, p.Name)
+		}
 	}
 	if e, ok := c.Registry.Provider(now.Provider); !ok {
 		v.Problem = fmt.Sprintf("provider %q is not registered", now.Provider)

@@ -17,7 +17,7 @@ type botReply struct {
 }
 
 func TestBotsShowWhatTheyUse(t *testing.T) {
-	b := newBench(t, func(o *console.Options) { o.Playground = true })
+	b := newBench(t, withPages)
 	list := decode[struct{ Bots []botReply }](t, b.want(b.do("GET", "/api/v1/bots", ""), 200)).Bots
 	if len(list) != 2 || list[1].ID != "helper" || list[1].Name != "Helper" || list[1].Description != "Answers." ||
 		list[1].Provider != "openai" || list[1].Model != "gpt-4o-mini" || strings.Join(list[1].Platforms, " ") != "slack playground" {

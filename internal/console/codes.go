@@ -5,19 +5,23 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
+
+	"parley/internal/chat"
 )
 
-// OpenPath is where a browser exchanges a code for a session.
-const OpenPath = "/playground/open/"
-
-// CodePath is the path that opens the pages with code.
-func CodePath(code string) string { return OpenPath + url.PathEscape(code) }
+// CodePath is the path that opens pages with code: a browser exchanges it there
+// for a session.
+func CodePath(pages chat.Platform, code string) string {
+	return "/" + pages.Name + "/open/" + url.PathEscape(code)
+}
 
 // makeCode gives whoever may administer an address for a browser. Its host is
 // the caller's to know.
 func (c *console) makeCode(_ http.ResponseWriter, r *http.Request) (int, any, error) {
-	if !c.Playground {
+	i := slices.IndexFunc(c.Platforms, func(p chat.Platform) bool { return p.Pages })
+	if i < 0 {
 		return 0, nil, &Problem{Type: kindConflict, Title: "No pages", Status: http.StatusConflict,
 			Detail: "This server shows no pages: PLAYGROUND is off, or it is auto and HTTP_ADDR is not loopback. Start it with PLAYGROUND=on."}
 	}
@@ -25,5 +29,5 @@ func (c *console) makeCode(_ http.ResponseWriter, r *http.Request) (int, any, er
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusCreated, map[string]string{"path": CodePath(code), "expires": until.UTC().Format(time.RFC3339)}, nil
+	return http.StatusCreated, map[string]string{"path": CodePath(c.Platforms[i], code), "expires": until.UTC().Format(time.RFC3339)}, nil
 }

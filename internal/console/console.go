@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"parley/bots"
+	"parley/internal/chat"
 	"parley/internal/fault"
 	"parley/internal/provider"
 	"parley/internal/registry"
@@ -20,22 +21,22 @@ import (
 
 // Options is what the API needs. Registry, Probe, Guard and Log are required.
 type Options struct {
-	Registry *registry.Registry
-	Bots     []bots.Bot
+	Registry  *registry.Registry
+	Bots      []bots.Bot
+	Platforms []chat.Platform // those this server serves
 	// Probe asks an endpoint for real; an empty model is the provider's first.
 	Probe func(ctx context.Context, p provider.Provider, model string) any
 	// Models asks an endpoint which models it has; nil: nobody is asked.
 	Models func(ctx context.Context, p provider.Provider) ([]provider.Model, error)
-	Usage  Usage  // nil: nothing was used
-	Guilds Guilds // nil: no bot is on Discord
+	Usage  Usage        // nil: nothing was used
+	Guilds chat.Truster // nil: no platform has such a list
 	// Manifest is what a platform must be told of a bot (empty: the one that
 	// answers first) that it meets at the public address base (empty: none). Its
 	// error is for the operator.
 	Manifest func(platform, bot, base string) (any, error)
 
-	Guard      Guard // who may use the API
-	Playground bool  // whether the bots can be met in the playground
-	Log        *slog.Logger
+	Guard Guard // who may use the API
+	Log   *slog.Logger
 }
 
 type console struct{ Options }

@@ -16,8 +16,12 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"parley/adapters/discord"
+	"parley/adapters/playground"
+	"parley/adapters/slack"
 	"parley/bots"
 	"parley/internal/audit/audittest"
+	"parley/internal/chat"
 	"parley/internal/console"
 	"parley/internal/door/doortest"
 	"parley/internal/provider"
@@ -64,9 +68,10 @@ func newBench(t *testing.T, change ...func(*console.Options)) *bench {
 	}
 	b.options = console.Options{
 		Registry: b.registry, Guard: console.Guard{Door: doortest.New(t, token), Log: log}, Log: log,
+		Platforms: []chat.Platform{slack.Platform(), discord.Platform()},
 		Bots: []bots.Bot{
 			{ID: "coder", Name: "Coder", Provider: "openai", Model: "gpt-4o-mini"},
-			{ID: "helper", Name: "Helper", Description: "Answers.", Provider: "openai", Model: "gpt-4o-mini", Slack: bots.Slack{BotToken: secret.New("xoxb-secret")}},
+			{ID: "helper", Name: "Helper", Description: "Answers.", Provider: "openai", Model: "gpt-4o-mini", Sections: map[string]chat.Section{"slack": {App: secret.New("xoxb-secret")}}},
 		},
 		Probe: func(_ context.Context, p provider.Provider, model string) any {
 			b.probed = append(b.probed, p)
@@ -79,6 +84,9 @@ func newBench(t *testing.T, change ...func(*console.Options)) *bench {
 	b.handler = console.New(b.options)
 	return b
 }
+
+// withPages is a server that shows the playground.
+func withPages(o *console.Options) { o.Platforms = append(o.Platforms, playground.Platform()) }
 
 // reply is what came back.
 type reply struct {

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"parley/internal/console"
 	"parley/internal/door/doortest"
 )
 
@@ -78,9 +77,9 @@ func TestLoginCodes(t *testing.T) {
 	if got := b.want(b.do("POST", "/api/v1/login-codes", ""), 409); !strings.Contains(got.Body, "PLAYGROUND=on") {
 		t.Error(got.Body)
 	}
-	b = newBench(t, func(o *console.Options) { o.Playground = true })
+	b = newBench(t, withPages)
 	got := b.want(b.do("POST", "/api/v1/login-codes", ""), 201)
-	if !strings.Contains(got.Body, `"path": "`+console.OpenPath) || !strings.Contains(got.Body, `"expires": "`) || strings.Contains(got.Body, token) || got.Header.Get("Cache-Control") != "no-store" {
+	if !strings.Contains(got.Body, `"path": "/playground/open/`) || !strings.Contains(got.Body, `"expires": "`) || strings.Contains(got.Body, token) || got.Header.Get("Cache-Control") != "no-store" {
 		t.Error(got.Body)
 	}
 	b.want(b.do("GET", "/api/v1/login-codes", ""), 405)

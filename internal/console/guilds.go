@@ -1,46 +1,14 @@
-// The Discord servers a bot trusts over HTTP.
+// The servers a bot trusts over HTTP, where its platform has such a list.
 
 package console
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
-	"time"
 
 	"parley/internal/chat"
 )
-
-// Guild is a Discord server that is trusted.
-type Guild struct {
-	ID     string    `json:"id"`
-	Name   string    `json:"name,omitempty"` // where it is known
-	Source string    `json:"source"`         // file, first-start or admitted
-	Since  time.Time `json:"since,omitzero"`
-}
-
-// Guilds lists and changes which Discord servers a bot's application trusts.
-// Errors wrap those below where they fit.
-type Guilds interface {
-	List(ctx context.Context, bot string) ([]Guild, error)
-	Admit(ctx context.Context, by chat.Actor, bot, guild string) (created bool, err error)
-	Remove(ctx context.Context, by chat.Actor, bot, guild string) error
-}
-
-// Why a guild cannot be shown or changed.
-var (
-	ErrNotOnDiscord = errors.New("the bot is not on Discord")
-	ErrNotTrusted   = errors.New("the server is not trusted")
-)
-
-// NamedInFile says that a guild is trusted because a bot's file names it.
-type NamedInFile struct{ File string }
-
-func (e *NamedInFile) Error() string { return "the server is named in " + e.File }
-
-var guildID = regexp.MustCompile(`^[0-9]{5,20}$`)
 
 // listGuilds answers GET /api/v1/bots/{id}/guilds.
 func (c *console) listGuilds(_ http.ResponseWriter, r *http.Request) (int, any, error) {
@@ -48,18 +16,18 @@ func (c *console) listGuilds(_ http.ResponseWriter, r *http.Request) (int, any, 
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, map[string]any{"guilds": append([]Guild{}, list...)}, nil
+	return http.StatusOK, map[string]any{"guilds": append([]chat.Guild{}, list...)}, nil
 }
 
-func (c *console) guilds(r *http.Request) ([]Guild, error) {
+func (c *console) guilds(r *http.Request) ([]chat.Guild, error) {
 	b, err := c.bot(r)
 	if err != nil {
 		return nil, err
 	}
 	if c.Guilds == nil {
-		return nil, c.guildProblem(r, b.ID, ErrNotOnDiscord)
+		return nil, noGuilds()
 	}
-	list, err := c.Guilds.List(r.Context(), b.ID)
+	list, err := c.Guilds.Guilds(r.Context(), b.ID)
 	return list, c.guildProblem(r, b.ID, err)
 }
 
@@ -74,7 +42,7 @@ func (c *console) getGuild(_ http.ResponseWriter, r *http.Request) (int, any, er
 			return http.StatusOK, g, nil
 		}
 	}
-	return 0, nil, c.guildProblem(r, r.PathValue("id"), ErrNotTrusted)
+	return 0, nil, c.guildProblem(r, r.PathValue("id"), chat.ErrNotTrusted)
 }
 
 // putGuild answers PUT /api/v1/bots/{id}/guilds/{guild}. It takes no body.
@@ -83,13 +51,16 @@ func (c *console) putGuild(w http.ResponseWriter, r *http.Request) (int, any, er
 	if err != nil {
 		return 0, nil, err
 	}
-	if !guildID.MatchString(r.PathValue("guild")) {
-		return 0, nil, invalid("", FieldError{"guild", fmt.Sprintf("%q is not the id of a Discord server, such as 80351110224678912.", shorten(r.PathValue("guild")))})
-	}
 	if c.Guilds == nil {
-		return 0, nil, c.guildProblem(r, b.ID, ErrNotOnDiscord)
+		return 0, nil, noGuilds()
 	}
-	created, err := c.Guilds.Admit(r.Context(), c.actor(r), b.ID, r.PathValue("guild"))
+	platform := c.Guilds.Platform()
+	if setting, ok := platform.Setting(platform.Trusts); ok && setting.Check != nil {
+		if wrong := setting.Check(r.PathValue("guild")); wrong != "" {
+			return 0, nil, invalid("", FieldError{"guild", fmt.Sprintf("%q %s.", shorten(r.PathValue("guild")), wrong)})
+		}
+	}
+	created, err := c.Guilds.AdmitGuild(r.Context(), c.actor(r), b.ID, r.PathValue("guild"))
 	if err != nil {
 		return 0, nil, c.guildProblem(r, b.ID, err)
 	}
@@ -107,29 +78,34 @@ func (c *console) removeGuild(_ http.ResponseWriter, r *http.Request) (int, any,
 		return 0, nil, err
 	}
 	if c.Guilds == nil {
-		return 0, nil, c.guildProblem(r, b.ID, ErrNotOnDiscord)
+		return 0, nil, noGuilds()
 	}
-	if err := c.Guilds.Remove(r.Context(), c.actor(r), b.ID, r.PathValue("guild")); err != nil {
+	if err := c.Guilds.RemoveGuild(r.Context(), c.actor(r), b.ID, r.PathValue("guild")); err != nil {
 		return 0, nil, c.guildProblem(r, b.ID, err)
 	}
 	return http.StatusNoContent, nil, nil
 }
 
+func noGuilds() error {
+	return notFound("No platform of this server asks which of its servers are trusted.")
+}
+
 // guildProblem is what the caller learns of err; nil of nil.
 func (c *console) guildProblem(r *http.Request, bot string, err error) error {
-	named, inFile := errors.AsType[*NamedInFile](err)
+	p := c.Guilds.Platform()
+	named, inFile := errors.AsType[*chat.NamedInFile](err)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrNotOnDiscord):
-		return notFound(fmt.Sprintf("Bot %q is not on Discord, so there are no servers to admit; its file needs discord.token.", shorten(bot)))
-	case errors.Is(err, ErrNotTrusted):
-		return notFound(fmt.Sprintf("Bot %q does not trust a server %q.", shorten(bot), shorten(r.PathValue("guild"))))
+	case errors.Is(err, chat.ErrNoApp):
+		return notFound(fmt.Sprintf("Bot %q is not on %s, so there are no %ss to admit; its file needs %s.%s.", shorten(bot), p.Title, p.Workspace, p.Name, p.App().Name))
+	case errors.Is(err, chat.ErrNotTrusted):
+		return notFound(fmt.Sprintf("Bot %q does not trust a %s %q.", shorten(bot), p.Workspace, shorten(r.PathValue("guild"))))
 	case inFile:
 		return &Problem{Type: kindConflict, Title: "Conflict", Status: http.StatusConflict,
-			Detail: fmt.Sprintf("The server is named in discord.guilds of %s; take it out there and restart.", named.File)}
+			Detail: fmt.Sprintf("The %s is named in %s.%s of %s; take it out there and restart.", p.Workspace, p.Name, p.Trusts, named.File)}
 	}
 	c.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.Pattern, "error", err)
 	return &Problem{Type: kindUnavailable, Title: "Unavailable", Status: http.StatusServiceUnavailable,
-		Detail: "Discord or the store cannot be reached just now, so nothing was changed that was not confirmed; try again."}
+		Detail: p.Title + " or the store cannot be reached just now, so nothing was changed that was not confirmed; try again."}
 }

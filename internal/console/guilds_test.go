@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/adapters/discord"
 	"parley/internal/chat"
 	"parley/internal/console"
 	"parley/internal/door/doortest"
@@ -19,15 +20,17 @@ type list struct {
 	err error
 }
 
-func (l *list) List(context.Context, string) ([]console.Guild, error) {
-	out := []console.Guild{{ID: "11111111111111111", Name: "Home", Source: "file"}}
+func (*list) Platform() chat.Platform { return discord.Platform() }
+
+func (l *list) Guilds(context.Context, string) ([]chat.Guild, error) {
+	out := []chat.Guild{{ID: "11111111111111111", Name: "Home", Source: "file"}}
 	for _, id := range l.ids {
-		out = append(out, console.Guild{ID: id, Source: "admitted"})
+		out = append(out, chat.Guild{ID: id, Source: "admitted"})
 	}
 	return out, l.err
 }
 
-func (l *list) Admit(_ context.Context, by chat.Actor, _, guild string) (bool, error) {
+func (l *list) AdmitGuild(_ context.Context, by chat.Actor, _, guild string) (bool, error) {
 	l.by = append(l.by, by.Kind)
 	if l.err == nil {
 		l.ids = append(l.ids, guild)
@@ -35,12 +38,12 @@ func (l *list) Admit(_ context.Context, by chat.Actor, _, guild string) (bool, e
 	return true, l.err
 }
 
-func (l *list) Remove(_ context.Context, by chat.Actor, _, guild string) error {
+func (l *list) RemoveGuild(_ context.Context, by chat.Actor, _, guild string) error {
 	l.by = append(l.by, by.Kind)
 	if guild == "11111111111111111" {
-		return &console.NamedInFile{File: "helper.yaml"}
+		return &chat.NamedInFile{File: "helper.yaml"}
 	}
-	return console.ErrNotTrusted
+	return chat.ErrNotTrusted
 }
 
 func TestDiscordServersOverTheAPI(t *testing.T) {
@@ -71,7 +74,11 @@ func TestDiscordServersOverTheAPI(t *testing.T) {
 	if want := []chat.ActorKind{chat.ByToken, chat.ByToken, chat.ByToken, chat.BySession}; !slices.Equal(guilds.by, want) {
 		t.Errorf("the authors are %v, want %v", guilds.by, want)
 	}
-	for err, status := range map[error]int{console.ErrNotOnDiscord: 404, errors.New("the store is away"): 503} {
+	guilds.err = chat.ErrNoApp
+	if got := b.want(b.do("GET", path, ""), 404); !strings.Contains(got.Body, "not on Discord, so there are no servers to admit; its file needs discord.token") {
+		t.Error(got.Body)
+	}
+	for err, status := range map[error]int{chat.ErrNoApp: 404, errors.New("the store is away"): 503} {
 		guilds.err = err
 		for _, method := range []string{"GET", "PUT"} {
 			if got := b.want(b.do(method, path+"/44444444444444444", ""), status); strings.Contains(got.Body, "is away") {

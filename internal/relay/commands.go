@@ -245,8 +245,7 @@ func forAdmins(command string) string {
 			verbs = append(verbs, "`/"+command+" "+v.Name+"`")
 		}
 	}
-	last := len(verbs) - 1
-	return strings.Join(verbs[:last], ", ") + " and " + verbs[last]
+	return chat.Listed(verbs, "and")
 }
 
 // wrongVerb says what a command takes instead.
@@ -285,7 +284,7 @@ func (r *Relay) doBot(ctx context.Context, o order) (chat.Reply, error) {
 // noSuchBot says why a place cannot be given to the bot with an id.
 func (r *Relay) noSuchBot(o order, id string) error {
 	b, known := r.bots[id]
-	if known && o.ownDirect() && r.mayBot(o, b) == nil {
+	if known && r.ownDirect(o.Place) && r.mayBot(o, b) == nil {
 		return chat.Tell("This is your direct message with %s, so no other bot can answer here. Write to %s directly.", o.bot.Name, b.Name)
 	}
 	return chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", suggest.Names(id, r.choosable(o), 3)))
@@ -314,22 +313,29 @@ func (r *Relay) listBots(o order) chat.Reply {
 	return chat.Reply{Text: strings.TrimSpace(text.String()), Menu: menu}
 }
 
-// ownDirect reports whether the place is a direct message that belongs to one
-// bot alone.
-func (o order) ownDirect() bool { return o.Place.Direct && bots.OwnDirect(o.Place.Platform) }
+// ownDirect reports whether p is a direct message that belongs to one bot alone.
+func (r *Relay) ownDirect(p chat.Place) bool { return p.Direct && !r.platform(p).HasApps() }
+
+// platform is the one that p is on; where this process has no adapter for it,
+// nothing is known of it.
+func (r *Relay) platform(p chat.Place) chat.Platform {
+	if a, ok := r.adapters[p.Platform]; ok {
+		return a.Platform()
+	}
+	return chat.Platform{Name: p.Platform}
+}
 
 // family is the bots that may answer in p where lead was written to: those that
 // share its app, sorted by id.
 func (r *Relay) family(p chat.Place, lead string) []string {
-	if p.Direct && bots.OwnDirect(p.Platform) {
+	if r.ownDirect(p) {
 		return []string{lead}
 	}
-	platform := p.Platform
 	all := make([]bots.Bot, len(r.ids))
 	for i, id := range r.ids {
 		all[i] = r.bots[id]
 	}
-	for _, app := range bots.Apps(platform, all) {
+	for _, app := range bots.Apps(r.platform(p), all) {
 		var ids []string
 		for _, b := range app {
 			ids = append(ids, b.ID)

@@ -103,7 +103,7 @@ func New(o Options) *Relay {
 		r.ids = append(r.ids, b.ID)
 	}
 	for _, a := range o.Adapters {
-		r.adapters[a.Platform()] = a
+		r.adapters[a.Platform().Name] = a
 	}
 	return r
 }

@@ -228,7 +228,7 @@ func (y *toy) call(ctx context.Context, write func() error) error {
 	return err
 }
 
-func (y *toy) Platform() string                           { return "toy" }
+func (y *toy) Platform() chat.Platform                    { return chat.Platform{Name: "toy"} }
 func (y *toy) Handler(chat.Inbox, chat.Desk) http.Handler { return nil }
 
 func (y *toy) Run(ctx context.Context, _ chat.Inbox, _ chat.Desk) error {

@@ -28,8 +28,8 @@ func asked(s *stage) {
 	if m.Key == "" || m.ID == "" || m.Scope == "" || m.Author.ID == "" || m.Trigger == "" || m.At.IsZero() {
 		s.Errorf("a question without key, id, scope, author, trigger or time: %+v", m)
 	}
-	if m.Bot != s.Bot() || m.Place.Platform != s.Adapter().Platform() || m.Place.Channel == "" || m.FromBot {
-		s.Errorf("a question for %q on %q came as %+v", s.Bot(), s.Adapter().Platform(), m)
+	if m.Bot != s.Bot() || m.Place.Platform != s.Adapter().Platform().Name || m.Place.Channel == "" || m.FromBot {
+		s.Errorf("a question for %q on %q came as %+v", s.Bot(), s.Adapter().Platform().Name, m)
 	}
 	again := s.ask(m.Place, "who else?")
 	if again.Key == m.Key || again.ID == m.ID {

@@ -54,8 +54,8 @@ func (s *stage) health() chat.Health {
 	for _, h := range s.Adapter().Health() {
 		s.secretless("a state of health", h.Reason)
 		if h.Bot == s.Bot() {
-			if h.Platform != s.Adapter().Platform() {
-				s.Errorf("health of platform %q, want %q", h.Platform, s.Adapter().Platform())
+			if h.Platform != s.Adapter().Platform().Name {
+				s.Errorf("health of platform %q, want %q", h.Platform, s.Adapter().Platform().Name)
 			}
 			return h
 		}

@@ -1,0 +1,58 @@
+// What Discord is to the rest of parley: its section in a bot's file.
+
+package discord
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"parley/bots"
+	"parley/internal/chat"
+)
+
+// platform is the word in chat.Place.Platform.
+const platform = "discord"
+
+// The settings of a bot's section.
+const (
+	botToken  = "token"
+	publicKey = "public_key"
+	guildList = "guilds"
+)
+
+// Platform describes Discord.
+func Platform() chat.Platform {
+	return chat.Platform{
+		Name: platform, Title: "Discord", Workspace: "server", Trusts: guildList, Manifest: setupManifest,
+		Settings: []chat.Setting{
+			{Name: botToken, Secret: true, App: true, Example: "the bot's token", Check: checkToken},
+			{Name: publicKey, Signed: true, Check: checkKey},
+			{Name: guildList, List: true, Example: "a server's id", Check: checkGuild},
+		},
+	}
+}
+
+// section is a bot's section.
+func section(b bots.Bot) chat.Section { return b.Sections[platform] }
+
+func checkToken(v string) string {
+	if strings.HasPrefix(v, "Bot ") {
+		return "begins with the word Bot: leave that out"
+	}
+	return ""
+}
+
+// checkKey wants an Ed25519 key.
+func checkKey(v string) string {
+	if key, err := hex.DecodeString(v); err != nil || len(key) != 32 {
+		return "must be the application's public key, 64 hexadecimal digits"
+	}
+	return ""
+}
+
+func checkGuild(v string) string {
+	if !isSnowflake(v) {
+		return "must be a server's id, such as 80351110224678912: switch on Developer Mode in Discord, right-click the server and choose Copy Server ID"
+	}
+	return ""
+}

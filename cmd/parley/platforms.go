@@ -1,0 +1,68 @@
+// The platforms: one table, from which the loader of definitions, the wiring,
+// the admin API, the manifest and the help learn what there is.
+
+package main
+
+import (
+	"parley/adapters/discord"
+	"parley/adapters/playground"
+	"parley/adapters/slack"
+	"parley/internal/board"
+	"parley/internal/chat"
+)
+
+// platform is one row: what a platform is, and how its adapter is made of the
+// server's parts.
+type platform struct {
+	chat.Platform
+	// connect makes the adapter: nil without an error where this server does not
+	// serve the platform.
+	connect func(b *built, p parts) (chat.Adapter, error)
+}
+
+// platforms are all there are, in the order in which people read them. What the
+// process brings along comes last.
+func (p process) platforms() []platform {
+	return append([]platform{
+		{slack.Platform(), connectSlack},
+		{discord.Platform(), connectDiscord},
+		{playground.Platform(), connectPlayground},
+	}, p.more...)
+}
+
+// descriptions are the rows without their wiring.
+func descriptions(table []platform) []chat.Platform {
+	out := make([]chat.Platform, len(table))
+	for i, row := range table {
+		out[i] = row.Platform
+	}
+	return out
+}
+
+func connectSlack(b *built, p parts) (chat.Adapter, error) {
+	return slack.New(slack.Options{
+		Bots: b.bots, APIURL: b.config.SlackAPIURL, StreamMode: b.config.StreamMode, Log: b.log, Metrics: p.metrics,
+		UpdateLimit: slack.UpdateLimit(b.config.SlackUpdateLimit),
+	})
+}
+
+func connectDiscord(b *built, p parts) (chat.Adapter, error) {
+	return discord.New(discord.Options{
+		Bots: b.bots, APIURL: b.config.DiscordAPIURL, GlobalLimit: b.config.DiscordGlobalLimit.PerSecond,
+		Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics,
+	})
+}
+
+func connectPlayground(b *built, p parts) (chat.Adapter, error) {
+	if !b.config.PlaygroundServed() {
+		return nil, nil
+	}
+	return playground.New(playground.Options{
+		Bots:      b.bots,
+		Board:     board.New(board.Options{Client: p.store.Client, Prefix: b.config.RedisPrefix, Ring: p.ring, Log: b.log}),
+		Door:      b.guard.Door,
+		Providers: b.listProviders, Discovered: b.local.offers, Using: b.using,
+		Health:  b.elsewhere,
+		Version: version(), Log: b.log,
+	})
+}
