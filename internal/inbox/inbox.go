@@ -55,6 +55,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -105,8 +106,9 @@ type Options struct {
 type Inbox struct {
 	o       Options
 	scripts scripts
-	door    chan struct{} // holds one token per Put under way
+	puts    chan struct{} // holds one token per Put that uses the store
 	outage  *telemetry.Outage
+	running atomic.Bool // Run runs
 
 	mu     sync.Mutex
 	known  map[string]time.Time // scopes this process has announced, and when
@@ -129,7 +131,16 @@ func New(o Options) *Inbox {
 	if o.Urgent == nil {
 		o.Urgent = o.Client
 	}
-	return &Inbox{o: o, outage: telemetry.NewOutage(o.Log, "the store does not do what it is asked; trying again", "the store does what it is asked again"), door: make(chan struct{}, putsAtOnce), scripts: newScripts(), known: map[string]time.Time{}, locked: map[string]bool{}, owned: map[string]*tenure{}, closes: map[string]chan struct{}{}}
+	return &Inbox{
+		o:       o,
+		scripts: newScripts(),
+		puts:    make(chan struct{}, putsAtOnce),
+		outage:  telemetry.NewOutage(o.Log, "the store does not do what it is asked; trying again", "the store does what it is asked again"),
+		known:   map[string]time.Time{},
+		locked:  map[string]bool{},
+		owned:   map[string]*tenure{},
+		closes:  map[string]chan struct{}{},
+	}
 }
 
 // ScopeKey is the Redis key of parts within scope. Keys of one scope share a

@@ -194,7 +194,7 @@ func (t *Turn) save(ctx context.Context, j journal) error {
 		args = append(args, stepField(t.ID, e.number), sealed)
 	}
 	kept, err := n.in.scripts.record.Run(ctx, n.in.o.Client, []string{n.key("owner"), n.key("turns"), n.key("events")}, args...).Int64()
-	n.heard(err)
+	n.noteStoreResult(err)
 	switch {
 	case err != nil:
 		return fmt.Errorf("store a step: %w", err)

@@ -29,7 +29,7 @@ type knownTurn struct {
 	closed bool
 }
 
-func (k *known) init() { k.turns, k.keys = map[string]*knownTurn{}, map[string]string{} }
+func newKnown() known { return known{turns: map[string]*knownTurn{}, keys: map[string]string{}} }
 
 // take notes an open turn. False means that another turn of this tenure has the
 // same message.
@@ -66,8 +66,8 @@ func (k *known) close(turn string) {
 // knows reports whether the tenure has read an entry, and whether its turn is
 // open.
 func (n *tenure) knows(it *item) (open, known bool) {
-	n.dispatch.mu.Lock()
-	defer n.dispatch.mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	t := n.known.turns[it.turn]
 	if t == nil || t.entry != it.entry {
 		return false, false
@@ -81,7 +81,7 @@ func (n *tenure) knows(it *item) (open, known bool) {
 func (n *tenure) discard(ctx context.Context, it *item) {
 	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
 	dropped, err := n.in.scripts.drop.Run(ctx, n.in.o.Client, keys, n.token, it.entry, it.turn).Int64()
-	n.heard(err)
+	n.noteStoreResult(err)
 	switch {
 	case err != nil:
 		n.log.WarnContext(ctx, "a message that was taken before could not be taken out", "ref", it.ref, "error", err)
@@ -89,7 +89,7 @@ func (n *tenure) discard(ctx context.Context, it *item) {
 		n.lose()
 	case dropped > 0:
 		n.log.WarnContext(ctx, "a message that was taken before came back with an older state of the store; it is taken out", "ref", it.ref)
-		n.doubt.Store(true) // others may have come back that nobody read
+		n.resync.Store(true) // others may have come back that nobody read
 		n.look()
 	}
 }

@@ -52,8 +52,8 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	turn := newTurnID()
 	sealed := i.o.Ring.Seal(plain, i.eventPlace(m.Scope, turn))
 	select {
-	case i.door <- struct{}{}:
-		defer func() { <-i.door }()
+	case i.puts <- struct{}{}:
+		defer func() { <-i.puts }()
 	case <-ctx.Done():
 		return fmt.Errorf("store a message: %w", context.Cause(ctx))
 	}

@@ -65,11 +65,11 @@ func recordsOf(fields map[string]string) map[string]record {
 
 // remember keeps the records and the stopped turns of an earlier owner.
 func (n *tenure) remember(records map[string]record, stopped []string) {
-	n.dispatch.mu.Lock()
-	defer n.dispatch.mu.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for turn, r := range records {
 		if _, mine := n.known.turns[turn]; !mine && r.attempts != "" {
-			n.past[turn] = n.open(turn, r)
+			n.pasts[turn] = n.open(turn, r)
 		}
 	}
 	for _, turn := range stopped {

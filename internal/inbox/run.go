@@ -38,11 +38,6 @@ type RunOptions struct {
 	Serves func(m chat.Message) bool
 }
 
-// ForeignFor is how long after it was written a message has a scope left to
-// processes that can answer it. Then the scope is served again, and offered to
-// others for a moment each time ForeignFor has passed.
-const ForeignFor = 10 * time.Minute
-
 const (
 	defaultHandlers = 256
 	// scopesEvery is how often the set of scopes is read; a new one is
@@ -64,7 +59,7 @@ type runner struct {
 	o       RunOptions
 	wait    sync.WaitGroup
 
-	mu   sync.Mutex           // of next
+	mu   sync.Mutex           // guards next and left
 	next map[string]time.Time // scopes not owned here, and when to try again
 	left map[string]left      // scopes left to others
 	down bool                 // the store did not answer the last time; discover's goroutine only
@@ -91,19 +86,10 @@ func (i *Inbox) Run(ctx context.Context, h Handler, o RunOptions) error {
 		o.Handlers = defaultHandlers
 	}
 	r := &runner{in: i, handler: h, o: o, next: map[string]time.Time{}, left: map[string]left{}, look: make(chan struct{}, 1)}
-	i.mu.Lock()
-	if i.runner != nil {
-		i.mu.Unlock()
+	if !i.running.CompareAndSwap(false, true) {
 		return errors.New("the inbox runs already")
 	}
-	i.runner = r
-	i.mu.Unlock()
-	defer func() {
-		i.mu.Lock()
-		i.runner = nil
-		i.mu.Unlock()
-	}()
-
+	defer i.running.Store(false)
 	if err := i.CheckRing(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -134,12 +120,13 @@ func (r *runner) listen(ctx context.Context, s *redis.PubSub) {
 			if !ok {
 				return
 			}
-			r.hear(m.Payload)
+			r.handleNews(m.Payload)
 		}
 	}
 }
 
-func (r *runner) hear(news string) {
+// handleNews does what another process has published.
+func (r *runner) handleNews(news string) {
 	what, rest, _ := strings.Cut(news, " ")
 	scope, id, _ := strings.Cut(rest, " ")
 	if checkScope(scope) != nil {
@@ -313,7 +300,7 @@ func (r *runner) own(ctx context.Context, scope string) {
 	t.log.DebugContext(ctx, "scope taken", "lease", t.token)
 	r.wait.Go(func() {
 		t.serve(ctx, r.o.Grace)
-		if t.foreign {
+		if t.yielded {
 			if time.Since(taken) > foreignPause {
 				before = 0 // it was of use meanwhile
 			}
@@ -325,7 +312,7 @@ func (r *runner) own(ctx context.Context, scope string) {
 		if ctx.Err() != nil {
 			return
 		}
-		if t.foreign {
+		if t.yielded {
 			t.log.DebugContext(ctx, "scope left to others: this process has no bot for it")
 		} else {
 			t.log.WarnContext(ctx, "scope lost", "reason", fmt.Sprint(context.Cause(t.alive)))

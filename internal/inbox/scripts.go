@@ -26,8 +26,8 @@ var (
 	recordLua string
 	//go:embed scripts/close.lua
 	closeLua string
-	//go:embed scripts/bury.lua
-	buryLua string
+	//go:embed scripts/setaside.lua
+	setAsideLua string
 	//go:embed scripts/withdraw.lua
 	withdrawLua string
 	//go:embed scripts/drop.lua
@@ -39,7 +39,7 @@ var (
 )
 
 type scripts struct {
-	put, acquire, renew, release, begin, record, close, bury, withdraw, drop, sweep, stop *redis.Script
+	put, acquire, renew, release, begin, record, close, setAside, withdraw, drop, sweep, stop *redis.Script
 }
 
 func newScripts() scripts {
@@ -51,7 +51,7 @@ func newScripts() scripts {
 		begin:    redis.NewScript(beginLua),
 		record:   redis.NewScript(holdsLua + recordLua),
 		close:    redis.NewScript(holdsLua + closeLua),
-		bury:     redis.NewScript(holdsLua + buryLua),
+		setAside: redis.NewScript(holdsLua + setAsideLua),
 		withdraw: redis.NewScript(withdrawLua),
 		drop:     redis.NewScript(holdsLua + dropLua),
 		sweep:    redis.NewScript(sweepLua),

@@ -1,17 +1,10 @@
-// A turn: one message being answered, its calls to the platform and its end.
+// A turn: one message being answered, and its calls to the platform.
 
 package inbox
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 	"sync"
-	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"parley/internal/chat"
 )
@@ -36,7 +29,7 @@ type Turn struct {
 // process's lease can, with ErrLost as its cause. The error is ErrLost when
 // the lease is over already.
 func (t *Turn) Guard(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	if t.tenure.over() {
+	if t.tenure.expired() {
 		t.tenure.lose()
 		return ctx, func() {}, ErrLost
 	}
@@ -46,111 +39,4 @@ func (t *Turn) Guard(ctx context.Context) (context.Context, context.CancelFunc, 
 		stop()
 		cancel(context.Canceled)
 	}, nil
-}
-
-// Write is something to store when a turn closes. With neither Push nor
-// Increments it sets Key to Value.
-type Write struct {
-	Key        string // made with ScopeKey, of the turn's scope
-	Value      []byte
-	TTL        time.Duration      // 0: it does not expire; rounded to milliseconds
-	Push       []byte             // to append to a list, of which the last Keep stay
-	Keep       int                // at least 1 with Push
-	Increments map[string]float64 // amounts to add to the fields of a hash
-}
-
-// Close ends the turn: writes are done and the message leaves the inbox, all
-// in one step or not at all; only a write to a key that holds another type is
-// left out, and logged. A failed call to the store is repeated until ctx
-// or the lease ends; repeating does no write twice. A person's Stop does not
-// end it: a stopped turn is closed too. ErrLost means that nothing was done and
-// another process goes on with the turn; chat.ErrWithdrawn, that nothing was done
-// because the question was deleted: take back what was posted, then Discard.
-func (t *Turn) Close(ctx context.Context, writes ...Write) error {
-	return t.close(ctx, digest(t.Message.Key), writes)
-}
-
-// Discard is Close for a turn whose question was deleted, or of which nothing is
-// to be kept.
-func (t *Turn) Discard(ctx context.Context, writes ...Write) error {
-	return t.close(ctx, "", writes)
-}
-
-func (t *Turn) close(ctx context.Context, unless string, writes []Write) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := t.tenure
-	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops"), n.key("withdrawn")}
-	args := []any{n.token, t.entry, t.ID, unless, t.journal.next}
-	own := n.in.ScopeKey(n.scope, "")
-	for _, w := range writes {
-		if !strings.HasPrefix(w.Key, own) {
-			return errors.New("a write of Close is outside the turn's scope: make its key with ScopeKey")
-		}
-		keys = append(keys, w.Key)
-		args = w.append(args)
-	}
-	if t.closed {
-		return nil
-	}
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		reply, err := n.in.scripts.close.Run(ctx, n.in.o.Client, keys, args...).Slice()
-		n.heard(err)
-		if err == nil {
-			if len(reply) == 1 && reply[0] == int64(-1) {
-				n.lose()
-				return ErrLost
-			}
-			if len(reply) == 1 && reply[0] == int64(-2) {
-				return chat.ErrWithdrawn
-			}
-			if len(reply) == 2 && reply[1] != "" {
-				n.log.ErrorContext(ctx, "a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])
-			}
-			t.closed = true
-			n.in.noteClose(n.scope)
-			return nil
-		}
-		if _, refused := errors.AsType[redis.Error](err); refused && !passing(err) {
-			return fmt.Errorf("close a turn: %w", err)
-		}
-		if errors.Is(context.Cause(ctx), chat.ErrStopped) {
-			ctx = context.WithoutCancel(ctx)
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("close a turn: %w (%w)", err, context.Cause(ctx))
-		case <-n.alive.Done():
-			return ErrLost
-		case <-time.After(pause):
-		}
-	}
-}
-
-// passing reports whether an error reply speaks of a state that ends: a server
-// that loads, fails over or has lost its replicas, or one whose password or
-// rights are just being changed. To give up would be to ask the model again.
-func passing(err error) bool {
-	for _, p := range []string{"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY", "MOVED", "ASK", "OOM", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM"} {
-		if redis.HasErrorPrefix(err, p) {
-			return true
-		}
-	}
-	// A long command of a client that must log in again is not even read.
-	return redis.HasErrorPrefix(err, "Protocol error: unauthenticated") // without "ERR", which is taken off
-}
-
-func (w Write) append(args []any) []any {
-	switch {
-	case w.Push != nil:
-		return append(args, "push", w.Push, max(w.Keep, 1), w.TTL.Milliseconds())
-	case w.Increments != nil:
-		args = append(args, "add", len(w.Increments))
-		for field, amount := range w.Increments {
-			args = append(args, field, strconv.FormatFloat(amount, 'f', -1, 64))
-		}
-		return append(args, w.TTL.Milliseconds())
-	}
-	return append(args, "set", w.Value, w.TTL.Milliseconds())
 }

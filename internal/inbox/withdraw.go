@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"parley/internal/chat"
 )
 
 const (
@@ -39,25 +37,4 @@ func (i *Inbox) Withdraw(ctx context.Context, scope, key string) (known bool, er
 		t.withdraw(id)
 	}
 	return n == 1, nil
-}
-
-// withdraw ends the turns of messages that were taken back, those that begin
-// later included. Digests name messages by their keys.
-func (n *tenure) withdraw(digests ...string) {
-	n.dispatch.mu.Lock()
-	defer n.dispatch.mu.Unlock()
-	for _, id := range digests {
-		n.withdrawn[id] = true
-		if cancel := n.cancels[n.turnOf[id]]; cancel != nil {
-			cancel(chat.ErrWithdrawn)
-		}
-	}
-}
-
-// withdrawnNow makes what the store knows what this tenure knows.
-func (n *tenure) withdrawnNow(digests []string) {
-	n.dispatch.mu.Lock()
-	clear(n.withdrawn)
-	n.dispatch.mu.Unlock()
-	n.withdraw(digests...)
 }
