@@ -169,12 +169,12 @@ func TestAFullDiskIsToldAndSurvived(t *testing.T) {
 	if err := os.Rename(dir, away); err != nil {
 		t.Fatal(err)
 	}
-	e.turn.Lock()
+	e.writeMu.Lock()
 	e.journal.mu.Lock()
 	sound := e.journal.file
 	e.journal.file = full
 	e.journal.mu.Unlock()
-	e.turn.Unlock()
+	e.writeMu.Unlock()
 	defer sound.Close()
 
 	for range 2 {

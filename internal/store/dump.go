@@ -1,4 +1,4 @@
-// The whole store as the commands that make it anew.
+// The whole store as the commands that rebuild it.
 
 package store
 
@@ -7,11 +7,14 @@ import (
 	"time"
 )
 
+// snapshotPart is how many bytes one frame of a snapshot has.
+const snapshotPart = 1 << 20
+
 // dump returns a snapshot file in pieces. No write may run meanwhile.
 func (e *embedded) dump() [][]byte {
 	header, salt := newFileHeader()
 	d := &dumper{chunks: [][]byte{header}, salt: salt}
-	d.frame = appendClock(d.room(), e.clock)
+	d.frame = appendClock(d.room(), e.clock.ms)
 	m := e.server
 	for _, key := range m.Keys() {
 		if transient(key) {

@@ -25,15 +25,15 @@ func TestAStartWithoutRoomForASnapshotGoesOnWithTheJournal(t *testing.T) {
 	if err := e.client.Set(ctx, "before", "1", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	generation := e.generation
+	generation := e.files.newest
 	if err := e.close(); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 2 { // what the journal took after such a start is there after the next
 		blocked(t, dir, generation+1)
 		e = openTest(t, dir)
-		if e.generation != generation {
-			t.Fatalf("generation %d, want the one there was", e.generation)
+		if e.files.newest != generation {
+			t.Fatalf("generation %d, want the one there was", e.files.newest)
 		}
 		if v := e.client.Get(ctx, "before").Val(); v != "1" {
 			t.Fatalf("start %d: before = %q", n, v)
@@ -49,7 +49,7 @@ func TestAStartWithoutRoomForASnapshotGoesOnWithTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	e = openTest(t, dir)
-	if v := e.client.Get(ctx, "starts").Val(); v != "2" || e.generation == generation {
-		t.Errorf("with room again: starts = %q, generation %d", v, e.generation)
+	if v := e.client.Get(ctx, "starts").Val(); v != "2" || e.files.newest == generation {
+		t.Errorf("with room again: starts = %q, generation %d", v, e.files.newest)
 	}
 }

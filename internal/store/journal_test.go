@@ -209,9 +209,9 @@ func TestACrashWhileManyWriteKeepsWhatWasConfirmed(t *testing.T) {
 	if confirmed.Load() != 8*40 {
 		t.Fatal("not every write returned")
 	}
-	e.turn.Lock()
+	e.writeMu.Lock()
 	e.server.Del("last:lease")
-	e.turn.Unlock()
+	e.writeMu.Unlock()
 	want := state(t, e.client)
 
 	again := openTest(t, crashed(t, dir))

@@ -4,7 +4,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -41,26 +40,11 @@ const claimAge = time.Hour
 // Once reports true to the first who asks for key within an hour, over all
 // processes.
 func (m *Memo) Once(ctx context.Context, key string) (bool, error) {
-	key = m.base + "once/" + key
-	// The client repeats a command whose reply was lost: by its own value a
-	// caller finds that it was first all the same.
-	mark := rand.Text()
-	first, err := m.client.SetNX(ctx, key, mark, claimAge).Result()
-	if err != nil || first {
-		return first, m.claimed(key, err)
-	}
-	holder, err := m.client.Get(ctx, key).Result()
-	if errors.Is(err, redis.Nil) {
-		return false, nil
-	}
-	return err == nil && holder == mark, m.claimed(key, err)
-}
-
-func (m *Memo) claimed(key string, err error) error {
+	first, err := claim(ctx, m.client, m.base+"once/"+key, claimAge)
 	if err != nil {
-		return fmt.Errorf("claim %s: %w", key, err)
+		return false, fmt.Errorf("claim %s: %w", m.base+key, err)
 	}
-	return nil
+	return first, nil
 }
 
 // Load returns what is kept under key, nil when there is nothing.

@@ -66,13 +66,20 @@ func (r *Records) Swap(ctx context.Context, key, old, next string, notes ...chat
 // First reports true to the first who asks for key within a time, over all
 // processes.
 func (r *Records) First(ctx context.Context, key string, within time.Duration) (bool, error) {
-	key = r.base + "first/" + key
-	mine := rand.Text() // a call whose reply was lost is sent again and finds this
-	won, err := r.client.SetNX(ctx, key, mine, within).Result()
-	if err != nil || won {
-		return won, err
+	return claim(ctx, r.client, r.base+"first/"+key, within)
+}
+
+// claim reports true to the first who asks for key within a time, over all
+// processes.
+func claim(ctx context.Context, c redis.UniversalClient, key string, within time.Duration) (bool, error) {
+	// The client repeats a command whose reply was lost: by its own mark a
+	// caller finds that it was first all the same.
+	mine := rand.Text()
+	first, err := c.SetNX(ctx, key, mine, within).Result()
+	if err != nil || first {
+		return first, err
 	}
-	holder, err := r.client.Get(ctx, key).Result()
+	holder, err := c.Get(ctx, key).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, err
 	}

@@ -177,7 +177,7 @@ func clustered(ctx context.Context, c redis.UniversalClient) bool {
 // reach pings until the store answers, startWait at most.
 func (t *target) reach(ctx context.Context, c redis.UniversalClient, o Options) error {
 	deadline := time.Now().Add(startWait)
-	for told := false; ; {
+	for logged := false; ; {
 		try, cancel := context.WithTimeout(ctx, startWait)
 		err := c.Ping(try).Err()
 		cancel()
@@ -187,8 +187,8 @@ func (t *target) reach(ctx context.Context, c redis.UniversalClient, o Options) 
 		if hopeless(err) || ctx.Err() != nil || time.Now().After(deadline) {
 			return t.explain(err, o.Prefix)
 		}
-		if !told {
-			told = true
+		if !logged {
+			logged = true
 			o.Log.InfoContext(ctx, "waiting for Redis", "addr", strings.Join(t.addrs, ","), "error", err)
 		}
 		select {

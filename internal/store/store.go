@@ -115,7 +115,7 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // Close ends the connections; the embedded store writes what is left to the
-// disk and gives the folder free. Nothing may use the client afterwards.
+// disk and releases the directory lock. Nothing may use the client afterwards.
 func (s *Store) Close() error {
 	if s.embedded != nil {
 		return s.embedded.close()
