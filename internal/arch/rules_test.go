@@ -48,7 +48,7 @@ var rooms = map[string][]string{
 
 	// The rooms of the work.
 	"internal/provider":          {},
-	"internal/completion":        {"bots", "internal/provider", "internal/telemetry"},
+	"internal/completion":        {"bots", "internal/chat", "internal/provider", "internal/telemetry"},
 	"internal/probe":             {"bots", "internal/completion", "internal/provider"},
 	"internal/registry":          {"internal/audit", "internal/chat", "internal/provider"},
 	"internal/registry/importer": {"internal/provider"},

@@ -93,6 +93,10 @@ type Message struct {
 	// Notes is for the adapter's own Responder: what it needs to answer in any
 	// process, meaningless to others.
 	Notes map[string]string `json:"notes,omitempty"`
+	// Parts are all that was said, in order, where that is more than Text and then
+	// Files. Those two must hold it as well as they can: an older release reads
+	// nothing else. Read it with Said.
+	Parts []Part `json:"parts,omitempty"`
 }
 
 // Lane is what m waits behind: messages of one lane are answered one after the
@@ -107,6 +111,7 @@ func (m Message) Lane() string {
 
 // File is an attachment a person sent along.
 type File struct {
+	ID   string `json:"id,omitempty"` // the platform's own, where it has one
 	Name string `json:"name"`
 	Type string `json:"type,omitempty"` // media type
 	Size int64  `json:"size,omitempty"` // bytes

@@ -162,7 +162,7 @@ func BenchmarkThousandStreams(b *testing.B) {
 }
 
 func benchRequest(words string) Request {
-	return Request{Model: "m", Messages: []Message{{Role: "user", Content: words}}, Retry: Retry{Max: -1}}
+	return Request{Model: "m", Messages: []Message{Text("user", words)}, Retry: Retry{Max: -1}}
 }
 
 func loopbackBench(b *testing.B) *Client {

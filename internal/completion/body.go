@@ -57,10 +57,7 @@ func encodeBody(fields map[string]any, messages []Message) ([]byte, error) {
 		}
 		b.WriteByte(',')
 	}
-	if messages == nil {
-		messages = []Message{}
-	}
-	if err := writeField(&b, enc, "messages", messages); err != nil {
+	if err := writeField(&b, enc, "messages", onWire(messages)); err != nil {
 		return nil, err
 	}
 	b.WriteByte('}')

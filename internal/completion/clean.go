@@ -46,7 +46,7 @@ func newCleaner(p provider.Provider, r Request) cleaner {
 		c.urlSecrets(endpoint)
 	}
 	for _, m := range r.Messages {
-		c.said = append(c.said, m.Content, m.Name)
+		c.said = append(c.said, m.Text(), m.Name)
 	}
 	return c
 }
@@ -87,10 +87,14 @@ func (c *cleaner) secret(s string) {
 // keyLike finds what looks like a key, whole or masked by the endpoint.
 var keyLike = regexp.MustCompile(`(?i)\b(sk|pk|gsk|xai|key|hf|nvapi|api)[-_][A-Za-z0-9*•._-]{6,}|\bbearer\s+[^\s"',;]{6,}|\bAIza[A-Za-z0-9_-]{10,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+|[A-Za-z0-9]{2,}[*•]{3,}[A-Za-z0-9]*`)
 
+// dataURL finds an image that is echoed, to its end or to where the text was cut.
+var dataURL = regexp.MustCompile(`data:[a-z]+/[a-z.+-]+;base64,[A-Za-z0-9+/=]*`)
+
 // text is s without keys and echoes, on one line, at most 300 characters.
 func (c cleaner) text(s string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	s = s[:prefix(s, 4000)]
+	s = dataURL.ReplaceAllString(s, cut)
 	for _, secret := range c.secrets {
 		s = strings.ReplaceAll(s, secret, "[redacted]")
 		if quoted, err := json.Marshal(secret); err == nil {

@@ -38,7 +38,7 @@ func corp(srv *openai.Server) provider.Provider {
 }
 
 func ask(words string) completion.Request {
-	return completion.Request{Model: "m", Messages: []completion.Message{{Role: "system", Content: "You are terse."}, {Role: "user", Content: words}}}
+	return completion.Request{Model: "m", Messages: []completion.Message{completion.Text("system", "You are terse."), completion.Text("user", words)}}
 }
 
 // answer collects a stream.

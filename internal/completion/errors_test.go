@@ -156,9 +156,9 @@ func TestTheWaitBeforeARetryIsBounded(t *testing.T) {
 func TestEndpointTextLosesKeysAndEchoes(t *testing.T) {
 	p := provider.Provider{APIKey: secret.New("corp-key-31415"), ExtraHeaders: map[string]secret.Text{"X-A": secret.New("Basic dXNlcjpwYXNz")}}
 	c := newCleaner(p, Request{Messages: []Message{
-		{Role: "system", Content: "You are the oracle of Initech."},
-		{Role: "user", Content: "Is \"Project Zebra\" delayed?\nAsk för Märta 🎉 about ticket4711."},
-		{Role: "user", Content: "hunter"},
+		Text("system", "You are the oracle of Initech."),
+		Text("user", "Is \"Project Zebra\" delayed?\nAsk för Märta 🎉 about ticket4711."),
+		Text("user", "hunter"),
 	}})
 	for in, want := range map[string]string{
 		"plain words stay":                                       "plain words stay",
@@ -183,7 +183,7 @@ func TestEndpointTextLosesKeysAndEchoes(t *testing.T) {
 	if got := c.text(strings.Repeat("é ", 5000)); len([]rune(got)) > 300 {
 		t.Errorf("%d characters", len([]rune(got)))
 	}
-	long := newCleaner(provider.Provider{}, Request{Messages: []Message{{Content: strings.Repeat("a", 1<<20)}}})
+	long := newCleaner(provider.Provider{}, Request{Messages: []Message{Text("user", strings.Repeat("a", 1<<20))}})
 	start := time.Now()
 	if got := long.text(strings.Repeat("a", 4000)); got != "[…]" || time.Since(start) > time.Minute {
 		t.Errorf("%q after %s", got, time.Since(start))

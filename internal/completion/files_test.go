@@ -17,7 +17,7 @@ import (
 )
 
 func requestOf(p provider.Provider) Request {
-	return Request{Model: p.Models.List[0].ID, Messages: []Message{{Role: "user", Content: "Say OK."}}, Retry: Retry{Max: -1}}
+	return Request{Model: p.Models.List[0].ID, Messages: []Message{Text("user", "Say OK.")}, Retry: Retry{Max: -1}}
 }
 
 // lastError ranges over a whole stream.

@@ -277,7 +277,7 @@ func FuzzErrorBody(f *testing.F) {
 			t.Fatal("no kind")
 		}
 		p := provider.Provider{ID: "p"}
-		c := newCleaner(p, Request{Messages: []Message{{Content: "a secret plan for tomorrow"}}})
+		c := newCleaner(p, Request{Messages: []Message{Text("user", "a secret plan for tomorrow")}})
 		text := c.text(e.Text)
 		if utf8.RuneCountInString(text) > maxText || !utf8.ValidString(text) || strings.Contains(text, "secret plan for") || strings.ContainsAny(text, "\n\r\x00") {
 			t.Fatalf("text %q", text)

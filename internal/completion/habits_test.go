@@ -418,7 +418,7 @@ func TestCumulativeDeltasAreRemembered(t *testing.T) {
 	}
 }
 
-var conversationOfTwo = []Message{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "one"}, {Role: "user", Content: "two"}}
+var conversationOfTwo = []Message{Text("system", "Be brief."), Text("user", "one"), Text("user", "two")}
 
 // Refusals that speak of roles are learned from, and the request asked again.
 func TestRolesAreLearned(t *testing.T) {
@@ -443,7 +443,7 @@ func TestRolesAreLearned(t *testing.T) {
 		"alternation where only the system message is left": {[]string{string(refused)}, conversationOfTwo[:2],
 			`[{"role":"user","content":"Be brief.\n\none"}]`, "system text in the first question"},
 		"the assistant first": {[]string{oaiError("After the optional system message, conversation roles must alternate user/assistant/user/assistant/...")},
-			[]Message{{Role: "assistant", Content: "hello"}, {Role: "user", Content: "one"}},
+			[]Message{Text("assistant", "hello"), Text("user", "one")},
 			`[{"role":"user","content":"You said earlier:\nhello\n\none"}]`, "roles alternate"},
 		"system role not supported":         {[]string{oaiError("System role not supported")}, conversationOfTwo[:2], `[{"role":"user","content":"Be brief.\n\none"}]`, "system text in the first question"},
 		"only user and assistant":           {[]string{oaiError("Only user and assistant roles are supported!")}, conversationOfTwo[:2], `[{"role":"user","content":"Be brief.\n\none"}]`, "system text in the first question"},

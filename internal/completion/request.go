@@ -42,13 +42,6 @@ func (r Retry) over(wait time.Duration) bool {
 // BeforeFallback is the Retry while a fallback is left: once, within 2 s.
 func BeforeFallback() Retry { return Retry{Max: 1, Wait: 2 * time.Second} }
 
-// Message is one entry of a request's messages.
-type Message struct {
-	Role    string `json:"role"` // "system", "user", "assistant"
-	Content string `json:"content"`
-	Name    string `json:"name,omitempty"`
-}
-
 // Delta is what one event of the stream brought. Any field may be empty.
 type Delta struct {
 	Text      string

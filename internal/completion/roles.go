@@ -30,7 +30,7 @@ func withoutSystem(messages []Message) []Message {
 	out := make([]Message, 0, len(messages)+1)
 	for _, m := range messages {
 		if isSystem(m) {
-			system = append(system, m.Content)
+			system = append(system, m.Text())
 		} else {
 			out = append(out, m)
 		}
@@ -41,9 +41,9 @@ func withoutSystem(messages []Message) []Message {
 	}
 	at := slices.IndexFunc(out, func(m Message) bool { return m.Role == "user" })
 	if at < 0 {
-		return append([]Message{{Role: "user", Content: text}}, out...)
+		return append([]Message{Text("user", text)}, out...)
 	}
-	out[at].Content = text + "\n\n" + out[at].Content
+	out[at] = out[at].behind(text)
 	return out
 }
 
@@ -55,10 +55,9 @@ func alternating(messages []Message) []Message {
 		last := len(out) - 1
 		switch {
 		case last >= 0 && out[last].Role == m.Role:
-			out[last].Content += "\n\n" + m.Content
+			out[last] = out[last].Then(m)
 		case last >= 0 && out[last].Role == "assistant" && (last == 0 || isSystem(out[last-1])) && m.Role == "user":
-			m.Content = "You said earlier:\n" + out[last].Content + "\n\n" + m.Content
-			out[last] = m
+			out[last] = m.behind("You said earlier:\n" + out[last].Text())
 		default:
 			out = append(out, m)
 		}
@@ -84,7 +83,7 @@ func learnRoles(e *Error, messages []Message, known provider.Quirks) provider.Qu
 		return provider.Quirks{NoSystem: true}
 	case !alternates.MatchString(e.raw):
 		return provider.Quirks{}
-	case !known.Alternate && !slices.Equal(alternating(shaped(messages, known)), shaped(messages, known)):
+	case !known.Alternate && len(alternating(shaped(messages, known))) < len(shaped(messages, known)):
 		return provider.Quirks{Alternate: true}
 	case system:
 		return provider.Quirks{NoSystem: true}

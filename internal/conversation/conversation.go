@@ -36,9 +36,10 @@ const ownerFor = 4 * KeepFor
 
 // Exchange is one question and its answer.
 type Exchange struct {
-	ID       chat.MessageID   `json:"id,omitempty"` // the question's message
-	ReplyTo  chat.MessageID   `json:"reply_to,omitempty"`
-	Author   chat.Author      `json:"author"`
+	ID      chat.MessageID `json:"id,omitempty"` // the question's message
+	ReplyTo chat.MessageID `json:"reply_to,omitempty"`
+	Author  chat.Author    `json:"author"`
+	// Question is all of the question as text, for an older release; read Asked.
 	Question string           `json:"question"`
 	Answer   string           `json:"answer"`
 	Posted   []chat.MessageID `json:"posted,omitempty"` // the answer's messages
@@ -49,6 +50,8 @@ type Exchange struct {
 	// questions without an answer, and what the bot said before it kept a
 	// transcript. Once loaded, these are exchanges of their own.
 	Heard []Exchange `json:"heard,omitempty"`
+	// Parts are the question's, where it is more than text.
+	Parts []chat.Part `json:"parts,omitempty"`
 }
 
 // Book reads and writes transcripts. What it stores is sealed.
@@ -111,19 +114,41 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 	return t, err
 }
 
-// Add is the write that appends e to a transcript, for closing a turn. After a
-// Forget it goes to where nobody reads any more.
-func (b *Book) Add(t Transcript, e Exchange) (inbox.Write, error) {
+// Add are the writes that append e to a transcript, for closing a turn. After a
+// Forget they go to where nobody reads any more.
+func (b *Book) Add(t Transcript, e Exchange) ([]inbox.Write, error) {
 	if t.thread && e.Owner == "" {
 		if e.Owner = t.Owner(); e.Owner == "" && !t.Forgotten {
 			e.Owner = e.Author.ID
 		}
 	}
-	plain, err := json.Marshal(e)
-	if err != nil {
-		return inbox.Write{}, fmt.Errorf("encode exchange: %w", err)
+	var writes []inbox.Write
+	for _, entry := range entries(e) {
+		plain, err := json.Marshal(entry)
+		if err != nil {
+			return nil, fmt.Errorf("encode exchange: %w", err)
+		}
+		writes = append(writes, inbox.Write{Key: t.key, Push: b.ring.Seal(plain, t.key), Keep: Keep, TTL: KeepFor})
 	}
-	return inbox.Write{Key: t.key, Push: b.ring.Seal(plain, t.key), Keep: Keep, TTL: KeepFor}, nil
+	return writes, nil
+}
+
+// entries are what a transcript holds of e, in order. What was heard and is more
+// than text is an entry of its own: an older release that takes e back writes
+// what it knows of e.Heard again, and parts it does not know.
+func entries(e Exchange) []Exchange {
+	var out []Exchange
+	var before []Exchange
+	for _, h := range e.Heard {
+		if len(h.Parts) == 0 {
+			before = append(before, h)
+			continue
+		}
+		h.Heard, h.Owner, before = before, e.Owner, nil
+		out = append(out, h)
+	}
+	e.Heard = before
+	return append(out, e)
 }
 
 // Withdraw takes the exchange of a question that was deleted out of the transcript
@@ -140,12 +165,12 @@ func (b *Book) Withdraw(ctx context.Context, scope string, p chat.Place, id chat
 		return fmt.Errorf("read transcript: %w", err)
 	}
 	for _, s := range sealed {
-		var e Exchange
+		var e stored
 		plain, _, err := b.ring.Open([]byte(s), key)
 		if err != nil || json.Unmarshal(plain, &e) != nil || e.ID != id || e.Question == "" {
 			continue
 		}
-		plain, err = json.Marshal(Exchange{ID: e.ID, Owner: e.Owner, At: e.At, Heard: e.Heard})
+		plain, err = json.Marshal(stored{Exchange: Exchange{ID: e.ID, Owner: e.Owner, At: e.At}, Heard: e.Heard})
 		if err != nil {
 			return fmt.Errorf("encode exchange: %w", err)
 		}
@@ -159,6 +184,13 @@ func (b *Book) Withdraw(ctx context.Context, scope string, p chat.Place, id chat
 		}
 	}
 	return nil
+}
+
+// stored is an Exchange whose Heard stays as it is, with what a newer release has
+// put there.
+type stored struct {
+	Exchange
+	Heard json.RawMessage `json:"heard,omitempty"`
 }
 
 // Forget drops the memory of a place, but for whose thread it is; an answer

@@ -42,7 +42,7 @@ func TestWhatIsForgottenStaysForgotten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Client.RPush(t.Context(), w.Key, w.Push).Err(); err != nil {
+			if err := s.Client.RPush(t.Context(), w[0].Key, w[0].Push).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}

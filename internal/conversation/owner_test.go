@@ -39,10 +39,10 @@ func TestAThreadKeepsItsOwner(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Client.RPush(t.Context(), w.Key, w.Push).Err(); err != nil {
+			if err := s.Client.RPush(t.Context(), w[0].Key, w[0].Push).Err(); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Client.LTrim(t.Context(), w.Key, -3, -1).Err(); err != nil { // as if Keep were 3
+			if err := s.Client.LTrim(t.Context(), w[0].Key, -3, -1).Err(); err != nil { // as if Keep were 3
 				t.Fatal(err)
 			}
 		}

@@ -3,7 +3,9 @@
 package conversation
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"parley/internal/chat"
 	"parley/internal/completion"
@@ -19,7 +21,14 @@ type Window struct {
 	// PerToken is how many bytes one token stands for, learned from reported
 	// usage; 0 takes a cautious default.
 	PerToken float64
+	// Images says that images will be sent. Otherwise each is a line of text.
+	Images bool
 }
+
+// perImage is about what an image of the size that is sent costs, in tokens: a
+// hosted model counts 1,000 to 1,600 of them for 1,568 × 1,568 px, or cuts it
+// into as many tiles.
+const perImage = 1600
 
 // defaultPerToken is bytes per token where nothing was learned: English prose
 // is near 4, code and other scripts less.
@@ -38,6 +47,27 @@ func (w Window) Tokens(text string) int {
 	return int(float64(len(text))/per) + perMessage
 }
 
+// cost estimates how many tokens a message of parts is.
+func (w Window) cost(parts []chat.Part) (tokens int) {
+	words := make([]chat.Part, 0, len(parts))
+	for _, p := range parts {
+		if w.Images && p.Kind == chat.KindImage {
+			tokens += perImage
+		} else {
+			words = append(words, p)
+		}
+	}
+	return tokens + w.Tokens(chat.AsText(words))
+}
+
+// Sent estimates how many tokens messages are.
+func (w Window) Sent(messages []completion.Message) (tokens int) {
+	for _, m := range messages {
+		tokens += w.Tokens(m.Text()) + m.Images()*perImage
+	}
+	return tokens
+}
+
 // Budget is how many tokens the messages may fill.
 func (w Window) Budget() int {
 	limit := w.MaxInput
@@ -51,10 +81,11 @@ func (w Window) Budget() int {
 // fit whole, and the question. Exchanges are dropped oldest first; system
 // prompt and question always stay. No two neighbours have the same role.
 func (w Window) Messages(system string, history []Exchange, m chat.Message) []completion.Message {
-	left := w.Budget() - w.Tokens(system) - w.Tokens(m.Text)
+	question := m.Said()
+	left := w.Budget() - w.Tokens(system) - w.cost(question)
 	first := len(history)
 	for i, e := range slices.Backward(history) {
-		left -= w.Tokens(e.Question) + w.Tokens(e.Answer)
+		left -= w.cost(e.Asked()) + w.Tokens(e.Answer)
 		if left < 0 {
 			break
 		}
@@ -65,17 +96,17 @@ func (w Window) Messages(system string, history []Exchange, m chat.Message) []co
 	named := severalPeople(history, m)
 	out := make([]completion.Message, 0, 2*len(history)+2)
 	if system != "" {
-		out = append(out, completion.Message{Role: "system", Content: system})
+		out = append(out, completion.Text("system", system))
 	}
 	for _, e := range history {
-		if e.Question != "" {
-			out = append(out, completion.Message{Role: "user", Content: spoken(named, e.Author, e.Question)})
+		if parts := e.Asked(); len(parts) > 0 {
+			out = append(out, completion.Of("user", spoken(named, e.Author, parts)))
 		}
 		if e.Answer != "" {
-			out = append(out, completion.Message{Role: "assistant", Content: e.Answer})
+			out = append(out, completion.Text("assistant", e.Answer))
 		}
 	}
-	return joined(append(out, completion.Message{Role: "user", Content: spoken(named, m.Author, m.Text)}))
+	return joined(append(out, completion.Of("user", spoken(named, m.Author, question))))
 }
 
 // joined makes one message of neighbours with the same role: several people
@@ -85,7 +116,7 @@ func joined(messages []completion.Message) []completion.Message {
 	out := messages[:0]
 	for _, m := range messages {
 		if last := len(out) - 1; last >= 0 && out[last].Role == m.Role {
-			out[last].Content += "\n\n" + m.Content
+			out[last] = out[last].Then(m)
 			continue
 		}
 		out = append(out, m)
@@ -97,19 +128,22 @@ func joined(messages []completion.Message) []completion.Message {
 // must be told who says what.
 func severalPeople(history []Exchange, m chat.Message) bool {
 	return slices.ContainsFunc(history, func(e Exchange) bool {
-		return e.Question != "" && e.Author.ID != m.Author.ID
+		return len(e.Asked()) > 0 && e.Author.ID != m.Author.ID
 	})
 }
 
-func spoken(named bool, a chat.Author, text string) string {
+// spoken is what a says, with their name in front where several people speak.
+func spoken(named bool, a chat.Author, parts []chat.Part) []chat.Part {
 	if !named {
-		return text
+		return parts
 	}
-	name := a.Name
-	if name == "" {
-		name = a.ID
+	name := cmp.Or(a.Name, a.ID) + ": "
+	if len(parts) == 0 || parts[0].Kind != chat.KindText {
+		return append([]chat.Part{chat.TextPart(strings.TrimSpace(name))}, parts...)
 	}
-	return name + ": " + text
+	parts = slices.Clone(parts)
+	parts[0].Text = name + parts[0].Text
+	return parts
 }
 
 // FromHistory turns what the platform holds of a place into exchanges, for a
@@ -121,12 +155,12 @@ func FromHistory(messages []chat.Message) []Exchange {
 		e := Exchange{ID: m.ID, Author: m.Author, At: m.At}
 		switch {
 		case !m.FromBot:
-			e.Question = m.Text
+			e = Asked(m)
 		case len(out) > 0 && out[len(out)-1].Answer == "":
-			out[len(out)-1].Answer = m.Text
+			out[len(out)-1].Answer = chat.AsText(m.Said())
 			continue
 		default:
-			e.Answer = m.Text
+			e.Answer = chat.AsText(m.Said())
 		}
 		out = append(out, e)
 	}

@@ -45,7 +45,7 @@ func ask(t *testing.T, h *demo.Handler, r completion.Request) (text, finish stri
 func user(words ...string) []completion.Message {
 	var out []completion.Message
 	for _, w := range words {
-		out = append(out, completion.Message{Role: "user", Content: w})
+		out = append(out, completion.Text("user", w))
 	}
 	return out
 }

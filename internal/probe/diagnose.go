@@ -258,7 +258,7 @@ func (r *probe) acceptsKeyIn(ctx context.Context, header string) bool {
 	p.ExtraHeaders[header] = p.APIKey
 	p.APIKey = secret.Text{}
 	p.Preset = ""
-	_, err := r.ask(ctx, p, completion.Request{Model: r.model, Messages: []completion.Message{{Role: "user", Content: "Say OK."}}, Retry: completion.Retry{Max: -1}})
+	_, err := r.ask(ctx, p, completion.Request{Model: r.model, Messages: []completion.Message{completion.Text("user", "Say OK.")}, Retry: completion.Retry{Max: -1}})
 	return err == nil || err.Kind != completion.KindAuth && err.Status != 0
 }
 

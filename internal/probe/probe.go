@@ -281,7 +281,7 @@ func (r *probe) unlisted() bool {
 func (r *probe) answer(ctx context.Context) {
 	request := completion.Request{
 		Model:    r.model,
-		Messages: []completion.Message{{Role: "user", Content: "Count from one to twenty in words."}},
+		Messages: []completion.Message{completion.Text("user", "Count from one to twenty in words.")},
 		Params:   bots.Params{MaxTokens: new(probeTokens)},
 		Retry:    completion.Retry{Max: -1},
 	}

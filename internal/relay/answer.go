@@ -417,21 +417,13 @@ func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.
 	if e.text == "" {
 		return writes
 	}
-	w, err := r.book.Add(e.transcript, conversation.Exchange{
-		ID:       t.Message.ID,
-		ReplyTo:  t.Message.ReplyTo,
-		Author:   t.Message.Author,
-		Question: e.question.Text,
-		Answer:   e.text,
-		Posted:   posted,
-		Bot:      e.bot.ID,
-		Owner:    t.Message.Place.Owner,
-		At:       t.Message.At,
-		Heard:    e.heard,
-	})
+	exchange := conversation.Asked(e.question)
+	exchange.Answer, exchange.Posted, exchange.Heard = e.text, posted, e.heard
+	exchange.Bot, exchange.Owner = e.bot.ID, t.Message.Place.Owner
+	kept, err := r.book.Add(e.transcript, exchange)
 	if err != nil {
 		log.ErrorContext(ctx, "the exchange could not be kept", "error", err)
 		return writes
 	}
-	return append(writes, w)
+	return append(writes, kept...)
 }

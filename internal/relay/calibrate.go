@@ -5,6 +5,7 @@ package relay
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 
 	"parley/bots"
@@ -66,7 +67,7 @@ const (
 
 // learn takes what an endpoint reported for messages.
 func (c *calibration) learn(ref bots.ModelRef, messages []completion.Message, u *completion.Usage) {
-	if u == nil || u.PromptTokens < enoughTokens {
+	if u == nil || !teaches(messages, u.PromptTokens) {
 		return
 	}
 	seen := perToken(messages, u.PromptTokens)
@@ -81,12 +82,19 @@ func (c *calibration) learn(ref bots.ModelRef, messages []completion.Message, u 
 // correct takes the count with which an endpoint refused messages: it replaces
 // what was believed, which was wrong.
 func (c *calibration) correct(ref bots.ModelRef, messages []completion.Message, tokens int) {
-	if tokens < enoughTokens {
+	if !teaches(messages, tokens) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.perToken[ref] = perToken(messages, tokens)
+}
+
+// teaches reports whether a count of tokens says something of the text: what an
+// image adds to it differs from model to model.
+func teaches(messages []completion.Message, tokens int) bool {
+	images := slices.ContainsFunc(messages, func(m completion.Message) bool { return m.Images() > 0 })
+	return tokens >= enoughTokens && !images
 }
 
 func perToken(messages []completion.Message, tokens int) float64 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/internal/chat"
 	"parley/internal/completion"
 )
 
@@ -39,7 +40,7 @@ func TestATokensBytesAreLearned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			learned := newCalibration()
 			r := roundOf(t, "?", ofModels("a")...)
-			r.messages = []completion.Message{{Content: strings.Repeat("x", 1000)}}
+			r.messages = []completion.Message{completion.Text("user", strings.Repeat("x", 1000))}
 			for _, reply := range c.replies {
 				take(t.Context(), calibrate{scripted{func(_ context.Context, r round) iter.Seq2[event, error] { return reply.events(r) }}, learned}, r)
 			}
@@ -53,11 +54,25 @@ func TestATokensBytesAreLearned(t *testing.T) {
 	}
 }
 
+func TestAPromptWithImagesTeachesNothing(t *testing.T) {
+	learned := newCalibration()
+	r := roundOf(t, "?", ofModels("a")...)
+	image := completion.Of("user", []chat.Part{chat.TextPart(strings.Repeat("x", 1000)), chat.FilePart(chat.File{Type: "image/png"})})
+	image.Parts[1].Image = []byte("\x89PNG")
+	r.messages = []completion.Message{image}
+	for _, reply := range []reply{reported(250), refused(500)} {
+		take(t.Context(), calibrate{scripted{func(_ context.Context, r round) iter.Seq2[event, error] { return reply.events(r) }}, learned}, r)
+	}
+	if got := learned.of(r.target.ref()); got != 0 {
+		t.Errorf("a token is %v bytes", got)
+	}
+}
+
 // Who asks again with less must know the new number.
 func TestARefusalTeachesBeforeItIsPassedOn(t *testing.T) {
 	learned := newCalibration()
 	r := roundOf(t, "?", ofModels("a")...)
-	r.messages = []completion.Message{{Content: strings.Repeat("x", 1000)}}
+	r.messages = []completion.Message{completion.Text("user", strings.Repeat("x", 1000))}
 	c := calibrate{scripted{func(_ context.Context, r round) iter.Seq2[event, error] { return refused(500).events(r) }}, learned}
 	for _, err := range c.complete(t.Context(), r) {
 		if err != nil && learned.of(r.target.ref()) != 2 {

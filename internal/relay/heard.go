@@ -5,9 +5,7 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"parley/internal/chat"
@@ -50,29 +48,15 @@ func worthReading(messages []chat.Message, t conversation.Transcript) []chat.Mes
 	for _, m := range slices.Backward(messages) {
 		m.Trigger = chat.Thread // a misspelt command is none here
 		_, _, command := m.Command()
-		m.Text = question(m)
-		if command || m.Text == "" || t.Holds(m.ID) || m.FromBot && len(t.Exchanges) > 0 {
+		size := len(chat.AsText(m.Said()))
+		if command || size == 0 || t.Holds(m.ID) || m.FromBot && len(t.Exchanges) > 0 {
 			continue
 		}
-		if left -= len(m.Text); left < 0 {
+		if left -= size; left < 0 {
 			break
 		}
 		out = append(out, m)
 	}
 	slices.Reverse(out)
 	return out
-}
-
-// question is what the person wrote, with a line for each file they sent.
-func question(m chat.Message) string {
-	var text strings.Builder
-	text.WriteString(strings.TrimSpace(m.Text))
-	for _, f := range m.Files {
-		if f.Name == "" {
-			text.WriteString("\n[attached: a file]")
-			continue
-		}
-		fmt.Fprintf(&text, "\n[attached file: %s]", f.Name)
-	}
-	return strings.TrimSpace(text.String())
 }

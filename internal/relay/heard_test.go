@@ -10,13 +10,6 @@ import (
 	"parley/internal/conversation"
 )
 
-func TestAFileWithoutANameIsCalledAFile(t *testing.T) {
-	got := question(chat.Message{Text: "read it", Files: []chat.File{{}, {Name: "a.txt"}}})
-	if want := "read it\n[attached: a file]\n[attached file: a.txt]"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 func TestWhatIsWorthReadingOfAThread(t *testing.T) {
 	say := func(id, text string) chat.Message { return chat.Message{ID: chat.MessageID(id), Text: text} }
 	own := say("4", "an answer")

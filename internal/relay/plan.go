@@ -89,8 +89,7 @@ func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 	}
 	p.heard = r.heard(ctx, m, p.transcript)
 	p.history = slices.Concat(p.transcript.About(m), p.heard)
-	p.question.Text = question(m)
-	if p.question.Text == "" {
+	if len(m.Said()) == 0 {
 		if len(p.history) == 0 {
 			return plan{}, &chat.UserError{Text: b.Name + " is here. Write your question after the mention; /help shows what else I can do."}
 		}

@@ -76,11 +76,8 @@ func (f refit) less(ctx context.Context, r round, refusal *completion.Error, tri
 			return messages, true
 		}
 	}
-	budget := 0
-	for _, m := range r.messages {
-		budget += w.Tokens(m.Content)
-	}
-	for w.Reserve = 0; budget > 1; {
+	w.Reserve = 0
+	for budget := w.Sent(r.messages); budget > 1; {
 		budget /= 2
 		w.MaxInput = budget
 		if messages = r.fitting(w); bytesOf(messages) < bytesOf(r.messages) {

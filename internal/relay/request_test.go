@@ -39,7 +39,7 @@ func asking(r reply, got *completion.Request) request {
 func TestARequestIsMadeOfItsRound(t *testing.T) {
 	var got completion.Request
 	r := roundOf(t, "?", ofModels("a", "b")...)
-	r.messages = []completion.Message{{Role: "user", Content: "?"}}
+	r.messages = []completion.Message{completion.Text("user", "?")}
 	r.bot.Params = bots.Params{MaxTokens: new(7)}
 	r.question.At = time.Now().Add(-time.Second)
 	var heard []string

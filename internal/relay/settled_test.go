@@ -36,7 +36,7 @@ func TestAReplyWaitsForTheTurnThatItRepliesTo(t *testing.T) {
 		}
 		close(begun)
 		<-end
-		return turn.Close(ctx, w)
+		return turn.Close(ctx, w...)
 	})
 	k.Put(in, question("1", "ann"))
 	inboxtest.Next(t, begun)

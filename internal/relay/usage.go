@@ -27,10 +27,7 @@ func (r *Relay) usage(t *inbox.Turn, o ended) inbox.Write {
 		e.In, e.Out = o.outcome.usage.PromptTokens, o.outcome.usage.CompletionTokens
 	case o.text != "":
 		w := conversation.Window{PerToken: r.calibration.of(o.target.ref())}
-		for _, message := range o.sent {
-			e.In += w.Tokens(message.Content)
-		}
-		e.Out, e.Estimated = w.Tokens(o.text), true
+		e.In, e.Out, e.Estimated = w.Sent(o.sent), w.Tokens(o.text), true
 	}
 	e.Cost = usage.Price(o.target.pricing(), e.In, e.Out)
 	r.metrics.Tokens(e.Provider, e.In, e.Out)

@@ -40,9 +40,10 @@ func (r round) fitting(w conversation.Window) []completion.Message {
 	return w.Messages(r.bot.System, r.history, r.question)
 }
 
+// bytesOf is the size of the text in messages.
 func bytesOf(messages []completion.Message) (n int) {
 	for _, m := range messages {
-		n += len(m.Content)
+		n += len(m.Text())
 	}
 	return n
 }
