@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"parley/internal/chat"
 )
 
@@ -29,8 +31,9 @@ func (d deletion) messages(k knowledge) []chat.Message {
 		if id == "" || k.wrote(id) {
 			continue
 		}
+		at, _ := discordgo.SnowflakeTimestamp(id) // none is as good as unknown
 		out = append(out, chat.Message{
-			Key: k.scope() + ":" + id, ID: chat.MessageID(id), Scope: k.scope(), Bot: k.bot, Place: whereabouts(d.Guild, d.Channel, k.place),
+			Key: k.scope() + ":" + id, ID: chat.MessageID(id), Scope: k.scope(), Bot: k.bot, At: at, Place: whereabouts(d.Guild, d.Channel, k.place),
 		})
 	}
 	return out

@@ -33,7 +33,7 @@ func deletion(self identity, bot string, e envelope) (chat.Message, bool) {
 	}
 	team := self.team(e.TeamID, e.Authorizations)
 	return chat.Message{
-		Key: self.key(team, ev.Channel, ts), ID: chat.MessageID(ts), Scope: self.scope(team), Bot: bot,
+		Key: self.key(team, ev.Channel, ts), ID: chat.MessageID(ts), Scope: self.scope(team), Bot: bot, At: stamp(ts),
 		Place: chat.Place{
 			Platform: platform, Workspace: team, Channel: ev.Channel,
 			Thread: orElse(ev.Previous.ThreadTS, orElse(ev.Message.ThreadTS, ts)), Direct: ev.direct(),

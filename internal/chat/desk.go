@@ -126,7 +126,7 @@ type Claimer interface {
 
 // Withdrawer is a Desk that hears when people delete what they wrote. Adapters
 // tell it of every message that another than the bot wrote; of m it needs Key,
-// ID, Scope, Bot and Place. After an error the adapter tells it again.
+// ID, Scope, Bot, Place and At, when it was written. After an error the adapter tells it again.
 type Withdrawer interface {
 	Withdraw(ctx context.Context, m Message) error
 }

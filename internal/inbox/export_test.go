@@ -30,3 +30,6 @@ func (t *Turn) StepsStored() int {
 	defer t.mu.Unlock()
 	return len(t.journal.entries)
 }
+
+// MostEarly is how many deletions wait for their messages.
+const MostEarly = mostEarly

@@ -22,8 +22,8 @@
 // Beside them "<prefix>:{inbox}:scopes" is the set of all scopes,
 // "<prefix>:{inbox}:ring" a sealed mark that tells whether MASTER_KEYS fit, and
 // the channel "<prefix>:inbox" carries "wake <scope> <id>", "free <scope>",
-// "stop <scope> <turn>" and "withdrawn <scope> <message>". Publishing only saves time: whatever it says is also
-// found by polling.
+// "stop <scope> <turn>", "withdrawn <scope> <message>" and "early <scope> <message>".
+// Publishing only saves time, but for the last: whatever else it says is also found by polling.
 //
 // # Why nothing is lost and nothing is answered twice
 //
@@ -109,6 +109,7 @@ type Inbox struct {
 	puts    chan struct{} // holds one token per Put that uses the store
 	outage  *telemetry.Outage
 	running atomic.Bool // Run runs
+	early   early
 
 	mu     sync.Mutex
 	known  map[string]time.Time // scopes this process has announced, and when

@@ -4,6 +4,7 @@ package inbox
 
 import (
 	"context"
+	"time"
 
 	"parley/internal/chat"
 )
@@ -34,7 +35,7 @@ func (n *tenure) noteAttempt(it *item, cancel context.CancelCauseFunc) {
 	a := attempt{ref: it.ref, digest: digest(it.message.Key), cancel: cancel}
 	n.attempts[it.turn] = a
 	switch {
-	case n.withdrawn[a.digest]:
+	case n.withdrawn[a.digest], n.in.early.has(n.scope, a.digest, time.Now()):
 		cancel(chat.ErrWithdrawn)
 	case n.stopped[it.turn]:
 		cancel(chat.ErrStopped)

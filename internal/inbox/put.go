@@ -32,7 +32,7 @@ const (
 // 24 hours, or is a Thread message in a thread where the bot takes no part. A
 // Mention, an Answer or a Direct message in a thread, or a Joined one, makes the bot take part,
 // for 60 days since the last message to it. Nil means that the message is
-// safe, replicas included; after an error the platform must deliver it again,
+// safe, replicas included, or was deleted meanwhile; after an error the platform must deliver it again,
 // unless that is chat.ErrUnstorable.
 func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	began := time.Now()
@@ -41,6 +41,9 @@ func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	}
 	if m.Key == "" {
 		return fmt.Errorf("%w: without a key it cannot be deduplicated", chat.ErrUnstorable)
+	}
+	if i.early.has(m.Scope, digest(m.Key), began) {
+		return nil // the person has deleted it already
 	}
 	if y := m.At.Year(); y < 2000 || y >= 10000 {
 		m.At = began // a platform's time that no clock can have shown

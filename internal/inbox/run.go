@@ -134,6 +134,8 @@ func (r *runner) handleNews(news string) {
 	}
 	t := r.in.tenure(scope)
 	switch {
+	case what == "early":
+		r.in.withdrawEarly(scope, id)
 	case t != nil && what == "stop":
 		t.stopTurn(id)
 	case t != nil && what == "withdrawn":

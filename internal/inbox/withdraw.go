@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"parley/internal/chat"
 )
 
 const (
@@ -16,25 +18,47 @@ const (
 	mostWithdrawn = 1000
 )
 
-// Withdraw notes that the message with this Key was deleted on its platform. Its
+// Withdraw notes that m was deleted on its platform; of m it needs Key and Scope,
+// and At where it is known. Its
 // handler's context ends with the cause chat.ErrWithdrawn, at once as a rule,
 // within a renewal of the lease at worst, and again after a takeover; one that
 // still waits is handed out with such a context. Close does nothing for it from
-// now on. A message that has not arrived yet is not stored any more when it
-// does. Known is false for such a message, and for one that was never to the bot.
-func (i *Inbox) Withdraw(ctx context.Context, scope, key string) (known bool, err error) {
-	if err := checkScope(scope); err != nil {
+// now on. Known is false for a message that was not stored, because it was never to
+// the bot or has not arrived yet: the store is only read then. If it arrives
+// within minutes after all, it is not stored, or not answered; see early.
+func (i *Inbox) Withdraw(ctx context.Context, m chat.Message) (known bool, err error) {
+	if err := checkScope(m.Scope); err != nil {
 		return false, err
 	}
-	now, id := time.Now(), digest(key)
-	keys := append(i.spans(scope, "seen", now, seenSpan), i.ScopeKey(scope, "withdrawn"))
-	n, err := i.scripts.withdraw.Run(ctx, i.o.Client, keys, id, seenTTL.Milliseconds(), now.UnixMilli(),
-		withdrawnFor.Milliseconds(), mostWithdrawn, i.channel(), "withdrawn "+scope+" "+id).Int64()
-	if err != nil {
-		return false, fmt.Errorf("take back a message: %w", err)
+	now, id := time.Now(), digest(m.Key)
+	tooSoon := ""
+	if m.At.IsZero() || now.Sub(m.At) < earlyFor {
+		tooSoon = "early " + earlyName(m.Scope, id)
 	}
-	if t := i.tenure(scope); t != nil && n == 1 {
-		t.withdraw(id)
+	keys := append(i.spans(m.Scope, "seen", now, seenSpan), i.ScopeKey(m.Scope, "withdrawn"))
+	n, err := i.scripts.withdraw.Run(ctx, i.o.Client, keys, id, now.UnixMilli(), withdrawnFor.Milliseconds(), mostWithdrawn,
+		i.channel(), "withdrawn "+m.Scope+" "+id, tooSoon).Int64()
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("take back a message: %w", err)
+	case n == 1:
+		i.withdraw(m.Scope, id)
+	case tooSoon != "":
+		i.withdrawEarly(m.Scope, id)
 	}
 	return n == 1, nil
+}
+
+// withdraw ends the turn of a message in this process, if it has the scope.
+func (i *Inbox) withdraw(scope, digest string) {
+	if t := i.tenure(scope); t != nil {
+		t.withdraw(digest)
+	}
+}
+
+// withdrawEarly is for a message that was not stored when its deletion came. It
+// may be by now.
+func (i *Inbox) withdrawEarly(scope, digest string) {
+	i.early.add(scope, digest, time.Now())
+	i.withdraw(scope, digest)
 }

@@ -17,7 +17,7 @@ import (
 // Withdraw hears that a person deleted m. A turn that waits or runs ends; of one
 // that is finished the answer stays, and the transcript forgets both.
 func (r *Relay) Withdraw(ctx context.Context, m chat.Message) error {
-	known, err := r.inbox.Withdraw(ctx, m.Scope, m.Key)
+	known, err := r.inbox.Withdraw(ctx, m)
 	if err != nil || !known {
 		return err
 	}
