@@ -120,7 +120,7 @@ func (r *responder) body(c chat.Content) messageBody {
 // Again set the channel is searched for it first.
 func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	if c.Again {
-		if id, err := r.find(ctx, c); err != nil {
+		if id, err := r.Find(ctx, chat.Sought{Key: c.Key, After: c.After}); err != nil {
 			return chat.Receipt{}, err
 		} else if id != "" {
 			return r.Edit(ctx, id, c)
@@ -198,11 +198,11 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 	return chat.Receipt{ID: id, Rate: rate}, err
 }
 
-// find looks for a post that an earlier process may have made. Discord does not
+// Find looks for a post that an earlier process may have made. Discord does not
 // keep nonces to be looked up, but the bot's messages after the question form a
 // row, each replying to the question or to the part before; the key's number is
-// the place in it.
-func (r *responder) find(ctx context.Context, c chat.Content) (chat.MessageID, error) {
+// the place in it. A file replies to the question and has its name.
+func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
 	if r.question == "" {
 		return "", nil
 	}
@@ -217,27 +217,35 @@ func (r *responder) find(ctx context.Context, c chat.Content) (chat.MessageID, e
 	self, _ := r.app.known()
 	var row []string
 	for _, m := range list {
-		if m.Author == nil || m.Author.ID != self {
+		if m.Author == nil || m.Author.ID != self || m.attached() != s.File {
 			continue
 		}
-		if string(m.Nonce) == strconv.Quote(r.nonce(c.Key)) {
+		if s.File == "" && string(m.Nonce) == strconv.Quote(r.nonce(s.Key)) {
 			return chat.MessageID(m.ID), nil
 		}
 		if m.Reference == nil {
 			continue
 		}
 		to := m.Reference.Message
-		if c.After != "" && to == string(c.After) {
+		if s.File != "" && to == r.question || s.After != "" && to == string(s.After) {
 			return chat.MessageID(m.ID), nil
 		}
 		if to == r.question || len(row) > 0 && to == row[len(row)-1] {
 			row = append(row, m.ID)
 		}
 	}
-	if i := part(c.Key); c.After == "" && i < len(row) {
+	if i := part(s.Key); s.After == "" && i < len(row) {
 		return chat.MessageID(row[i]), nil
 	}
 	return "", nil
+}
+
+// attached is the name of a message's first file, "" without one.
+func (e messageEvent) attached() string {
+	if len(e.Attachments) == 0 || e.Attachments[0] == nil {
+		return ""
+	}
+	return e.Attachments[0].Filename
 }
 
 // part is the number at the end of a post's key: "turn-2" is the third message.

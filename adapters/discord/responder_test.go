@@ -126,6 +126,53 @@ func TestAMessageIsTakenBack(t *testing.T) {
 	}
 }
 
+// What nobody knows the id of is found without a post: a message by its place in
+// the answer, a file by its name.
+func TestWhatWasPostedIsFoundWithoutAPost(t *testing.T) {
+	t.Parallel()
+	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})
+	remover := pen.(chat.Remover)
+	find := func(sought chat.Sought) string {
+		t.Helper()
+		id, err := remover.Find(t.Context(), sought)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(id)
+	}
+	if got := find(chat.Sought{Key: "turn-0"}); got != "" {
+		t.Errorf("found %s before anything was posted", got)
+	}
+	first := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "part one", Key: "turn-0"}))
+	file := must(t)(pen.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest."))
+	second := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "part two", Key: "turn-1", After: chat.MessageID(first)}))
+	s.Delete(string(m.ID)) // as it is when this is asked
+	for _, c := range []struct {
+		chat.Sought
+		want string
+	}{
+		{chat.Sought{Key: "turn-0"}, first},
+		{chat.Sought{Key: "turn-1", After: chat.MessageID(first)}, second},
+		{chat.Sought{Key: "turn-2", File: "answer.md"}, file},
+		{chat.Sought{Key: "turn-2", File: "other.md"}, ""},
+		{chat.Sought{Key: "turn-2", After: chat.MessageID(second)}, ""},
+	} {
+		if got := find(c.Sought); got != c.want {
+			t.Errorf("%+v was found as %q, want %q", c.Sought, got, c.want)
+		}
+	}
+	for _, id := range []string{first, file, second} {
+		must(t)(remover.Remove(t.Context(), chat.MessageID(id)))
+	}
+	if n := s.Count("POST", "/messages", 0); n != 3 {
+		t.Errorf("%d posts, want the three", n)
+	}
+	if got := s.Messages("general"); len(got) != 0 {
+		t.Errorf("people see %+v", got)
+	}
+	s.clean()
+}
+
 func TestDiscordsRefusalsAreToldApart(t *testing.T) {
 	t.Parallel()
 	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})

@@ -83,6 +83,18 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 	return chat.Receipt{ID: id}, r.a.o.Board.Remove(ctx, room, string(id))
 }
 
+// Find knows a post by its key. No file is sought: nobody deletes a question here.
+func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
+	if s.File != "" {
+		return "", nil
+	}
+	p, found, err := r.a.get(ctx, postID(s.Key))
+	if err != nil || !found {
+		return "", err
+	}
+	return chat.MessageID(p.ID), nil
+}
+
 // Upload keeps the bytes apart and posts the comment with a link to them.
 func (r *responder) Upload(ctx context.Context, name string, data []byte, comment string) (chat.Receipt, error) {
 	if len(data) > fileLimit {

@@ -123,6 +123,96 @@ func TestAPostThatComesBackWithoutItsThreadIsTakenBack(t *testing.T) {
 	}
 }
 
+// A post whose thread was gone when it arrived stands at the top of the channel.
+func TestAPostIsFoundWithoutAPost(t *testing.T) {
+	r := newRig(t, setup{fake: fake.Options{Limits: fake.Limits{Off: true}}})
+	pen := func(m chat.Message) chat.Remover { return r.responder(m).(chat.Remover) }
+	find := func(m chat.Message, s chat.Sought) chat.MessageID {
+		t.Helper()
+		id, err := pen(m).Find(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for _, gone := range []bool{false, true} {
+		ts := r.ws.Mention("C1", "U1", "hello")
+		m := r.message()
+		if got := find(m, chat.Sought{Key: "turn-0"}); got != "" {
+			t.Errorf("found %s before anything was posted", got)
+		}
+		if gone {
+			r.ws.Delete(ts)
+		}
+		r.ws.Inject(fake.Fault{Method: "chat.postMessage", After: true}) // done, but nobody knows
+		if _, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "Hi there", Key: "turn-0"}); err == nil {
+			t.Fatal("a cut connection must be an error")
+		}
+		id := find(m, chat.Sought{Key: "turn-0"})
+		if got, ok := r.ws.Message(string(id)); !ok || got.Seen != "Hi there" || (got.ThreadTS == "") != gone {
+			t.Errorf("thread gone %v: found %q, %+v", gone, id, got)
+		}
+		if got := find(m, chat.Sought{Key: "turn-1"}); got != "" {
+			t.Errorf("thread gone %v: the post of another key was found as %s", gone, got)
+		}
+		if _, err := pen(m).Remove(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAFileIsTakenBackWithItsMessage(t *testing.T) {
+	r := newRig(t, setup{fake: fake.Options{Limits: fake.Limits{Off: true}}})
+	ts := r.ws.Mention("C1", "U1", "hello")
+	m := r.message()
+	pen := r.responder(m).(interface {
+		chat.Responder
+		chat.Remover
+	})
+	for _, known := range []bool{true, false} {
+		got, err := pen.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest is here.")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := got.ID
+		if !known {
+			if id, err = pen.Find(t.Context(), chat.Sought{Key: "turn-1", File: "answer.md"}); err != nil || id != got.ID {
+				t.Errorf("found %q, %v, want %q", id, err, got.ID)
+			}
+		}
+		for range 2 { // gone already is no error
+			if _, err := pen.Remove(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		}
+		if left := r.ws.Answers("C1", ts); len(left) != 0 || len(r.ws.Uploads()) != 0 {
+			t.Errorf("there stand %+v and %d files", left, len(r.ws.Uploads()))
+		}
+	}
+	if id, err := pen.Find(t.Context(), chat.Sought{Key: "turn-1", File: "answer.md"}); id != "" || err != nil {
+		t.Errorf("found %q, %v", id, err)
+	}
+}
+
+// Where the workspace keeps every file, the message goes all the same.
+func TestAFileThatMayNotBeDeletedIsARefusal(t *testing.T) {
+	r := newRig(t, setup{})
+	ts := r.ws.Mention("C1", "U1", "hello")
+	m := r.message()
+	pen := r.responder(m)
+	got, err := pen.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest is here.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ws.Inject(fake.Fault{Method: "files.delete", Error: "file_deleting_disabled"})
+	if _, err := pen.(chat.Remover).Remove(t.Context(), got.ID); !chat.Refused(err, chat.NoAccess) {
+		t.Errorf("removing gave %v", err)
+	}
+	if left := r.ws.Answers("C1", ts); len(left) != 0 {
+		t.Errorf("there stand %+v", left)
+	}
+}
+
 func TestHistoryKeepsWhatItReadBeforeItFailed(t *testing.T) {
 	r := newRig(t, setup{})
 	root := r.ws.Say(fake.Said{Channel: "C1", User: "U2", Text: "begin"})

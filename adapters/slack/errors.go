@@ -76,7 +76,7 @@ func describe(e slack.SlackErrorResponse) string {
 // are those of the methods' own error lists.
 func refusal(word string) (chat.Reason, bool) {
 	switch word {
-	case "message_not_found", "cant_update_message", "cannot_reply_to_message", "thread_not_found", "message_not_owned_by_app":
+	case "message_not_found", "cant_update_message", "cannot_reply_to_message", "thread_not_found", "message_not_owned_by_app", "file_not_found", "file_deleted":
 		return chat.Gone, true
 	case "edit_window_closed":
 		return chat.EditClosed, true
@@ -86,6 +86,7 @@ func refusal(word string) (chat.Reason, bool) {
 		"external_channel_migrating", "streaming_state_conflict", "messaging_processing_failed":
 		return "", false
 	case "is_archived", "is_inactive", "channel_not_found", "not_in_channel", "user_not_in_channel", "user_not_found", "user_not_visible", "cant_delete_message", "compliance_exports_prevent_deletion",
+		"cant_delete_file", "delete_not_allowed", "file_deleting_disabled",
 		"account_inactive", "token_revoked", "token_expired", "invalid_auth", "not_authed", "missing_scope",
 		"not_allowed_token_type", "no_permission", "access_denied", "accesslimited", "app_access_restricted",
 		"ekm_access_denied", "enterprise_is_restricted", "org_login_required", "two_factor_setup_required",

@@ -31,7 +31,10 @@ type responder struct {
 	shape atomic.Int32 // see shape
 }
 
-var _ chat.Responder = (*responder)(nil)
+var (
+	_ chat.Responder = (*responder)(nil)
+	_ chat.Remover   = (*responder)(nil)
+)
 
 // noteThread is the note that names the thread of the answer where the place
 // is the channel itself; see translate.
@@ -52,7 +55,7 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 		return r.whisper(ctx, c)
 	}
 	if c.Again && c.Key != "" {
-		id, err := r.find(ctx, c.Key)
+		id, err := r.find(ctx, r.hasKey(c.Key))
 		if id != "" || err != nil {
 			return chat.Receipt{ID: id}, err
 		}
@@ -136,16 +139,6 @@ func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content)
 	return chat.Receipt{ID: id}, r.app.failed("edit", err)
 }
 
-// Remove takes back a message of the answer. One that is gone already is no
-// error.
-func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
-	_, _, err := r.app.api.DeleteMessageContext(ctx, r.to.Place.Channel, string(id))
-	if err = r.app.failed("remove", err); chat.Refused(err, chat.Gone) {
-		err = nil
-	}
-	return chat.Receipt{ID: id}, err
-}
-
 // keyed names a post, so that it is found again.
 func keyed(key string) slack.MsgOption {
 	return slack.MsgOptionMetadata(turnMark(key))
@@ -186,35 +179,6 @@ func (r *responder) whisper(ctx context.Context, c chat.Content) (chat.Receipt, 
 		return err
 	})
 	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
-}
-
-// find looks in the thread for the post that carries key. It gives "" when
-// there is none, or when Slack does not let the app look.
-func (r *responder) find(ctx context.Context, key string) (chat.MessageID, error) {
-	cursor := ""
-	for {
-		page, more, next, err := r.app.api.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
-			ChannelID: r.to.Place.Channel, Timestamp: r.thread(), Oldest: string(r.to.ID), Limit: 200,
-			Cursor: cursor, IncludeAllMetadata: true,
-		})
-		if err != nil {
-			err = r.app.failed("look", err)
-			if chat.Refused(err) {
-				r.app.log.WarnContext(ctx, "cannot look for an earlier post", "error", err)
-				return "", nil
-			}
-			return "", err
-		}
-		for _, m := range page {
-			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == key || r.lostStream(m) {
-				return chat.MessageID(m.Timestamp), nil
-			}
-		}
-		if !more || next == "" {
-			return "", nil
-		}
-		cursor = next
-	}
 }
 
 // failed classifies a call's error, counts the limited ones, and keeps the

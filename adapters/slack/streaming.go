@@ -146,7 +146,6 @@ func (r *responder) mark(key string) []slack.MsgOption {
 // never ended, so that it has no metadata: all else that the app posts has some.
 // Answers in a thread are written one after the other, so it belongs to this one.
 func (r *responder) lostStream(m slack.Message) bool {
-	self := r.app.self.Load()
-	return r.app.streaming.auto && self != nil && m.User == self.User && m.Metadata.EventType == "" &&
-		m.ThreadTimestamp != m.Timestamp && len(m.Files) == 0
+	return r.app.streaming.auto && r.own(m) && m.Metadata.EventType == "" &&
+		m.ThreadTimestamp != "" && m.ThreadTimestamp != m.Timestamp && len(m.Files) == 0
 }

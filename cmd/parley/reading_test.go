@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"parley/internal/fake/discord"
 	"parley/internal/fake/openai"
@@ -230,4 +231,61 @@ func TestAQuestionThatIsDeletedIsNotAnsweredOnDiscord(t *testing.T) {
 		return w.model.Open() == 0
 	})
 	w.clean()
+}
+
+// The platform has taken a post, the process is killed before it knows, and the
+// question is deleted before the next one knows: the post is found and taken back.
+func TestAQuestionThatIsDeletedAfterAKillLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.useSlack(slack.Options{Limits: slack.Limits{Off: true}}, false)
+	d := w.useDiscord(discord.Options{Identify: discord.IdentifyLimits{Window: time.Millisecond}, Limits: discord.Limits{Off: true}})
+	s := w.start()
+	w.model.Func(func(openai.Request) openai.Reply { return withoutEnd() })
+	ws.Inject(slack.Fault{Method: "chat.postMessage", After: true})
+	ws.Inject(slack.Fault{Method: "conversations.replies", Status: 500, Times: 10000}) // it cannot look
+	d.Fail(discord.Fault{Method: "POST", Path: "/messages", Cut: true})
+	d.Fail(discord.Fault{Method: "GET", Path: "/messages", Status: 500, Times: 10000})
+	ts, id := ws.Mention("C1", "U1", "on Slack"), d.Mention("general", "ann", "on Discord")
+	w.until("both are posted", func() bool { return len(ws.Answers("C1", ts)) == 1 && len(d.Replies(id)) == 1 })
+	s.kill()
+	w.start()
+	w.until("the next process goes on", func() bool { return w.model.Open() == 2 })
+	ws.Delete(ts)
+	d.Delete(id)
+	w.until("it has heard of the deletions", func() bool { return w.model.Open() == 0 })
+	ws.Heal()
+	d.Heal()
+	w.until("nothing is left", func() bool { return len(ws.Answers("C1", ts)) == 0 && len(d.Replies(id)) == 0 })
+	if n := len(ws.Calls("chat.postMessage")); n != 1 {
+		t.Errorf("%d posts on Slack", n)
+	}
+	w.clean()
+}
+
+// A question that is deleted while the rest of its answer is uploaded: the file
+// goes, and the message that shows it. What the model used is counted.
+func TestAQuestionThatIsDeletedTakesItsFileAlong(t *testing.T) {
+	t.Parallel()
+	storeKinds(t, func(t *testing.T, w *world) {
+		w.write("bots/helper.yaml", helperYAML+"max_messages: 1\n")
+		w.env["SLACK_UPDATE_LIMIT"] = "off"
+		ws := w.useSlack(slack.Options{Limits: slack.Limits{Off: true}}, false)
+		s := w.start()
+		w.model.Next(openai.Reply{Text: strings.Repeat("SECRET words. ", 2000), Words: 100, Usage: &openai.Usage{Prompt: 11, Completion: 22}})
+		ws.Inject(slack.Fault{Method: "files.completeUploadExternal", After: true})
+		ws.Inject(slack.Fault{Method: "conversations.replies", Status: 500, Times: 10000}) // it cannot look
+		ts := ws.Mention("C1", "U1", "long")
+		w.until("the file is there", func() bool { return len(ws.Answers("C1", ts)) == 2 && len(ws.Uploads()) == 1 })
+		ws.Delete(ts)
+		w.until("the deletion has arrived", ws.Taken)
+		ws.Heal()
+		w.until("nothing is left", func() bool { return len(ws.Answers("C1", ts)) == 0 && len(ws.Uploads()) == 0 })
+		w.until("what it used is counted", func() bool {
+			_, body := s.get("/api/v1/usage?by=user")
+			body = strings.Join(strings.Fields(body), "")
+			return strings.Contains(body, `"inputTokens":11,"outputTokens":22`)
+		})
+		w.clean()
+	})
 }

@@ -183,11 +183,24 @@ type Responder interface {
 	Limits() Limits
 }
 
-// Remover is a Responder that can take back a message of its answer: one that
-// an earlier attempt posted and the final answer does not need. A message that
-// is gone already is no error.
+// Remover is a Responder that can take back a message of its answer or a file:
+// one that an earlier attempt posted and the final answer does not need, or all
+// of them when the question was deleted.
 type Remover interface {
+	// Remove takes back what Post or Upload gave id to, a file with the message
+	// that shows it. What is gone already is no error.
 	Remove(ctx context.Context, id MessageID) (Receipt, error)
+	// Find looks for a post or an upload whose id nobody knows, because the
+	// process that made it died before it could write the id down. It never
+	// posts. Empty: there is none, or the platform does not let the bot look.
+	Find(ctx context.Context, s Sought) (MessageID, error)
+}
+
+// Sought is what Find looks for.
+type Sought struct {
+	Key   string    // of the post, as in Content
+	After MessageID // as in Content
+	File  string    // the name of an uploaded file, which is sought instead of a post
 }
 
 // Elsewhere is a Responder that can reach the one who asked where the place of

@@ -25,6 +25,9 @@ type Part struct {
 	Streaming bool `json:"s,omitempty"`
 	// Stuck is a message that can be edited no more and is no part of the answer.
 	Stuck bool `json:"x,omitempty"`
+	// File is the name of an uploaded file, which this is instead of a message.
+	// It is Stuck too.
+	File string `json:"f,omitempty"`
 }
 
 // Announce stores that a post with this key is about to be tried, and what of

@@ -28,6 +28,10 @@ func TestADeletedQuestionEndsItsTurnFromAnyReplicaAndAfterATakeover(t *testing.T
 		if err := receive(t, h.ends); !errors.Is(err, chat.ErrWithdrawn) {
 			t.Errorf("the handler's context ended with %v", err)
 		}
+		// What the turn owes is known to who closes it, in any process.
+		if err := turn.Owe(ctx, count(owner, "cost")); err != nil {
+			t.Fatal(err)
+		}
 		// Closing keeps nothing of it, however late the handler heard.
 		if err := turn.Close(ctx, count(owner, "kept")); !errors.Is(err, chat.ErrWithdrawn) {
 			t.Errorf("closing gave %v", err)
@@ -38,10 +42,13 @@ func TestADeletedQuestionEndsItsTurnFromAnyReplicaAndAfterATakeover(t *testing.T
 		if err := receive(t, next.ends); !errors.Is(err, chat.ErrWithdrawn) {
 			t.Errorf("after a takeover the context ended with %v", err)
 		}
-		if err := again.Discard(ctx); err != nil {
+		if err := again.Discard(ctx, again.Owed()...); err != nil {
 			t.Fatal(err)
 		}
 		counted := s.Client.HGetAll(ctx, owner.ScopeKey(scope, "answers")).Val()
+		if counted["cost"] != "1" {
+			t.Errorf("what the turn owed is lost: %v", counted)
+		}
 		if n := stored(t, s, other); n != 0 {
 			t.Errorf("%d entries are left", n)
 		}

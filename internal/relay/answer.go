@@ -90,6 +90,9 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	o := r.ask(modelCtx, plan.round(word.queued, log), word, answer)
 	if stop := interrupted(ctx); stop != nil {
 		leave(ctx, answer, stop)
+		if withdrawn(ctx, stop) {
+			r.owe(ctx, t, r.usage(t, ended{plan: plan, outcome: o}), log)
+		}
 		return stop
 	}
 	stopped := errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
@@ -301,7 +304,11 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder,
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
-		if errors.Is(err, inbox.ErrLost) || errors.Is(err, inbox.ErrHandedOver) || errors.Is(err, chat.ErrWithdrawn) {
+		if errors.Is(err, inbox.ErrLost) || errors.Is(err, inbox.ErrHandedOver) {
+			return err
+		}
+		if errors.Is(err, chat.ErrWithdrawn) {
+			r.owe(ctx, t, r.usage(t, e), log)
 			return err
 		}
 		if err != nil {
@@ -320,7 +327,12 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder,
 		log.InfoContext(ctx, "turn ended", "outcome", result)
 	}
 	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
-	return t.Close(ctx, r.keep(ctx, t, e, posted, log)...)
+	writes := r.keep(ctx, t, e, posted, log)
+	err := t.Close(ctx, writes...)
+	if errors.Is(err, chat.ErrWithdrawn) {
+		r.owe(ctx, t, writes[0], log) // the usage alone, without the exchange
+	}
+	return err
 }
 
 // note is the one line below an answer, and the metric's word for the outcome.

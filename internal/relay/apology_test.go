@@ -50,8 +50,8 @@ func (p *refusingPen) TellElsewhere(_ context.Context, text string) error {
 	return p.elsewhere
 }
 
-// oneTurn hands a turn of a real inbox to f.
-func oneTurn(t *testing.T, f func(ctx context.Context, turn *inbox.Turn)) {
+// oneTurn hands a turn of a real inbox to f, and gives the store it left.
+func oneTurn(t *testing.T, f func(ctx context.Context, turn *inbox.Turn)) *redis.Client {
 	t.Helper()
 	ring, err := secret.ParseRing(secret.GenerateKey("k"))
 	if err != nil {
@@ -77,6 +77,7 @@ func oneTurn(t *testing.T, f func(ctx context.Context, turn *inbox.Turn)) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
+	return client
 }
 
 func TestAPersonIsToldThatTheAnswerIsMissing(t *testing.T) {

@@ -30,58 +30,130 @@ func withdrawn(ctx context.Context, err error) bool {
 	return errors.Is(err, chat.ErrWithdrawn) || err != nil && errors.Is(context.Cause(ctx), chat.ErrWithdrawn)
 }
 
-// takeBack removes every message of the turn and closes it. After an error the
-// inbox tries again, here or in the next process.
+// owe notes what a model used for a question that was deleted meanwhile.
+func (r *Relay) owe(ctx context.Context, t *inbox.Turn, used inbox.Write, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if err := t.Owe(ctx, used); err != nil {
+		log.ErrorContext(ctx, "what the answer to a deleted question used is not counted", "error", err)
+	}
+}
+
+// takeBack removes every message and file of the turn and closes it; only what
+// the model used is kept. After an error the inbox tries again, here or in the
+// next process.
 func (r *Relay) takeBack(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	for _, p := range t.Parts() {
-		if p.ID == "" {
-			continue
-		}
-		if err := removePart(ctx, t, pen, p); err != nil && !chat.Refused(err) {
-			return fmt.Errorf("take back a message: %w", err)
-		} else if err != nil {
-			log.WarnContext(ctx, "a message of a deleted question could not be taken back", "error", err)
-		}
+	if err := removeAll(ctx, t, pen, log); err != nil {
+		return err
 	}
 	log.InfoContext(ctx, "the question was deleted; its turn ended")
 	r.metrics.Turn(t.Message.Place.Platform, t.Message.Bot, "withdrawn")
-	return t.Discard(ctx)
+	return t.Discard(ctx, t.Owed()...)
 }
 
-// removeAttempts is how often a message's removal is tried at once.
-const removeAttempts = 5
-
-func removePart(ctx context.Context, t *inbox.Turn, pen chat.Responder, p inbox.Part) error {
+// removeAll takes back what the turn posted, as far as the platform lets it.
+func removeAll(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
 	remover, ok := pen.(chat.Remover)
 	if !ok {
-		return nil // the playground's answers stay
+		return nil
 	}
-	if streamer, ok := pen.(chat.Streamer); ok && p.Streaming {
-		_ = guarded(ctx, t, func(ctx context.Context) error { // an open stream may not be removed
+	b := removal{turn: t, pen: pen, remover: remover}
+	var before chat.MessageID
+	for _, p := range t.Parts() {
+		err := b.remove(ctx, p, before)
+		switch {
+		case err == nil:
+		case chat.Refused(err):
+			log.WarnContext(ctx, "a message of a deleted question could not be taken back", "error", err)
+		default:
+			return fmt.Errorf("take back a message: %w", err)
+		}
+		if p.ID != "" && !p.Stuck {
+			before = p.ID
+		}
+	}
+	return nil
+}
+
+// removal takes back the messages of one turn.
+type removal struct {
+	turn    *inbox.Turn
+	pen     chat.Responder
+	remover chat.Remover
+}
+
+// remove takes back one message or file, which continues the one before.
+func (b removal) remove(ctx context.Context, p inbox.Part, before chat.MessageID) error {
+	streams := p.Streaming
+	if p.ID == "" {
+		id, err := b.find(ctx, chat.Sought{Key: p.Key, After: before, File: p.File})
+		if err != nil || id == "" {
+			return err
+		}
+		p.ID, streams = id, p.File == "" && b.pen.Limits().Native
+	}
+	if streamer, ok := b.pen.(chat.Streamer); ok && streams {
+		_ = guarded(ctx, b.turn, func(ctx context.Context) error { // an open stream may not be removed
 			_, err := streamer.End(ctx, p.ID, "", chat.Content{Key: p.Key})
 			return err
 		})
 	}
-	var err error
-	for wait := 250 * time.Millisecond; ; wait *= 2 {
-		err = guarded(ctx, t, func(ctx context.Context) error {
-			_, err := remover.Remove(ctx, p.ID)
-			return err
-		})
-		limited, ok := errors.AsType[*chat.RateLimited](err)
-		if ok {
-			wait = max(wait, limited.After)
+	return b.insist(ctx, func(ctx context.Context) error {
+		_, err := b.remover.Remove(ctx, p.ID)
+		return err
+	})
+}
+
+// lookAgain is when a post that was announced is looked for a second time: the
+// call that was cut may get there after the first look.
+const lookAgain = time.Second
+
+// find looks for a message that was announced and whose id was never written
+// down. Where the platform finds none, none is there: nothing is posted to be
+// removed.
+func (b removal) find(ctx context.Context, s chat.Sought) (id chat.MessageID, err error) {
+	look := func(ctx context.Context) (err error) {
+		id, err = b.remover.Find(ctx, s)
+		return err
+	}
+	err = b.insist(ctx, look)
+	if err == nil && id == "" && sleep(ctx, lookAgain) {
+		err = b.insist(ctx, look)
+	}
+	return id, err
+}
+
+// The pauses between attempts at one call.
+const (
+	shortestInsisting = 250 * time.Millisecond
+	longestInsisting  = 8 * time.Second
+)
+
+// insist makes a call until it succeeds, is refused, or would have to wait too
+// long.
+func (b removal) insist(ctx context.Context, call func(ctx context.Context) error) error {
+	for pause := shortestInsisting; ; pause *= 2 {
+		err := guarded(ctx, b.turn, call)
+		if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
+			pause = max(pause, limited.After)
 		}
-		if err == nil || chat.Refused(err) || errors.Is(err, inbox.ErrLost) || wait > (250*time.Millisecond)<<removeAttempts {
+		if err == nil || chat.Refused(err) || errors.Is(err, inbox.ErrLost) || pause > longestInsisting || !sleep(ctx, pause) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(wait):
-		}
+	}
+}
+
+// sleep waits; false: ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -285,7 +285,7 @@ func (a *Answer) Err() error {
 func (a *Answer) result() Result {
 	r := Result{File: a.file}
 	for _, m := range a.messages {
-		if m.ID != "" {
+		if m.ID != "" && m.File == "" {
 			r.Messages = append(r.Messages, m.Posted)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -336,7 +337,7 @@ func (c *call) write(ctx context.Context, d draft) error {
 		content.Stop = a.job.Turn
 	}
 	if c.post {
-		content.After = a.previous()
+		content.After = a.before(a.message)
 	}
 	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
 		switch c.way {
@@ -396,23 +397,24 @@ func (c *call) differs(m *message, r chat.Receipt) bool {
 	return true
 }
 
-// leftover is a message that can be edited no more, with a piece of the answer
-// and a Stop button, and that can be taken back; nil when there is none.
+// leftover is what can be edited no more and can be taken back: a message with
+// a piece of the answer and a Stop button, or the file of an earlier process;
+// nil when there is none.
 func (a *Answer) leftover() *message {
 	if _, ok := a.job.Responder.(chat.Remover); !ok {
 		return nil
 	}
 	for k := range a.messages {
-		if m := &a.messages[k]; m.Stuck && !m.tidy && m.ID != "" {
+		if m := &a.messages[k]; m.Stuck && !m.tidy && (m.ID != "" || m.tried) {
 			return m
 		}
 	}
 	return nil
 }
 
-// previous is the last message before the current one that stays.
-func (a *Answer) previous() chat.MessageID {
-	for k := a.message - 1; k >= 0; k-- {
+// before is the last message before the one at index end that stays.
+func (a *Answer) before(end int) chat.MessageID {
+	for k := end - 1; k >= 0; k-- {
 		if m := a.messages[k]; m.ID != "" && !m.Stuck {
 			return m.ID
 		}
@@ -497,19 +499,66 @@ func (c *call) file(ctx context.Context) error {
 	s.mu.Unlock()
 	a.cut.Advance(text, true)
 	rest := a.cut.Tail(text, a.part)
-	if strings.TrimSpace(rest) != "" {
-		_, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
-			return a.job.Responder.Upload(ctx, fileName, []byte(rest), fileComment)
-		})
-		if err != nil {
-			return err
+	if strings.TrimSpace(rest) == "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a.enter(tidying)
+		return nil
+	}
+	f, err := a.expectFile(ctx)
+	if err != nil {
+		return err
+	}
+	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
+		return a.uploadOnce(ctx, f, rest)
+	})
+	if err != nil {
+		_, limited := errors.AsType[*chat.RateLimited](err)
+		f.tried = f.tried || !limited && !chat.Refused(err)
+		return err
+	}
+	for k := range a.messages {
+		if m := &a.messages[k]; m.File != "" && m.ID == receipt.ID {
+			m.ID = "" // the platform shows the new bytes in the old place
 		}
 	}
+	f.ID, f.Pending = receipt.ID, false
+	a.skipStuck()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	a.enter(tidying)
-	a.file = strings.TrimSpace(rest) != ""
-	return nil
+	a.file = true
+	s.mu.Unlock()
+	return a.record(a.ctx, f.Posted)
+}
+
+// uploadOnce uploads the file, unless an attempt whose answer got lost has. Where an
+// earlier process left a file too, nobody can tell which of them is found.
+func (a *Answer) uploadOnce(ctx context.Context, f *message, rest string) (chat.Receipt, error) {
+	remover, ok := a.job.Responder.(chat.Remover)
+	old := func(m message) bool { return m.File != "" && m.old }
+	if ok && f.tried && !slices.ContainsFunc(a.messages, old) {
+		id, err := remover.Find(ctx, chat.Sought{Key: f.Key, File: f.File})
+		if id != "" || err != nil {
+			return chat.Receipt{ID: id}, err
+		}
+	}
+	return a.job.Responder.Upload(ctx, fileName, []byte(rest), fileComment)
+}
+
+// expectFile writes down that a file is about to be uploaded, once.
+func (a *Answer) expectFile(ctx context.Context) (*message, error) {
+	k := slices.IndexFunc(a.messages, func(m message) bool { return m.File != "" && !m.old })
+	if k >= 0 {
+		return &a.messages[k], nil
+	}
+	p := Posted{Key: a.job.Turn + "-" + strconv.Itoa(len(a.messages)), File: fileName, Stuck: true, Pending: true}
+	if a.job.Record != nil {
+		if err := a.job.Record(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	a.messages = append(a.messages, message{Posted: p, tidy: true})
+	return &a.messages[len(a.messages)-1], nil
 }
 
 // tidy deals with one message that is no part of the answer: it takes back one
@@ -520,6 +569,9 @@ func (c *call) tidy(ctx context.Context) error {
 	a := c.a
 	remover, canRemove := a.job.Responder.(chat.Remover)
 	if m := a.leftover(); m != nil {
+		if m.ID == "" {
+			return c.find(ctx, remover, m)
+		}
 		_, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) { return remover.Remove(ctx, m.ID) })
 		switch {
 		case err == nil:
@@ -535,10 +587,14 @@ func (c *call) tidy(ctx context.Context) error {
 		return nil
 	}
 	m := &a.messages[a.message]
+	if m.ID == "" && canRemove {
+		m.Stuck = true // a leftover, if it was posted at all
+		return nil
+	}
 	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
 		content := chat.Content{Markdown: surplusText, Key: m.Key, Final: true}
 		switch {
-		case m.ID == "": // perhaps posted: find it, and take it back next time
+		case m.ID == "": // perhaps posted: find it, and it says where the answer ends
 			content.Again = true
 			return a.job.Responder.Post(ctx, content)
 		case canRemove:
@@ -555,5 +611,25 @@ func (c *call) tidy(ctx context.Context) error {
 	}
 	m.ID, m.Stuck = "", true // no part of the answer any more
 	a.skipStuck()
+	return nil
+}
+
+// find looks for a leftover of which nobody knows whether it was posted. The
+// next call takes it back. Nothing is posted to be removed.
+func (c *call) find(ctx context.Context, remover chat.Remover, m *message) error {
+	a := c.a
+	at := slices.IndexFunc(a.messages, func(other message) bool { return other.Key == m.Key })
+	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
+		id, err := remover.Find(ctx, chat.Sought{Key: m.Key, After: a.before(at), File: m.File})
+		return chat.Receipt{ID: id}, err
+	})
+	if err != nil && !chat.Refused(err) {
+		return err
+	}
+	mine := func(other message) bool { return other.ID == receipt.ID && other.Key != m.Key }
+	if slices.ContainsFunc(a.messages, mine) {
+		receipt.ID = ""
+	}
+	m.ID, m.tried, m.tidy = receipt.ID, false, receipt.ID == ""
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,9 @@ type platform struct {
 	messages map[chat.MessageID]chat.Content
 	keys     map[string]chat.MessageID
 	files    []string
+	fileIDs  []chat.MessageID // of files
+	uploads  int
+	dedupes  bool // an upload goes into the file that is there
 	calls    []request
 	sights   []sight
 	flying   map[string]int // by turn
@@ -150,8 +154,14 @@ func (p *platform) Edit(ctx context.Context, id chat.MessageID, c chat.Content) 
 
 func (p *platform) Upload(ctx context.Context, _ string, data []byte, _ string) (chat.Receipt, error) {
 	return p.call(ctx, request{kind: "upload", Content: chat.Content{Markdown: string(data)}}, func() chat.MessageID {
+		if p.dedupes && len(p.files) > 0 {
+			p.files[0] = string(data)
+			return p.fileIDs[0]
+		}
 		p.files = append(p.files, string(data))
-		return "file"
+		p.uploads++
+		p.fileIDs = append(p.fileIDs, chat.MessageID(fmt.Sprint("f", p.uploads)))
+		return p.fileIDs[len(p.fileIDs)-1]
 	})
 }
 
@@ -193,6 +203,8 @@ func (p *platform) settled(t *testing.T) {
 // remover is a platform that can take messages back.
 type remover struct{ *platform }
 
+var _ chat.Remover = remover{}
+
 func (p remover) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
 	return p.call(ctx, request{kind: "remove", id: id}, func() chat.MessageID {
 		for i, other := range p.order {
@@ -201,8 +213,24 @@ func (p remover) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, e
 				break
 			}
 		}
+		if k := slices.Index(p.fileIDs, id); k >= 0 {
+			p.files, p.fileIDs = slices.Delete(p.files, k, k+1), slices.Delete(p.fileIDs, k, k+1)
+		}
 		return id
 	})
+}
+
+// Find knows a post by its key, and every file by the one name.
+func (p remover) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
+	var id chat.MessageID
+	_, err := p.call(ctx, request{kind: "find", Content: chat.Content{Key: s.Key}}, func() chat.MessageID {
+		id = p.keys[s.Key]
+		if s.File != "" && len(p.files) > 0 {
+			id = p.fileIDs[0]
+		}
+		return id
+	})
+	return id, err
 }
 
 // say appends words at a pace.

@@ -106,8 +106,14 @@ type removingStreamer struct {
 	remover remover
 }
 
+var _ chat.Remover = removingStreamer{}
+
 func (r removingStreamer) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
 	return r.remover.Remove(ctx, id)
+}
+
+func (r removingStreamer) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
+	return r.remover.Find(ctx, s)
 }
 
 func TestAStreamedTextIsEditedAway(t *testing.T) {

@@ -107,6 +107,9 @@ type Posted struct {
 	// Stuck is a message that can be edited no more: it is no part of the answer
 	// and is taken back where that is possible.
 	Stuck bool
+	// File is the name of an uploaded file, which this is instead of a message;
+	// it is Stuck too. One of an earlier process makes way for the next.
+	File string
 }
 
 // End is what an answer ends with.

@@ -57,6 +57,13 @@ func (s *Server) Fail(f Fault) {
 	s.faults = append(s.faults, &f)
 }
 
+// Heal forgets the faults that did not happen yet.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // Calls are the REST requests so far, oldest first.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()

@@ -5,16 +5,19 @@ package slack
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
 type upload struct {
-	file File
-	app  string
-	want int
-	done bool
+	file    File
+	app     string
+	want    int
+	done    bool
+	deleted bool
 }
 
 func (s *Server) uploadURL(c call) (map[string]any, error) {
@@ -59,7 +62,7 @@ func (s *Server) completeUpload(c call) (map[string]any, error) {
 	out := []any{}
 	for _, f := range files {
 		u := s.uploads[f.ID]
-		if u == nil || !u.done || u.app != c.app.ID {
+		if u == nil || !u.done || u.deleted || u.app != c.app.ID {
 			return nil, fail("file_not_found")
 		}
 		m.Files = append(m.Files, u.file)
@@ -77,4 +80,40 @@ func (s *Server) completeUpload(c call) (map[string]any, error) {
 		s.add(m)
 	}
 	return map[string]any{"files": out}, nil
+}
+
+// deleteFile takes a file's bytes away. The message that shows it stays, with
+// its comment, and shows a tombstone instead.
+func (s *Server) deleteFile(c call) (map[string]any, error) {
+	u := s.uploads[c.args["file"]]
+	switch {
+	case u == nil:
+		return nil, fail("file_not_found")
+	case u.deleted:
+		return nil, fail("file_deleted")
+	case u.app != c.app.ID:
+		return nil, fail("cant_delete_file")
+	}
+	u.deleted, u.file.Data = true, nil
+	for _, m := range s.messages {
+		for k := range m.Files {
+			if m.Files[k].ID == u.file.ID {
+				m.Files[k] = File{ID: u.file.ID, Deleted: true}
+			}
+		}
+	}
+	return map[string]any{}, nil
+}
+
+// Uploads are the files that apps uploaded and did not delete, by id.
+func (s *Server) Uploads() []File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []File
+	for _, id := range slices.Sorted(maps.Keys(s.uploads)) {
+		if u := s.uploads[id]; u.done && !u.deleted {
+			out = append(out, u.file)
+		}
+	}
+	return out
 }

@@ -46,7 +46,7 @@ type Limits struct {
 // with.
 func tier(method string) Rate {
 	switch method {
-	case "chat.update", "chat.delete", "conversations.replies", "conversations.history", "conversations.info",
+	case "chat.update", "chat.delete", "files.delete", "conversations.replies", "conversations.history", "conversations.info",
 		"conversations.open", "bots.info", "reactions.add", "reactions.remove":
 		return Rate{PerMinute: 50, Burst: 10}
 	case "chat.startStream", "chat.stopStream", "usergroups.list", "usergroups.users.list", "apps.connections.open":
@@ -147,6 +147,13 @@ func (s *Server) Inject(f Fault) {
 		f.Times = 1
 	}
 	s.faults = append(s.faults, &f)
+}
+
+// Heal forgets the faults that did not happen yet.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
 }
 
 // fault finds the fault for a call, if there is one; the caller holds s.mu.

@@ -49,6 +49,7 @@ type File struct {
 	Size           int64
 	URL            string
 	Data           []byte
+	Deleted        bool // only its id is left: a tombstone
 }
 
 // Control is a button or menu of a message.
@@ -296,6 +297,10 @@ func (s *Server) wire(m *Message, withMetadata bool) map[string]any {
 	if len(m.Files) > 0 {
 		var files []any
 		for _, f := range m.Files {
+			if f.Deleted {
+				files = append(files, map[string]any{"id": f.ID, "mode": "tombstone"})
+				continue
+			}
 			files = append(files, map[string]any{"id": f.ID, "name": f.Name, "mimetype": f.Type, "size": f.Size, "url_private": f.URL, "url_private_download": f.URL})
 		}
 		out["files"] = files

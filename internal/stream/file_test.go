@@ -1,0 +1,168 @@
+// What is written down of an uploaded file, and what becomes of one that an
+// earlier process uploaded.
+
+package stream
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"parley/internal/chat"
+)
+
+// filed is a turn's record as Announce and Record make it.
+type filed struct {
+	order []string
+	parts map[string]Posted
+	steps []Posted
+}
+
+func (f *filed) job() Job {
+	f.parts = map[string]Posted{}
+	keep := func(p Posted) {
+		if _, known := f.parts[p.Key]; !known {
+			f.order = append(f.order, p.Key)
+		}
+		f.parts[p.Key] = p
+		f.steps = append(f.steps, p)
+	}
+	return Job{
+		Turn: "t", MaxMessages: 1,
+		Announce: func(_ context.Context, key, text string) error {
+			keep(Posted{Key: key, Text: text, Pending: true})
+			return nil
+		},
+		Record: func(_ context.Context, p Posted) error {
+			keep(p)
+			return nil
+		},
+	}
+}
+
+// taken is the job of the next process.
+func (f *filed) taken() Job {
+	var posted []Posted
+	for _, key := range f.order {
+		posted = append(posted, f.parts[key])
+	}
+	j := f.job()
+	j.Posted = posted
+	return j
+}
+
+func TestAnUploadIsWrittenDownBeforeAndAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newPlatform(chat.Limits{Size: 300}), &filed{}
+		announced := false
+		p.before = func(_ int, k request) error {
+			if k.kind == "upload" {
+				last := f.steps[len(f.steps)-1]
+				announced = last.File == fileName && last.Pending && last.ID == ""
+			}
+			return nil
+		}
+		a := open(t, remover{p}, f.job())
+		say(a, 10*time.Millisecond, many(100)...)
+		r := end(t, a)
+		if len(p.files) != 1 || !r.File || len(r.Messages) != 1 {
+			t.Fatalf("%d files, result %+v", len(p.files), r)
+		}
+		if !announced {
+			t.Error("before the upload nothing says that one is coming")
+		}
+		last := f.steps[len(f.steps)-1]
+		if last.ID != p.fileIDs[0] || last.File != fileName || !last.Stuck || last.Pending {
+			t.Errorf("written down is %+v", last)
+		}
+	})
+}
+
+// A new owner asks the model again, and its file takes the place of the old one,
+// also of one whose upload nobody wrote down.
+func TestTheFileOfAnEarlierProcessMakesWay(t *testing.T) {
+	for _, recorded := range []bool{true, false} {
+		for _, again := range []bool{true, false} { // the new answer is too long, too
+			synctest.Test(t, func(t *testing.T) {
+				p, f := newPlatform(chat.Limits{Size: 300}), &filed{}
+				a := open(t, remover{p}, f.job())
+				say(a, 10*time.Millisecond, many(100)...)
+				end(t, a)
+				if !recorded {
+					part := f.parts["t-1"]
+					part.ID, part.Pending = "", true
+					f.parts["t-1"] = part
+				}
+				n := 20
+				if again {
+					n = 120
+				}
+				b := open(t, remover{p}, f.taken())
+				say(b, 10*time.Millisecond, many(n)...)
+				r := end(t, b)
+				if want := map[bool]int{true: 1, false: 0}[again]; len(p.files) != want || r.File != again {
+					t.Errorf("recorded %v, again %v: %d files are there, want %d", recorded, again, len(p.files), want)
+				}
+				if again && p.fileIDs[0] != "f2" {
+					t.Errorf("recorded %v: the old file stands, the new one went", recorded)
+				}
+				if len(p.order) != 1 || len(r.Messages) != 1 {
+					t.Errorf("messages %q, result %+v", p.texts(), r)
+				}
+			})
+		}
+	}
+}
+
+// An upload that arrived, but whose answer got lost, is found again.
+func TestAFileIsUploadedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newPlatform(chat.Limits{Size: 300}), &filed{}
+		p.after = func(_ int, k request) error {
+			if k.kind == "upload" {
+				return errWeather
+			}
+			return nil
+		}
+		a := open(t, remover{p}, f.job())
+		say(a, 10*time.Millisecond, many(100)...)
+		if r := end(t, a); len(p.files) != 1 || !r.File || f.parts["t-1"].ID != p.fileIDs[0] {
+			t.Errorf("%d files, result %+v, recorded %+v", len(p.files), r, f.parts["t-1"])
+		}
+	})
+}
+
+// Discord answers a second upload with the first message, and gets its bytes
+// exchanged.
+func TestAFileThatThePlatformPutsInTheOldPlaceStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newPlatform(chat.Limits{Size: 300}), &filed{}
+		p.dedupes = true
+		for n := range 2 {
+			job := f.taken()
+			if n == 0 {
+				job = f.job()
+			}
+			a := open(t, remover{p}, job)
+			say(a, 10*time.Millisecond, many(100)...)
+			end(t, a)
+		}
+		if len(p.files) != 1 || p.count("upload") != 2 || p.count("remove") != 0 {
+			t.Errorf("%d files after %d uploads and %d removals", len(p.files), p.count("upload"), p.count("remove"))
+		}
+	})
+}
+
+// An announced post that never happened is looked for, not made to be removed.
+func TestNothingIsPostedToBeTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{Size: 300})
+		a := open(t, remover{p}, Job{Turn: "t", Posted: []Posted{p.stand("t-0", "old"), {Key: "t-1", Pending: true}}})
+		a.Append("A short answer this time.")
+		end(t, a)
+		if n := p.count("post"); n != 0 || p.count("find") != 1 || len(p.order) != 1 {
+			t.Errorf("%d posts, %d looks; there stands %q", n, p.count("find"), p.texts())
+		}
+	})
+}
