@@ -118,6 +118,7 @@ func (s safeHTML) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(ast.KindAutoLink, s.autoLink)
 	r.Register(ast.KindImage, s.image)
 	r.Register(extast.KindTable, s.table)
+	r.Register(extast.KindTaskCheckBox, s.taskBox)
 	r.Register(kindMention, s.mention)
 }
 
@@ -241,6 +242,17 @@ func (safeHTML) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (as
 		write(w, `<div class="table" tabindex="0" dir="auto"><table>`, "\n")
 	} else {
 		write(w, "</table></div>\n")
+	}
+	return ast.WalkContinue, nil
+}
+
+// taskBox says in words, too, whether a task is done.
+func (safeHTML) taskBox(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	switch {
+	case entering && node.(*extast.TaskCheckBox).IsChecked:
+		write(w, `<input type="checkbox" disabled checked aria-label="Done"> `)
+	case entering:
+		write(w, `<input type="checkbox" disabled aria-label="To do"> `)
 	}
 	return ast.WalkContinue, nil
 }

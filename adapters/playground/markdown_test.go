@@ -35,6 +35,7 @@ func TestMarkdown(t *testing.T) {
 		{"```\nopen", `<figure class="code" dir="ltr"><figcaption><span></span><button type="button" class="copy" data-copy>Copy</button></figcaption><pre tabindex="0"><code>open` + "\n</code></pre></figure>\n"},
 		{"| a | b |\n| - | -: |\n| 1 | 2 |", `<div class="table" tabindex="0" dir="auto"><table>` + "\n<thead>\n<tr>\n<th>a</th>\n<th align=\"right\">b</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>1</td>\n<td align=\"right\">2</td>\n</tr>\n</tbody>\n</table></div>\n"},
 		{"hi @helper and @Code Reviewer", `<p>hi <bdi class="mention">@helper</bdi> and <bdi class="mention">@Code Reviewer</bdi></p>` + "\n"},
+		{"- [x] a\n- [ ] b", "<ul dir=\"auto\">\n<li><input type=\"checkbox\" disabled checked aria-label=\"Done\"> a</li>\n<li><input type=\"checkbox\" disabled aria-label=\"To do\"> b</li>\n</ul>\n"},
 		{"a\nb", "<p>a<br>\nb</p>\n"},
 	} {
 		if got := string(md.html(c.source)); got != c.want {

@@ -156,6 +156,7 @@ type botOption struct {
 // welcomeView is what an empty server says.
 type welcomeView struct {
 	Lacking  lack
+	Silent   string // the provider that would answer here and never has, where none has
 	Found    []offer
 	Bot      string
 	Examples []string

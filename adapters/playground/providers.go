@@ -22,9 +22,9 @@ const providersPath = "/playground/providers"
 type providersPage struct {
 	frame
 	List     []Provider
-	Custom   int
 	Found    []offer
 	Lacking  lack
+	Silent   bool // there are providers that could answer, and none has
 	Where    where
 	Notes    []noteView
 	OpenForm *formView
@@ -106,6 +106,7 @@ func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) 
 	}
 	page.Around = s.around(r.Context(), channel{}) // read before what it stands for: a change between is heard of
 	page.Lacking, page.Found = s.a.prospects(r.Context())
+	page.Silent = slices.ContainsFunc(page.List, func(p Provider) bool { return p.Usable && p.Silent })
 	page.Found = slices.DeleteFunc(page.Found, func(o offer) bool { return o.Ready }) // it is in the list
 	s.show(w, max(x.status, http.StatusOK), "providers.html", page)
 }

@@ -227,6 +227,9 @@ func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeVie
 	var found []offer
 	v.Lacking, found = s.a.prospects(ctx)
 	used, _ := s.a.using(ctx, bot.ID, c.place(""))
+	if v.Lacking != lackNothing && used != "demo" {
+		v.Silent = used
+	}
 	for _, o := range found {
 		if !o.Ready || o.ID != used {
 			v.Found = append(v.Found, o)

@@ -64,7 +64,7 @@ func harmless(t *testing.T, source, out string) {
 		"p": "", "br": "", "br/": "", "em": "", "strong": "", "del": "", "code": "dir", "ul": "dir", "ol": "dir start", "li": "", "blockquote": "dir", "hr": "", "hr/": "",
 		"h1": "", "h2": "", "h3": "", "h4": "", "h5": "", "h6": "", "table": "", "thead": "", "tbody": "", "tr": "", "td": "align", "th": "align",
 		"div": "class tabindex dir", "span": "class", "bdi": "class", "figure": "class dir", "figcaption": "", "pre": "tabindex", "button": "type class data-copy",
-		"a": "href target rel", "input": "checked disabled type",
+		"a": "href target rel", "input": "type disabled checked aria-label",
 	}
 	for _, m := range tagPattern.FindAllStringSubmatch(out, -1) {
 		name := strings.ToLower(strings.TrimPrefix(m[1], "/"))

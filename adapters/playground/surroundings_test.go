@@ -191,6 +191,41 @@ func TestAThreadOpenedLaterHearsOfItsModel(t *testing.T) {
 	b.do(b.wait(`document.querySelector('[data-bot=helper] dd').innerText.startsWith('demo/demo-3')`))
 }
 
+// What is said of a provider holds: one at which nothing has answered is not
+// ready, and the demo does not answer where another was chosen.
+func TestASilentProviderIsSaidToBe(t *testing.T) {
+	s := newStage(t, func(o *Options) {
+		o.Using = func(_ context.Context, _ string, p chat.Place) (string, string) {
+			if p.Channel == "D-helper" {
+				return "corp", "gpt-4o"
+			}
+			return "demo", "demo"
+		}
+	})
+	state := func() string {
+		_, page := s.page("/playground/providers")
+		_, card, _ := strings.Cut(page, `data-provider="corp"`)
+		_, after, _ := strings.Cut(card, `<span class="state`)
+		_, text, _ := strings.Cut(after, ">")
+		text, _, _ = strings.Cut(text, "<")
+		return text
+	}
+	s.list = append(s.list, Provider{ID: "corp", Name: "Corp", Source: "custom", Usable: true, Silent: true})
+	if got := state(); got != "no answer yet" {
+		t.Errorf("a provider that never answered is %q", got)
+	}
+	_, page := s.page("/playground/providers")
+	wants(t, page, "Nothing has answered so far at the providers below but the built-in <code>demo</code>")
+	_, page = s.page("/playground/d/helper")
+	wants(t, page, "Nothing has answered at <code>corp</code> so far, which Helper uses here.")
+	_, page = s.page("/playground/d/reviewer")
+	wants(t, page, "Until then the built-in <code>demo</code> provider answers")
+	s.list = append(s.list, Provider{ID: "lab", Usable: true})
+	if got := state(); got != "ready" { // once one has answered, nobody asks the others
+		t.Errorf("a provider that nobody asked is %q", got)
+	}
+}
+
 // What changes between the page and the first word of its feed is heard of too.
 func TestAPageMissesNothingBeforeItsFeed(t *testing.T) {
 	s := newStage(t)

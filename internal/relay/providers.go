@@ -150,6 +150,9 @@ func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
 	}
 	for i, f := range form.Fields {
 		form.Fields[i].Value = values[f.ID]
+		if f.ID == "id" {
+			form.Fields[i].Hint = "It cannot be changed"
+		}
 		if f.Secret && !p.APIKey.IsZero() {
 			form.Fields[i].Hint, form.Fields[i].Placeholder = "A key is stored; leave empty to keep it", "stored"
 		}
