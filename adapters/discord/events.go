@@ -223,7 +223,7 @@ func files(list []*discordgo.MessageAttachment) []chat.File {
 	var out []chat.File
 	for _, f := range list {
 		if f != nil {
-			out = append(out, chat.File{Name: f.Filename, Type: f.ContentType, Size: int64(f.Size), URL: f.URL})
+			out = append(out, chat.File{ID: f.ID, Name: f.Filename, Type: f.ContentType, Size: int64(f.Size), URL: f.URL})
 		}
 	}
 	return out

@@ -59,6 +59,7 @@ type event struct {
 }
 
 type file struct {
+	ID       string `json:"id"`
 	Name     string `json:"name"`
 	Title    string `json:"title"`
 	Mimetype string `json:"mimetype"`
@@ -158,7 +159,7 @@ func written(ev event, self identity) bool {
 }
 
 func (f file) neutral() chat.File {
-	out := chat.File{Name: f.Name, Type: f.Mimetype, Size: f.Size, URL: f.Download}
+	out := chat.File{ID: f.ID, Name: f.Name, Type: f.Mimetype, Size: f.Size, URL: f.Download}
 	if out.Name == "" {
 		out.Name = f.Title
 	}
