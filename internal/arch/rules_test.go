@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 
 	// Tools that know nothing of the rest.
 	"internal/telemetry":       {},
-	"internal/config":          {},
+	"internal/config":          {"internal/chat"},
 	"internal/audit":           {"internal/chat"},
 	"internal/store":           {"internal/audit", "internal/chat"},
 	"internal/board":           {},
