@@ -6,8 +6,8 @@ package main
 import (
 	"parley/adapters/discord"
 	"parley/adapters/playground"
+	"parley/adapters/playground/board"
 	"parley/adapters/slack"
-	"parley/internal/board"
 	"parley/internal/chat"
 )
 
