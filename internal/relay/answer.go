@@ -14,7 +14,6 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/completion"
-	"parley/internal/conversation"
 	"parley/internal/fault"
 	"parley/internal/inbox"
 	"parley/internal/stream"
@@ -91,7 +90,8 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 	if stop := interrupted(ctx); stop != nil {
 		leave(ctx, answer, stop)
 		if withdrawn(ctx, stop) {
-			r.owe(ctx, t, r.usage(t, ended{plan: plan, outcome: o}), log)
+			_, lasting := r.writes(ctx, ended{plan: plan, outcome: o}, log)
+			r.owe(ctx, t, lasting, log)
 		}
 		return stop
 	}
@@ -106,7 +106,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, pen chat.Responder, l
 		last.Append(stood)
 		o.text = stood
 	}
-	err = r.conclude(writing, t, pen, last, ended{plan, o, stopped}, log)
+	err = r.conclude(writing, t, pen, last, ended{plan: plan, outcome: o, stopped: stopped}, log)
 	if stop := interrupted(ctx); stop != nil && err != nil {
 		leave(ctx, last, stop)
 		return stop
@@ -287,13 +287,13 @@ func kindOf(err error) completion.Kind {
 type ended struct {
 	plan
 	outcome
-	stopped bool // by a person
+	stopped bool             // by a person
+	posted  []chat.MessageID // the answer's messages
 }
 
 // conclude writes the final text and closes the turn with what is to be kept.
 func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder, answer *stream.Answer, e ended, log *slog.Logger) error {
 	note, result := r.note(t.Ref, e)
-	var posted []chat.MessageID
 	if !e.stopped || e.text != "" || answer.Shown() {
 		finishing, cancel := ctx, context.CancelFunc(func() {})
 		if e.stopped {
@@ -308,7 +308,8 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder,
 			return err
 		}
 		if errors.Is(err, chat.ErrWithdrawn) {
-			r.owe(ctx, t, r.usage(t, e), log)
+			_, lasting := r.writes(ctx, e, log)
+			r.owe(ctx, t, lasting, log)
 			return err
 		}
 		if err != nil {
@@ -317,7 +318,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder,
 			r.apologise(ctx, t, pen, err, log)
 		}
 		for _, p := range finished.Messages {
-			posted = append(posted, p.ID)
+			e.posted = append(e.posted, p.ID)
 		}
 	}
 	log = log.With("provider", e.target.provider.ID, "model", e.target.model)
@@ -327,10 +328,10 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, pen chat.Responder,
 		log.InfoContext(ctx, "turn ended", "outcome", result)
 	}
 	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
-	writes := r.keep(ctx, t, e, posted, log)
-	err := t.Close(ctx, writes...)
+	all, lasting := r.writes(ctx, e, log)
+	err := t.Close(ctx, all...)
 	if errors.Is(err, chat.ErrWithdrawn) {
-		r.owe(ctx, t, writes[0], log) // the usage alone, without the exchange
+		r.owe(ctx, t, lasting, log)
 	}
 	return err
 }
@@ -421,21 +422,4 @@ func (r *Relay) say(ctx context.Context, t *inbox.Turn, pen chat.Responder, c ch
 		r.apologise(writing, t, pen, err, log)
 	}
 	return t.Close(writing)
-}
-
-// keep is what closing a turn writes besides: the exchange and the usage.
-func (r *Relay) keep(ctx context.Context, t *inbox.Turn, e ended, posted []chat.MessageID, log *slog.Logger) []inbox.Write {
-	writes := []inbox.Write{r.usage(t, e)}
-	if e.text == "" {
-		return writes
-	}
-	exchange := conversation.Asked(e.question)
-	exchange.Answer, exchange.Posted, exchange.Heard = e.text, posted, e.heard
-	exchange.Bot, exchange.Owner = e.bot.ID, t.Message.Place.Owner
-	kept, err := r.book.Add(e.transcript, exchange)
-	if err != nil {
-		log.ErrorContext(ctx, "the exchange could not be kept", "error", err)
-		return writes
-	}
-	return append(writes, kept...)
 }

@@ -14,47 +14,29 @@ import (
 	"parley/internal/chat"
 	"parley/internal/conversation"
 	"parley/internal/inbox"
-	"parley/internal/provider"
 )
-
-// target is one model of one provider to ask.
-type target struct {
-	provider provider.Provider
-	model    string
-}
-
-func (t target) String() string { return t.provider.ID + "/" + t.model }
-
-func (t target) ref() bots.ModelRef { return bots.ModelRef{Provider: t.provider.ID, Model: t.model} }
-
-// maxInput is the context length of the target in tokens, 0 if unknown.
-func (t target) maxInput() int {
-	for _, m := range t.provider.Models.List {
-		if m.ID == t.model && m.MaxInput > 0 {
-			return m.MaxInput
-		}
-	}
-	return t.provider.MaxInput
-}
-
-// pricing is the model's own price, else the provider's, else nil.
-func (t target) pricing() *provider.Pricing {
-	for _, m := range t.provider.Models.List {
-		if m.ID == t.model && m.Pricing != nil {
-			return m.Pricing
-		}
-	}
-	return t.provider.Pricing
-}
 
 // plan is everything one answer needs.
 type plan struct {
+	question   chat.Message
 	bot        bots.Bot
-	targets    []target // the chosen model, then the fallbacks this person may use
+	asker      bots.Person
+	models     []bots.ModelRef // the chosen one, then the fallbacks; those this person may use
+	targets    []target        // those of them that are set up
 	transcript conversation.Transcript
 	history    []conversation.Exchange
 	heard      []conversation.Exchange // the end of history: what the transcript does not hold yet
-	question   chat.Message
+}
+
+// plan asks the gates about m, and says in one sentence why it is not answered.
+func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
+	p := plan{question: m}
+	for _, pass := range r.gates() {
+		if err := pass(ctx, &p); err != nil {
+			return plan{}, err
+		}
+	}
+	return p, nil
 }
 
 // round is the question as the models are asked it.
@@ -66,36 +48,74 @@ func (p plan) round(queued func(ctx context.Context, t target, number int), log 
 	}
 }
 
-// plan resolves m or says in one sentence why it is not answered.
-func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
-	b, err := r.bot(ctx, m.Bot, m.Place)
+// findBot is the gate that finds who answers.
+func (r *Relay) findBot(ctx context.Context, p *plan) (err error) {
+	p.bot, err = r.bot(ctx, p.question.Bot, p.question.Place)
+	return err
+}
+
+// findAsker is the gate that finds out who asks. The platform is asked only if the
+// bot's rules need more than an id.
+func (r *Relay) findAsker(ctx context.Context, p *plan) (err error) {
+	place, author := p.question.Place, p.question.Author
+	if adapter, ok := r.adapters[place.Platform]; ok && !needsMember(adapter, p.bot, author) {
+		p.asker = bots.Person{ID: author.ID, Channel: place.Channel, Insider: !hasOutsiders(adapter)}
+		return nil
+	}
+	p.asker, _, err = r.person(ctx, p.bot, place, author)
+	return err
+}
+
+// findModels is the gate that finds the place's model and the bot's fallbacks.
+func (r *Relay) findModels(ctx context.Context, p *plan) error {
+	chosen, err := r.choice(ctx, p.bot, p.question.Place)
 	if err != nil {
-		return plan{}, err
+		return err
 	}
-	who, err := r.asker(ctx, b, m.Place, m.Author)
-	if err != nil {
-		return plan{}, err
+	p.models = append([]bots.ModelRef{chosen}, p.bot.Fallbacks...)
+	return nil
+}
+
+// findTargets is the gate that finds the providers of the models. Models whose
+// provider is not there, or cannot be used, are passed over.
+func (r *Relay) findTargets(_ context.Context, p *plan) error {
+	problem := ""
+	for _, ref := range p.models {
+		entry, ok := r.registry.Provider(ref.Provider)
+		switch {
+		case !ok:
+		case entry.Problem != "":
+			problem = entry.Problem
+		default:
+			p.targets = append(p.targets, target{provider: entry.Provider, model: ref.Model})
+		}
 	}
-	if err := b.May(who); err != nil {
-		return plan{}, err
+	chosen := p.models[0]
+	switch {
+	case len(p.targets) > 0:
+		return nil
+	case problem != "":
+		return &chat.UserError{Text: fmt.Sprintf("%s cannot be used: %s", chosen, problem), Err: errors.New("the provider cannot be used")}
 	}
-	targets, err := r.targets(ctx, b, m.Place, who)
-	if err != nil {
-		return plan{}, err
-	}
-	p := plan{bot: b, targets: targets, question: m}
+	return &chat.UserError{Text: fmt.Sprintf("The provider of %s is not set up: add it with /provider add, or switch with /model.", chosen), Err: errors.New("the provider is not set up")}
+}
+
+// readConversation is the gate that reads what was said before, and what is asked.
+func (r *Relay) readConversation(ctx context.Context, p *plan) (err error) {
+	m := p.question
 	if p.transcript, err = r.settled(ctx, m); err != nil {
-		return plan{}, err
+		return err
 	}
 	p.heard = r.heard(ctx, m, p.transcript)
 	p.history = slices.Concat(p.transcript.About(m), p.heard)
-	if len(m.Said()) == 0 {
-		if len(p.history) == 0 {
-			return plan{}, &chat.UserError{Text: b.Name + " is here. Write your question after the mention; /help shows what else I can do."}
-		}
-		p.question.Text = "(I was mentioned without a question: please respond to the conversation above.)"
+	if len(m.Said()) > 0 {
+		return nil
 	}
-	return p, nil
+	if len(p.history) == 0 {
+		return &chat.UserError{Text: p.bot.Name + " is here. Write your question after the mention; /help shows what else I can do."}
+	}
+	p.question.Text = "(I was mentioned without a question: please respond to the conversation above.)"
+	return nil
 }
 
 // A reply can come while the answer it replies to has its last word but is not
@@ -136,15 +156,6 @@ func (r *Relay) settled(ctx context.Context, m chat.Message) (t conversation.Tra
 	return t, err
 }
 
-// asker is person, looked up only if the rules need it.
-func (r *Relay) asker(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (bots.Person, error) {
-	if adapter, ok := r.adapters[p.Platform]; ok && !needsMember(adapter, b, a) {
-		return bots.Person{ID: a.ID, Channel: p.Channel, Insider: !hasOutsiders(adapter)}, nil
-	}
-	who, _, err := r.person(ctx, b, p, a)
-	return who, err
-}
-
 // choice is which provider and model a place uses: thread over channel over
 // the bot's default.
 func (r *Relay) choice(ctx context.Context, b bots.Bot, p chat.Place) (bots.ModelRef, error) {
@@ -173,37 +184,6 @@ func (r *Relay) fallbackChoice(b bots.Bot) bots.ModelRef {
 		return bots.ModelRef{Provider: c.Provider, Model: c.Model}
 	}
 	return bots.ModelRef{Provider: b.Provider, Model: b.Model}
-}
-
-// targets are the models to ask, in order, that exist and that who may use.
-func (r *Relay) targets(ctx context.Context, b bots.Bot, p chat.Place, who bots.Person) ([]target, error) {
-	first, err := r.choice(ctx, b, p)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.MayModel(first, who); err != nil {
-		return nil, err
-	}
-	var out []target
-	problem := ""
-	for _, ref := range append([]bots.ModelRef{first}, b.Fallbacks...) {
-		entry, ok := r.registry.Provider(ref.Provider)
-		if !ok || b.MayModel(ref, who) != nil {
-			continue
-		}
-		if entry.Problem != "" {
-			problem = entry.Problem
-			continue
-		}
-		out = append(out, target{provider: entry.Provider, model: ref.Model})
-	}
-	if len(out) == 0 && problem != "" {
-		return nil, &chat.UserError{Text: fmt.Sprintf("%s cannot be used: %s", first, problem), Err: errors.New("the provider cannot be used")}
-	}
-	if len(out) == 0 {
-		return nil, &chat.UserError{Text: fmt.Sprintf("The provider of %s is not set up: add it with /provider add, or switch with /model.", first), Err: errors.New("the provider is not set up")}
-	}
-	return out, nil
 }
 
 // answerCommand runs a command written after a mention and answers in place.

@@ -5,6 +5,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -14,24 +15,24 @@ import (
 	"parley/internal/usage"
 )
 
-// usage counts one ended answer; where the endpoint reported no tokens they are
-// estimated from the text, and marked so.
-func (r *Relay) usage(t *inbox.Turn, o ended) inbox.Write {
-	m := t.Message
+// countUsage is the sink of the usage. Where the endpoint reported no tokens they
+// are estimated from the text, and marked so.
+func (r *Relay) countUsage(_ context.Context, ended ended, _ *slog.Logger) []inbox.Write {
+	q := ended.question
 	e := usage.Entry{
-		Scope: m.Scope, Bot: o.bot.ID, User: m.Author.ID, Channel: m.Place.Channel, At: time.Now(),
-		Provider: o.target.provider.ID, Model: o.target.model,
+		Scope: q.Scope, Bot: ended.bot.ID, User: q.Author.ID, Channel: q.Place.Channel, At: time.Now(),
+		Provider: ended.target.provider.ID, Model: ended.target.model,
 	}
 	switch {
-	case o.outcome.usage != nil:
-		e.In, e.Out = o.outcome.usage.PromptTokens, o.outcome.usage.CompletionTokens
-	case o.text != "":
-		w := conversation.Window{PerToken: r.calibration.of(o.target.ref())}
-		e.In, e.Out, e.Estimated = w.Sent(o.sent), w.Tokens(o.text), true
+	case ended.usage != nil:
+		e.In, e.Out = ended.usage.PromptTokens, ended.usage.CompletionTokens
+	case ended.text != "":
+		w := conversation.Window{PerToken: r.calibration.of(ended.target.ref())}
+		e.In, e.Out, e.Estimated = w.Sent(ended.sent), w.Tokens(ended.text), true
 	}
-	e.Cost = usage.Price(o.target.pricing(), e.In, e.Out)
+	e.Cost = usage.Price(ended.target.pricing(), e.In, e.Out)
 	r.metrics.Tokens(e.Provider, e.In, e.Out)
-	return r.ledger.Add(e)
+	return []inbox.Write{r.ledger.Add(e)}
 }
 
 // usageDays is how far back /usage looks.

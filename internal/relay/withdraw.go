@@ -30,12 +30,14 @@ func withdrawn(ctx context.Context, err error) bool {
 	return errors.Is(err, chat.ErrWithdrawn) || err != nil && errors.Is(context.Cause(ctx), chat.ErrWithdrawn)
 }
 
-// owe notes what a model used for a question that was deleted meanwhile.
-func (r *Relay) owe(ctx context.Context, t *inbox.Turn, used inbox.Write, log *slog.Logger) {
+// owe notes what is kept of the answer to a question that was deleted meanwhile.
+func (r *Relay) owe(ctx context.Context, t *inbox.Turn, lasting []inbox.Write, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	if err := t.Owe(ctx, used); err != nil {
-		log.ErrorContext(ctx, "what the answer to a deleted question used is not counted", "error", err)
+	for _, w := range lasting {
+		if err := t.Owe(ctx, w); err != nil {
+			log.ErrorContext(ctx, "what the answer to a deleted question used is not counted", "error", err)
+		}
 	}
 }
 

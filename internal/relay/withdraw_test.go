@@ -124,7 +124,7 @@ func TestWhatADeletedQuestionCostIsWritten(t *testing.T) {
 		if err := turn.Record(ctx, inbox.Part{Key: "t-0", ID: "m0"}); err != nil {
 			t.Error(err)
 		}
-		r.owe(ctx, turn, inbox.Write{Key: key, Increments: map[string]float64{"out": 7}, TTL: time.Hour}, r.log)
+		r.owe(ctx, turn, []inbox.Write{{Key: key, Increments: map[string]float64{"out": 7}, TTL: time.Hour}}, r.log)
 		if err := r.takeBack(ctx, turn, pen, r.log); !errors.Is(err, limited) {
 			t.Errorf("the first attempt ended with %v", err)
 		}
