@@ -6,8 +6,8 @@ package main
 import (
 	"parley/adapters/discord"
 	"parley/adapters/playground"
-	"parley/adapters/playground/board"
 	"parley/adapters/slack"
+	"parley/internal/board"
 	"parley/internal/chat"
 )
 
@@ -40,13 +40,17 @@ func descriptions(table []platform) []chat.Platform {
 }
 
 func connectSlack(b *built, p parts) (chat.Adapter, error) {
-	o := slack.Options{Bots: b.bots, Log: b.log, Metrics: p.metrics}
-	return slack.New(o.With(b.config.Platforms))
+	return slack.New(slack.Options{
+		Bots: b.bots, APIURL: b.config.SlackAPIURL, StreamMode: b.config.StreamMode, Log: b.log, Metrics: p.metrics,
+		UpdateLimit: slack.UpdateLimit(b.config.SlackUpdateLimit),
+	})
 }
 
 func connectDiscord(b *built, p parts) (chat.Adapter, error) {
-	o := discord.Options{Bots: b.bots, Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics}
-	return discord.New(o.With(b.config.Platforms))
+	return discord.New(discord.Options{
+		Bots: b.bots, APIURL: b.config.DiscordAPIURL, GlobalLimit: b.config.DiscordGlobalLimit.PerSecond,
+		Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics,
+	})
 }
 
 func connectPlayground(b *built, p parts) (chat.Adapter, error) {

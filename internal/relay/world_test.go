@@ -1,0 +1,246 @@
+// The relay alone: a real inbox on a store in memory, a platform in memory, and
+// models that do what a test writes down.
+
+package relay
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/completion"
+	"parley/internal/conversation"
+	"parley/internal/inbox"
+	"parley/internal/inbox/inboxtest"
+	"parley/internal/provider"
+	"parley/internal/registry"
+	"parley/internal/telemetry"
+	"parley/internal/usage"
+)
+
+// world is a store, a platform and the models behind one bot.
+type world struct {
+	*inboxtest.Kit
+	t    *testing.T
+	room *room
+	// adapter serves the room; the room itself, unless a test says otherwise.
+	adapter chat.Adapter
+	bot     bots.Bot
+	// model answers every request, m1's and its fallback m2's.
+	model func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error]
+	// shelf is where transcripts are read; the store, unless a test says otherwise.
+	shelf redis.UniversalClient
+	// attempt, unless it is 0, is the number that every attempt is taken for.
+	attempt int
+
+	mu       sync.Mutex
+	requests []completion.Request
+	owner    *process // whose handler began last
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{Kit: inboxtest.New(t), t: t, room: &room{}}
+	w.shelf, w.adapter = w.Store.Client, w.room
+	w.bot = bots.Bot{ID: "helper", Name: "Helper", Provider: "lab", Model: "m1", Fallbacks: []bots.ModelRef{{Provider: "lab", Model: "m2"}}, System: "Be brief.", MaxMessages: 5}
+	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+		return words("Hello.").wire()
+	}
+	return w
+}
+
+// Stream is the client of every process.
+func (w *world) Stream(ctx context.Context, _ provider.Provider, r completion.Request) iter.Seq2[completion.Delta, error] {
+	w.mu.Lock()
+	w.requests = append(w.requests, r)
+	w.mu.Unlock()
+	return w.model(ctx, r)
+}
+
+// asked are the models that were asked, in order.
+func (w *world) asked() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var models []string
+	for _, r := range w.requests {
+		models = append(models, r.Model)
+	}
+	return strings.Join(models, " ")
+}
+
+// process is one replica.
+type process struct {
+	*Relay
+	in      *inbox.Inbox
+	ended   <-chan inboxtest.Ended
+	stop    func() // hands over what runs
+	log     *written
+	metrics http.Handler
+	w       *world
+}
+
+// start runs a process that ends with the test.
+func (w *world) start() *process {
+	w.t.Helper()
+	p := &process{in: w.Inbox(), log: &written{to: w.t.Output()}, w: w}
+	log := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	series := telemetry.NewRegistry("test")
+	p.metrics = telemetry.MetricsHandler(series, log)
+	known, err := registry.Open(w.t.Context(), registry.Options{
+		Client: w.Store.Client, Prefix: "parley", Ring: w.Ring, Log: log,
+		Builtins: []provider.Provider{{ID: "lab", Models: provider.Models{List: []provider.Model{{ID: "m1"}, {ID: "m2"}}}}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p.Relay = New(Options{
+		Bots: []bots.Bot{w.bot}, Adapters: []chat.Adapter{w.adapter}, Registry: known, Inbox: p.in,
+		Book:   conversation.New(w.shelf, w.Ring, p.in.ScopeKey, log),
+		Ledger: usage.New(w.Store.Client, p.in.ScopeKey, p.in.Scopes),
+		Client: w, Endpoints: noEndpoints{}, Log: log, Metrics: telemetry.NewMetrics(series),
+		Tracer: noop.NewTracerProvider().Tracer(""),
+	})
+	w.t.Cleanup(p.Close)
+	p.ended, p.stop = w.Run(p.in, func(ctx context.Context, t *inbox.Turn) error {
+		w.mu.Lock()
+		w.owner = p
+		w.mu.Unlock()
+		if w.attempt > 0 {
+			t.Attempt = w.attempt
+		}
+		return p.Handle(ctx, t)
+	})
+	return p
+}
+
+type noEndpoints struct{}
+
+func (noEndpoints) Models(context.Context, provider.Provider) ([]provider.Model, error) {
+	return nil, nil
+}
+
+func (noEndpoints) Diagnose(context.Context, provider.Provider, string) string { return "" }
+
+// written is a log that can be read while it is written.
+type written struct {
+	to   io.Writer
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *written) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(p)
+	return l.to.Write(p)
+}
+
+func (l *written) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// put sends a message.
+func (p *process) put(m chat.Message) {
+	p.w.t.Helper()
+	p.w.Put(p.in, m)
+}
+
+// end waits for one attempt of a turn to end.
+func (p *process) end() inboxtest.Ended {
+	p.w.t.Helper()
+	return inboxtest.Next(p.w.t, p.ended)
+}
+
+// closed waits for an attempt that closes its turn.
+func (p *process) closed() {
+	p.w.t.Helper()
+	if e := p.end(); e.Err != nil {
+		p.w.t.Fatalf("attempt %d ended with %v", e.Turn.Attempt, e.Err)
+	}
+	if n := p.w.Open(p.in, "room:1"); n != 0 {
+		p.w.t.Errorf("%d messages are open", n)
+	}
+}
+
+// ends is how many turns ended with an outcome.
+func (p *process) ends(outcome string) string {
+	p.w.t.Helper()
+	return scraped(p.w.t, p.metrics, `parley_turns_total{bot="helper",outcome="`+outcome+`",platform="room"}`)
+}
+
+// transcript is what the thread of asked's messages remembers.
+func (w *world) transcript(p *process) []conversation.Exchange {
+	w.t.Helper()
+	t, err := conversation.New(w.Store.Client, w.Ring, p.in.ScopeKey, discard).Load(w.t.Context(), "room:1", asked("").Place)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return t.Exchanges
+}
+
+// used is the number of answers and tokens that are counted for a model.
+func (w *world) used(p *process, model string) (answers, in, out int) {
+	w.t.Helper()
+	rows, err := p.ledger.Report(w.t.Context(), usage.ByModel, usage.Filter{Scope: "room:1"}, time.Now().AddDate(0, 0, -1), time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r.Key == "lab/"+model {
+			return r.Answers, r.In, r.Out
+		}
+	}
+	return 0, 0, 0
+}
+
+// until waits for a condition.
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	for give := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(give) {
+			w.t.Fatalf("waited for a minute: %s; the room shows %q", what, w.room.texts())
+		}
+	}
+}
+
+// shows waits for the texts that people see.
+func (w *world) shows(texts ...string) {
+	w.t.Helper()
+	w.until("the room shows "+strings.Join(texts, " | "), func() bool { return strings.Join(w.room.texts(), "\n") == strings.Join(texts, "\n") })
+}
+
+// hold is a model that writes text and then waits, until it is let go or stopped.
+func hold(text string, let <-chan struct{}, rest ...string) func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	return func(ctx context.Context, _ completion.Request) iter.Seq2[completion.Delta, error] {
+		return func(yield func(completion.Delta, error) bool) {
+			if text != "" && !yield(completion.Delta{Text: text}, nil) {
+				return
+			}
+			select {
+			case <-let:
+			case <-ctx.Done():
+				yield(completion.Delta{}, context.Cause(ctx))
+				return
+			}
+			for d, err := range words(rest...).wire() {
+				if !yield(d, err) {
+					return
+				}
+			}
+		}
+	}
+}
