@@ -12,8 +12,8 @@ import (
 // left at its zero value, which lets nobody in.
 type Person struct {
 	ID      string
-	Groups  []string // Slack user groups, Discord roles; may be nil when NeedsGroups is false
-	Admin   bool     // workspace admin or owner; Discord: Manage Server
+	Groups  []string // may be nil when NeedsGroups is false
+	Admin   bool     // of the workspace
 	Channel string   // where they ask; for a thread the channel it is in
 	// Insider says that they belong to the workspace or its organisation, Guest
 	// that they do so as a guest, Gone that their account is deactivated. May

@@ -239,8 +239,8 @@ func (r *reader) denyRule(n *yaml.Node, path string) DenyRule {
 	return d
 }
 
-// ids reads platform ids. YAML takes an unquoted Discord id for a number, which
-// is fine.
+// ids reads platform ids. YAML takes an unquoted one of digits for a number,
+// which is fine.
 func (r *reader) ids(n *yaml.Node, path string) []string {
 	var out []string
 	r.list(n, path, func(n *yaml.Node, at string) {

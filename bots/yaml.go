@@ -223,7 +223,7 @@ func (r *reader) hint(path, name string, known fields) string {
 	return fmt.Sprintf(" (known here: %s)", strings.Join(names, ", "))
 }
 
-// text reads a scalar as it was written: an unquoted Discord id is a number to
+// text reads a scalar as it was written: an unquoted id may be a number to
 // YAML and text to us.
 func (r *reader) text(n *yaml.Node, path string) string {
 	switch {

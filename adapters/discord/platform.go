@@ -4,6 +4,7 @@ package discord
 
 import (
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"parley/bots"
@@ -20,10 +21,41 @@ const (
 	guildList = "guilds"
 )
 
+// The variables of the environment.
+const (
+	apiVariable      = "DISCORD_API_URL"
+	limitVariable = "DISCORD_GLOBAL_LIMIT"
+)
+
+// With takes over what the variables of the environment hold, by name.
+func (o Options) With(values map[string]string) Options {
+	o.APIURL = values[apiVariable]
+	o.GlobalLimit, _ = parseRate(values[limitVariable])
+	return o
+}
+
+// parseRate reads "50" or "off", which is 0.
+func parseRate(s string) (int, bool) {
+	if strings.EqualFold(s, "off") {
+		return 0, true
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n >= 1 && n <= 1e6
+}
+
+func isRate(s string) bool {
+	_, ok := parseRate(s)
+	return ok
+}
+
 // Platform describes Discord.
 func Platform() chat.Platform {
 	return chat.Platform{
 		Name: platform, Title: "Discord", Workspace: "server", Trusts: guildList, Manifest: setupManifest,
+		Variables: []chat.Variable{
+			{Name: apiVariable, Default: DefaultAPIURL, Want: "an http or https URL", Example: DefaultAPIURL, URL: true},
+			{Name: limitVariable, Default: "50", Want: "requests per second, or off", Example: "50", Check: isRate},
+		},
 		Settings: []chat.Setting{
 			{Name: botToken, Secret: true, App: true, Example: "the bot's token", Check: checkToken},
 			{Name: publicKey, Signed: true, Check: checkKey},

@@ -3,6 +3,8 @@
 package slack
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"parley/internal/chat"
@@ -22,6 +24,25 @@ type UpdateLimit struct {
 	PerMinute int
 	Burst     int
 	Off       bool // no limit of any kind: a proxy or a test server sets none
+}
+
+// parseLimit reads "50/10" or "off".
+func parseLimit(s string) (UpdateLimit, bool) {
+	if strings.EqualFold(s, "off") {
+		return UpdateLimit{Off: true}, true
+	}
+	first, second, ok := strings.Cut(s, "/")
+	calls, err1 := strconv.Atoi(strings.TrimSpace(first))
+	burst, err2 := strconv.Atoi(strings.TrimSpace(second))
+	if !ok || err1 != nil || err2 != nil || calls < 1 || burst < 1 || calls > 1e6 || burst > 1e6 {
+		return UpdateLimit{}, false
+	}
+	return UpdateLimit{PerMinute: calls, Burst: burst}, true
+}
+
+func isLimit(s string) bool {
+	_, ok := parseLimit(s)
+	return ok
 }
 
 // Limits says what a message may measure and which budgets its calls draw on:

@@ -23,10 +23,29 @@ const (
 	signingSecret = "signing_secret"
 )
 
+// The variables of the environment.
+const (
+	apiVariable      = "SLACK_API_URL"
+	limitVariable = "SLACK_UPDATE_LIMIT"
+	modeVariable  = "STREAM_MODE"
+)
+
+// With takes over what the variables of the environment hold, by name.
+func (o Options) With(values map[string]string) Options {
+	o.APIURL, o.StreamMode = values[apiVariable], values[modeVariable]
+	o.UpdateLimit, _ = parseLimit(values[limitVariable])
+	return o
+}
+
 // Platform describes Slack.
 func Platform() chat.Platform {
 	return chat.Platform{
-		Name: platform, Title: "Slack", Workspace: "workspace", Manifest: appManifest,
+		Name: platform, Title: "Slack", Workspace: "workspace", MentionInThreads: true, Manifest: appManifest,
+		Variables: []chat.Variable{
+			{Name: apiVariable, Default: DefaultAPIURL, Want: "an http or https URL", Example: DefaultAPIURL, URL: true},
+			{Name: limitVariable, Default: "50/10", Want: "calls per minute / burst, or off", Example: "50/10", Check: isLimit},
+			{Name: modeVariable, Default: "edit", Words: []string{"edit", "auto"}},
+		},
 		Settings: []chat.Setting{
 			{Name: commandPrefix, Shared: true, Check: checkPrefix},
 			{

@@ -64,12 +64,10 @@ func New(o Options) (*Adapter, error) {
 	if o.APIURL == "" {
 		o.APIURL = DefaultAPIURL
 	}
+	o.APIURL = strings.TrimRight(o.APIURL, "/") + "/"
 	u, err := url.Parse(o.APIURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("SLACK_API_URL %q is not an http or https address", o.APIURL)
-	}
-	if !strings.HasSuffix(o.APIURL, "/") {
-		o.APIURL += "/"
 	}
 	if o.StreamMode != "" && o.StreamMode != "edit" && o.StreamMode != "auto" {
 		return nil, fmt.Errorf("STREAM_MODE %q is neither edit nor auto", o.StreamMode)

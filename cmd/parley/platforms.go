@@ -6,8 +6,8 @@ package main
 import (
 	"parley/adapters/discord"
 	"parley/adapters/playground"
+	"parley/adapters/playground/board"
 	"parley/adapters/slack"
-	"parley/internal/board"
 	"parley/internal/chat"
 )
 
@@ -40,17 +40,13 @@ func descriptions(table []platform) []chat.Platform {
 }
 
 func connectSlack(b *built, p parts) (chat.Adapter, error) {
-	return slack.New(slack.Options{
-		Bots: b.bots, APIURL: b.config.SlackAPIURL, StreamMode: b.config.StreamMode, Log: b.log, Metrics: p.metrics,
-		UpdateLimit: slack.UpdateLimit(b.config.SlackUpdateLimit),
-	})
+	o := slack.Options{Bots: b.bots, Log: b.log, Metrics: p.metrics}
+	return slack.New(o.With(b.config.Platforms))
 }
 
 func connectDiscord(b *built, p parts) (chat.Adapter, error) {
-	return discord.New(discord.Options{
-		Bots: b.bots, APIURL: b.config.DiscordAPIURL, GlobalLimit: b.config.DiscordGlobalLimit.PerSecond,
-		Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics,
-	})
+	o := discord.Options{Bots: b.bots, Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics}
+	return discord.New(o.With(b.config.Platforms))
 }
 
 func connectPlayground(b *built, p parts) (chat.Adapter, error) {

@@ -99,7 +99,7 @@ func read(p process) (settings, []error) {
 	var err error
 	s.env, err = config.ReadEnvironment(p.environ, ".env")
 	keep(err)
-	s.config, err = config.Load(s.env)
+	s.config, err = config.Load(s.env, descriptions(s.platforms)...)
 	keep(err)
 	if s.config.BotsDir != "" {
 		s.bots, err = bots.LoadDir(s.config.BotsDir, descriptions(s.platforms), s.env.Get)

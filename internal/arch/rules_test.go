@@ -37,10 +37,9 @@ var rooms = map[string][]string{
 
 	// Tools that know nothing of the rest.
 	"internal/telemetry":       {},
-	"internal/config":          {},
+	"internal/config":          {"internal/chat"},
 	"internal/audit":           {"internal/chat"},
 	"internal/store":           {"internal/audit", "internal/chat"},
-	"internal/board":           {},
 	"internal/stream/markdown": {},
 	"internal/demo":            {},
 	"internal/door":            {},
@@ -66,10 +65,12 @@ var rooms = map[string][]string{
 	"adapters/internal/loose": {},
 
 	// The platforms: neutral words and what platforms share, never each other, the
-	// relay or Redis.
-	"adapters/slack":      {"bots", "adapters/internal/loose", "internal/chat", "internal/telemetry"},
-	"adapters/discord":    {"bots", "adapters/internal/loose", "internal/chat", "internal/telemetry"},
-	"adapters/playground": {"bots", "internal/chat", "internal/door", "internal/telemetry"},
+	// relay or Redis. The playground has no platform that keeps its messages: its
+	// board does, and knows nothing of the adapter, nor the adapter of it.
+	"adapters/slack":            {"bots", "adapters/internal/loose", "internal/chat", "internal/telemetry"},
+	"adapters/discord":          {"bots", "adapters/internal/loose", "internal/chat", "internal/telemetry"},
+	"adapters/playground":       {"bots", "internal/chat", "internal/door", "internal/telemetry"},
+	"adapters/playground/board": {},
 
 	// Test servers, on the wire and so without our words.
 	"internal/fake/slack":      {},
@@ -104,7 +105,7 @@ var libraries = map[string][]string{
 	"github.com/slack-go/slack":           {"adapters/slack"},
 	"github.com/bwmarrin/discordgo":       {"adapters/discord"},
 	"github.com/gorilla/websocket":        {"adapters/discord", "adapters/slack", "internal/fake/slack", "internal/fake/discord"},
-	"github.com/redis/go-redis/v9":        {"internal/audit", "internal/audit/audittest", "internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "internal/board", "test:internal/", "test:cmd/"},
+	"github.com/redis/go-redis/v9":        {"internal/audit", "internal/audit/audittest", "internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "adapters/playground/board", "test:internal/", "test:cmd/"},
 	"github.com/alicebob/miniredis/v2":    {"internal/store", "test:internal/", "test:cmd/"},
 	"github.com/caarlos0/env/v11":         {"internal/config"},
 	"github.com/joho/godotenv":            {"internal/config"},

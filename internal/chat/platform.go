@@ -20,6 +20,11 @@ type Platform struct {
 	// Settings are what a bot's section may hold, in the order in which problems
 	// with them are told.
 	Settings []Setting
+	// Variables are what it takes from the environment for all its bots.
+	Variables []Variable
+	// MentionInThreads says that in threads commands can only be written after a
+	// mention.
+	MentionInThreads bool
 	// Workspace is what people call a Place.Workspace: "server".
 	Workspace string
 	// Trusts names the list among Settings of the workspaces that a bot trusts,
@@ -71,6 +76,17 @@ type Setting struct {
 	// Check says what is wrong with a value, "" where nothing is. The sentence
 	// goes on after the setting's name and holds no secret; nil takes everything.
 	Check func(value string) string
+}
+
+// Variable is a setting in the environment. Its value is text without white
+// space around it; an empty one is the default.
+type Variable struct {
+	Name, Default string
+	Want, Example string   // what a value must be, and one, for errors
+	Words         []string // the only values there may be; letter case does not count
+	URL           bool     // an http or https URL without query, user name and password
+	// Check reports whether a value is what Want says; nil takes everything.
+	Check func(value string) bool
 }
 
 // App is the setting that names a bot's app; empty where bots need none.

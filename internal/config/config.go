@@ -39,11 +39,7 @@ type Config struct {
 	DiscoverLocal    string `env:"DISCOVER_LOCAL" envDefault:"auto" oneof:"auto,off"`
 
 	// Platforms.
-	SlackAPIURL        string `env:"SLACK_API_URL" envDefault:"https://slack.com/api/" want:"an http or https URL" example:"https://slack.com/api/"`
-	SlackUpdateLimit   Limit  `env:"SLACK_UPDATE_LIMIT" envDefault:"50/10" want:"calls per minute / burst, or off" example:"50/10"`
-	StreamMode         string `env:"STREAM_MODE" envDefault:"edit" oneof:"edit,auto"`
-	DiscordAPIURL      string `env:"DISCORD_API_URL" envDefault:"https://discord.com/api/v10" want:"an http or https URL" example:"https://discord.com/api/v10"`
-	DiscordGlobalLimit Rate   `env:"DISCORD_GLOBAL_LIMIT" envDefault:"50" want:"requests per second, or off" example:"50"`
+	Platforms map[string]string `env:"-"` // the values of their Variables, by name
 
 	// Built-in providers: each becomes usable when its variable is set.
 	OpenAIKey         secret.Text `env:"OPENAI_API_KEY"`

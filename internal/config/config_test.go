@@ -15,8 +15,6 @@ import (
 
 	"parley/adapters/discord"
 	"parley/adapters/slack"
-	"parley/bots"
-	"parley/internal/chat"
 	"parley/internal/config"
 	"parley/internal/secret"
 )
@@ -27,7 +25,7 @@ func load(t *testing.T, environ ...string) (config.Config, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.Load(e)
+	return config.Load(e, slack.Platform(), discord.Platform())
 }
 
 func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
@@ -42,8 +40,10 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 			want := config.Config{
 				HTTPAddr: "127.0.0.1:7070", Playground: "auto", Metrics: "token", ShutdownGrace: 25 * time.Second, LogLevel: "info", LogFormat: "text",
 				RedisPrefix: "parley", DataDir: "./data", AuditKeep: config.Age(400 * 24 * time.Hour), DiscoverLocal: "auto",
-				SlackAPIURL: "https://slack.com/api/", SlackUpdateLimit: config.Limit{PerMinute: 50, Burst: 10}, StreamMode: "edit",
-				DiscordAPIURL: "https://discord.com/api/v10", DiscordGlobalLimit: config.Rate{PerSecond: 50},
+				Platforms: map[string]string{
+					"SLACK_API_URL": "https://slack.com/api/", "SLACK_UPDATE_LIMIT": "50/10", "STREAM_MODE": "edit",
+					"DISCORD_API_URL": "https://discord.com/api/v10", "DISCORD_GLOBAL_LIMIT": "50",
+				},
 				OTLPProtocol: "http/protobuf", ServiceName: "parley",
 			}
 			if !reflect.DeepEqual(got, want) {
@@ -62,7 +62,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"HTTP_ADDR=:8080", "ADMIN_TOKEN=adm-0123456789abc", "PLAYGROUND=ON", "METRICS=Open", "SHUTDOWN_GRACE=1m", "LOG_LEVEL=DEBUG", "LOG_FORMAT=json",
 		"REDIS_URL=redis://u:pw@a:6379/2?sentinel_master=m", "REDIS_PREFIX=x", "REDIS_WAIT_REPLICAS=2", "DATA_DIR=/d", "MASTER_KEYS="+key, "AUDIT_KEEP=36h",
 		"BOTS_DIR=/b", "PROVIDERS_FILE=/p", "PROVIDER_NETWORKS=public, 10.0.0.0/8,192.168.1.4", "DISCOVER_LOCAL=off",
-		"SLACK_API_URL=http://127.0.0.1:1/api", "SLACK_UPDATE_LIMIT=off", "STREAM_MODE=auto",
+		"SLACK_API_URL=http://127.0.0.1:1/api", "SLACK_UPDATE_LIMIT=off", "STREAM_MODE=Auto",
 		"DISCORD_API_URL=http://127.0.0.1:2/api/v10/", "DISCORD_GLOBAL_LIMIT=7",
 		"OPENAI_API_KEY=1", "ANTHROPIC_API_KEY=2", "GEMINI_API_KEY=3", "XAI_API_KEY=4", "OPENROUTER_API_KEY=5", "DEEPSEEK_API_KEY=6",
 		"GROQ_API_KEY=7", "MISTRAL_API_KEY=8", "CLOUDFLARE_API_TOKEN=9", "CLOUDFLARE_ACCOUNT_ID=10", "OLLAMA_HOST=h:1",
@@ -75,17 +75,16 @@ func TestEveryVariableIsRead(t *testing.T) {
 		HTTPAddr: ":8080", AdminToken: secret.New("adm-0123456789abc"), Playground: "on", Metrics: "open", ShutdownGrace: time.Minute, LogLevel: "debug", LogFormat: "json",
 		RedisURL: secret.New("redis://u:pw@a:6379/2?sentinel_master=m"), RedisPrefix: "x", RedisWaitReplicas: 2, DataDir: "/d", MasterKeys: secret.New(key), AuditKeep: config.Age(36 * time.Hour),
 		BotsDir: "/b", ProvidersFile: "/p", ProviderNetworks: "public, 10.0.0.0/8,192.168.1.4", DiscoverLocal: "off",
-		SlackAPIURL: "http://127.0.0.1:1/api/", SlackUpdateLimit: config.Limit{Off: true}, StreamMode: "auto",
-		DiscordAPIURL: "http://127.0.0.1:2/api/v10", DiscordGlobalLimit: config.Rate{PerSecond: 7},
+		Platforms: map[string]string{
+			"SLACK_API_URL": "http://127.0.0.1:1/api", "SLACK_UPDATE_LIMIT": "off", "STREAM_MODE": "auto",
+			"DISCORD_API_URL": "http://127.0.0.1:2/api/v10/", "DISCORD_GLOBAL_LIMIT": "7",
+		},
 		OpenAIKey: secret.New("1"), AnthropicKey: secret.New("2"), GeminiKey: secret.New("3"), XAIKey: secret.New("4"), OpenRouterKey: secret.New("5"),
 		DeepSeekKey: secret.New("6"), GroqKey: secret.New("7"), MistralKey: secret.New("8"), CloudflareToken: secret.New("9"), CloudflareAccount: "10", OllamaHost: "h:1",
 		OTLPEndpoint: "http://c:4318", OTLPProtocol: "http/protobuf", OTLPHeaders: secret.New("a=b"), ServiceName: "svc", HTTPAddrGiven: true,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if off, err := load(t, "DISCORD_GLOBAL_LIMIT=off"); err != nil || off.DiscordGlobalLimit != (config.Rate{}) {
-		t.Errorf("DISCORD_GLOBAL_LIMIT=off is %+v, %v", off.DiscordGlobalLimit, err)
 	}
 	v := reflect.ValueOf(got)
 	for i := range v.NumField() {
@@ -297,103 +296,5 @@ func TestHeaders(t *testing.T) {
 	got, err := config.Headers(secret.New("authorization=Bearer%20x=, x-team = a"))
 	if want := map[string]string{"authorization": "Bearer x=", "x-team": "a"}; err != nil || !maps.Equal(got, want) {
 		t.Errorf("%v %v", got, err)
-	}
-}
-
-// variables are those of the structs, with their defaults, and those that the
-// built-in bot definitions name.
-func variables(t *testing.T) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	for _, s := range []reflect.Type{reflect.TypeFor[config.Config](), reflect.TypeFor[config.Operator]()} {
-		for f := range s.Fields() {
-			if name := f.Tag.Get("env"); name != "-" {
-				out[name] = f.Tag.Get("envDefault")
-			}
-		}
-	}
-	_, err := bots.Load(bots.Builtin(), []chat.Platform{slack.Platform(), discord.Platform()}, func(name string) string {
-		out[name] += ""
-		return ""
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func TestEnvExampleNamesEveryVariableWithItsDefaultAndNoOther(t *testing.T) {
-	data, err := os.ReadFile("../../.env.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]string{}
-	comment := false
-	for line := range strings.SplitSeq(string(data), "\n") {
-		if strings.HasPrefix(line, "#") {
-			comment = true
-			continue
-		}
-		if name, value, ok := strings.Cut(line, "="); ok {
-			if _, twice := got[name]; twice {
-				t.Errorf("%s stands there twice", name)
-			}
-			got[name] = value
-		} else if line != "" {
-			t.Errorf("odd line %q", line)
-		}
-	}
-	if !comment {
-		t.Error("no comments")
-	}
-	want := variables(t)
-	want["HTTP_ADDR"] = "" // given, it would keep another port from being taken
-	for name, value := range want {
-		if v, ok := got[name]; !ok {
-			t.Errorf("%s is not in .env.example", name)
-		} else if v != value {
-			t.Errorf("%s is %q in .env.example, its default is %q", name, v, value)
-		}
-		delete(got, name)
-	}
-	for name := range got {
-		t.Errorf("%s is in .env.example, but nothing reads it", name)
-	}
-	e, err := config.ReadEnvironment(nil, "../../.env.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	copied, err := config.Load(e)
-	empty, _ := load(t)
-	if err != nil || !reflect.DeepEqual(copied, empty) {
-		t.Errorf("a copy of .env.example changes something: %v\n%+v\n%+v", err, copied, empty)
-	}
-}
-
-func TestREADMENamesEveryVariableWithItsDefaultAndNoOther(t *testing.T) {
-	data, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, settings, found := strings.Cut(string(data), "\n## Settings\n")
-	settings, _, _ = strings.Cut(settings, "\n## ")
-	if !found {
-		t.Fatal("no section Settings")
-	}
-	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| (.*?) ?\\| .* ?\\|$")
-	computed := map[string]bool{"PROVIDER_NETWORKS": true, "OLLAMA_HOST": true} // the default depends
-	want := variables(t)
-	for _, m := range row.FindAllStringSubmatch(settings, -1) {
-		name, shown := m[1], strings.Trim(strings.TrimSpace(m[2]), "`")
-		value, ok := want[name]
-		if !ok {
-			t.Errorf("%s is in the table, but nothing reads it (or it stands there twice)", name)
-		} else if shown != value && !computed[name] {
-			t.Errorf("%s has the default %q in the table and %q in the code", name, shown, value)
-		}
-		delete(want, name)
-	}
-	for name := range want {
-		t.Errorf("%s is not in README's table", name)
 	}
 }

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"parley/internal/chat"
 	"parley/internal/secret"
 )
 
@@ -37,20 +39,17 @@ func (e *InvalidError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads the server's settings. With an *InvalidError the Config holds what
+// Load reads the server's settings, those of the platforms among them. With an *InvalidError the Config holds what
 // could be read, so that a caller can go on to look for problems elsewhere and
 // tell all of them together.
-func Load(e Environment) (Config, error) {
+func Load(e Environment, platforms ...chat.Platform) (Config, error) {
 	var c Config
 	k := read(e, &c)
 	c.HTTPAddrGiven = strings.TrimSpace(e.Get("HTTP_ADDR")) != ""
 	k.listener(&c)
 	k.store(&c)
 	k.networks(c.ProviderNetworks)
-	k.endpoint("SLACK_API_URL", &c.SlackAPIURL)
-	k.endpoint("DISCORD_API_URL", &c.DiscordAPIURL)
-	c.SlackAPIURL = strings.TrimRight(c.SlackAPIURL, "/") + "/"
-	c.DiscordAPIURL = strings.TrimRight(c.DiscordAPIURL, "/")
+	k.platforms(&c, platforms)
 	k.traces(&c)
 	return c, k.err()
 }
@@ -72,26 +71,38 @@ func FreshToken() string {
 // check collects problems about the struct whose fields it knows.
 type check struct {
 	environment Environment
-	fields      map[string]reflect.StructField // by variable
+	fields      map[string]field // by variable
 	problems    []Problem
+}
+
+// field is what is known of one variable.
+type field struct {
+	index         []int // in the struct; its first number is also the order of problems
+	want, example string
+	words         []string // the only values there may be
+	secret        bool
+}
+
+func fieldOf(f reflect.StructField) field {
+	out := field{index: f.Index, want: f.Tag.Get("want"), example: f.Tag.Get("example"), secret: f.Type == reflect.TypeFor[secret.Text]()}
+	if words := f.Tag.Get("oneof"); words != "" {
+		out.words = strings.Split(words, ",")
+	}
+	return out
 }
 
 // read fills into, a pointer to a struct with env tags.
 func read(e Environment, into any) *check {
-	k := &check{environment: e, fields: map[string]reflect.StructField{}}
+	k := &check{environment: e, fields: map[string]field{}}
 	variable := map[string]string{} // by field name
 	for f := range reflect.TypeOf(into).Elem().Fields() {
 		if name := f.Tag.Get("env"); name != "" && name != "-" {
-			k.fields[name], variable[f.Name] = f, name
+			k.fields[name], variable[f.Name] = fieldOf(f), name
 		}
 	}
 	values := map[string]string{}
 	for name := range k.fields {
-		value := strings.TrimSpace(e.Get(name))
-		if k.fields[name].Tag.Get("oneof") != "" {
-			value = strings.ToLower(value)
-		}
-		if value != "" {
+		if value := k.value(name); value != "" {
 			values[name] = value
 		}
 	}
@@ -104,12 +115,27 @@ func read(e Environment, into any) *check {
 	}
 	v := reflect.ValueOf(into).Elem()
 	for name, f := range k.fields {
-		if words := f.Tag.Get("oneof"); words != "" && !slices.Contains(strings.Split(words, ","), v.FieldByIndex(f.Index).String()) {
-			list := strings.Split(words, ",")
-			k.add(name, "%s is not one of %s; for example %s=%s", k.shown(name), strings.Join(list, ", "), name, list[0])
+		if f.words != nil {
+			k.word(name, v.FieldByIndex(f.index).String())
 		}
 	}
 	return k
+}
+
+// value is what the environment holds of a variable.
+func (k *check) value(variable string) string {
+	value := strings.TrimSpace(k.environment.Get(variable))
+	if k.fields[variable].words != nil {
+		return strings.ToLower(value)
+	}
+	return value
+}
+
+// word wants a value to be one of the words there are.
+func (k *check) word(variable, value string) {
+	if words := k.fields[variable].words; !slices.Contains(words, value) {
+		k.add(variable, "%s is not one of %s; for example %s=%s", k.shown(variable), strings.Join(words, ", "), variable, words[0])
+	}
 }
 
 func (k *check) add(variable, format string, args ...any) {
@@ -119,9 +145,9 @@ func (k *check) add(variable, format string, args ...any) {
 // wrong says that a value is not what its field's tags want.
 func (k *check) wrong(variable string) {
 	f := k.fields[variable]
-	text := k.shown(variable) + " is not " + f.Tag.Get("want")
-	if example := f.Tag.Get("example"); example != "" {
-		text += "; for example " + variable + "=" + example
+	text := k.shown(variable) + " is not " + f.want
+	if f.example != "" {
+		text += "; for example " + variable + "=" + f.example
 	}
 	k.add(variable, "%s", text)
 }
@@ -130,7 +156,7 @@ func (k *check) wrong(variable string) {
 // secret, as a URL with a password does.
 func (k *check) shown(variable string) string {
 	value := strings.TrimSpace(k.environment.Get(variable))
-	if k.fields[variable].Type == reflect.TypeFor[secret.Text]() || strings.Contains(value, "@") {
+	if k.fields[variable].secret || strings.Contains(value, "@") {
 		return "its value"
 	}
 	if len(value) > 80 {
@@ -145,7 +171,7 @@ func (k *check) err() error {
 		return nil
 	}
 	slices.SortStableFunc(k.problems, func(a, b Problem) int {
-		return k.fields[a.Variable].Index[0] - k.fields[b.Variable].Index[0]
+		return k.fields[a.Variable].index[0] - k.fields[b.Variable].index[0]
 	})
 	return &InvalidError{Problems: k.problems}
 }
@@ -240,6 +266,27 @@ func (k *check) endpoint(variable string, value *string) {
 	}
 	if u.User != nil {
 		k.add(variable, "must not hold a user name or password")
+	}
+}
+
+// platforms reads what the platforms take from the environment.
+func (k *check) platforms(c *Config, all []chat.Platform) {
+	at, _ := reflect.TypeFor[Config]().FieldByName("Platforms")
+	c.Platforms = map[string]string{}
+	for _, p := range all {
+		for _, v := range p.Variables {
+			k.fields[v.Name] = field{index: at.Index, want: v.Want, example: v.Example, words: v.Words}
+			value := cmp.Or(k.value(v.Name), v.Default)
+			switch {
+			case v.URL:
+				k.endpoint(v.Name, &value)
+			case v.Words != nil:
+				k.word(v.Name, value)
+			case v.Check != nil && !v.Check(value):
+				k.wrong(v.Name)
+			}
+			c.Platforms[v.Name] = value
+		}
 	}
 }
 

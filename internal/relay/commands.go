@@ -16,8 +16,8 @@ import (
 	"parley/internal/suggest"
 )
 
-// Claim reports true to the first process that asks for a key: Discord hands an
-// interaction to each that is connected.
+// Claim reports true to the first process that asks for a key: a platform
+// may hand an interaction to each that is connected.
 func (r *Relay) Claim(ctx context.Context, key string) (bool, error) {
 	return r.once(ctx, key)
 }
@@ -215,25 +215,27 @@ func (r *Relay) doHelp(ctx context.Context, o order) (chat.Reply, error) {
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	return chat.Reply{Text: o.help(ref)}, nil
+	return chat.Reply{Text: o.help(ref, r.platform(o.Place))}, nil
 }
 
 // help is the text of /help.
-func (o order) help(now bots.ModelRef) string {
+func (o order) help(now bots.ModelRef, p chat.Platform) string {
 	text := fmt.Sprintf("**%s**", o.bot.Name)
 	if o.bot.Description != "" {
 		text += ": " + o.bot.Description
 	}
-	return text + fmt.Sprintf(`
+	text += fmt.Sprintf(`
 It uses `+"`%s`"+` in %s. Mention it with a question, or write to it directly; in a thread it knows, no mention is needed.
 
 - `+"`/model`"+` shows the models, `+"`/model NAME`"+` switches %s, `+"`/model reset`"+` goes back
 - `+"`/provider`"+` lists providers, `+"`/provider use ID`"+` switches to one; %s are for admins
 - `+"`/bot`"+` lists the bots here, `+"`/bot use ID`"+` gives %s to another
 - `+"`/stop`"+` ends the answer being written, `+"`/reset`"+` forgets the conversation
-- `+"`/usage`"+` shows what your questions used
-
-In a Slack thread write them after a mention: `+"`@%s /model`"+`.`, now, o.here(), o.here(), forAdmins("provider"), o.here(), o.bot.ID)
+- `+"`/usage`"+` shows what your questions used`, now, o.here(), o.here(), forAdmins("provider"), o.here())
+	if p.MentionInThreads {
+		text += fmt.Sprintf("\n\nIn a %s thread write them after a mention: `@%s /model`.", p.Title, o.bot.ID)
+	}
+	return text
 }
 
 // forAdmins lists the verbs of a command that only admins may use.

@@ -12,7 +12,12 @@ import (
 )
 
 func TestEveryCommandIsCarriedOutAndExplained(t *testing.T) {
-	help := order{bot: bots.Bot{ID: "helper", Name: "Helper"}}.help(bots.ModelRef{Provider: "lab", Model: "m1"})
+	o := order{bot: bots.Bot{ID: "helper", Name: "Helper"}}
+	ref := bots.ModelRef{Provider: "lab", Model: "m1"}
+	help := o.help(ref, chat.Platform{})
+	if there, threads := o.help(ref, chat.Platform{Title: "Toy", MentionInThreads: true}), "In a Toy thread write them after a mention: `@helper /model`."; !strings.HasSuffix(there, threads) || strings.Contains(help, "thread write") {
+		t.Errorf("/help does not say when commands come after a mention:\n%s\n%s", there, help)
+	}
 	does := (&Relay{}).commands()
 	for _, w := range chat.Words() {
 		if does[w.Name] == nil {

@@ -26,10 +26,10 @@ type Measured struct {
 	Outcome  Outcome
 }
 
-// Slack is a workspace: 50 updates a minute and 10 at once for all of it, and
+// Refilling is a workspace as on Slack: 50 updates a minute and 10 at once for all of it, and
 // a post a second with a short burst in each channel. There are at most five
 // answers in a channel.
-func Slack(answers int, latency time.Duration) Scenario {
+func Refilling(answers int, latency time.Duration) Scenario {
 	return Scenario{
 		Answers: answers, Channels: (answers + 4) / 5, Latency: latency,
 		Length: 2000, Speed: 200, Starts: 5 * time.Second, Think: 800 * time.Millisecond,
@@ -39,9 +39,9 @@ func Slack(answers int, latency time.Duration) Scenario {
 	}
 }
 
-// Discord is a server: 5 edits and 5 posts in 5 seconds in each channel.
-func Discord(answers, channels int, latency time.Duration) Scenario {
-	s := Slack(answers, latency)
+// Sliding is a server as on Discord: 5 edits and 5 posts in 5 seconds in each channel.
+func Sliding(answers, channels int, latency time.Duration) Scenario {
+	s := Refilling(answers, latency)
 	s.Channels, s.PerChannel, s.Size = channels, true, 2000
 	s.Edits = Limit{Calls: 5, Window: 5 * time.Second, Sliding: true}
 	s.Posts = s.Edits
@@ -67,26 +67,26 @@ func Cases() []Case {
 	numbers := []int{1, 3, 10, 50}
 	for _, latency := range latencies {
 		for _, n := range numbers {
-			add("Slack, 50/min, burst 10", Slack(n, latency), append([]func() Strategy{ours}, others...)...)
+			add("one budget, 50/min, burst 10", Refilling(n, latency), append([]func() Strategy{ours}, others...)...)
 		}
 	}
 	for _, latency := range latencies {
 		for _, n := range numbers {
-			s := Slack(n, latency)
+			s := Refilling(n, latency)
 			s.Edits.Burst, s.Edits.Believed = 3, 10
-			add("Slack, burst 3 believed 10", s, ours, others[0])
+			add("one budget, burst 3 believed 10", s, ours, others[0])
 		}
 	}
 	for _, latency := range latencies {
 		for _, n := range numbers[:3] {
-			add("Discord, one channel", Discord(n, 1, latency), append([]func() Strategy{ours}, others...)...)
+			add("a budget per channel, one channel", Sliding(n, 1, latency), append([]func() Strategy{ours}, others...)...)
 		}
 		for _, n := range numbers[2:] {
-			add("Discord, two in a channel", Discord(n, n/2, latency), ours, others[0], others[3])
+			add("a budget per channel, two in each", Sliding(n, n/2, latency), ours, others[0], others[3])
 		}
-		s := Discord(3, 1, latency)
+		s := Sliding(3, 1, latency)
 		s.Edits.Calls, s.Edits.Believed = 3, 5
-		add("Discord, 3 in 5 s believed 5", s, ours, others[0])
+		add("a budget per channel, 3 in 5 s believed 5", s, ours, others[0])
 	}
 	return out
 }
