@@ -24,7 +24,7 @@ func (s *Server) found(name string, owner *User) *guild {
 func (s *Server) add(app *App, g *guild) *Role {
 	role := &Role{ID: s.snowflake(), Name: app.Name, Permissions: "0", Managed: true, Position: 1, Tags: map[string]any{"bot_id": app.user.ID}}
 	g.Roles = append(g.Roles, role)
-	g.members[app.user.ID] = &member{Roles: []string{role.ID}, joined: time.Now()}
+	g.members[app.user.ID] = &member{Roles: []string{role.ID}, joined: s.moment()}
 	return role
 }
 

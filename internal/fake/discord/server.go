@@ -102,6 +102,7 @@ type Server struct {
 	mu           sync.Mutex
 	changed      chan struct{} // closed and replaced at every change
 	lastID       uint64
+	lastMoment   time.Time
 	apps         []*App
 	users        map[string]*User
 	channels     map[string]*channel

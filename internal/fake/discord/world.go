@@ -209,6 +209,16 @@ func (s *Server) snowflake() string {
 	return strconv.FormatUint(id, 10)
 }
 
+// moment is now, later than any before by what a timestamp can tell.
+func (s *Server) moment() time.Time {
+	now := time.Now().Truncate(time.Microsecond)
+	if !now.After(s.lastMoment) {
+		now = s.lastMoment.Add(time.Microsecond)
+	}
+	s.lastMoment = now
+	return now
+}
+
 // user finds a person by id or name and makes one up when there is none.
 func (s *Server) user(nameOrID string) *User {
 	for _, u := range s.users {
