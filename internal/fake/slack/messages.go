@@ -356,17 +356,24 @@ func (s *Server) content(c call, m *Message) error {
 		}
 		m.Attachments = json.RawMessage(raw)
 	}
-	if meta := c.args["metadata"]; meta != "" {
-		var check struct {
-			EventType string         `json:"event_type"`
-			Payload   map[string]any `json:"event_payload"`
-		}
-		if json.Unmarshal([]byte(meta), &check) != nil || check.EventType == "" && meta != "{}" {
-			s.violate("%s: metadata is not {event_type, event_payload}", c.method)
-			return fail("invalid_metadata_format")
-		}
-		m.Metadata = json.RawMessage(meta)
+	return s.metadata(c, m)
+}
+
+// metadata reads the metadata of a call, if it brings any.
+func (s *Server) metadata(c call, m *Message) error {
+	meta := c.args["metadata"]
+	if meta == "" {
+		return nil
 	}
+	var check struct {
+		EventType string         `json:"event_type"`
+		Payload   map[string]any `json:"event_payload"`
+	}
+	if json.Unmarshal([]byte(meta), &check) != nil || check.EventType == "" && meta != "{}" {
+		s.violate("%s: metadata is not {event_type, event_payload}", c.method)
+		return fail("invalid_metadata_format")
+	}
+	m.Metadata = json.RawMessage(meta)
 	return nil
 }
 

@@ -77,6 +77,9 @@ func (s *Server) stopStream(c call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.metadata(c, m); err != nil {
+		return nil, err
+	}
 	m.Text += c.args["markdown_text"]
 	if raw := c.args["blocks"]; raw != "" {
 		blocks, problems := checkBlocks(raw, "message")
