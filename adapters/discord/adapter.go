@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/adapters/internal/redact"
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/telemetry"
@@ -193,7 +194,7 @@ func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 	one := &app{
 		lead: lead, bots: group, token: token, sessions: o.Sessions, rhythm: usualRhythm, log: log, metrics: o.Metrics, reason: "not connected yet",
 		rest: &rest{
-			base: strings.TrimRight(o.APIURL, "/"), token: token, http: o.HTTP, log: log, metrics: o.Metrics,
+			base: strings.TrimRight(o.APIURL, "/"), token: token, secrets: redact.Of(token), http: o.HTTP, log: log, metrics: o.Metrics,
 			pace: newPace(o.GlobalLimit), refused: refused,
 		},
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/redact"
 	"parley/internal/chat"
 	"parley/internal/telemetry"
 )
@@ -37,6 +38,7 @@ const (
 type rest struct {
 	base    string
 	token   string
+	secrets redact.Secrets // the token, as it must stand in no error
 	http    *http.Client
 	pace    *pace
 	refused *refusals
@@ -145,7 +147,7 @@ func (r *rest) read(c call, res *http.Response, data []byte, out any) (chat.Rate
 		}
 		return rate, nil
 	}
-	err := refusal(c.name, res, data)
+	err := r.refusal(c.name, res, data)
 	limited, isLimited := errors.AsType[*chat.RateLimited](err)
 	if isLimited {
 		r.pace.refuse(c.route, c.major, limited, now)
@@ -244,7 +246,7 @@ const (
 )
 
 // refusal turns an answer that is no success into the error it stands for.
-func refusal(name string, res *http.Response, data []byte) error {
+func (r *rest) refusal(name string, res *http.Response, data []byte) error {
 	var body struct {
 		Code       int             `json:"code"`
 		Message    string          `json:"message"`
@@ -253,7 +255,7 @@ func refusal(name string, res *http.Response, data []byte) error {
 		Errors     json.RawMessage `json:"errors"`
 	}
 	isJSON := json.Unmarshal(data, &body) == nil
-	e := &apiError{call: name, status: res.StatusCode, code: body.Code, message: body.Message, fields: fieldErrors(body.Errors)}
+	e := &apiError{call: name, status: res.StatusCode, code: body.Code, message: r.secrets.Text(body.Message), fields: r.secrets.Text(fieldErrors(body.Errors))}
 	switch {
 	case body.Code == codeOldEdits:
 		return &chat.Refusal{Reason: chat.EditClosed, Err: e}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/redact"
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/fault"
@@ -41,6 +42,7 @@ type app struct {
 	token    string
 	appToken string
 	secret   string // signing secret
+	secrets  redact.Secrets
 	apiURL   *url.URL
 	api      *slack.Client
 	http     *http.Client
@@ -94,6 +96,7 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 			a.secret = section(b).Value(signingSecret)
 		}
 	}
+	a.secrets = redact.Of(a.token, a.appToken, a.secret)
 	a.historyFrom.Store(new(time.Time{}))
 	a.caller = bearer{limitedByHeader{o.HTTPClient}, apiURL, token}
 	a.api = slack.New(token, slack.OptionAPIURL(o.APIURL), slack.OptionAppLevelToken(a.appToken),

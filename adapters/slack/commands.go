@@ -226,7 +226,7 @@ func clip(markdown string) string {
 func (a *app) sorry(err error, what, name string) string {
 	text, ref := chat.Explain(err)
 	if u, ok := errors.AsType[*chat.UserError](err); !ok || u.Err != nil {
-		a.log.Error("a command failed", what, name, "ref", ref, "error", a.clean(err))
+		a.log.Error("a command failed", what, name, "ref", ref, "error", a.secrets.Error(err))
 	}
 	return text
 }

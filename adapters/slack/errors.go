@@ -25,7 +25,7 @@ func (a *app) classify(err error) error {
 		return nil
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return a.clean(err)
+		return a.secrets.Error(err)
 	}
 	if e, ok := errors.AsType[*slack.RateLimitedError](err); ok {
 		return &chat.RateLimited{After: max(e.RetryAfter, restBetween)}
@@ -44,7 +44,7 @@ func (a *app) classify(err error) error {
 	}
 	e, ok := errors.AsType[slack.SlackErrorResponse](err)
 	if !ok {
-		return a.clean(err)
+		return a.secrets.Error(err)
 	}
 	switch e.Err {
 	case "ratelimited", "rate_limited":
@@ -52,7 +52,7 @@ func (a *app) classify(err error) error {
 	case "message_limit_exceeded": // the whole workspace sends too much
 		return &chat.RateLimited{After: 30 * time.Second}
 	}
-	said := errors.New(describe(e))
+	said := errors.New(a.secrets.Text(describe(e)))
 	if reason, final := refusal(e.Err); final {
 		return &chat.Refusal{Reason: reason, Err: said}
 	}
@@ -104,17 +104,6 @@ func refusal(word string) (chat.Reason, bool) {
 		return chat.Invalid, true
 	}
 	return "", false
-}
-
-// clean keeps an error's text only if it holds none of the app's secrets.
-func (a *app) clean(err error) error {
-	text := err.Error()
-	for _, s := range []string{a.token, a.appToken, a.secret} {
-		if s != "" && strings.Contains(text, s) {
-			return errors.New("a call to Slack failed (the error held a secret and is not shown)")
-		}
-	}
-	return err
 }
 
 // cause is the innermost word of a classified error, for a person.

@@ -41,7 +41,7 @@ func (r *responder) inform(c chat.Content, call func(text string, b []slack.Bloc
 		if !refusedBlocks(err) || f == bare {
 			return err
 		}
-		r.app.log.Warn("slack: the blocks of a message were refused; it is sent plainer", "reason", word(err))
+		r.app.log.Warn("slack: the blocks of a message were refused; it is sent plainer", "reason", r.app.secrets.Text(word(err)))
 		r.shape.CompareAndSwap(int32(f), int32(f)+1)
 	}
 }
