@@ -158,6 +158,21 @@ func TestUnknownPlacesAreRefused(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsTakenBackLeavesNoBytes(t *testing.T) {
+	s := newStage(t)
+	pen := s.responder(chat.Place{Platform: Scope, Channel: "C-general"})
+	got, err := pen.Upload(t.Context(), "answer.md", []byte("the answer"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pen.(chat.Remover).Remove(t.Context(), got.ID); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.board.records); n != 0 {
+		t.Errorf("%d records stay", n)
+	}
+}
+
 func TestAnUploadCanBeSaved(t *testing.T) {
 	s := newStage(t)
 	pen := s.responder(chat.Place{Channel: "C-general", Thread: postID("x")})

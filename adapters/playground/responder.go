@@ -77,22 +77,31 @@ func (r *responder) fill(p post, c chat.Content) post {
 	return p
 }
 
-// Remove takes back a message of the answer.
+// Remove takes back a message of the answer, with the file that it shows.
 func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
-	room := roomOf(r.m.Place.Channel, r.m.Place.Thread)
-	return chat.Receipt{ID: id}, r.a.o.Board.Remove(ctx, room, string(id))
+	p, _, err := r.a.get(ctx, string(id))
+	if err == nil && p.File != nil {
+		err = r.a.o.Board.Remove(ctx, filesRoom, p.File.ID)
+	}
+	if err == nil {
+		err = r.a.o.Board.Remove(ctx, roomOf(r.m.Place.Channel, r.m.Place.Thread), string(id))
+	}
+	return chat.Receipt{ID: id}, err
 }
 
-// Find knows a post by its key. No file is sought: nobody deletes a question here.
+// Find knows a post by its key, and a file by its name.
 func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
-	if s.File != "" {
-		return "", nil
+	if s.File == "" {
+		p, _, err := r.a.get(ctx, postID(s.Key))
+		return chat.MessageID(p.ID), err
 	}
-	p, found, err := r.a.get(ctx, postID(s.Key))
-	if err != nil || !found {
-		return "", err
+	posts, err := r.a.list(ctx, roomOf(r.m.Place.Channel, r.m.Place.Thread), time.Time{}, catchUp)
+	for _, p := range posts {
+		if p.Bot == r.m.Bot && p.File != nil && p.File.Name == s.File && p.At.After(r.m.At) {
+			return chat.MessageID(p.ID), nil
+		}
 	}
-	return chat.MessageID(p.ID), nil
+	return "", err
 }
 
 // Upload keeps the bytes apart and posts the comment with a link to them.
