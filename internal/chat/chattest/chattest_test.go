@@ -46,6 +46,8 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"forgets its keys":      "a post whose answer was lost is found",
 		"only looks":            "a post that was never made is made",
 		"takes nothing back":    "a message that is taken back is gone",
+		"finds what is not":     "a post that nobody noted is found",
+		"finds no files":        "a file is found by its name and taken back",
 		"edits what is gone":    "a message that people deleted cannot be edited",
 		"loses bytes":           "a file arrives whole",
 		"cuts":                  "a text that is too long is never cut in silence",
@@ -66,7 +68,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"is always well":        "health says why a bot is ill",
 		"works after the end":   "a call that began after its context ended does nothing",
 		"waits for ever":        "an upload under way ends with its context",
-		"thinks for ever":       "a question can be thought about while nothing works",
+		"thinks for ever":       "a sign of thinking that fails is no error",
 		"hides the limit":       "an edit that is too fast says how long to wait",
 		"hopes after a refusal": "a post that is refused says so",
 		"gives up at once":      "a removal that fails in passing can be repeated",
@@ -98,6 +100,8 @@ type far struct {
 	fault   Fault
 	revoked bool
 }
+
+var _ chat.Remover = (*toyResponder)(nil)
 
 // toy is an adapter and its stage in one.
 type toy struct {
@@ -357,6 +361,18 @@ func (r *toyResponder) Remove(ctx context.Context, id chat.MessageID) (chat.Rece
 		r.find(id).gone = r.flaw != "takes nothing back"
 		return nil
 	})
+}
+
+func (r *toyResponder) Find(ctx context.Context, s chat.Sought) (id chat.MessageID, err error) {
+	err = r.call(ctx, func() error {
+		for _, one := range r.all {
+			if !one.gone && (one.key == string(r.m.ID)+s.Key || s.File != "" && one.File == s.File && r.flaw != "finds no files") || r.flaw == "finds what is not" {
+				id = one.ID
+			}
+		}
+		return nil
+	})
+	return id, err
 }
 
 func (r *toyResponder) Upload(ctx context.Context, name string, data []byte, comment string) (got chat.Receipt, err error) {

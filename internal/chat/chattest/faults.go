@@ -16,7 +16,7 @@ func aboutFaults() []promise {
 		{"no secret is told", secretly},
 		{"health says why a bot is ill", ill},
 		{"a call that began after its context ended does nothing", ended},
-		{"a question can be thought about while nothing works", thought},
+		{"a sign of thinking that fails is no error", thought},
 	}
 	for _, c := range calls() {
 		all = append(all,
@@ -151,7 +151,7 @@ func ended(s *stage) {
 
 func thought(s *stage) {
 	m := s.ask(chat.Place{}, "think hard")
-	s.suffer(Refused)
+	s.suffer(Down)
 	ctx, cancel := context.WithTimeout(s.Context(), time.Second)
 	defer cancel()
 	s.returns("Thinking, after the end of its context", func() { s.responder(m).Thinking(ctx) })
@@ -161,7 +161,7 @@ func thought(s *stage) {
 func secretly(s *stage) {
 	on := s.subject()
 	for _, f := range []Fault{Limited, Refused, Down, Lost, Telltale, Revoked} {
-		for _, c := range s.everything() {
+		for _, c := range s.everything(f) {
 			if s.Fail(f) {
 				_ = s.seen(c.do(s.Context(), on))
 			}
@@ -170,11 +170,20 @@ func secretly(s *stage) {
 	s.health()
 }
 
-// everything is every call of an adapter that fails by itself.
-func (s *stage) everything() []call {
+// everything is every call of an adapter that fails by itself. It asks about
+// another person for each fault: what is known of one may be kept.
+func (s *stage) everything(f Fault) []call {
 	more := []call{
 		{"a post that is tried again", func(ctx context.Context, on subject) error {
 			_, err := on.r.Post(ctx, chat.Content{Markdown: "again", Key: "turn-0", Again: true})
+			return err
+		}, nil},
+		{"a search", func(ctx context.Context, on subject) error {
+			r, ok := on.r.(chat.Remover)
+			if !ok {
+				return errCannot
+			}
+			_, err := r.Find(ctx, chat.Sought{Key: "turn-9"})
 			return err
 		}, nil},
 		{"history", func(ctx context.Context, on subject) error {
@@ -182,7 +191,7 @@ func (s *stage) everything() []call {
 			return err
 		}, nil},
 		{"member", func(ctx context.Context, on subject) error {
-			_, err := s.Another().Member(ctx, on.m.Bot, on.m.Place, on.m.Author)
+			_, err := s.Adapter().Member(ctx, on.m.Bot, on.m.Place, chat.Author{ID: on.m.Author.ID + fmt.Sprint(int(f))})
 			return err
 		}, nil},
 		{"elsewhere", func(ctx context.Context, on subject) error {

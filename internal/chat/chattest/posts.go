@@ -21,6 +21,8 @@ func aboutPosts() []promise {
 		{"a post whose answer was lost is found", lost},
 		{"a post that was never made is made", unmade},
 		{"a message that is taken back is gone", removed},
+		{"a post that nobody noted is found", found},
+		{"a file is found by its name and taken back", foundFile},
 		{"a message that people deleted cannot be edited", deleted},
 		{"a file arrives whole", uploaded},
 		{"a text of the greatest size arrives whole", sized},
@@ -108,10 +110,7 @@ func unmade(s *stage) {
 
 func removed(s *stage) {
 	m := s.ask(chat.Place{}, "take it back")
-	r, ok := s.responder(m).(chat.Remover)
-	if !ok {
-		s.Skip("no message can be taken back here")
-	}
+	r := s.remover(m)
 	first := s.post(s.responder(m), chat.Content{Markdown: "stays", Key: "turn-0"})
 	second := s.post(s.responder(m), chat.Content{Markdown: "goes", Key: "turn-1", After: first})
 	for range 2 { // one that is gone already is no error
@@ -119,6 +118,57 @@ func removed(s *stage) {
 		s.must("remove", err)
 	}
 	s.reads(m.Place, "stays")
+}
+
+// remover is the responder's side that takes back, or the test is skipped.
+func (s *stage) remover(m chat.Message) chat.Remover {
+	s.Helper()
+	r, ok := s.responder(m).(chat.Remover)
+	if !ok {
+		s.Skip("no message can be taken back here")
+	}
+	return r
+}
+
+// finds looks for what was posted for m.
+func (s *stage) finds(m chat.Message, sought chat.Sought) chat.MessageID {
+	s.Helper()
+	id, err := s.remover(m).Find(s.Context(), sought)
+	s.must("find", err)
+	return id
+}
+
+func found(s *stage) {
+	m := s.ask(chat.Place{}, "who noted it?")
+	if id := s.finds(m, chat.Sought{Key: "turn-0"}); id != "" {
+		s.Errorf("message %q is found where nothing was posted", id)
+	}
+	s.reads(m.Place)
+	s.suffer(Lost)
+	_, err := s.responder(m).Post(s.Context(), chat.Content{Markdown: "nobody noted me", Key: "turn-0"})
+	_ = s.seen(err)
+	if id := s.finds(m, chat.Sought{Key: "turn-0"}); id != s.reads(m.Place, "nobody noted me")[0].ID {
+		s.Errorf("message %q is found", id)
+	}
+}
+
+func foundFile(s *stage) {
+	m := s.ask(chat.Place{}, "where is the file?")
+	id := s.finds(m, chat.Sought{File: "answer.md"})
+	if id != "" {
+		s.Errorf("file %q is found where none is", id)
+	}
+	uploaded, err := s.responder(m).Upload(s.Context(), "answer.md", []byte("the answer"), "The answer as a file.")
+	s.must("upload", err)
+	s.reads(m.Place, "The answer as a file.")
+	if id = s.finds(m, chat.Sought{File: "answer.md"}); id != uploaded.ID {
+		s.Errorf("file %q is found, want %q", id, uploaded.ID)
+	}
+	for range 2 {
+		_, err = s.remover(m).Remove(s.Context(), id)
+		s.must("remove", err)
+	}
+	s.reads(m.Place)
 }
 
 func deleted(s *stage) {
@@ -236,7 +286,7 @@ func streamed(s *stage) {
 	s.must("start", err)
 	_, err = stream.Append(s.Context(), got.ID, "as ", "as it ")
 	s.must("append", err)
-	_, err = stream.Append(s.Context(), got.ID, "something else", "something else again")
+	_, err = stream.Append(s.Context(), got.ID, "as it ", "something else")
 	if s.seen(err); err == nil {
 		s.Error("a text that does not go on from what was sent is appended")
 	}

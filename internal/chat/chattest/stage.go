@@ -33,7 +33,9 @@ func open(t *testing.T, h Harness) *stage {
 	s := &stage{T: t, inbox: &inbox{}, log: &lines{}, patience: cmp.Or(h.Patience, time.Minute)}
 	t.Cleanup(func() { // after the adapter has ended
 		if s.Stage != nil {
-			s.secretless("the log", s.log.String())
+			for line := range strings.Lines(s.log.String()) {
+				s.secretless("the log", line)
+			}
 		}
 	})
 	level := &slog.HandlerOptions{Level: slog.LevelDebug}
