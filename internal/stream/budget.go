@@ -14,39 +14,49 @@ import (
 // when it begins, and is given back counting from when it ended, whenever in
 // between the platform counted it.
 type budget struct {
-	key     string
+	key string
+	belief
+	spent
+	lessons
+	keeping
+	demand
+}
+
+// belief is what is taken for true of a limit.
+type belief struct {
 	limited bool
 	sliding bool
 	rate    float64 // calls per second
 	burst   float64 // calls at once; sliding: in any window
 	window  time.Duration
 
+	fullRate, fullBurst float64 // as configured, or as the platform says
+}
+
+// set takes over a limit of that many calls in a window, which is no guess.
+func (b *belief) set(calls, burst float64, window time.Duration) {
+	b.limited, b.window = true, window
+	b.rate, b.burst = calls/window.Seconds(), burst
+	b.fullRate, b.fullBurst = b.rate, b.burst
+}
+
+// refillTime is how long a used-up limit takes to be whole again.
+func (b *belief) refillTime() time.Duration {
+	if !b.limited {
+		return 0
+	}
+	return time.Duration(b.burst / b.rate * float64(time.Second))
+}
+
+// spent is what the calls so far have used.
+type spent struct {
 	flying int
 	level  float64     // steady: calls left at time at, those in flight not taken off
 	at     time.Time   // steady
 	ends   []time.Time // sliding: when the calls of the last window ended
+	recent []time.Time // sliding: when the last calls ended, those that have left the window too
 	paused time.Time   // the platform said to wait until then
 	told   told        // what it said last
-
-	fullRate, fullBurst float64     // as configured
-	proven              float64     // calls at once that went well
-	learnedAt           time.Time   // when less was believed, or a little more again
-	refusedAt           time.Time   // the last refusal
-	careful             time.Time   // until when to be careful after it
-	passes              int         // calls that went well since
-	brimAt              time.Time   // steady: when it was whole last
-	sinceBrim           int         // calls that went well since
-	recent              []time.Time // sliding: when the last calls ended, those that have left the window too
-	used, saved         time.Time   // for the memory
-	unsaved             bool
-	users               int // open answers that draw on it
-	unused              time.Time
-
-	// For the schedule, counted afresh each time.
-	open int // answers that draw on it
-	owed int // of those, how many will need a call for their end
-
-	grown time.Time // when the last growth began
 }
 
 // told is the platform's own count.
@@ -55,19 +65,45 @@ type told struct {
 	reset time.Time
 }
 
+// lessons are what the belief is corrected by.
+type lessons struct {
+	proven    float64   // calls at once that went well
+	learnedAt time.Time // when less was believed, or a little more again
+	refusedAt time.Time // the last refusal
+	careful   time.Time // until when to be careful after it
+	passes    int       // calls that went well since
+	brimAt    time.Time // steady: when it was whole last
+	sinceBrim int       // calls that went well since
+}
+
+// keeping is what the memory needs to know.
+type keeping struct {
+	used, saved time.Time
+	unsaved     bool // something was learned since
+}
+
+// demand is who draws on the limit.
+type demand struct {
+	users  int       // open answers
+	unused time.Time // since when there are none
+	grown  time.Time // when the last growth began
+
+	// For the schedule, counted afresh each time.
+	open int // answers that draw on it
+	owed int // of those, how many will need a call for their end
+}
+
 func newBudget(key string, b chat.Budget, now time.Time) *budget {
-	out := &budget{key: key, at: now, proven: 1}
+	out := &budget{key: key, spent: spent{at: now}, lessons: lessons{proven: 1}}
 	if b.Calls <= 0 || b.Window <= 0 {
 		return out
 	}
-	out.limited, out.sliding, out.window = true, b.Sliding, b.Window
-	out.rate = float64(b.Calls) / b.Window.Seconds()
-	out.burst = float64(b.Burst)
+	burst := b.Burst
 	if b.Burst <= 0 || b.Sliding {
-		out.burst = float64(b.Calls)
+		burst = b.Calls
 	}
-	out.level = out.burst
-	out.fullRate, out.fullBurst = out.rate, out.burst
+	out.set(float64(b.Calls), float64(burst), b.Window)
+	out.sliding, out.level = b.Sliding, out.burst
 	return out
 }
 
@@ -89,14 +125,6 @@ func (b *budget) speed(now time.Time) float64 {
 		return 0.4 * b.rate
 	}
 	return b.rate
-}
-
-// refillTime is how long a used-up limit takes to be whole again.
-func (b *budget) refillTime() time.Duration {
-	if !b.limited {
-		return 0
-	}
-	return time.Duration(b.burst / b.rate * float64(time.Second))
 }
 
 // left is how many calls may begin now.

@@ -21,17 +21,36 @@ type draft struct {
 // draft renders what the current message is to say now; ok is false when there
 // is nothing new to be said.
 func (c *call) draft() (d draft, ok bool) {
-	s, a := c.s, c.a
-	s.mu.Lock()
-	if a.rewritten {
-		s.mu.Unlock()
+	text, finished, ok := c.a.written()
+	if !ok {
 		return d, false
 	}
-	text, finished := a.text.String(), a.finished()
+	d = c.render(text, finished)
+	if c.way.native() {
+		if d, ok = c.streamed(d, text); ok || c.mustEnd {
+			return d, ok
+		}
+	} else if c.ready(d) {
+		return d, true
+	}
+	c.leave(d, len(text))
+	return d, false
+}
+
+// written is the text so far; ok is false when it was retracted.
+func (a *Answer) written() (text string, finished, ok bool) {
+	a.sched.mu.Lock()
+	defer a.sched.mu.Unlock()
+	text, finished = a.text.String(), a.finished()
 	if finished {
 		text = a.whole
 	}
-	s.mu.Unlock()
+	return text, finished, !a.rewritten
+}
+
+// render cuts the text anew and gives what the current part says of it.
+func (c *call) render(text string, finished bool) (d draft) {
+	a := c.a
 	a.cut.Advance(text, finished)
 	if c.chunk && !finished && a.part == a.cut.Full() {
 		d.chunk = a.cut.Break(text, a.chunkSize())
@@ -52,23 +71,21 @@ func (c *call) draft() (d draft, ok bool) {
 		d.text, d.covered = a.cut.Growing(text)
 	}
 	d.raw = text[a.cut.From(a.part):max(a.cut.From(a.part), d.covered)]
-	if c.way.native() {
-		if d, ok = c.streamed(d, text); ok || c.mustEnd {
-			return d, ok
-		}
-	} else if c.ready(d) {
-		return d, true
-	}
-	// Nothing is sent. Growth waits for more text, a part that is settled
-	// already is left behind.
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	return d
+}
+
+// leave sends nothing: growth waits until there is more than this much text, a
+// part that is settled already is left behind.
+func (c *call) leave(d draft, length int) {
+	a := c.a
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
 	if !d.final {
-		a.floor = len(text)
+		a.floor = length
 		if m := a.current(); m != nil && m.known && m.text == d.text {
 			a.saw(d.covered)
 		}
-		return d, false
+		return
 	}
 	switch blank := strings.TrimSpace(d.text) == ""; {
 	case blank && d.full: // space alone makes no message
@@ -80,7 +97,6 @@ func (c *call) draft() (d draft, ok bool) {
 		a.saw(d.covered)
 		a.settle(d)
 	}
-	return d, false
 }
 
 // ready reports whether d says something that does not stand already.

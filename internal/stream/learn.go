@@ -275,11 +275,8 @@ func (s *Scheduler) told(b *budget, r chat.Rate, now time.Time) {
 		if r.Reset <= 0 {
 			return
 		}
-		b.limited, b.sliding, b.window = true, true, r.Reset
-		b.burst = float64(r.Limit)
-		b.rate = b.burst / b.window.Seconds()
-		b.fullRate, b.fullBurst = b.rate, b.burst
-		b.ends = nil
+		b.set(float64(r.Limit), float64(r.Limit), r.Reset)
+		b.sliding, b.ends = true, nil
 	}
 	if !b.sliding {
 		return
@@ -290,9 +287,7 @@ func (s *Scheduler) told(b *budget, r chat.Rate, now time.Time) {
 		length = r.Reset
 	}
 	if b.burst != float64(r.Limit) || b.window != length {
-		b.burst, b.window = float64(r.Limit), length
-		b.rate = b.burst / length.Seconds()
-		b.fullRate, b.fullBurst = b.rate, b.burst
+		b.set(float64(r.Limit), float64(r.Limit), length)
 		b.unsaved = true
 		s.show(b)
 	}
