@@ -154,15 +154,28 @@ func TestAFileThatThePlatformPutsInTheOldPlaceStays(t *testing.T) {
 	})
 }
 
-// An announced post that never happened is looked for, not made to be removed.
+// An announced post that nobody knows of is looked for, not made to be removed;
+// behind the message that it followed, so before that is taken back.
 func TestNothingIsPostedToBeTakenBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPlatform(chat.Limits{Size: 300})
-		a := open(t, remover{p}, Job{Turn: "t", Posted: []Posted{p.stand("t-0", "old"), {Key: "t-1", Pending: true}}})
-		a.Append("A short answer this time.")
-		end(t, a)
-		if n := p.count("post"); n != 0 || p.count("find") != 1 || len(p.order) != 1 {
-			t.Errorf("%d posts, %d looks; there stands %q", n, p.count("find"), p.texts())
-		}
-	})
+	for _, happened := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlatform(chat.Limits{Size: 300})
+			job := Job{Turn: "t", Posted: []Posted{p.stand("t-0", "old"), p.stand("t-1", "older")}}
+			if happened {
+				p.stand("t-2", "oldest")
+			}
+			job.Posted = append(job.Posted, Posted{Key: "t-2", Pending: true})
+			a := open(t, remover{p}, job)
+			a.Append("A short answer this time.")
+			end(t, a)
+			if p.count("post") != 0 || p.count("find") != 1 || len(p.order) != 1 {
+				t.Errorf("happened %v: %d posts, %d looks; there stands %q", happened, p.count("post"), p.count("find"), p.texts())
+			}
+			for _, k := range p.calls {
+				if k.kind == "find" && k.After != "m1" {
+					t.Errorf("it was looked for behind %q", k.After)
+				}
+			}
+		})
+	}
 }

@@ -223,7 +223,7 @@ func (p remover) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, e
 // Find knows a post by its key, and every file by the one name.
 func (p remover) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
 	var id chat.MessageID
-	_, err := p.call(ctx, request{kind: "find", Content: chat.Content{Key: s.Key}}, func() chat.MessageID {
+	_, err := p.call(ctx, request{kind: "find", Content: chat.Content{Key: s.Key, After: s.After}}, func() chat.MessageID {
 		id = p.keys[s.Key]
 		if s.File != "" && len(p.files) > 0 {
 			id = p.fileIDs[0]
