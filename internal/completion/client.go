@@ -14,9 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"parley/internal/provider"
@@ -223,9 +221,6 @@ func (c *call) quirks() provider.Quirks {
 	return provider.Recognize(c.p).Quirks.With(c.c.o.Learned(c.p.ID, c.r.Model)).With(c.fresh)
 }
 
-// errSilence is the cause of a request given up because nothing came.
-var errSilence = errors.New("the server sent nothing")
-
 // attempt sends the request once and yields what comes. The ticket is its own.
 func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	defer ticket.leave()
@@ -425,73 +420,6 @@ func setHeaders(req *http.Request, p provider.Provider) {
 	}
 }
 
-// errorFromResponse reads an answer that is no success.
-func errorFromResponse(resp *http.Response, body io.Reader) error {
-	var raw []byte
-	if plain, err := unpacked(body, resp.Header.Get("Content-Encoding")); err == nil {
-		raw, _ = io.ReadAll(io.LimitReader(plain, maxErrorBody))
-	}
-	e := errorFromBody(resp.StatusCode, raw)
-	e.RetryAfter = retryAfter(resp.Header, time.Now())
-	if e.RetryAfter == 0 && (e.Kind == KindRateLimit || e.Kind == KindOverloaded) {
-		e.RetryAfter = retryIn(e.raw)
-	}
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		e.Text = "it redirects"
-		if to, err := resp.Location(); err == nil {
-			e.Text = "it redirects to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
-		}
-	}
-	return e
-}
-
-// closedBefore reports whether err says that the server had closed a kept
-// connection, as it does with one that was kept too long, before this request
-// went out on it.
-func closedBefore(err error, reused bool) bool {
-	if strings.Contains(err.Error(), "client conn could not be established") { // of HTTP/2, shared by several
-		return true
-	}
-	return reused && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection"))
-}
-
-// connectError names what kept a request from being answered.
-func connectError(ctx context.Context, err error) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // its text would hold the URL
-	}
-	if ctx.Err() != nil {
-		return becauseOf(ctx, err)
-	}
-	if blocked, ok := errors.AsType[*provider.BlockedError](err); ok {
-		return &Error{Kind: KindBlocked, Err: blocked}
-	}
-	if proxy, ok := errors.AsType[*ProxyError](err); ok {
-		return proxyFailure(proxy)
-	}
-	switch {
-	case strings.Contains(err.Error(), "tls: certificate required"):
-		return &Error{Kind: KindTLS, Err: fmt.Errorf("%w: %w", ErrNoCertificate, err)}
-	case isTLS(err) || strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return &Error{Kind: KindTLS, Err: err}
-	case strings.Contains(err.Error(), "malformed HTTP"):
-		return &Error{Kind: KindProtocol, Err: errors.New("the server does not speak HTTP")}
-	}
-	return &Error{Kind: KindConnect, Err: err}
-}
-
-// becauseOf replaces an error that only says that ctx ended by the reason why.
-func becauseOf(ctx context.Context, err error) error {
-	switch cause := context.Cause(ctx); {
-	case cause == nil:
-		return err
-	case errors.Is(cause, errSilence):
-		return &Error{Kind: KindSilence, Err: errSilence}
-	default:
-		return &Error{Kind: KindCanceled, Err: cause}
-	}
-}
-
 // complete makes err an *Error that names provider and model and whose text is
 // clean.
 func (c *call) complete(ctx context.Context, err error) *Error {
@@ -511,48 +439,4 @@ func (c *call) complete(ctx context.Context, err error) *Error {
 		e.endpoint = c.p.Endpoint
 	}
 	return e
-}
-
-// silence ends a request when nothing is heard for a while.
-type silence struct {
-	timer *time.Timer
-	after time.Duration
-	ends  bool // after is the time left, whatever is heard
-}
-
-func watchSilence(p provider.Provider, cancel context.CancelCauseFunc) *silence {
-	after := provider.DefaultSilence
-	if p.SilenceTimeout > 0 {
-		after = time.Duration(p.SilenceTimeout) * time.Second
-	}
-	return &silence{timer: time.AfterFunc(after, func() { cancel(errSilence) }), after: after}
-}
-
-func (s *silence) heard() {
-	if !s.ends {
-		s.timer.Reset(s.after)
-	}
-}
-
-// limit ends the request d from now at the latest, though the server keep
-// sending. Called again, it gives d again.
-func (s *silence) limit(d time.Duration) {
-	s.timer.Reset(min(d, s.after))
-	s.ends = true
-}
-
-func (s *silence) stop() { s.timer.Stop() }
-
-// watched tells the silence watch of every byte.
-type watched struct {
-	io.ReadCloser
-	watch *silence
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	if n > 0 {
-		w.watch.heard()
-	}
-	return n, err
 }

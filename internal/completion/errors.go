@@ -82,7 +82,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause: a *BlockedError, io.ErrUnexpectedEOF, the context's
+// Unwrap gives the cause: a *provider.BlockedError, io.ErrUnexpectedEOF, the context's
 // cause, …
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -54,7 +54,7 @@ func fileError(t provider.TLS) *FileError {
 
 func (e *FileError) Error() string { return "what " + e.fields + " names cannot be used" }
 
-// sentence is for people.
+// Sentence says it to a person, of the provider of that id.
 func (e *FileError) Sentence(provider string) string {
 	return fmt.Sprintf("What %s of %s names cannot be used; it must be PEM, in regular files of at most 1 MiB that parley may read where it runs. Parley's log says what is wrong.", e.fields, provider)
 }

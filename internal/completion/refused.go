@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// proxyError says that the provider's proxy did not connect to the server.
+// ProxyError says that the provider's proxy did not connect to the server.
 type ProxyError struct {
 	Status int
 	Words  string // of the proxy's status line
@@ -22,12 +22,12 @@ func (e *ProxyError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("the proxy answered HTTP %d %s", e.Status, e.Words))
 }
 
-// said is the status in brackets, for a sentence.
+// Said is the status in brackets, for a sentence.
 func (e *ProxyError) Said() string {
 	return strings.TrimSpace(fmt.Sprintf("(HTTP %d %s", e.Status, Clip(e.Words, 80))) + ")"
 }
 
-// wantsLogin reports whether the proxy asks for a user and a password.
+// WantsLogin reports whether the proxy asks for a user and a password.
 func (e *ProxyError) WantsLogin() bool { return e.Status == http.StatusProxyAuthRequired }
 
 // connectRefused is a transport's hook for the answer of a proxy to CONNECT:
@@ -50,6 +50,7 @@ func proxyFailure(e *ProxyError) *Error {
 	return &Error{Kind: KindProxy, Err: e}
 }
 
+// What a server says of the client certificate; an *Error of KindTLS wraps them.
 var (
 	ErrNoCertificate  = errors.New("the server asks for a client certificate")
 	ErrBadCertificate = errors.New("the server does not accept the client certificate")

@@ -70,7 +70,7 @@ func (e *Error) Sentence() string {
 	return name + " could not be used; ask an admin to check the provider."
 }
 
-// said is the endpoint's own text in quotes.
+// Said is the endpoint's own clean text, in brackets and quotes behind a space, or "".
 func (e *Error) Said() string {
 	text := strings.TrimRight(strings.Join(strings.Fields(e.Text), " "), ".!; ")
 	switch {
@@ -82,6 +82,7 @@ func (e *Error) Said() string {
 	return fmt.Sprintf(" (“%s”)", Clip(text, 160))
 }
 
+// Code is the HTTP status in brackets behind a space, or "".
 func (e *Error) Code() string {
 	if e.Status == 0 {
 		return ""
@@ -89,7 +90,7 @@ func (e *Error) Code() string {
 	return fmt.Sprintf(" (HTTP %d)", e.Status)
 }
 
-// detail is status and text in one pair of brackets.
+// Detail is Code and Said in one pair of brackets.
 func (e *Error) Detail() string {
 	switch {
 	case e.Status == 0:
@@ -100,6 +101,7 @@ func (e *Error) Detail() string {
 	return fmt.Sprintf(" (HTTP %d: %s", e.Status, strings.TrimPrefix(e.Said(), " ("))
 }
 
+// Wait says when to try again, behind a semicolon.
 func (e *Error) Wait() string {
 	if e.RetryAfter <= 0 {
 		return "; try again in a minute, or switch with /model"

@@ -17,7 +17,7 @@ import (
 // MaxAnswer that a server sends again with every word is smaller.
 const maxUnpacked = 256 << 20
 
-// codedError says that the body is in a coding parley does not read.
+// CodedError says that the body is in a coding parley does not read.
 type CodedError struct{ Coding string }
 
 func (e *CodedError) Error() string { return "the answer is compressed (" + e.Coding + ")" }
@@ -27,7 +27,7 @@ var errDamaged = errors.New("the compressed answer is damaged")
 
 // unpacked is body as it was before the codings of its Content-Encoding header.
 // It reads no more of body than it needs for the next bytes. The error of an
-// unknown coding is an *Error that wraps a *codedError.
+// unknown coding is an *Error that wraps a *CodedError.
 func unpacked(body io.Reader, encoding string) (io.Reader, error) {
 	codings := strings.Split(strings.ToLower(encoding), ",")
 	for i := len(codings) - 1; i >= 0; i-- {

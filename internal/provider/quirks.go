@@ -24,11 +24,11 @@ type Quirks struct {
 	Alternate bool   `json:"alternate,omitempty"` // roles must alternate, beginning with the user
 	NoSystem  bool   `json:"noSystem,omitempty"`  // the system's text goes in front of the first question
 	MaxInput  int    `json:"maxInput,omitempty"`  // context length in tokens, as an error told it
-	Thinking  string `json:"thinking,omitempty"`  // thinkingUnopened
-	Deltas    string `json:"deltas,omitempty"`    // deltasCumulative
+	Thinking  string `json:"thinking,omitempty"`  // ThinkingUnopened
+	Deltas    string `json:"deltas,omitempty"`    // DeltasCumulative
 }
 
-// What is learned of answers. In an addition, unlearned takes it back.
+// What is learned of answers. In an addition, Unlearned takes it back.
 const (
 	ThinkingUnopened = "unopened"   // they begin with reasoning that only its closing mark shows
 	DeltasCumulative = "cumulative" // each delta repeats the answer so far

@@ -12,13 +12,16 @@ import (
 	"unicode/utf8"
 )
 
+// MaxModels is the most models that a provider has, in its record or by its
+// endpoint's own list.
+const MaxModels = 2000
+
 // Limits of a record. They keep a mistake from filling menus and memory.
 const (
 	maxID      = 64
 	maxName    = 100
 	maxURL     = 2048
 	maxSecret  = 8 << 10
-	MaxModels  = 2000
 	maxHeaders = 50
 )
 
