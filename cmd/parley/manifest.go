@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"parley/bots"
+	"parley/internal/chat"
 )
 
 func manifestVerb(table []platform) operatorVerb {
 	return operatorVerb{takes: strings.Join(manifestNames(table), "|") + " [--bot ID] [--url PUBLIC-ADDRESS]", run: manifest, least: 1, most: 1,
-		does: "prints what the platform must be told; with --url for Slack over HTTP",
+		does: "prints what the platform must be told; with --url where it sends its requests over HTTP",
 		flags: func(o *operator) {
 			o.flags.String("bot", "", "")
 			o.flags.String("url", "", "")
@@ -65,7 +66,7 @@ func describe(s settings, name, id, base string) (described, error) {
 	}
 	p, ok := withManifest(s.platforms, name)
 	if !ok {
-		return described{}, usage("manifest takes %s, not %q", strings.Join(manifestNames(s.platforms), " or "), name)
+		return described{}, usage("manifest takes %s, not %q", chat.Listed(manifestNames(s.platforms), "or"), name)
 	}
 	i := slices.IndexFunc(s.bots, func(b bots.Bot) bool { return b.ID == id || id == "" && b.Default })
 	if i < 0 && id == "" {

@@ -77,6 +77,7 @@ var rooms = map[string][]string{
 	"internal/fake/slack":      {},
 	"internal/fake/discord":    {},
 	"internal/fake/openai":     {},
+	"internal/fake/toy":        {"bots", "internal/chat"}, // a platform in memory, with its adapter
 	"internal/audit/audittest": {"internal/audit"},
 	"internal/store/storetest": {"internal/store"},
 	"internal/inbox/inboxtest": {"internal/chat", "internal/inbox", "internal/store", "internal/store/storetest"},
