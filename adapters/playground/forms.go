@@ -18,7 +18,7 @@ const thenLimit = 2 * time.Minute
 
 // form shows f with what was filled in and what is wrong with it.
 func (s *server) form(at spot, f chat.Form, values, problems map[string]string) *formView {
-	v := &formView{Form: f, Where: at.where(), Back: at.back()}
+	v := &formView{Form: f, Where: at.where(), View: at.view, Back: at.back()}
 	for _, field := range f.Fields {
 		current, given := values[field.ID]
 		if !given {
@@ -80,10 +80,10 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form stri
 		defer cancel()
 		reply = outcome.Then(ctx)
 	}
-	if id := values["id"]; len(reply.Buttons) == 0 && id != "" && r.PostFormValue("view") == "" {
+	if id := values["id"]; len(reply.Buttons) == 0 && id != "" && at.view == "" {
 		reply.Buttons = []chat.Button{{Label: "Use it here", Command: "provider", Args: "use " + id}}
 	}
-	note := s.note(r, at, reply)
+	note := s.note(at, reply)
 	if byScript(r) {
 		s.tell(w, r, at, told{Done: s.a.pages.note(note)}, extra{})
 		return
@@ -97,9 +97,6 @@ func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id strin
 		problems = map[string]string{"": s.words(err)}
 	}
 	v := s.form(at, s.sameForm(r.Context(), at, id, values), values, problems)
-	if r.PostFormValue("view") == "providers" {
-		v.Back = providersPath
-	}
 	s.tell(w, r, at, told{}, extra{form: v, status: http.StatusUnprocessableEntity})
 }
 
@@ -107,24 +104,15 @@ func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id strin
 // longer gives it, because what it was about is gone, the form to add has the
 // same fields.
 func (s *server) sameForm(ctx context.Context, at spot, id string, values map[string]string) chat.Form {
-	kind, about, named := strings.Cut(id, ":")
-	is := func(f chat.Form, err error) bool {
-		got, _, _ := strings.Cut(f.ID, ":")
-		return err == nil && got == kind
-	}
+	_, about, _ := strings.Cut(id, ":")
 	add, err := s.providerForm(ctx, at, "add")
-	if is(add, err) {
+	if err == nil && add.ID == id {
 		return add
 	}
-	if edit, err := s.providerForm(ctx, at, "edit "+about); named && is(edit, err) {
+	if edit, err := s.providerForm(ctx, at, "edit "+about); err == nil && edit.ID == id {
 		return edit
 	}
-	f := chat.Form{ID: id, Title: "Please correct", Submit: "Save"}
-	for _, field := range add.Fields {
-		if _, given := values[field.ID]; given {
-			f.Fields = append(f.Fields, field)
-		}
-	}
+	f := chat.Form{ID: id, Title: "Please correct", Submit: "Save", Fields: add.Fields}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.ContainsFunc(f.Fields, func(field chat.Field) bool { return field.ID == name }) {
 			f.Fields = append(f.Fields, chat.Field{ID: name, Label: name})
@@ -145,19 +133,4 @@ func (s *server) providerForm(ctx context.Context, at spot, args string) (chat.F
 		return chat.Form{}, chat.Tell("There is no form for that here. %s", reply.Text)
 	}
 	return *reply.Form, nil
-}
-
-// providerFields are the inputs of the provider form in the order every
-// platform shows them.
-type providerFields struct{ id, name, endpoint, key, models string }
-
-// fill lays the values over the form's fields by their place in it.
-func (p providerFields) fill(f chat.Form) map[string]string {
-	out := map[string]string{}
-	for i, v := range []string{p.id, p.name, p.endpoint, p.key, p.models} {
-		if i < len(f.Fields) {
-			out[f.Fields[i].ID] = v
-		}
-	}
-	return out
 }

@@ -136,20 +136,21 @@ func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
 		}
 	}()
 	channel, thread, _ := strings.Cut(c.room, "/")
+	here := func(shown string) bool { return shown == channel }
 	switch {
 	case c.room == "":
-		h.toAll(update{key: "resync", kind: "resync", data: []byte("{}")})
+		h.send(update{key: "resync", kind: "resync", data: []byte("{}")}, func(string) bool { return true })
 	case channel == filesRoom:
 	case c.note != "":
 		verb, bot, _ := strings.Cut(c.note, " ")
-		h.to(channel, jsonUpdate("typing "+c.room+" "+bot, "typing", map[string]any{"room": c.room, "bot": bot, "name": h.a.botName(bot), "on": verb == "thinking"}))
+		h.send(jsonUpdate("typing "+c.room+" "+bot, "typing", map[string]any{"room": c.room, "bot": bot, "name": h.a.botName(bot), "on": verb == "thinking"}), here)
 	default:
-		h.elsewhere(channel)
+		h.send(jsonUpdate("unread "+channel, "unread", map[string]any{"channel": channel}), func(shown string) bool { return shown != channel })
 		if !watched[channel] {
 			return
 		}
 		for _, u := range h.a.updates(ctx, c.id, channel, thread) {
-			h.to(channel, u)
+			h.send(u, here)
 		}
 	}
 }
@@ -194,31 +195,12 @@ func jsonUpdate(key, kind string, v any) update {
 	return update{key, kind, data}
 }
 
-func (h *hub) to(channel string, u update) {
+// send passes u to the open pages whose channel fits.
+func (h *hub) send(u update, fits func(channel string) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for v := range h.viewers {
-		if v.channel == channel {
-			v.send(u)
-		}
-	}
-}
-
-func (h *hub) toAll(u update) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for v := range h.viewers {
-		v.send(u)
-	}
-}
-
-// elsewhere marks the channel in the sidebar of pages that show another.
-func (h *hub) elsewhere(channel string) {
-	u := jsonUpdate("unread "+channel, "unread", map[string]any{"channel": channel})
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for v := range h.viewers {
-		if v.channel != channel {
+		if fits(v.channel) {
 			v.send(u)
 		}
 	}

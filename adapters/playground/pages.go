@@ -82,8 +82,7 @@ type repliesView struct {
 // noteView is an answer for the caller's eyes only.
 type noteView struct {
 	Where   where
-	Name    string
-	IsBot   bool
+	Name    string // of the bot that speaks; empty where none does
 	Bot     string
 	HTML    template.HTML
 	Menu    *chat.Menu
@@ -171,6 +170,7 @@ type formView struct {
 	Form   chat.Form
 	Fields []fieldView
 	Where  where
+	View   string // see spot
 	Notice string
 	Back   string
 }
@@ -228,14 +228,6 @@ func (a *Adapter) repliesOf(ctx context.Context, c channel, posts []post) []repl
 		}
 	}
 	return out
-}
-
-func (a *Adapter) noteView(w where, r chat.Reply) noteView {
-	v := noteView{Where: w, Bot: w.Bot, HTML: a.text.html(r.Text), Menu: r.Menu, Buttons: r.Buttons}
-	if w.Bot != "" {
-		v.Name, v.IsBot = a.botName(w.Bot), true
-	}
-	return v
 }
 
 func byteSize(n int) string {

@@ -51,7 +51,7 @@ type botView struct {
 func (s *server) consoleSpot() spot {
 	b := s.a.bots[0]
 	c, _ := s.a.channel("D-" + b.ID)
-	return spot{c: c, bot: b.ID}
+	return spot{c: c, bot: b.ID, view: "providers"}
 }
 
 func (s *server) providers(w http.ResponseWriter, r *http.Request) {
@@ -78,11 +78,9 @@ func (s *server) openForm(ctx context.Context, edit string) extra {
 	}
 	f, err := s.providerForm(ctx, at, args)
 	if err != nil {
-		return extra{notes: []noteView{plainNote(s.problemNote(at, s.words(err)))}}
+		return extra{notes: []noteView{s.problemNote(at, s.words(err))}}
 	}
-	v := s.form(at, f, nil, nil)
-	v.Back = providersPath
-	return extra{form: v}
+	return extra{form: s.form(at, f, nil, nil)}
 }
 
 func (s *server) list(ctx context.Context) []Provider {
@@ -100,9 +98,6 @@ func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) 
 	page := providersPage{
 		frame: s.frame("Providers", "providers", ""), List: s.list(r.Context()), Where: s.consoleSpot().where(),
 		Notes: x.notes, OpenForm: x.form, Problem: x.problem,
-	}
-	if page.OpenForm != nil {
-		page.OpenForm.Back = providersPath
 	}
 	page.Around = s.around(r.Context(), channel{}) // read before what it stands for: a change between is heard of
 	page.Lacking, page.Found = s.a.prospects(r.Context())
@@ -169,9 +164,9 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case i < 0:
 		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "That server no longer answers on this machine. Start it and load the page again.")}})
-	case found[i].Ready && r.PostFormValue("view") != "":
+	case found[i].Ready && at.view != "":
 		reply := chat.Reply{Text: fmt.Sprintf("**%s** is ready. In a channel or direct message, `/provider use %s` switches to it.", found[i].Name, found[i].ID)}
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.note(r, at, reply)}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.note(at, reply)}})
 	case found[i].Ready:
 		s.run(w, r, at, "provider", "use "+found[i].ID, rand.Text())
 	default:
@@ -182,11 +177,10 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 func (s *server) register(w http.ResponseWriter, r *http.Request, at spot, m Server) {
 	f, err := s.providerForm(r.Context(), at, "add")
 	if err != nil {
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.failed(r, at, err)}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
 		return
 	}
-	values := providerFields{id: m.ID, name: m.Name, endpoint: m.Endpoint, models: strings.Join(m.Models, ", ")}.fill(f)
-	s.take(w, r, at, f.ID, values)
+	s.take(w, r, at, f.ID, map[string]string{"id": m.ID, "name": m.Name, "endpoint": m.Endpoint, "models": strings.Join(m.Models, ", ")})
 }
 
 func (s *server) bots(w http.ResponseWriter, r *http.Request) {

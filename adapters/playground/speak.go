@@ -36,12 +36,16 @@ type spot struct {
 	c      channel
 	thread string
 	bot    string
+	view   string // "providers" on that page, which has no chat
 }
 
 func (p spot) where() where { return where{p.c.ID, p.thread, p.bot} }
 
 func (p spot) back() string {
-	if p.thread != "" {
+	switch {
+	case p.view != "":
+		return providersPath
+	case p.thread != "":
 		return p.c.Path() + "/t/" + p.thread
 	}
 	return p.c.Path()
@@ -56,6 +60,9 @@ func (s *server) spot(r *http.Request) (spot, error) {
 		return spot{}, errors.New("no such channel")
 	}
 	p := spot{c: c, thread: r.PostFormValue("thread"), bot: r.PostFormValue("bot")}
+	if r.PostFormValue("view") == "providers" {
+		p.view = "providers"
+	}
 	if p.thread != "" && !validID(p.thread) {
 		return spot{}, errors.New("no such thread")
 	}
@@ -131,7 +138,7 @@ func (s *server) say(w http.ResponseWriter, r *http.Request, at spot, text, nonc
 	var x extra
 	switch {
 	case len(to) == 0 && at.thread == "":
-		x.notes = append(x.notes, s.a.noteView(at.where(), chat.Reply{
+		x.notes = append(x.notes, s.note(at, chat.Reply{
 			Text: "Nobody was asked: mention a bot, for example **@" + s.a.bots[0].ID + "**, and it answers. Type `@` to see all of them.",
 		}))
 	case len(to) > 0 && at.thread == "" && !at.c.Direct:
@@ -210,7 +217,7 @@ func (s *server) run(w http.ResponseWriter, r *http.Request, at spot, name, args
 		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
 	})
 	if err != nil {
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.failed(r, at, err)}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
 		return
 	}
 	s.reply(w, r, at, reply, nonce)
@@ -225,7 +232,7 @@ func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply ch
 	}
 	switch {
 	case reply.Text == "" && reply.Menu == nil && len(reply.Buttons) == 0:
-	case reply.Public && r.PostFormValue("view") == "":
+	case reply.Public && at.view == "":
 		p, err := s.a.add(r.Context(), post{
 			ID: postID("reply/" + nonce), Channel: at.c.ID, Thread: at.thread, Bot: at.bot, Text: reply.Text, At: time.Now(),
 			Final: true, Menu: reply.Menu, Buttons: reply.Buttons,
@@ -236,7 +243,7 @@ func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply ch
 		}
 		out.Room, out.Posts = p.room(), []string{s.a.pages.post(s.a.postView(p))}
 	default:
-		x.notes = append(x.notes, s.note(r, at, reply))
+		x.notes = append(x.notes, s.note(at, reply))
 	}
 	s.tell(w, r, at, out, x)
 }
@@ -257,7 +264,7 @@ func (s *server) tell(w http.ResponseWriter, r *http.Request, at spot, out told,
 		_ = json.NewEncoder(w).Encode(out)
 		return
 	}
-	if view := r.PostFormValue("view"); view == "providers" {
+	if at.view != "" {
 		s.showProviders(w, r, x)
 		return
 	}
@@ -289,32 +296,18 @@ func (s *server) words(err error) string {
 	return text
 }
 
-// note is a reply for the caller's eyes. The console's pages have no chat in
-// which a bot could be speaking.
-func (s *server) note(r *http.Request, at spot, reply chat.Reply) noteView {
-	v := s.a.noteView(at.where(), reply)
-	if r.PostFormValue("view") != "" {
-		v = plainNote(v)
+// note is a reply for the caller's eyes. Where there is no chat, no bot speaks.
+func (s *server) note(at spot, reply chat.Reply) noteView {
+	v := noteView{Where: at.where(), Bot: at.bot, HTML: s.a.text.html(reply.Text), Menu: reply.Menu, Buttons: reply.Buttons}
+	if at.bot != "" && at.view == "" {
+		v.Name = s.a.botName(at.bot)
 	}
 	return v
 }
 
-func plainNote(v noteView) noteView {
-	v.Name, v.IsBot = "", false
-	return v
-}
-
-// failed is the note of a command that was refused.
-func (s *server) failed(r *http.Request, at spot, err error) noteView {
-	v := s.problemNote(at, s.words(err))
-	if r.PostFormValue("view") != "" {
-		v = plainNote(v)
-	}
-	return v
-}
-
+// problemNote says what did not work.
 func (s *server) problemNote(at spot, text string) noteView {
-	v := s.a.noteView(at.where(), chat.Reply{Text: text})
+	v := s.note(at, chat.Reply{Text: text})
 	v.Problem = true
 	return v
 }
