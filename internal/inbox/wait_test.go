@@ -20,8 +20,8 @@ func TestWhoWaitsForATurnIsAskedWhenItCloses(t *testing.T) {
 		asked, settled := make(chan struct{}, 9), make(chan error, 1)
 		go func() {
 			settled <- in.WaitSettled(t.Context(), scope, func() (bool, error) {
-				asked <- struct{}{}
 				running, err := in.Running(t.Context(), scope)
+				asked <- struct{}{}
 				return len(running) == 0, err
 			})
 		}()
