@@ -59,7 +59,7 @@ func (r *Relay) sayHere(ctx context.Context, t *inbox.Turn, pen chat.Responder, 
 		j := r.job(t, pen, bots.Bot{}, func() {})
 		j.Stop = false
 		a := r.scheduler(t.Message.Scope).Open(ctx, j)
-		a.Append(standing(t.Parts()))
+		a.Append(readable(t.Parts()))
 		if _, err := a.Finish(ctx, stream.End{Note: text}); err == nil {
 			return nil
 		}

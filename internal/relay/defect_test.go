@@ -13,9 +13,9 @@ import (
 	"parley/internal/provider"
 )
 
-type brokenPen struct{ chat.Responder }
+type brokenResponder struct{ chat.Responder }
 
-func (brokenPen) Thinking(context.Context) { panic("the words of a message") }
+func (brokenResponder) Thinking(context.Context) { panic("the words of a message") }
 
 type brokenEndpoints struct{ Endpoints }
 
@@ -27,8 +27,8 @@ func (brokenEndpoints) Models(context.Context, provider.Provider) ([]provider.Mo
 
 func TestADefectInTheSignOfThinkingCostsTheSignOnly(t *testing.T) {
 	var log bytes.Buffer
-	seen := think(t.Context(), brokenPen{}, slog.New(slog.NewTextHandler(&log, nil)).With("ref", "ref-00000001"))
-	seen()
+	hide := showThinking(t.Context(), brokenResponder{}, slog.New(slog.NewTextHandler(&log, nil)).With("ref", "ref-00000001"))
+	hide()
 	if got := log.String(); !strings.Contains(got, "ref=ref-00000001") || !strings.Contains(got, "defect_test.go") || strings.Contains(got, "the words of a message") {
 		t.Errorf("the log says %s", got)
 	}

@@ -11,30 +11,31 @@ import (
 	"parley/internal/inbox"
 )
 
-// notice tells the place in the queue once: to the person alone where the
-// platform can, else as a message that is taken back when the answer begins.
-type notice struct {
-	turn *inbox.Turn
-	pen  chat.Responder
-	log  *slog.Logger
-	told bool
-	id   chat.MessageID
+// queueNotice says a question's number in the queue once: to the person alone where
+// the platform can do that, else as a message that is removed when the answer
+// begins.
+type queueNotice struct {
+	turn      *inbox.Turn
+	responder chat.Responder
+	log       *slog.Logger
+	said      bool
+	id        chat.MessageID // of the message, while it is there
 }
 
-// queued is called after two seconds of waiting, and at every change; the first
-// call tells. An error costs nothing but the notice.
-func (n *notice) queued(ctx context.Context, t target, place int) {
-	if n.told {
+// tell hears the number after two seconds of waiting, and at every change; only the
+// first is said. An error costs nothing but the notice.
+func (n *queueNotice) tell(ctx context.Context, t target, number int) {
+	if n.said {
 		return
 	}
-	n.told = true
+	n.said = true
 	guarded, cancel, err := n.turn.Guard(ctx)
 	if err != nil {
 		return
 	}
 	defer cancel()
-	text := fmt.Sprintf("%s is busy: your question is number %d in its queue.", t.provider.ID, place)
-	receipt, err := n.pen.Post(guarded, chat.Content{Markdown: text, Key: n.turn.ID + "-q", Only: n.turn.Message.Author.ID, Final: true})
+	text := fmt.Sprintf("%s is busy: your question is number %d in its queue.", t.provider.ID, number)
+	receipt, err := n.responder.Post(guarded, chat.Content{Markdown: text, Key: n.turn.ID + "-q", Only: n.turn.Message.Author.ID, Final: true})
 	if err != nil {
 		n.log.WarnContext(ctx, "the place in the queue could not be told", "error", err)
 		return
@@ -42,10 +43,10 @@ func (n *notice) queued(ctx context.Context, t target, place int) {
 	n.id = receipt.ID
 }
 
-// withdraw takes the notice back where others can see it, at the latest when
-// the turn ends.
-func (n *notice) withdraw(ctx context.Context) {
-	remover, ok := n.pen.(chat.Remover)
+// remove takes the notice away, if it is there and the platform can do that. It is
+// called when the answer begins, and again when the turn ends.
+func (n *queueNotice) remove(ctx context.Context) {
+	remover, ok := n.responder.(chat.Remover)
 	if !ok || n.id == "" {
 		return
 	}

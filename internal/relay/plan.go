@@ -59,7 +59,7 @@ func (r *Relay) findBot(ctx context.Context, p *plan) (err error) {
 func (r *Relay) findAsker(ctx context.Context, p *plan) (err error) {
 	place, author := p.question.Place, p.question.Author
 	if adapter, ok := r.adapters[place.Platform]; ok && !needsMember(adapter, p.bot, author) {
-		p.asker = bots.Person{ID: author.ID, Channel: place.Channel, Insider: !hasOutsiders(adapter)}
+		p.asker = byID(adapter, place, author)
 		return nil
 	}
 	p.asker, _, err = r.person(ctx, p.bot, place, author)
@@ -154,56 +154,4 @@ func (r *Relay) settled(ctx context.Context, m chat.Message) (t conversation.Tra
 		err = nil
 	}
 	return t, err
-}
-
-// choice is which provider and model a place uses: thread over channel over
-// the bot's default.
-func (r *Relay) choice(ctx context.Context, b bots.Bot, p chat.Place) (bots.ModelRef, error) {
-	c, ok, err := r.registry.Choice(ctx, b.ID, p)
-	if err != nil {
-		return bots.ModelRef{}, fmt.Errorf("which model is used here: %w", err)
-	}
-	if ok {
-		return bots.ModelRef{Provider: c.Provider, Model: c.Model}, nil
-	}
-	return r.fallbackChoice(b), nil
-}
-
-// Using is the provider and model a bot uses at a place now.
-func (r *Relay) Using(ctx context.Context, bot string, p chat.Place) (bots.ModelRef, error) {
-	b, ok := r.bots[bot]
-	if !ok {
-		return bots.ModelRef{}, nil
-	}
-	return r.choice(ctx, b, p)
-}
-
-// fallbackChoice is the bot's default: the operator's, else the file's.
-func (r *Relay) fallbackChoice(b bots.Bot) bots.ModelRef {
-	if c, ok := r.registry.Default(b.ID); ok {
-		return bots.ModelRef{Provider: c.Provider, Model: c.Model}
-	}
-	return bots.ModelRef{Provider: b.Provider, Model: b.Model}
-}
-
-// answerCommand runs a command written after a mention and answers in place.
-func (r *Relay) answerCommand(ctx context.Context, t *inbox.Turn, pen chat.Responder, c chat.Command, log *slog.Logger) error {
-	c.Turn = t.ID
-	reply, err := r.do(ctx, c)
-	if err != nil {
-		if stop := interrupted(ctx); stop != nil {
-			return stop
-		}
-		if _, refused := errors.AsType[*bots.Refusal](err); refused && !r.refusals.tell(c.Scope+" "+c.Author.ID) {
-			return t.Close(ctx)
-		}
-		err = r.explained(ctx, c, err)
-		// As with any other answer to a command, it is the caller's alone.
-		return r.say(ctx, t, pen, chat.Content{Markdown: err.Error(), Only: c.Author.ID}, log)
-	}
-	content := chat.Content{Markdown: reply.Text, Menu: reply.Menu, Buttons: reply.Buttons}
-	if !reply.Public {
-		content.Only = c.Author.ID
-	}
-	return r.say(ctx, t, pen, content, log)
 }

@@ -142,24 +142,42 @@ func TestWhatIsTakenBackIsNotKept(t *testing.T) {
 	}
 }
 
-func TestThePlaceInTheQueueIsSaidOnceAndTakenBack(t *testing.T) {
+func TestTheNumberInTheQueueIsSaidOnceAndRemovedWhenTheAnswerBegins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	told := make(chan struct{})
+	begin, end := make(chan struct{}), make(chan struct{})
 	w.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		r.Queued(2)
 		r.Queued(1)
-		return hold("", told, "Hello.")(ctx, r)
+		<-begin
+		return hold(half, end, rest)(ctx, r)
 	}
 	p := w.start()
 	p.put(asked("Hi"))
 	w.shows("lab is busy: your question is number 2 in its queue.")
 	if s := w.room.read()[0]; s.only != "U1" {
-		t.Errorf("it is told to %q", s.only)
+		t.Errorf("it is for %q", s.only)
 	}
-	close(told)
+	close(begin)
+	w.shows(half)
+	close(end)
 	p.closed()
-	w.shows("Hello.")
+	w.shows(half + rest)
+}
+
+func TestTheNumberInTheQueueIsRemovedWhenNothingIsAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+		r.Queued(2)
+		return reply{err: errAway}.wire()
+	}
+	p := w.start()
+	p.put(asked("Hi"))
+	p.closed()
+	if got := w.room.texts(); len(got) != 1 || strings.Contains(got[0], "queue") || w.asked() != "m1 m2" {
+		t.Errorf("the room shows %q, asked %s", got, w.asked())
+	}
 }
 
 func TestWhoMayNotIsToldAloneAndNothingIsAsked(t *testing.T) {
