@@ -19,7 +19,7 @@ var variableGrammar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // raw is a value of a platform's section after expansion, with where it came
 // from. It never goes into an error.
 type raw struct {
-	at     string // "slack.bot_token", "discord.guilds[2]"
+	at     string // "section.setting", "section.list[2]"
 	line   int
 	value  string
 	source string   // as written in the file

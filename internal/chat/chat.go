@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// MessageID is a platform's own id of one posted message: a ts on Slack, a
-// snowflake on Discord. It is opaque to everyone but its adapter.
+// MessageID is a platform's own id of one posted message. It is opaque to
+// everyone but its adapter.
 type MessageID string
 
 // Place is where something was said.
 type Place struct {
 	Platform  string `json:"platform"`            // Platform.Name
-	Workspace string `json:"workspace,omitempty"` // Slack team, Discord guild; empty in a Discord direct message
-	Channel   string `json:"channel"`             // channel or direct-message channel; on Discord a thread's parent
+	Workspace string `json:"workspace,omitempty"` // a team, a server; may be empty in a direct message
+	Channel   string `json:"channel"`             // channel or direct-message channel; of a thread the one around it
 	Thread    string `json:"thread,omitempty"`    // the thread, where there is one
 	Direct    bool   `json:"direct,omitempty"`    // a direct message with the bot
 	Owner     string `json:"owner,omitempty"`     // who opened the thread, where the platform says so
@@ -46,8 +46,8 @@ type Author struct {
 // Member is what the platform knows of a person beyond the event, for the
 // rules in a bot's access section.
 type Member struct {
-	Groups []string // Slack user-group ids, Discord role ids
-	Admin  bool     // Slack workspace admin or owner; Discord: Manage Server
+	Groups []string // ids of the user groups or roles they are in
+	Admin  bool     // whether they administer the workspace
 	// Insider says that the person belongs to the workspace or its organisation,
 	// Guest that they do so as a guest, Gone that their account is deactivated.
 	// Only an Outsiders adapter sets them.
@@ -77,8 +77,8 @@ type Message struct {
 	// for this one human message to this one app; the inbox deduplicates by it.
 	Key string    `json:"key"`
 	ID  MessageID `json:"id"`
-	// Scope is the unit of rate limits, and so of ownership: app and workspace
-	// on Slack ("slack:A01:T01"), the bot user on Discord ("discord:123").
+	// Scope is the unit of rate limits, and so of ownership: an app in one
+	// workspace, or in all. It begins with the platform's name.
 	Scope   string    `json:"scope"`
 	Bot     string    `json:"bot"` // lead bot of the app that received it; a binding may give the place to another bot of the app
 	Place   Place     `json:"place"`
@@ -87,7 +87,7 @@ type Message struct {
 	Text    string    `json:"text"`             // Markdown as the person meant it: the bot's own mention removed, platform markup translated
 	Joined  bool      `json:"joined,omitempty"` // of a Thread message: the bot began the thread, so it takes part there
 	Files   []File    `json:"files,omitempty"`
-	ReplyTo MessageID `json:"reply_to,omitempty"` // the message this one answers (Discord replies)
+	ReplyTo MessageID `json:"reply_to,omitempty"` // the message this one answers
 	At      time.Time `json:"at"`
 	FromBot bool      `json:"from_bot,omitempty"` // in History only: written by this app
 	// Notes is for the adapter's own Responder: what it needs to answer in any
@@ -139,7 +139,7 @@ type Content struct {
 	Menu    *Menu
 	Buttons []Button
 	// Only, when set, is the id of the person the message is for. Where the
-	// platform can, nobody else sees it (Slack, in the thread); elsewhere it is
+	// platform can, nobody else sees it; elsewhere it is
 	// an ordinary reply that pings nobody. Such a message cannot be edited.
 	Only string
 }

@@ -95,8 +95,8 @@ type Submission struct {
 }
 
 // Outcome is what became of a submission. With Errors the form stays open and
-// shows each at its field (Discord, whose forms cannot stay open, shows them in
-// the answer with a button that opens the form again). Otherwise Then, if set,
+// shows each at its field (where forms cannot stay open, in the answer, with
+// a button that opens the form again). Otherwise Then, if set,
 // is called after the platform was told and gives the reply to show.
 type Outcome struct {
 	Errors map[string]string

@@ -15,7 +15,7 @@ type Platform struct {
 	// Name is the word in Place.Platform. It also names the platform's section in
 	// a bot's file, and its HTTP requests come below "/" + Name + "/".
 	Name string
-	// Title is what people call it: "Slack".
+	// Title is what people call it.
 	Title string
 	// Settings are what a bot's section may hold, in the order in which problems
 	// with them are told.
