@@ -17,6 +17,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/background"
 	"parley/adapters/internal/redact"
 	"parley/bots"
 	"parley/internal/chat"
@@ -71,7 +72,7 @@ type app struct {
 
 	members    members
 	indicators indicators
-	errands    errands
+	background *background.Group
 	streaming  streaming
 }
 
@@ -84,6 +85,7 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 		streaming: streaming{auto: o.StreamMode == "auto"},
 		log:       o.Log.With("platform", platform, "bot", lead.ID),
 	}
+	a.background = background.New(a.log)
 	a.reach = telemetry.NewOutage(a.log, "slack app not connected; trying again", "Slack answers again")
 	a.storing = telemetry.NewOutage(a.log, "an event could not be stored; Slack will send it again", "events are stored again")
 	for _, b := range group {
@@ -226,26 +228,13 @@ func (a *app) health() chat.Health {
 	return chat.Health{OK: true}
 }
 
-// later runs work that outlives its request, and survives a defect in it.
-func (a *app) later(ctx context.Context, limit time.Duration, work func(ctx context.Context)) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	done := a.errands.begin(cancel)
-	go func() {
-		defer done()
-		defer a.survive()
-		work(ctx)
-	}()
-}
-
-// survive turns a panic into a log line: one bad event must not end the server.
-func (a *app) survive() {
-	if err := fault.Recovered(recover()); err != nil {
-		a.defect(err)
+// guard keeps a defect in one request from ending the server; it gives false.
+func (a *app) guard(ctx context.Context, f func()) bool {
+	err := fault.Guard(func() error { f(); return nil })
+	if err != nil {
+		a.log.ErrorContext(ctx, "a defect ended a Slack request", "error", err)
 	}
-}
-
-func (a *app) defect(err error) {
-	a.log.Error("defect while handling a Slack request", "error", err)
+	return err == nil
 }
 
 // trusts reports whether a URL that Slack gave may be called: Slack's own hosts

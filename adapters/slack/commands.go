@@ -16,6 +16,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/prompt"
 	"parley/internal/chat"
 )
 
@@ -132,50 +133,12 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand, desk
 		Name: commandName(c.Command, prefixOf(a.lead)), Args: strings.TrimSpace(c.Text), Scope: self.scope(team),
 		Bot: a.lead.ID, Place: o.place, Author: o.user,
 	}
-	return a.inTime(ctx, arrived, func(ctx context.Context, late func() bool) *reply {
-		said := a.do(ctx, command, o, desk)
-		if said == nil || !late() {
-			return said
-		}
-		a.tell(ctx, o, *said)
-		return nil
-	})
-}
-
-// inTime runs work and gives what it returned within answerWithin of the
-// request's arrival. Work that takes longer goes on by itself; its late function
-// then reports true.
-func (a *app) inTime(ctx context.Context, arrived time.Time, work func(ctx context.Context, late func() bool) *reply) *reply {
-	turn := make(chan struct{}, 1) // whoever takes it decides who answers
-	turn <- struct{}{}
-	done := make(chan *reply, 1)
-	late := func() bool {
-		select {
-		case <-turn:
-			return false
-		default:
-			return true
-		}
-	}
-	a.later(ctx, commandLife, func(ctx context.Context) {
-		defer close(done)
-		if said := work(ctx, late); said != nil {
-			done <- said
+	said, _ := prompt.Ask(ctx, a.background, arrived.Add(a.within), commandLife, func(ctx context.Context, give func(*reply) bool) {
+		if said := a.do(ctx, command, o, desk); said != nil && !give(said) {
+			a.tell(ctx, o, *said)
 		}
 	})
-	t := time.NewTimer(time.Until(arrived.Add(a.within)))
-	defer t.Stop()
-	select {
-	case said := <-done:
-		return said
-	case <-t.C:
-	}
-	select {
-	case <-turn: // from here on the work answers by itself
-		return nil
-	default:
-		return <-done
-	}
+	return said
 }
 
 // do runs a command and makes its reply; nil when a form opened instead, or

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"parley/internal/chat"
@@ -450,27 +449,6 @@ func TestRepliesGoToSlackOnly(t *testing.T) {
 	}
 }
 
-func TestWorkUnderWayMayFinishAndIsThenEnded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var e errands
-		ended := make(chan string, 2)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := e.begin(cancel)
-		go func() { defer done(); <-ctx.Done(); ended <- "cancelled" }()
-		quick := e.begin(func() {})
-		go func() { defer quick(); time.Sleep(time.Second); ended <- "done" }()
-		begun := time.Now()
-		e.finish(3 * time.Second)
-		if a, b := <-ended, <-ended; a != "done" || b != "cancelled" {
-			t.Errorf("%s, %s", a, b)
-		}
-		e.finish(time.Hour) // nothing is open
-		if took := time.Since(begun); took != 3*time.Second {
-			t.Errorf("it took %s", took)
-		}
-	})
-}
-
 func TestAVeryLongReplyIsCutToOneMessage(t *testing.T) {
 	r := newRig(t, setup{})
 	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
@@ -528,7 +506,7 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 	}
 	other := interaction{Type: "block_actions", Actions: []action{{ActionID: "somebody-elses", Value: "stop all"}}}
 	app.interact(t.Context(), time.Now(), other, r.desk)
-	app.errands.finish(time.Second)
+	app.background.Finish(time.Second)
 	if len(r.desk.did()) != 0 {
 		t.Errorf("%+v", r.desk.did())
 	}
@@ -541,7 +519,7 @@ func TestADefectInOneRequestEndsNothing(t *testing.T) {
 		panic("xoxb-1-helper: a value that must not be logged")
 	}
 	r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"})
-	eventually(t, "logged", func() bool { return strings.Contains(r.logged.String(), "defect while handling") })
+	eventually(t, "logged", func() bool { return strings.Contains(r.logged.String(), "a defect ended") })
 	r.desk.onDo = nil
 	if got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/model"}); got.Problem != "" || got.Body == "" {
 		t.Errorf("%+v", got)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/prompt"
 	"parley/internal/chat"
 )
 
@@ -122,44 +123,26 @@ func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction, d
 	o.place, o.responseURL = from.Place, ""
 	s.Author = o.user
 
-	answer := make(chan *submitAnswer, 1)
-	a.later(ctx, commandLife, func(ctx context.Context) {
-		defer close(answer)
-		outcome, err := desk.Submit(ctx, s)
-		if err != nil {
-			outcome = chat.Outcome{Then: func(context.Context) chat.Reply { return chat.Reply{Text: a.sorry(err, "form", from.Form)} }}
-		}
-		if len(outcome.Errors) > 0 {
-			answer <- &submitAnswer{Action: "errors", Errors: atFields(outcome.Errors, from.Fields)}
-			return
-		}
-		answer <- nil
-		if outcome.Then == nil {
-			return
-		}
-		if said := a.reply(outcome.Then(ctx), o); said != nil {
-			a.tell(ctx, o, *said)
-		}
-	})
-	t := time.NewTimer(time.Until(arrived.Add(a.within)))
-	defer t.Stop()
-	select {
-	case said := <-answer:
-		return said
-	case <-t.C:
-	}
-	// The form closes; errors that come later are told like a result.
-	a.later(ctx, commandLife, func(ctx context.Context) {
-		select {
-		case said := <-answer:
-			if said != nil {
-				text := "The form could not be saved:\n" + strings.Join(slices.Sorted(maps.Values(said.Errors)), "\n")
-				a.tell(ctx, o, *a.reply(chat.Reply{Text: text}, o))
+	answer, _ := prompt.Ask(ctx, a.background, arrived.Add(a.within), commandLife, func(ctx context.Context, give func(*submitAnswer) bool) {
+		tell := func(r chat.Reply) {
+			if said := a.reply(r, o); said != nil {
+				a.tell(ctx, o, *said)
 			}
-		case <-ctx.Done():
+		}
+		outcome, err := desk.Submit(ctx, s)
+		switch errs := outcome.Errors; {
+		case err != nil:
+			give(nil)
+			tell(chat.Reply{Text: a.sorry(err, "form", from.Form)})
+		case len(errs) > 0 && !give(&submitAnswer{Action: "errors", Errors: atFields(errs, from.Fields)}):
+			// The form is closed by now: its errors are told like a result.
+			tell(chat.Reply{Text: "The form could not be saved:\n" + strings.Join(slices.Sorted(maps.Values(errs)), "\n")})
+		case len(errs) == 0 && outcome.Then != nil:
+			give(nil)
+			tell(outcome.Then(ctx))
 		}
 	})
-	return nil
+	return answer
 }
 
 func (v view) values() map[string]string {

@@ -4,6 +4,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,8 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/prompt"
 	"parley/internal/chat"
-	"parley/internal/fault"
 )
 
 const (
@@ -53,7 +54,6 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			http.Error(w, "no bot of this name is connected to Slack", http.StatusNotFound)
 			return
 		}
-		defer app.surviveRequest(w)
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			if _, big := errors.AsType[*http.MaxBytesError](err); big {
@@ -72,18 +72,14 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			http.Error(w, "the signature is missing, wrong or older than five minutes", http.StatusUnauthorized)
 			return
 		}
-		next(app, w, r, body)
+		// Slack is told of a defect, and sends an event again.
+		if !app.guard(r.Context(), func() { next(app, w, r, body) }) {
+			http.Error(w, defectText, http.StatusInternalServerError)
+		}
 	}
 }
 
-// surviveRequest is survive for a request: Slack is told that it was not taken,
-// and sends an event again.
-func (a *app) surviveRequest(w http.ResponseWriter) {
-	if err := fault.Recovered(recover()); err != nil {
-		a.defect(err)
-		http.Error(w, "a defect of this server, send it again", http.StatusInternalServerError)
-	}
-}
+const defectText = "a defect of this server, send it again"
 
 func (a *app) verify(h http.Header, body []byte) error {
 	v, err := slack.NewSecretsVerifier(h, a.secret)
@@ -129,37 +125,23 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 	}
 	err := a.storeWithin(r.Context(), arrived, e, in, desk)
 	switch {
-	case errors.Is(err, errDefect):
-		http.Error(w, "a defect of this server, send it again", http.StatusInternalServerError)
+	case errors.Is(err, prompt.ErrNothing):
+		http.Error(w, defectText, http.StatusInternalServerError)
 	case err != nil:
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "not stored, send it again", http.StatusServiceUnavailable)
 	}
 }
 
-var (
-	errDefect = errors.New("a defect ended it")
-	errSlow   = errors.New("the store does not answer in time")
-)
-
 // storeWithin stores the message of an event. What takes longer than
 // answerWithin goes on by itself, and what Slack then sends again is a duplicate.
 func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope, in chat.Inbox, desk chat.Desk) error {
-	stored := make(chan error, 1)
-	a.later(ctx, putWithin, func(ctx context.Context) {
-		err := errDefect // unless it returns
-		defer func() { stored <- err }()
-		err = a.pass(ctx, e, in, desk)
+	stored, err := prompt.Ask(ctx, a.background, arrived.Add(a.within), putWithin, func(ctx context.Context, give func(error) bool) {
+		err := a.pass(ctx, e, in, desk)
 		a.storing.Note(ctx, err, "event", e.EventID)
+		give(err)
 	})
-	t := time.NewTimer(time.Until(arrived.Add(a.within)))
-	defer t.Stop()
-	select {
-	case err := <-stored:
-		return err
-	case <-t.C:
-		return errSlow
-	}
+	return cmp.Or(err, stored)
 }
 
 // pass hands an event to the app it is for; one that is for nobody is done with.

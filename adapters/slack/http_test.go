@@ -116,7 +116,7 @@ func TestAMessageThatMetADefectComesAgain(t *testing.T) {
 			if m := r.message(); string(m.ID) != ts {
 				t.Errorf("message %s", m.ID)
 			}
-			if all := r.logged.String(); !strings.Contains(all, "defect while handling") || strings.Contains(all, "must not be logged") {
+			if all := r.logged.String(); !strings.Contains(all, "a defect ended") || strings.Contains(all, "must not be logged") {
 				t.Errorf("log:\n%s", all)
 			}
 		})

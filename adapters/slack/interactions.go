@@ -12,6 +12,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/prompt"
 	"parley/internal/chat"
 )
 
@@ -107,9 +108,11 @@ func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, des
 	if name == "" {
 		return
 	}
-	done := make(chan struct{})
-	a.later(ctx, commandLife, func(ctx context.Context) {
-		defer close(done)
+	by := arrived
+	if name == "stop" {
+		by = arrived.Add(answerWithin)
+	}
+	_, _ = prompt.Ask(ctx, a.background, by, commandLife, func(ctx context.Context, _ func(struct{}) bool) {
 		self, ok := a.whoami(ctx)
 		if !ok {
 			return
@@ -126,14 +129,6 @@ func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, des
 			a.tell(ctx, o, *said)
 		}
 	})
-	if name == "stop" {
-		t := time.NewTimer(time.Until(arrived.Add(answerWithin)))
-		defer t.Stop()
-		select {
-		case <-done:
-		case <-t.C:
-		}
-	}
 }
 
 // pressedCommand reads the command of a control; "" for one that is not ours.

@@ -91,7 +91,7 @@ func (a *app) profile(ctx context.Context, user string) (chat.Member, error) {
 	if p == nil || p.done == nil && !time.Now().Before(p.until) {
 		p = a.members.begin(user, p)
 		a.members.mu.Unlock()
-		a.later(ctx, memberAsk, func(ctx context.Context) { a.lookUp(ctx, user, p) })
+		a.background.Go(ctx, memberAsk, func(ctx context.Context) { a.lookUp(ctx, user, p) })
 	} else {
 		a.members.mu.Unlock()
 	}

@@ -255,7 +255,7 @@ func TestTheAnswerItselfTakesTheStatusAway(t *testing.T) {
 	}
 	stop()
 	<-done
-	r.adapter.apps[0].errands.finish(time.Second)
+	r.adapter.apps[0].background.Finish(time.Second)
 	if s := r.ws.Statuses(); len(s) != 2 || s[1].Text != "" {
 		t.Errorf("%+v", s)
 	}

@@ -25,8 +25,8 @@ import (
 // DefaultAPIURL is Slack's Web API.
 const DefaultAPIURL = "https://slack.com/api/"
 
-// errandGrace is how long commands under way may finish when the server stops.
-const errandGrace = 5 * time.Second
+// finishGrace is how long commands under way may finish when the server stops.
+const finishGrace = 5 * time.Second
 
 // Options say which bots to connect and to what.
 type Options struct {
@@ -117,8 +117,9 @@ func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error 
 	<-ctx.Done()
 	all.Wait()
 	for _, app := range a.apps {
-		app.errands.finish(errandGrace)
+		all.Go(func() { app.background.Finish(finishGrace) })
 	}
+	all.Wait()
 	return nil
 }
 

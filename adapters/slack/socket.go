@@ -280,33 +280,34 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 	return nil
 }
 
-// take handles an envelope on its own goroutine and acknowledges it once it is
-// safe; one that could not be stored is not acknowledged, so Slack sends it
-// again.
+// take handles an envelope on its own goroutine.
 func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvelope, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) {
 	ctx = context.WithoutCancel(ctx)
-	busy.Go(func() {
-		defer a.survive()
-		answer, err := a.handle(ctx, s, in, desk)
-		if errors.Is(err, errNobody) {
-			err = nil
-		}
-		if a.storing.Note(ctx, err, "envelope", s.EnvelopeID); err != nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(ctx, flushWithin)
-		defer cancel()
-		if err = client.AckCtx(ctx, s.EnvelopeID, answer); err == nil {
-			return
-		}
-		// Too large for the connection: the payload takes another way rather than
-		// none.
-		a.log.WarnContext(ctx, "an answer did not fit into its acknowledgement", "envelope", s.EnvelopeID, "error", err)
-		_ = client.AckCtx(ctx, s.EnvelopeID, nil)
-		if said, ok := answer.(*reply); ok && said != nil && said.by != nil {
-			said.by.tell(ctx, said.to, *said)
-		}
-	})
+	busy.Go(func() { a.guard(ctx, func() { a.answer(ctx, client, s, in, desk) }) })
+}
+
+// answer acknowledges an envelope once it is safe; one that could not be stored
+// is not acknowledged, so Slack sends it again.
+func (a *app) answer(ctx context.Context, client *socketmode.Client, s socketEnvelope, in chat.Inbox, desk chat.Desk) {
+	answer, err := a.handle(ctx, s, in, desk)
+	if errors.Is(err, errNobody) {
+		err = nil
+	}
+	if a.storing.Note(ctx, err, "envelope", s.EnvelopeID); err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushWithin)
+	defer cancel()
+	if err = client.AckCtx(ctx, s.EnvelopeID, answer); err == nil {
+		return
+	}
+	// Too large for the connection: the payload takes another way rather than
+	// none.
+	a.log.WarnContext(ctx, "an answer did not fit into its acknowledgement", "envelope", s.EnvelopeID, "error", err)
+	_ = client.AckCtx(ctx, s.EnvelopeID, nil)
+	if said, ok := answer.(*reply); ok && said != nil && said.by != nil {
+		said.by.tell(ctx, said.to, *said)
+	}
 }
 
 // handle gives the payload of the acknowledgement, if there is one.

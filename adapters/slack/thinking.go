@@ -118,7 +118,7 @@ func (r *responder) Thinking(ctx context.Context) {
 		case pause(ctx, again):
 			continue // the status is about to go away: show it again
 		}
-		r.app.later(ctx, 10*time.Second, off)
+		r.app.background.Go(ctx, 10*time.Second, off)
 		return
 	}
 }

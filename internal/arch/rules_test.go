@@ -62,8 +62,10 @@ var rooms = map[string][]string{
 	},
 
 	// What platforms share: one idea each, for every adapter and for nobody else.
-	"adapters/internal/loose":  {},
-	"adapters/internal/redact": {},
+	"adapters/internal/background": {},
+	"adapters/internal/loose":      {},
+	"adapters/internal/prompt":     {},
+	"adapters/internal/redact":     {},
 
 	// The platforms: neutral words and what platforms share, never each other, the
 	// relay or Redis. The playground has no platform that keeps its messages: its

@@ -1,4 +1,4 @@
-// Package fault turns a recovered panic into an error that is safe to log.
+// Package fault turns a panic into an error that is safe to log.
 package fault
 
 import (
@@ -20,6 +20,16 @@ func Recovered(value any) error {
 		return &panicked{what: v.Error(), stack: debug.Stack(), cause: v}
 	}
 	return &panicked{what: fmt.Sprintf("a value of type %T", value), stack: debug.Stack()}
+}
+
+// Guard runs f and gives its error, or that of its panic.
+func Guard(f func() error) (err error) {
+	defer func() {
+		if defect := Recovered(recover()); defect != nil {
+			err = defect
+		}
+	}()
+	return f()
 }
 
 type panicked struct {

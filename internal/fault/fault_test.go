@@ -47,3 +47,16 @@ func TestTheRuntimesOwnWordsAreKept(t *testing.T) {
 		t.Errorf("without a panic: %v", err)
 	}
 }
+
+func TestAGuardedFaultIsAnError(t *testing.T) {
+	told := errors.New("told")
+	if err := Guard(func() error { return told }); err != told {
+		t.Errorf("got %v", err)
+	}
+	if err := Guard(func() error { panic("sk-private-words") }); err == nil || strings.Contains(err.Error(), "private") {
+		t.Errorf("got %v", err)
+	}
+	if err := Guard(func() error { return nil }); err != nil {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,98 @@
+// Package background runs work that outlives the request that began it: slow
+// commands, forms, the sign that an answer is being prepared.
+package background
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"parley/internal/fault"
+)
+
+// Group is such work, as much of it as is under way. Its methods are safe for
+// concurrent use.
+type Group struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	open  map[*task]bool
+	late  bool          // the time to finish is over
+	ended chan struct{} // closed when the last piece ends; nil while nobody waits
+}
+
+type task struct{ cancel context.CancelFunc }
+
+// New makes a group that logs the defects of its work.
+func New(log *slog.Logger) *Group { return &Group{log: log, open: map[*task]bool{}} }
+
+// Go runs work by itself. Its context has the values of ctx but not its end: it
+// ends after limit, or when the time to finish is over. A panic is logged.
+func (g *Group) Go(ctx context.Context, limit time.Duration, work func(ctx context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	t := &task{cancel}
+	g.begin(t)
+	go func() {
+		defer g.end(t)
+		if err := fault.Guard(func() error { work(ctx); return nil }); err != nil {
+			g.log.ErrorContext(ctx, "a defect ended work in the background", "error", err)
+		}
+	}()
+}
+
+func (g *Group) begin(t *task) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open[t] = true
+	if g.late {
+		t.cancel()
+	}
+}
+
+func (g *Group) end(t *task) {
+	t.cancel()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.open, t)
+	if len(g.open) == 0 && g.ended != nil {
+		close(g.ended)
+		g.ended = nil
+	}
+}
+
+// Finish waits for all of it, what begins meanwhile included. What is not done
+// within grace is canceled, and waited for.
+func (g *Group) Finish(grace time.Duration) {
+	ended := g.idle()
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-ended:
+		return
+	case <-t.C:
+	}
+	g.mu.Lock()
+	g.late = true
+	for t := range g.open {
+		t.cancel()
+	}
+	g.mu.Unlock()
+	<-ended
+}
+
+// idle is closed once nothing is under way.
+func (g *Group) idle() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended != nil {
+		return g.ended
+	}
+	ended := make(chan struct{})
+	if len(g.open) == 0 {
+		close(ended)
+	} else {
+		g.ended = ended
+	}
+	return ended
+}
