@@ -20,30 +20,30 @@ import (
 )
 
 // running is the turn of asked's message, once it runs.
-func (w *world) running(p *process) inbox.Running {
-	w.t.Helper()
+func (f *fixture) running(p *process) inbox.Running {
+	f.t.Helper()
 	var all []inbox.Running
-	w.until("a turn runs", func() bool {
+	f.until("a turn runs", func() bool {
 		var err error
-		all, err = p.in.Running(w.t.Context(), "room:1")
+		all, err = p.in.Running(f.t.Context(), "memory:1")
 		return err == nil && len(all) == 1
 	})
 	return all[0]
 }
 
 // stopIt is a person's Stop.
-func (w *world) stopIt(p *process) {
-	w.t.Helper()
-	if err := p.in.Stop(w.t.Context(), "room:1", w.running(p).Turn); err != nil {
-		w.t.Fatal(err)
+func (f *fixture) stopIt(p *process) {
+	f.t.Helper()
+	if err := p.in.Stop(f.t.Context(), "memory:1", f.running(p).Turn); err != nil {
+		f.t.Fatal(err)
 	}
 }
 
 func TestAStoppedAnswerKeepsWhatItSays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	freed := make(chan error, 1)
-	w.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		return func(yield func(completion.Delta, error) bool) {
 			for d, err := range hold(half, nil)(ctx, r) {
 				if err != nil {
@@ -55,65 +55,65 @@ func TestAStoppedAnswerKeepsWhatItSays(t *testing.T) {
 			}
 		}
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
-	w.shows(half)
-	if s := w.room.read()[0]; s.stop == "" {
+	f.shows(half)
+	if s := f.platform.read()[0]; s.stop == "" {
 		t.Error("the growing answer shows no Stop")
 	}
-	w.stopIt(p)
+	f.stopIt(p)
 	p.closed()
-	w.shows(half)
-	if s := w.room.read()[0]; s.stop != "" {
+	f.shows(half)
+	if s := f.platform.read()[0]; s.stop != "" {
 		t.Error("the stopped answer still shows Stop")
 	}
 	if err := <-freed; !errors.Is(err, chat.ErrStopped) {
 		t.Errorf("the model was stopped with %v", err)
 	}
-	if kept := w.transcript(p); len(kept) != 1 || kept[0].Answer != half {
+	if kept := f.transcript(p); len(kept) != 1 || kept[0].Answer != half {
 		t.Errorf("kept %+v", kept)
 	}
-	if p.ends("stopped") != "1" || w.asked() != "m1" {
-		t.Errorf("stopped %s, asked %s", p.ends("stopped"), w.asked())
+	if p.ends("stopped") != "1" || f.asked() != "m1" {
+		t.Errorf("stopped %s, asked %s", p.ends("stopped"), f.asked())
 	}
 }
 
 func TestAnAnswerStoppedBeforeItsFirstWordLeavesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = hold("", nil)
-	p := w.start()
+	f := newFixture(t)
+	f.model = hold("", nil)
+	p := f.start()
 	p.put(asked("Hi"))
-	w.until("the model is asked", func() bool { return w.asked() != "" })
-	w.stopIt(p)
+	f.until("the model is asked", func() bool { return f.asked() != "" })
+	f.stopIt(p)
 	p.closed()
-	w.shows()
-	if len(w.transcript(p)) != 0 || p.ends("stopped") != "1" || w.room.count("post") != 0 {
-		t.Errorf("kept %+v, stopped %s, %d posts", w.transcript(p), p.ends("stopped"), w.room.count("post"))
+	f.shows()
+	if len(f.transcript(p)) != 0 || p.ends("stopped") != "1" || f.platform.count("post") != 0 {
+		t.Errorf("kept %+v, stopped %s, %d posts", f.transcript(p), p.ends("stopped"), f.platform.count("post"))
 	}
 }
 
 func TestTheNextProcessGoesOnInTheSameMessage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = hold(half, nil)
-	first := w.start()
+	f := newFixture(t)
+	f.model = hold(half, nil)
+	first := f.start()
 	first.put(asked("Hi"))
-	w.shows(half)
+	f.shows(half)
 	first.stop()
 	if e := first.end(); !errors.Is(e.Err, inbox.ErrHandedOver) {
 		t.Fatalf("the first attempt ended with %v", e.Err)
 	}
-	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
 		return words(half, rest).wire()
 	}
-	second := w.start()
+	second := f.start()
 	second.closed()
-	w.shows(half + rest)
-	if w.room.count("post") != 1 || w.asked() != "m1 m1" {
-		t.Errorf("%d posts, asked %s", w.room.count("post"), w.asked())
+	f.shows(half + rest)
+	if f.platform.count("post") != 1 || f.asked() != "m1 m1" {
+		t.Errorf("%d posts, asked %s", f.platform.count("post"), f.asked())
 	}
-	if answers, _, _ := w.used(second, "m1"); answers != 1 || first.ends("answered") != "" || second.ends("answered") != "1" {
+	if answers, _, _ := f.used(second, "m1"); answers != 1 || first.ends("answered") != "" || second.ends("answered") != "1" {
 		t.Errorf("counted %d times; answered here %q, there %q", answers, first.ends("answered"), second.ends("answered"))
 	}
 }
@@ -138,24 +138,24 @@ func TestWhatPeopleHaveReadStaysAfterATakeover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.model = hold(half, nil)
-			first := w.start()
+			f := newFixture(t)
+			f.model = hold(half, nil)
+			first := f.start()
 			first.put(asked("Hi"))
-			w.shows(half)
+			f.shows(half)
 			first.stop()
-			w.model = c.model
-			second := w.start()
+			f.model = c.model
+			second := f.start()
 			if c.stop {
-				w.until("the model is asked again", func() bool { return w.asked() == "m1 m1" })
-				w.stopIt(second)
+				f.until("the model is asked again", func() bool { return f.asked() == "m1 m1" })
+				f.stopIt(second)
 			}
 			second.closed()
-			got := w.room.texts()
+			got := f.platform.texts()
 			if len(got) != 1 || !strings.HasPrefix(got[0], half+c.after) || c.after == "" && got[0] != half {
-				t.Errorf("the room shows %q", got)
+				t.Errorf("people see %q", got)
 			}
-			if kept := w.transcript(second); len(kept) != 1 || kept[0].Answer != half || second.ends(c.ends) != "1" {
+			if kept := f.transcript(second); len(kept) != 1 || kept[0].Answer != half || second.ends(c.ends) != "1" {
 				t.Errorf("kept %+v, %s %s", kept, c.ends, second.ends(c.ends))
 			}
 		})
@@ -166,43 +166,43 @@ func TestWhatPeopleHaveReadStaysAfterATakeover(t *testing.T) {
 // again.
 func TestAnAnswerWhoseLeaseIsLostIsClosedByTheNextOwner(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	let := make(chan struct{})
-	w.model = hold(half, let, rest)
-	p := w.start()
+	f.model = hold(half, let, rest)
+	p := f.start()
 	p.put(asked("Hi"))
-	w.shows(half)
-	w.Steal(p.in, "room:1")
+	f.shows(half)
+	f.Steal(p.in, "memory:1")
 	close(let)
 	if e := p.end(); !errors.Is(e.Err, inbox.ErrLost) {
 		t.Fatalf("the first attempt ended with %v", e.Err)
 	}
-	if answers, _, _ := w.used(p, "m1"); answers != 0 || len(w.transcript(p)) != 0 {
+	if answers, _, _ := f.used(p, "m1"); answers != 0 || len(f.transcript(p)) != 0 {
 		t.Errorf("%d answers were counted without the lease", answers)
 	}
 	p.closed()
-	w.shows(half + rest)
-	if answers, _, _ := w.used(p, "m1"); answers != 1 || len(w.transcript(p)) != 1 || w.room.count("post") != 1 {
-		t.Errorf("%d answers counted, %d posts", answers, w.room.count("post"))
+	f.shows(half + rest)
+	if answers, _, _ := f.used(p, "m1"); answers != 1 || len(f.transcript(p)) != 1 || f.platform.count("post") != 1 {
+		t.Errorf("%d answers counted, %d posts", answers, f.platform.count("post"))
 	}
 }
 
 func TestADeletedQuestionTakesItsAnswerAlong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	let := make(chan struct{})
-	w.model = hold(half, let)
-	p := w.start()
+	f.model = hold(half, let)
+	p := f.start()
 	m := asked("Hi")
 	p.put(m)
-	w.shows(half)
+	f.shows(half)
 	if err := p.Withdraw(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	p.closed()
-	w.shows()
-	if answers, _, _ := w.used(p, "m1"); answers != 1 || len(w.transcript(p)) != 0 || p.ends("withdrawn") != "1" {
-		t.Errorf("%d answers counted, kept %+v, withdrawn %s", answers, w.transcript(p), p.ends("withdrawn"))
+	f.shows()
+	if answers, _, _ := f.used(p, "m1"); answers != 1 || len(f.transcript(p)) != 0 || p.ends("withdrawn") != "1" {
+		t.Errorf("%d answers counted, kept %+v, withdrawn %s", answers, f.transcript(p), p.ends("withdrawn"))
 	}
 
 	close(let)
@@ -212,8 +212,8 @@ func TestADeletedQuestionTakesItsAnswerAlong(t *testing.T) {
 	if err := p.Withdraw(t.Context(), finished); err != nil {
 		t.Fatal(err)
 	}
-	w.shows(half) // the answer stays, the conversation forgets it
-	if kept := w.transcript(p); len(kept) != 1 || kept[0].Question != "" || kept[0].Answer != "" {
+	f.shows(half) // the answer stays, the conversation forgets it
+	if kept := f.transcript(p); len(kept) != 1 || kept[0].Question != "" || kept[0].Answer != "" {
 		t.Errorf("kept %+v", kept)
 	}
 }
@@ -221,9 +221,9 @@ func TestADeletedQuestionTakesItsAnswerAlong(t *testing.T) {
 // One question's defect is that question's: it is tried again.
 func TestADefectCostsOneAttempt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	var attempts atomic.Int64
-	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
 		return func(yield func(completion.Delta, error) bool) {
 			if !yield(completion.Delta{Text: half}, nil) {
 				return
@@ -234,26 +234,26 @@ func TestADefectCostsOneAttempt(t *testing.T) {
 			yield(completion.Delta{Text: rest}, nil)
 		}
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	w.shows(half + rest)
-	if w.asked() != "m1 m1" || strings.Contains(p.log.String(), "the words of a message") {
-		t.Errorf("asked %s; the log says %s", w.asked(), p.log.String())
+	f.shows(half + rest)
+	if f.asked() != "m1 m1" || strings.Contains(p.log.String(), "the words of a message") {
+		t.Errorf("asked %s; the log says %s", f.asked(), p.log.String())
 	}
 }
 
 // A question that brings the process down each time is given up.
 func TestAQuestionThatNothingHelpsIsGivenUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.attempt = maxAttempts + 1
-	p := w.start()
+	f := newFixture(t)
+	f.attempt = maxAttempts + 1
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	got := w.room.texts()
-	if len(got) != 1 || !strings.HasPrefix(got[0], "Something went wrong here; try again.") || w.asked() != "" || p.ends("failed") != "1" {
-		t.Errorf("the room shows %q, asked %q, failed %s", got, w.asked(), p.ends("failed"))
+	got := f.platform.texts()
+	if len(got) != 1 || !strings.HasPrefix(got[0], "Something went wrong here; try again.") || f.asked() != "" || p.ends("failed") != "1" {
+		t.Errorf("people see %q, asked %q, failed %s", got, f.asked(), p.ends("failed"))
 	}
 }
 
@@ -276,15 +276,15 @@ func TestAQuestionWaitsForTheStore(t *testing.T) {
 	}{{1, ""}, {patientAttempts - 1, ""}, {patientAttempts, "Something went wrong here"}} {
 		t.Run(fmt.Sprint("attempt ", c.attempt), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.shelf = away{w.shelf}
-			w.attempt = c.attempt
-			p := w.start()
+			f := newFixture(t)
+			f.shelf = away{f.shelf}
+			f.attempt = c.attempt
+			p := f.start()
 			p.put(asked("Hi"))
 			e := p.end()
-			got := strings.Join(w.room.texts(), "|")
-			if (e.Err == nil) != (c.says != "") || !strings.HasPrefix(got, c.says) || c.says == "" && got != "" || w.asked() != "" {
-				t.Errorf("attempt %d ended with %v, the room shows %q", e.Turn.Attempt, e.Err, got)
+			got := strings.Join(f.platform.texts(), "|")
+			if (e.Err == nil) != (c.says != "") || !strings.HasPrefix(got, c.says) || c.says == "" && got != "" || f.asked() != "" {
+				t.Errorf("attempt %d ended with %v, people see %q", e.Turn.Attempt, e.Err, got)
 			}
 		})
 	}
@@ -313,22 +313,22 @@ func (*faulty) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 // one.
 func TestAnAnswerEndsWhenTheStoreIsBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	store := &faulty{}
-	w.Store.Client.AddHook(store)
+	f.Store.Client.AddHook(store)
 	let := make(chan struct{})
-	w.model = hold(half, let, rest)
-	p := w.start()
+	f.model = hold(half, let, rest)
+	p := f.start()
 	p.put(asked("Hi"))
-	w.shows(half)
+	f.shows(half)
 	store.next.Store(5)
 	close(let)
 	p.closed()
-	w.shows(half + rest)
+	f.shows(half + rest)
 	if store.next.Load() >= 0 {
 		t.Error("the store was never away")
 	}
-	if answers, _, _ := w.used(p, "m1"); answers != 1 || len(w.transcript(p)) != 1 || w.room.count("post") != 1 || w.asked() != "m1" {
-		t.Errorf("%d answers counted, %d kept, %d posts, asked %s", answers, len(w.transcript(p)), w.room.count("post"), w.asked())
+	if answers, _, _ := f.used(p, "m1"); answers != 1 || len(f.transcript(p)) != 1 || f.platform.count("post") != 1 || f.asked() != "m1" {
+		t.Errorf("%d answers counted, %d kept, %d posts, asked %s", answers, len(f.transcript(p)), f.platform.count("post"), f.asked())
 	}
 }

@@ -66,7 +66,7 @@ type started struct {
 // attempts to fit the conversation that the chosen model got, and each attempt
 // teaches how the model counts.
 func newRounds(client Client, windows windows, metrics *telemetry.Metrics, tracer trace.Tracer) completer {
-	var c completer = request{client: client, metrics: metrics, tracer: tracer}
+	var c completer = modelRequest{client: client, metrics: metrics, tracer: tracer}
 	c = calibrate{next: c, calibration: windows.calibration}
 	c = refit{next: c, windows: windows}
 	c = fallback{next: c}

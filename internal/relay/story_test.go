@@ -35,19 +35,19 @@ type happening struct {
 // story is one question and what happens to its requests; those behind the last
 // happening go well.
 type story struct {
-	w          *world
+	f          *fixture
 	pieces     []string
 	happenings []happening
 
 	mu       sync.Mutex
 	requests int
 	happened []string
-	seen     string // the longest text that an event found in the room
+	seen     string // the longest text that an event found in the platform
 }
 
 func newStory(t *testing.T, seed uint64) *story {
 	dice := rand.New(rand.NewPCG(seed, 3))
-	s := &story{w: newWorld(t)}
+	s := &story{f: newFixture(t)}
 	for i := range 3 + dice.IntN(4) {
 		s.pieces = append(s.pieces, fmt.Sprintf("Sentence number %d of the answer. ", i))
 	}
@@ -57,7 +57,7 @@ func newStory(t *testing.T, seed uint64) *story {
 			piece: dice.IntN(len(s.pieces)),
 		})
 	}
-	s.w.model = s.answer
+	s.f.model = s.answer
 	return s
 }
 
@@ -96,19 +96,19 @@ func (s *story) answer(ctx context.Context, _ completion.Request) iter.Seq2[comp
 func (s *story) happen(ctx context.Context, event string) error {
 	s.mu.Lock()
 	s.happened = append(s.happened, event)
-	for _, text := range s.w.room.texts() {
+	for _, text := range s.f.platform.texts() {
 		if len(text) > len(s.seen) {
 			s.seen = text
 		}
 	}
 	s.mu.Unlock()
-	s.w.mu.Lock()
-	owner := s.w.owner
-	s.w.mu.Unlock()
+	s.f.mu.Lock()
+	owner := s.f.owner
+	s.f.mu.Unlock()
 	var err error
 	switch event {
 	case loses:
-		s.w.Steal(owner.in, "room:1")
+		s.f.Steal(owner.in, "memory:1")
 		return nil
 	case fails:
 		return &completion.Error{Kind: completion.KindTruncated, Provider: "lab", Model: "m1"}
@@ -116,8 +116,8 @@ func (s *story) happen(ctx context.Context, event string) error {
 		panic("the words of a message")
 	case stops:
 		var running []inbox.Running
-		if running, err = owner.in.Running(ctx, "room:1"); err == nil {
-			err = owner.in.Stop(ctx, "room:1", running[0].Turn)
+		if running, err = owner.in.Running(ctx, "memory:1"); err == nil {
+			err = owner.in.Stop(ctx, "memory:1", running[0].Turn)
 		}
 	case withdraws:
 		err = owner.Withdraw(ctx, asked("Hi"))
@@ -125,7 +125,7 @@ func (s *story) happen(ctx context.Context, event string) error {
 		go owner.stop()
 	}
 	if err != nil && ctx.Err() == nil {
-		s.w.t.Errorf("%s: %v", event, err)
+		s.f.t.Errorf("%s: %v", event, err)
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
@@ -139,12 +139,12 @@ func TestWhateverHappensATurnEndsOnce(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			s := newStory(t, seed)
-			p := s.w.start()
+			p := s.f.start()
 			for range s.happenings {
-				s.w.start()
+				s.f.start()
 			}
 			p.put(asked("Hi"))
-			s.w.until("the turn ends", func() bool { return s.w.Open(p.in, "room:1") == 0 })
+			s.f.until("the turn ends", func() bool { return s.f.Open(p.in, "memory:1") == 0 })
 			t.Logf("of %v there came %v", s.happenings, s.happened)
 			s.check(t, p)
 		})
@@ -153,15 +153,15 @@ func TestWhateverHappensATurnEndsOnce(t *testing.T) {
 
 func (s *story) check(t *testing.T, p *process) {
 	t.Helper()
-	kept := s.w.transcript(p)
-	first, _, _ := s.w.used(p, "m1")
-	second, _, _ := s.w.used(p, "m2")
-	if n := len(s.w.room.shown); n > 1 {
+	kept := s.f.transcript(p)
+	first, _, _ := s.f.used(p, "m1")
+	second, _, _ := s.f.used(p, "m2")
+	if n := len(s.f.platform.shown); n > 1 {
 		t.Errorf("%d messages were posted", n)
 	}
 	if slices.Contains(s.happened, withdraws) {
-		if shows := s.w.room.texts(); len(shows)+len(kept) != 0 {
-			t.Errorf("withdrawn, but the room shows %q, kept %v", shows, kept)
+		if shows := s.f.platform.texts(); len(shows)+len(kept) != 0 {
+			t.Errorf("withdrawn, but people see %q, kept %v", shows, kept)
 		}
 		// Without its lease a process cannot write down what it used.
 		if used := first + second; used > 1 || used == 0 && !slices.Contains(s.happened, loses) {
@@ -176,7 +176,7 @@ func (s *story) check(t *testing.T, p *process) {
 	if len(kept) == 1 {
 		answer = kept[0].Answer
 	}
-	if read := s.w.room.read(); len(read) == 1 {
+	if read := s.f.platform.read(); len(read) == 1 {
 		shows = read[0].text
 		if read[0].stop != "" {
 			t.Error("it still shows Stop")
@@ -184,7 +184,7 @@ func (s *story) check(t *testing.T, p *process) {
 	}
 	note, ok := strings.CutPrefix(shows, answer)
 	if !ok || !strings.HasPrefix(s.whole(), answer) {
-		t.Errorf("the room shows %q, kept %q", shows, answer)
+		t.Errorf("people see %q, kept %q", shows, answer)
 	}
 	failed, stopped := slices.Contains(s.happened, fails), slices.Contains(s.happened, stops)
 	if note != "" && (!failed || !strings.Contains(note, "(ref-")) {

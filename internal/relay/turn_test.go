@@ -4,6 +4,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -22,22 +23,22 @@ const (
 
 func TestAQuestionIsAnsweredKeptAndCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	f := newFixture(t)
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
 		return reply{deltas: []completion.Delta{{Text: "Hel"}, {Text: "lo."}, {Finish: "stop", Usage: &completion.Usage{PromptTokens: 70, CompletionTokens: 2}}}}.wire()
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	w.shows("Hello.")
-	if s := w.room.read()[0]; s.stop != "" || s.only != "" {
+	f.shows("Hello.")
+	if s := f.platform.read()[0]; s.stop != "" || s.only != "" {
 		t.Errorf("it still shows Stop, or not to all: %+v", s)
 	}
-	kept := w.transcript(p)
+	kept := f.transcript(p)
 	if len(kept) != 1 || kept[0].Question != "Hi" || kept[0].Answer != "Hello." || kept[0].ID != "id of Hi" || kept[0].Author.ID != "U1" || kept[0].Bot != "helper" || len(kept[0].Posted) != 1 || kept[0].Posted[0] != "m0" {
 		t.Errorf("kept %+v", kept)
 	}
-	if answers, in, out := w.used(p, "m1"); answers != 1 || in != 70 || out != 2 {
+	if answers, in, out := f.used(p, "m1"); answers != 1 || in != 70 || out != 2 {
 		t.Errorf("counted %d answers, %d and %d tokens", answers, in, out)
 	}
 	if p.ends("answered") != "1" {
@@ -45,7 +46,7 @@ func TestAQuestionIsAnsweredKeptAndCounted(t *testing.T) {
 	}
 	p.put(asked("And?"))
 	p.closed()
-	last := w.requests[len(w.requests)-1]
+	last := f.requests[len(f.requests)-1]
 	if len(last.Messages) != 4 || last.Messages[0].Text() != "Be brief." || last.Messages[2].Text() != "Hello." {
 		t.Errorf("the second question came with %+v", last.Messages)
 	}
@@ -53,22 +54,22 @@ func TestAQuestionIsAnsweredKeptAndCounted(t *testing.T) {
 
 func TestTheFallbackAnswersAndIsCounted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f := newFixture(t)
+	f.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		if r.Model == "m1" { // what it counted before it failed is not the answer's
 			return reply{deltas: []completion.Delta{{Usage: &completion.Usage{PromptTokens: 7000}}}, err: errAway}.wire()
 		}
 		return words("From the second.").wire()
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	w.shows("From the second.")
-	if w.asked() != "m1 m2" {
-		t.Errorf("asked %s", w.asked())
+	f.shows("From the second.")
+	if f.asked() != "m1 m2" {
+		t.Errorf("asked %s", f.asked())
 	}
-	first, _, _ := w.used(p, "m1")
-	answers, in, _ := w.used(p, "m2")
+	first, _, _ := f.used(p, "m1")
+	answers, in, _ := f.used(p, "m2")
 	if first != 0 || answers != 1 || in == 0 || in >= 7000 {
 		t.Errorf("counted %d answers of m1, %d of m2 with %d tokens", first, answers, in)
 	}
@@ -76,42 +77,42 @@ func TestTheFallbackAnswersAndIsCounted(t *testing.T) {
 
 func TestAModelThatFailsIsSaidBelowWhatItWrote(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	f := newFixture(t)
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
 		return words(half).then(&completion.Error{Kind: completion.KindTruncated, Provider: "lab", Model: "m1"}).wire()
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	got := strings.Join(w.room.texts(), "|")
+	got := strings.Join(f.platform.texts(), "|")
 	if !strings.HasPrefix(got, half+"\n\n") || !strings.Contains(got, "lab/m1") || !strings.Contains(got, "(ref-") {
-		t.Errorf("the room shows %q", got)
+		t.Errorf("people see %q", got)
 	}
-	if kept := w.transcript(p); len(kept) != 1 || kept[0].Answer != half {
+	if kept := f.transcript(p); len(kept) != 1 || kept[0].Answer != half {
 		t.Errorf("kept %+v: the error is no part of the answer", kept)
 	}
-	if p.ends("failed") != "1" || w.asked() != "m1" {
-		t.Errorf("failed %s, asked %s", p.ends("failed"), w.asked())
+	if p.ends("failed") != "1" || f.asked() != "m1" {
+		t.Errorf("failed %s, asked %s", p.ends("failed"), f.asked())
 	}
 }
 
 func TestALongConversationIsAskedAgainWithLess(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f := newFixture(t)
+	f.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		if len(r.Messages) > 2 {
 			return reply{err: &completion.Error{Kind: completion.KindContext}}.wire()
 		}
 		return words("Short.").wire()
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("First"))
 	p.closed()
 	p.put(asked("Second"))
 	p.closed()
-	w.shows("Short.", "Short.")
-	if w.asked() != "m1 m1 m1" || !strings.Contains(p.log.String(), "prompt too long") {
-		t.Errorf("asked %s", w.asked())
+	f.shows("Short.", "Short.")
+	if f.asked() != "m1 m1 m1" || !strings.Contains(p.log.String(), "prompt too long") {
+		t.Errorf("asked %s", f.asked())
 	}
 }
 
@@ -119,9 +120,9 @@ func TestALongConversationIsAskedAgainWithLess(t *testing.T) {
 // in no transcript.
 func TestWhatIsTakenBackIsNotKept(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	let := make(chan struct{})
-	w.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		return func(yield func(completion.Delta, error) bool) {
 			for d, err := range hold("The person wants me to say hello.", let)(ctx, r) {
 				if !yield(d, err) {
@@ -131,52 +132,52 @@ func TestWhatIsTakenBackIsNotKept(t *testing.T) {
 			yield(completion.Delta{Retract: true, Text: "Hello."}, nil)
 		}
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
-	w.shows("The person wants me to say hello.")
+	f.shows("The person wants me to say hello.")
 	close(let)
 	p.closed()
-	w.shows("Hello.")
-	if kept := w.transcript(p); len(kept) != 1 || kept[0].Answer != "Hello." {
+	f.shows("Hello.")
+	if kept := f.transcript(p); len(kept) != 1 || kept[0].Answer != "Hello." {
 		t.Errorf("kept %+v", kept)
 	}
 }
 
 func TestTheNumberInTheQueueIsSaidOnceAndRemovedWhenTheAnswerBegins(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	begin, end := make(chan struct{}), make(chan struct{})
-	w.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		r.Queued(2)
 		r.Queued(1)
 		<-begin
 		return hold(half, end, rest)(ctx, r)
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
-	w.shows("lab is busy: your question is number 2 in its queue.")
-	if s := w.room.read()[0]; s.only != "U1" {
+	f.shows("lab is busy: your question is number 2 in its queue.")
+	if s := f.platform.read()[0]; s.only != "U1" {
 		t.Errorf("it is for %q", s.only)
 	}
 	close(begin)
-	w.shows(half)
+	f.shows(half)
 	close(end)
 	p.closed()
-	w.shows(half + rest)
+	f.shows(half + rest)
 }
 
 func TestTheNumberInTheQueueIsRemovedWhenNothingIsAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f := newFixture(t)
+	f.model = func(_ context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
 		r.Queued(2)
 		return reply{err: errAway}.wire()
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	if got := w.room.texts(); len(got) != 1 || strings.Contains(got[0], "queue") || w.asked() != "m1 m2" {
-		t.Errorf("the room shows %q, asked %s", got, w.asked())
+	if got := f.platform.texts(); len(got) != 1 || strings.Contains(got[0], "queue") || f.asked() != "m1 m2" {
+		t.Errorf("people see %q, asked %s", got, f.asked())
 	}
 }
 
@@ -195,19 +196,19 @@ func TestWhoMayNotIsToldAloneAndNothingIsAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.bot.Access = c.access
-			p := w.start()
+			f := newFixture(t)
+			f.bot.Access = c.access
+			p := f.start()
 			p.put(asked("Hi"))
 			p.closed()
-			shows := w.room.read()
+			shows := f.platform.read()
 			if len(shows) != 1 || !strings.Contains(shows[0].text, c.says) || shows[0].only != "U1" {
-				t.Errorf("the room shows %+v", shows)
+				t.Errorf("people see %+v", shows)
 			}
-			if w.asked() != "" || w.room.count("history") != 0 || len(w.transcript(p)) != 0 {
-				t.Errorf("asked %q, %d histories read", w.asked(), w.room.count("history"))
+			if f.asked() != "" || f.platform.count("history") != 0 || len(f.transcript(p)) != 0 {
+				t.Errorf("asked %q, %d histories read", f.asked(), f.platform.count("history"))
 			}
-			if answers, _, _ := w.used(p, "m1"); answers != 0 || p.ends("refused") != "1" {
+			if answers, _, _ := f.used(p, "m1"); answers != 0 || p.ends("refused") != "1" {
 				t.Errorf("%d answers counted, refused %s", answers, p.ends("refused"))
 			}
 		})
@@ -216,45 +217,45 @@ func TestWhoMayNotIsToldAloneAndNothingIsAsked(t *testing.T) {
 
 func TestAFallbackThatOneMayNotUseIsNotAsked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.bot.Access.Models = []bots.ModelRule{{Match: "lab/m2", Users: []string{"U9"}}}
-	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	f := newFixture(t)
+	f.bot.Access.Models = []bots.ModelRule{{Match: "lab/m2", Users: []string{"U9"}}}
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
 		return reply{err: errAway}.wire()
 	}
-	p := w.start()
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	if w.asked() != "m1" || len(w.bot.Fallbacks) != 1 {
-		t.Errorf("asked %s; the bot's fallbacks are %v now", w.asked(), w.bot.Fallbacks)
+	if f.asked() != "m1" || len(f.bot.Fallbacks) != 1 {
+		t.Errorf("asked %s; the bot's fallbacks are %v now", f.asked(), f.bot.Fallbacks)
 	}
 }
 
 // People talk in a thread the bot takes part in: who may not use it asked nothing.
 func TestWhoMayNotIsNotToldInAThreadThatGoesOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.bot.Access.Users = []string{"U9"}
-	p := w.start()
+	f := newFixture(t)
+	f.bot.Access.Users = []string{"U9"}
+	p := f.start()
 	m := asked("Hi")
 	m.Trigger, m.Joined = chat.Thread, true
 	p.put(m)
 	p.closed()
-	w.shows()
-	if w.asked() != "" {
-		t.Errorf("asked %s", w.asked())
+	f.shows()
+	if f.asked() != "" {
+		t.Errorf("asked %s", f.asked())
 	}
 }
 
 func TestWhoMayNotIsNotToldForEver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.bot.Access.Users = []string{"U9"}
-	p := w.start()
+	f := newFixture(t)
+	f.bot.Access.Users = []string{"U9"}
+	p := f.start()
 	for i := range refusalBurst + 3 {
 		p.put(asked(strings.Repeat("?", i+1)))
 		p.closed()
 	}
-	if n := len(w.room.read()); n != refusalBurst {
+	if n := len(f.platform.read()); n != refusalBurst {
 		t.Errorf("told %d times", n)
 	}
 }
@@ -262,27 +263,27 @@ func TestWhoMayNotIsNotToldForEver(t *testing.T) {
 func TestAQuestionThatCannotBeAnsweredIsDeclinedInASentence(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		change func(w *world, m *chat.Message)
+		change func(f *fixture, m *chat.Message)
 		says   string
 		fails  string // turns counted as failed
 	}{
-		"no provider": {func(w *world, _ *chat.Message) { w.bot.Provider, w.bot.Fallbacks = "gone", nil }, "The provider of gone/m1 is not set up: add it with /provider add, or switch with /model. (ref-", "1"},
-		"no question": {func(_ *world, m *chat.Message) { m.Text = "" }, "Helper is here. Write your question after the mention; /help shows what else I can do.", ""},
+		"no provider": {func(f *fixture, _ *chat.Message) { f.bot.Provider, f.bot.Fallbacks = "gone", nil }, "The provider of gone/m1 is not set up: add it with /provider add, or switch with /model. (ref-", "1"},
+		"no question": {func(_ *fixture, m *chat.Message) { m.Text = "" }, "Helper is here. Write your question after the mention; /help shows what else I can do.", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			f := newFixture(t)
 			m := asked("Hi")
-			c.change(w, &m)
-			p := w.start()
+			c.change(f, &m)
+			p := f.start()
 			p.put(m)
 			p.closed()
-			shows := w.room.read()
+			shows := f.platform.read()
 			if len(shows) != 1 || !strings.HasPrefix(shows[0].text, c.says) || shows[0].only != "" {
-				t.Errorf("the room shows %+v", shows)
+				t.Errorf("people see %+v", shows)
 			}
-			if w.asked() != "" || p.ends("failed") != c.fails {
-				t.Errorf("asked %q, failed %q", w.asked(), p.ends("failed"))
+			if f.asked() != "" || p.ends("failed") != c.fails {
+				t.Errorf("asked %q, failed %q", f.asked(), p.ends("failed"))
 			}
 		})
 	}
@@ -290,14 +291,14 @@ func TestAQuestionThatCannotBeAnsweredIsDeclinedInASentence(t *testing.T) {
 
 func TestAModelWhoseProviderIsGoneIsPassedOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.bot.Provider = "gone"
-	p := w.start()
+	f := newFixture(t)
+	f.bot.Provider = "gone"
+	p := f.start()
 	p.put(asked("Hi"))
 	p.closed()
-	w.shows("Hello.")
-	if w.asked() != "m2" {
-		t.Errorf("asked %s", w.asked())
+	f.shows("Hello.")
+	if f.asked() != "m2" {
+		t.Errorf("asked %s", f.asked())
 	}
 }
 
@@ -316,34 +317,34 @@ func TestWhoCannotBeLookedUpIsToldAlone(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint("attempt ", c.attempt, ": ", c.err), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.attempt = c.attempt
-			w.bot.Access.Groups = []string{"S1"}
-			w.room.member = func(chat.Author) (chat.Member, error) { return chat.Member{}, c.err }
-			p := w.start()
+			f := newFixture(t)
+			f.attempt = c.attempt
+			f.bot.Access.Groups = []string{"S1"}
+			f.platform.member = func(chat.Author) (chat.Member, error) { return chat.Member{}, c.err }
+			p := f.start()
 			p.put(asked("Hi"))
 			e := p.end()
-			shows := w.room.read()
-			if (e.Err == nil) != c.told || (len(shows) == 1) != c.told || w.asked() != "" {
-				t.Fatalf("ended with %v, the room shows %+v, asked %q", e.Err, shows, w.asked())
+			shows := f.platform.read()
+			if (e.Err == nil) != c.told || (len(shows) == 1) != c.told || f.asked() != "" {
+				t.Fatalf("ended with %v, people see %+v, asked %q", e.Err, shows, f.asked())
 			}
 			if c.told && (shows[0].only != "U1" || !strings.HasPrefix(shows[0].text, "I could not look up your groups") || p.ends("failed") != "1") {
-				t.Errorf("the room shows %+v, failed %q", shows, p.ends("failed"))
+				t.Errorf("people see %+v, failed %q", shows, p.ends("failed"))
 			}
 		})
 	}
 }
 
-// doorRoom is a room with somebody at the door.
-type doorRoom struct {
-	*room
+// doorPlatform is a platform with somebody at the door.
+type doorPlatform struct {
+	*platform
 	admit  error
 	turned []string
 }
 
-func (g *doorRoom) Admit(context.Context, chat.Message) error { return g.admit }
+func (g *doorPlatform) Admit(context.Context, chat.Message) error { return g.admit }
 
-func (g *doorRoom) TurnAway(_ context.Context, m chat.Message, cause error) {
+func (g *doorPlatform) TurnAway(_ context.Context, m chat.Message, cause error) {
 	g.turned = append(g.turned, m.Text+": "+cause.Error())
 }
 
@@ -362,10 +363,10 @@ func TestWhoIsTurnedAwayAtTheDoorHearsItFromTheAdapter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			door := &doorRoom{room: w.room, admit: c.admit}
-			w.adapter, w.attempt = door, c.attempt
-			p := w.start()
+			f := newFixture(t)
+			door := &doorPlatform{platform: f.platform, admit: c.admit}
+			f.adapter, f.attempt = door, c.attempt
+			p := f.start()
 			m := asked("Hi")
 			if strings.HasPrefix(name, "a command") {
 				m = asked("/help")
@@ -373,13 +374,13 @@ func TestWhoIsTurnedAwayAtTheDoorHearsItFromTheAdapter(t *testing.T) {
 			p.put(m)
 			e := p.end()
 			if c.want != "" {
-				if e.Err != nil || len(door.turned) != 1 || door.turned[0] != m.Text+": "+c.want || len(w.room.read()) != 0 || p.ends("refused") != "1" {
-					t.Errorf("ended with %v, turned away %q, the room shows %q", e.Err, door.turned, w.room.texts())
+				if e.Err != nil || len(door.turned) != 1 || door.turned[0] != m.Text+": "+c.want || len(f.platform.read()) != 0 || p.ends("refused") != "1" {
+					t.Errorf("ended with %v, turned away %q, people see %q", e.Err, door.turned, f.platform.texts())
 				}
 				return
 			}
-			if len(door.turned) != 0 || (e.Err == nil) != (c.admit == nil) || (w.asked() != "") != (c.admit == nil) {
-				t.Errorf("ended with %v, turned away %q, asked %q", e.Err, door.turned, w.asked())
+			if len(door.turned) != 0 || (e.Err == nil) != (c.admit == nil) || (f.asked() != "") != (c.admit == nil) {
+				t.Errorf("ended with %v, turned away %q, asked %q", e.Err, door.turned, f.asked())
 			}
 		})
 	}
@@ -388,39 +389,109 @@ func TestWhoIsTurnedAwayAtTheDoorHearsItFromTheAdapter(t *testing.T) {
 // What one had begun to answer in a place that is trusted no more gets its end.
 func TestAnAnswerFromWhereTheBotAnswersNoMoreEnds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	door := &doorRoom{room: w.room}
-	w.adapter = door
-	w.model = hold(half, nil)
-	first := w.start()
+	f := newFixture(t)
+	door := &doorPlatform{platform: f.platform}
+	f.adapter = door
+	f.model = hold(half, nil)
+	first := f.start()
 	first.put(asked("Hi"))
-	w.shows(half)
+	f.shows(half)
 	first.stop()
 	door.admit = chat.Tell("Not here.")
-	second := w.start()
+	second := f.start()
 	second.closed()
-	w.shows(half + "\n\nNot here.")
-	if s := w.room.read()[0]; s.stop != "" || len(door.turned) != 0 {
+	f.shows(half + "\n\nNot here.")
+	if s := f.platform.read()[0]; s.stop != "" || len(door.turned) != 0 {
 		t.Errorf("it still shows Stop, or was turned away %q", door.turned)
 	}
 }
 
 func TestACommandAfterAMentionIsAnsweredInPlace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.model = hold(half, nil)
-	p := w.start()
+	f := newFixture(t)
+	f.model = hold(half, nil)
+	p := f.start()
 	p.put(asked("Hi"))
-	w.shows(half)
+	f.shows(half)
 	p.put(asked("/model m2"))
 	p.end()
-	w.shows(half, "This thread uses `lab/m2` now.")
+	f.shows(half, "This thread uses `lab/m2` now.")
 	p.put(asked("/stop"))
 	p.end() // the answer's, or the command's
 	p.end()
-	w.until("all is closed", func() bool { return w.Open(p.in, "room:1") == 0 })
-	shows := w.room.read()
+	f.until("all is closed", func() bool { return f.Open(p.in, "memory:1") == 0 })
+	shows := f.platform.read()
 	if len(shows) != 3 || shows[1].only != "" || shows[2].text != "Stopped." || shows[2].only != "U1" {
-		t.Errorf("the room shows %+v", shows)
+		t.Errorf("people see %+v", shows)
+	}
+}
+
+// During a rolling deploy another replica may be able to answer; in the end a
+// message that nobody can answer is dropped, and said so in the log.
+func TestAMessageOfAnUnknownPlatformIsLeftToOthersAndThenDropped(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(m *chat.Message)
+		log    string
+	}{
+		"no adapter":   {func(m *chat.Message) { m.Place.Platform = "other" }, "no adapter for this platform; the message is dropped"},
+		"no responder": {func(m *chat.Message) { m.Notes = map[string]string{"answer": "never"} }, "this message cannot be answered any more; it is dropped"},
+	} {
+		for _, attempt := range []int{1, maxAttempts - 1, maxAttempts} {
+			t.Run(fmt.Sprint(name, " attempt ", attempt), func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t)
+				f.attempt = attempt
+				p := f.start()
+				m := asked("Hi")
+				c.change(&m)
+				if p.Serves(m) {
+					t.Error("the process says that it serves it")
+				}
+				p.put(m)
+				e := p.end()
+				dropped := attempt == maxAttempts
+				if (e.Err == nil) != dropped || strings.Contains(p.log.String(), c.log) != dropped || f.asked() != "" {
+					t.Errorf("ended with %v, asked %q", e.Err, f.asked())
+				}
+			})
+		}
+	}
+}
+
+// Where a person deletes the growing answer, nobody reads the rest.
+func TestAnAnswerThatNobodyCanSeeStopsItsModel(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	freed := make(chan error, 1)
+	let := make(chan struct{})
+	f.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+		return func(yield func(completion.Delta, error) bool) {
+			if !yield(completion.Delta{Text: half}, nil) {
+				return
+			}
+			<-let
+			if !yield(completion.Delta{Text: rest}, nil) {
+				return
+			}
+			<-ctx.Done()
+			freed <- context.Cause(ctx)
+			yield(completion.Delta{}, context.Cause(ctx))
+		}
+	}
+	p := f.start()
+	p.put(asked("Hi"))
+	f.shows(half)
+	f.platform.mu.Lock()
+	f.platform.shown[0].removed = true
+	f.platform.mu.Unlock()
+	close(let)
+	if err := <-freed; !errors.Is(err, errPointless) {
+		t.Errorf("the model was stopped with %v", err)
+	}
+	p.closed()
+	f.shows()
+	if f.asked() != "m1" || p.ends("failed") != "1" || f.platform.count("post") != 1 {
+		t.Errorf("asked %s, failed %s, %d posts", f.asked(), p.ends("failed"), f.platform.count("post"))
 	}
 }

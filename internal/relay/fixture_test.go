@@ -30,12 +30,12 @@ import (
 	"parley/internal/usage"
 )
 
-// world is a store, a platform and the models behind one bot.
-type world struct {
+// fixture is a store, a platform and the models behind one bot.
+type fixture struct {
 	*inboxtest.Kit
-	t    *testing.T
-	room *room
-	// adapter serves the room; the room itself, unless a test says otherwise.
+	t        *testing.T
+	platform *platform
+	// adapter serves the platform; the platform itself, unless a test says otherwise.
 	adapter chat.Adapter
 	bot     bots.Bot
 	// model answers every request, m1's and its fallback m2's.
@@ -50,31 +50,31 @@ type world struct {
 	owner    *process // whose handler began last
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	w := &world{Kit: inboxtest.New(t), t: t, room: &room{}}
-	w.shelf, w.adapter = w.Store.Client, w.room
-	w.bot = bots.Bot{ID: "helper", Name: "Helper", Provider: "lab", Model: "m1", Fallbacks: []bots.ModelRef{{Provider: "lab", Model: "m2"}}, System: "Be brief.", MaxMessages: 5}
-	w.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+	f := &fixture{Kit: inboxtest.New(t), t: t, platform: &platform{}}
+	f.shelf, f.adapter = f.Store.Client, f.platform
+	f.bot = bots.Bot{ID: "helper", Name: "Helper", Provider: "lab", Model: "m1", Fallbacks: []bots.ModelRef{{Provider: "lab", Model: "m2"}}, System: "Be brief.", MaxMessages: 5}
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
 		return words("Hello.").wire()
 	}
-	return w
+	return f
 }
 
 // Stream is the client of every process.
-func (w *world) Stream(ctx context.Context, _ provider.Provider, r completion.Request) iter.Seq2[completion.Delta, error] {
-	w.mu.Lock()
-	w.requests = append(w.requests, r)
-	w.mu.Unlock()
-	return w.model(ctx, r)
+func (f *fixture) Stream(ctx context.Context, _ provider.Provider, r completion.Request) iter.Seq2[completion.Delta, error] {
+	f.mu.Lock()
+	f.requests = append(f.requests, r)
+	f.mu.Unlock()
+	return f.model(ctx, r)
 }
 
 // asked are the models that were asked, in order.
-func (w *world) asked() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (f *fixture) asked() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var models []string
-	for _, r := range w.requests {
+	for _, r := range f.requests {
 		models = append(models, r.Model)
 	}
 	return strings.Join(models, " ")
@@ -88,37 +88,37 @@ type process struct {
 	stop    func() // hands over what runs
 	log     *written
 	metrics http.Handler
-	w       *world
+	f       *fixture
 }
 
 // start runs a process that ends with the test.
-func (w *world) start() *process {
-	w.t.Helper()
-	p := &process{in: w.Inbox(), log: &written{to: w.t.Output()}, w: w}
+func (f *fixture) start() *process {
+	f.t.Helper()
+	p := &process{in: f.Inbox(), log: &written{to: f.t.Output()}, f: f}
 	log := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	series := telemetry.NewRegistry("test")
 	p.metrics = telemetry.MetricsHandler(series, log)
-	known, err := registry.Open(w.t.Context(), registry.Options{
-		Client: w.Store.Client, Prefix: "parley", Ring: w.Ring, Log: log,
+	known, err := registry.Open(f.t.Context(), registry.Options{
+		Client: f.Store.Client, Prefix: "parley", Ring: f.Ring, Log: log,
 		Builtins: []provider.Provider{{ID: "lab", Models: provider.Models{List: []provider.Model{{ID: "m1"}, {ID: "m2"}}}}},
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	p.Relay = New(Options{
-		Bots: []bots.Bot{w.bot}, Adapters: []chat.Adapter{w.adapter}, Registry: known, Inbox: p.in,
-		Book:   conversation.New(w.shelf, w.Ring, p.in.ScopeKey, log),
-		Ledger: usage.New(w.Store.Client, p.in.ScopeKey, p.in.Scopes),
-		Client: w, Endpoints: noEndpoints{}, Log: log, Metrics: telemetry.NewMetrics(series),
+		Bots: []bots.Bot{f.bot}, Adapters: []chat.Adapter{f.adapter}, Registry: known, Inbox: p.in,
+		Book:   conversation.New(f.shelf, f.Ring, p.in.ScopeKey, log),
+		Ledger: usage.New(f.Store.Client, p.in.ScopeKey, p.in.Scopes),
+		Client: f, Endpoints: noEndpoints{}, Log: log, Metrics: telemetry.NewMetrics(series),
 		Tracer: noop.NewTracerProvider().Tracer(""),
 	})
-	w.t.Cleanup(p.Close)
-	p.ended, p.stop = w.Run(p.in, func(ctx context.Context, t *inbox.Turn) error {
-		w.mu.Lock()
-		w.owner = p
-		w.mu.Unlock()
-		if w.attempt > 0 {
-			t.Attempt = w.attempt
+	f.t.Cleanup(p.Close)
+	p.ended, p.stop = f.Run(p.in, func(ctx context.Context, t *inbox.Turn) error {
+		f.mu.Lock()
+		f.owner = p
+		f.mu.Unlock()
+		if f.attempt > 0 {
+			t.Attempt = f.attempt
 		}
 		return p.Handle(ctx, t)
 	})
@@ -155,49 +155,49 @@ func (l *written) String() string {
 
 // put sends a message.
 func (p *process) put(m chat.Message) {
-	p.w.t.Helper()
-	p.w.Put(p.in, m)
+	p.f.t.Helper()
+	p.f.Put(p.in, m)
 }
 
 // end waits for one attempt of a turn to end.
 func (p *process) end() inboxtest.Ended {
-	p.w.t.Helper()
-	return inboxtest.Next(p.w.t, p.ended)
+	p.f.t.Helper()
+	return inboxtest.Next(p.f.t, p.ended)
 }
 
 // closed waits for an attempt that closes its turn.
 func (p *process) closed() {
-	p.w.t.Helper()
+	p.f.t.Helper()
 	if e := p.end(); e.Err != nil {
-		p.w.t.Fatalf("attempt %d ended with %v", e.Turn.Attempt, e.Err)
+		p.f.t.Fatalf("attempt %d ended with %v", e.Turn.Attempt, e.Err)
 	}
-	if n := p.w.Open(p.in, "room:1"); n != 0 {
-		p.w.t.Errorf("%d messages are open", n)
+	if n := p.f.Open(p.in, "memory:1"); n != 0 {
+		p.f.t.Errorf("%d messages are open", n)
 	}
 }
 
 // ends is how many turns ended with an outcome.
 func (p *process) ends(outcome string) string {
-	p.w.t.Helper()
-	return scraped(p.w.t, p.metrics, `parley_turns_total{bot="helper",outcome="`+outcome+`",platform="room"}`)
+	p.f.t.Helper()
+	return scraped(p.f.t, p.metrics, `parley_turns_total{bot="helper",outcome="`+outcome+`",platform="memory"}`)
 }
 
 // transcript is what the thread of asked's messages remembers.
-func (w *world) transcript(p *process) []conversation.Exchange {
-	w.t.Helper()
-	t, err := conversation.New(w.Store.Client, w.Ring, p.in.ScopeKey, discard).Load(w.t.Context(), "room:1", asked("").Place)
+func (f *fixture) transcript(p *process) []conversation.Exchange {
+	f.t.Helper()
+	t, err := conversation.New(f.Store.Client, f.Ring, p.in.ScopeKey, discard).Load(f.t.Context(), "memory:1", asked("").Place)
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return t.Exchanges
 }
 
 // used is the number of answers and tokens that are counted for a model.
-func (w *world) used(p *process, model string) (answers, in, out int) {
-	w.t.Helper()
-	rows, err := p.ledger.Report(w.t.Context(), usage.ByModel, usage.Filter{Scope: "room:1"}, time.Now().AddDate(0, 0, -1), time.Now())
+func (f *fixture) used(p *process, model string) (answers, in, out int) {
+	f.t.Helper()
+	rows, err := p.ledger.Report(f.t.Context(), usage.ByModel, usage.Filter{Scope: "memory:1"}, time.Now().AddDate(0, 0, -1), time.Now())
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	for _, r := range rows {
 		if r.Key == "lab/"+model {
@@ -208,19 +208,19 @@ func (w *world) used(p *process, model string) (answers, in, out int) {
 }
 
 // until waits for a condition.
-func (w *world) until(what string, ok func() bool) {
-	w.t.Helper()
+func (f *fixture) until(what string, ok func() bool) {
+	f.t.Helper()
 	for give := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(give) {
-			w.t.Fatalf("waited for a minute: %s; the room shows %q", what, w.room.texts())
+			f.t.Fatalf("waited for a minute: %s; people see %q", what, f.platform.texts())
 		}
 	}
 }
 
 // shows waits for the texts that people see.
-func (w *world) shows(texts ...string) {
-	w.t.Helper()
-	w.until("the room shows "+strings.Join(texts, " | "), func() bool { return strings.Join(w.room.texts(), "\n") == strings.Join(texts, "\n") })
+func (f *fixture) shows(texts ...string) {
+	f.t.Helper()
+	f.until("people see "+strings.Join(texts, " | "), func() bool { return strings.Join(f.platform.texts(), "\n") == strings.Join(texts, "\n") })
 }
 
 // hold is a model that writes text and then waits, until it is let go or stopped.

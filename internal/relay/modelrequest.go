@@ -14,15 +14,15 @@ import (
 	"parley/internal/telemetry"
 )
 
-// request sends a round's messages to its target. The client repeats a request
+// modelRequest sends a round's messages to its target. The client repeats a request
 // that may be repeated on the wire, so one round here can be several there.
-type request struct {
+type modelRequest struct {
 	client  Client
 	metrics *telemetry.Metrics
 	tracer  trace.Tracer
 }
 
-func (q request) complete(ctx context.Context, r round) iter.Seq2[event, error] {
+func (q modelRequest) complete(ctx context.Context, r round) iter.Seq2[event, error] {
 	return func(yield func(event, error) bool) {
 		ctx, span := q.tracer.Start(ctx, "model", trace.WithAttributes(
 			attribute.String("provider", r.target.provider.ID), attribute.String("model", r.target.model)))

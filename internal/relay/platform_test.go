@@ -4,6 +4,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,9 +14,9 @@ import (
 	"parley/internal/chat"
 )
 
-// room is a platform whose messages can be read, and whose refusals a test
+// platform is a platform whose messages can be read, and whose refusals a test
 // writes down. It serves any number of processes.
-type room struct {
+type platform struct {
 	mu      sync.Mutex
 	shown   []*shown
 	posts   int            // calls of Post
@@ -33,7 +34,7 @@ type shown struct {
 }
 
 // take answers one call as the test wrote it down. The lock is held.
-func (m *room) take(call string, c chat.Content) error {
+func (m *platform) take(call string, c chat.Content) error {
 	if m.refuse == nil {
 		return nil
 	}
@@ -41,7 +42,7 @@ func (m *room) take(call string, c chat.Content) error {
 }
 
 // read are the messages that people see.
-func (m *room) read() []shown {
+func (m *platform) read() []shown {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []shown
@@ -54,7 +55,7 @@ func (m *room) read() []shown {
 }
 
 // texts are their texts.
-func (m *room) texts() []string {
+func (m *platform) texts() []string {
 	var out []string
 	for _, s := range m.read() {
 		out = append(out, s.text)
@@ -63,7 +64,7 @@ func (m *room) texts() []string {
 }
 
 // count is how often the platform was asked for something.
-func (m *room) count(call string) int {
+func (m *platform) count(call string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if call == "post" {
@@ -72,7 +73,7 @@ func (m *room) count(call string) int {
 	return m.looked[call]
 }
 
-func (m *room) look(call string) {
+func (m *platform) look(call string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.looked == nil {
@@ -81,13 +82,18 @@ func (m *room) look(call string) {
 	m.looked[call]++
 }
 
-func (*room) Platform() chat.Platform                            { return chat.Platform{Name: "room"} }
-func (*room) Handler(chat.Inbox, chat.Desk) http.Handler         { return nil }
-func (*room) Run(context.Context, chat.Inbox, chat.Desk) error   { return nil }
-func (*room) Health() []chat.Health                              { return nil }
-func (m *room) Responder(q chat.Message) (chat.Responder, error) { return &roomResponder{m, q}, nil }
+func (*platform) Platform() chat.Platform                          { return chat.Platform{Name: "memory"} }
+func (*platform) Handler(chat.Inbox, chat.Desk) http.Handler       { return nil }
+func (*platform) Run(context.Context, chat.Inbox, chat.Desk) error { return nil }
+func (*platform) Health() []chat.Health                            { return nil }
+func (m *platform) Responder(q chat.Message) (chat.Responder, error) {
+	if q.Notes["answer"] == "never" {
+		return nil, errors.New("this message cannot be answered here")
+	}
+	return &platformResponder{m, q}, nil
+}
 
-func (m *room) Member(_ context.Context, _ string, _ chat.Place, a chat.Author) (chat.Member, error) {
+func (m *platform) Member(_ context.Context, _ string, _ chat.Place, a chat.Author) (chat.Member, error) {
 	m.look("member")
 	if m.member == nil {
 		return chat.Member{}, nil
@@ -95,19 +101,19 @@ func (m *room) Member(_ context.Context, _ string, _ chat.Place, a chat.Author) 
 	return m.member(a)
 }
 
-func (m *room) History(context.Context, chat.Message, chat.MessageID, int) ([]chat.Message, error) {
+func (m *platform) History(context.Context, chat.Message, chat.MessageID, int) ([]chat.Message, error) {
 	m.look("history")
 	return m.history, nil
 }
 
-// roomResponder answers one message of the room.
-type roomResponder struct {
-	room     *room
+// platformResponder answers one message of the platform.
+type platformResponder struct {
+	platform *platform
 	question chat.Message
 }
 
-func (p *roomResponder) Post(_ context.Context, c chat.Content) (chat.Receipt, error) {
-	m := p.room
+func (p *platformResponder) Post(_ context.Context, c chat.Content) (chat.Receipt, error) {
+	m := p.platform
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.posts++
@@ -122,8 +128,8 @@ func (p *roomResponder) Post(_ context.Context, c chat.Content) (chat.Receipt, e
 	return chat.Receipt{ID: chat.MessageID(s.id)}, nil
 }
 
-func (p *roomResponder) Edit(_ context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
-	m := p.room
+func (p *platformResponder) Edit(_ context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
+	m := p.platform
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.take("edit", c); err != nil {
@@ -138,8 +144,8 @@ func (p *roomResponder) Edit(_ context.Context, id chat.MessageID, c chat.Conten
 	return chat.Receipt{}, &chat.Refusal{Reason: chat.Gone, Err: fmt.Errorf("there is no message %s", id)}
 }
 
-func (p *roomResponder) Remove(_ context.Context, id chat.MessageID) (chat.Receipt, error) {
-	m := p.room
+func (p *platformResponder) Remove(_ context.Context, id chat.MessageID) (chat.Receipt, error) {
+	m := p.platform
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.take("remove", chat.Content{}); err != nil {
@@ -153,8 +159,8 @@ func (p *roomResponder) Remove(_ context.Context, id chat.MessageID) (chat.Recei
 	return chat.Receipt{ID: id}, nil
 }
 
-func (p *roomResponder) Find(_ context.Context, sought chat.Sought) (chat.MessageID, error) {
-	m := p.room
+func (p *platformResponder) Find(_ context.Context, sought chat.Sought) (chat.MessageID, error) {
+	m := p.platform
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.shown {
@@ -165,19 +171,19 @@ func (p *roomResponder) Find(_ context.Context, sought chat.Sought) (chat.Messag
 	return "", nil
 }
 
-func (p *roomResponder) Upload(context.Context, string, []byte, string) (chat.Receipt, error) {
+func (p *platformResponder) Upload(context.Context, string, []byte, string) (chat.Receipt, error) {
 	return chat.Receipt{ID: "file"}, nil
 }
 
-func (p *roomResponder) Thinking(ctx context.Context) { <-ctx.Done() }
+func (p *platformResponder) Thinking(ctx context.Context) { <-ctx.Done() }
 
-func (p *roomResponder) Limits() chat.Limits { return chat.Limits{Size: 4000} }
+func (p *platformResponder) Limits() chat.Limits { return chat.Limits{Size: 4000} }
 
-// question is a message to the bot in a thread of the room; text names it too.
+// question is a message to the bot in a thread of the platform; text names it too.
 func asked(text string) chat.Message {
 	return chat.Message{
-		Key: "key of " + text, ID: chat.MessageID("id of " + text), Scope: "room:1", Bot: "helper", Trigger: chat.Mention, Text: text,
-		Place:  chat.Place{Platform: "room", Workspace: "W1", Channel: "C1", Thread: "T1"},
+		Key: "key of " + text, ID: chat.MessageID("id of " + text), Scope: "memory:1", Bot: "helper", Trigger: chat.Mention, Text: text,
+		Place:  chat.Place{Platform: "memory", Workspace: "W1", Channel: "C1", Thread: "T1"},
 		Author: chat.Author{ID: "U1", Name: "Ann"}, At: time.Now(),
 	}
 }

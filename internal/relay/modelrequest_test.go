@@ -26,8 +26,8 @@ var discard = slog.New(slog.DiscardHandler)
 
 // asking is the innermost completer over a client that gives one reply and keeps
 // what it was asked.
-func asking(r reply, got *completion.Request) request {
-	return request{
+func asking(r reply, got *completion.Request) modelRequest {
+	return modelRequest{
 		client: scriptedClient{func(_ context.Context, _ provider.Provider, q completion.Request) iter.Seq2[completion.Delta, error] {
 			*got = q
 			return r.wire()
