@@ -167,12 +167,6 @@ func typing(options []optionData) string {
 	return args(options)
 }
 
-// parseCommand reads "provider add" as it stands in a custom id.
-func parseCommand(line string) (name, args string) {
-	name, args, _ = strings.Cut(strings.TrimSpace(line), " ")
-	return name, strings.TrimSpace(args)
-}
-
 // choices are the options of an autocomplete answer.
 func choices(options []chat.Option) []map[string]string {
 	out := []map[string]string{}

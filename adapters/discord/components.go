@@ -1,10 +1,9 @@
 // Buttons and menus below a message, and the ids by which Discord gives them
-// back. An id carries the whole command, so that any process can take it.
+// back. An id carries the whole action, so that any process can take it.
 
 package discord
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"github.com/bwmarrin/discordgo"
@@ -23,12 +22,12 @@ const (
 	mostRows         = 5
 )
 
-// The kinds of custom ids: what follows is a command and its arguments.
+// The kinds of custom ids.
 const (
-	idRun  = "run:"  // a button: run the command
-	idStop = "stop:" // the Stop button: run "/stop <turn>"
-	idMenu = "menu:" // a menu: run the command with the chosen value
-	idForm = "form:" // a form: its id, and the command that opens it again
+	idRun  = "run:"  // a button: the chat.ControlText of its action follows
+	idStop = "stop:" // the Stop button: its turn follows
+	idMenu = "menu:" // a menu: as a button, and the chosen value is the argument
+	idForm = "form:" // a form: its id, and the line that opens it again
 )
 
 // contentRows are the controls of a posted message. Never nil: an edit without
@@ -53,7 +52,7 @@ func rows(m *chat.Menu, buttons []chat.Button) []discordgo.MessageComponent {
 	seen := map[string]bool{}
 	var row []discordgo.MessageComponent
 	for _, b := range buttons {
-		id := idRun + strings.TrimSpace(b.Command+" "+b.Args)
+		id := idRun + chat.ControlText(b.Action, b.Args)
 		if seen[id] || utf8.RuneCountInString(id) > customIDLimit || b.Label == "" || len(out) == mostRows {
 			continue
 		}
@@ -92,7 +91,7 @@ func menuRow(m *chat.Menu) (discordgo.MessageComponent, bool) {
 		options = append(options, discordgo.SelectMenuOption{Label: clip(label, optionLimit), Value: o.Value, Default: o.Current && !marked})
 		marked = marked || o.Current
 	}
-	id := idMenu + m.Command
+	id := idMenu + chat.ControlText(m.Action, "")
 	if len(options) == 0 || utf8.RuneCountInString(id) > customIDLimit {
 		return nil, false
 	}

@@ -41,9 +41,8 @@ func (d deletion) messages(k knowledge) []chat.Message {
 
 // deleted passes on what was deleted until it is known, or it is too late.
 func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
-	hears, ok := g.desk.desk.(chat.Withdrawer)
 	var d deletion
-	if err := json.Unmarshal(raw, &d); err != nil || !ok {
+	if err := json.Unmarshal(raw, &d); err != nil || g.desk.desk == nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, withdrawWithin)
@@ -61,7 +60,7 @@ func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 	}
 	for _, m := range d.messages(k) {
 		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			err := hears.Withdraw(ctx, m)
+			err := g.desk.desk.Withdraw(ctx, m)
 			if err == nil {
 				break
 			}

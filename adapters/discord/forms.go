@@ -55,10 +55,10 @@ type input struct {
 
 const labelComponent = 18
 
-// form is a chat.Form as a modal. Its id carries the command that opens it, for
-// the button that opens it again.
-func (c *counter) form(i *interaction, f *chat.Form, name, args string) modalData {
-	id := idForm + f.ID + "|" + strings.TrimSpace(name+" "+args)
+// form is a chat.Form as a modal. Its id carries the line that opens it, for the
+// button that opens it again.
+func (c *counter) form(i *interaction, f *chat.Form, line string) modalData {
+	id := idForm + f.ID + "|" + line
 	if utf8.RuneCountInString(id) > customIDLimit {
 		id = idForm + f.ID
 	}
@@ -141,7 +141,7 @@ func (c *counter) submit(ctx context.Context, i *interaction, say say) error {
 	case err != nil:
 		reply = chat.Reply{Text: c.sorry("form "+formID, err)}
 		c.app.drafts.filled(i.user.ID, formID, values)
-		reply.Buttons = again(opener)
+		reply.Buttons = opening("Open the form again", opener)
 	case len(out.Errors) > 0:
 		reply = c.errorReply(i, formID, opener, values, out.Errors)
 	default:
@@ -151,16 +151,16 @@ func (c *counter) submit(ctx context.Context, i *interaction, say say) error {
 			reply = out.Then(ctx)
 		}
 	}
-	name, args := parseCommand(opener)
-	return c.later(ctx, i, name, args, reply)
+	return c.later(ctx, i, opener, reply)
 }
 
-func again(opener string) []chat.Button {
-	if opener == "" {
+// opening is a button that opens the form of a line; none where that is empty.
+func opening(label, line string) []chat.Button {
+	if line == "" {
 		return nil
 	}
-	name, args := parseCommand(opener)
-	return []chat.Button{{Label: "Open the form again", Command: name, Args: args}}
+	action, args := chat.ParseControl(line)
+	return []chat.Button{{Label: label, Action: action, Args: args}}
 }
 
 // errorReply lists what is wrong at which field.
@@ -175,7 +175,7 @@ func (c *counter) errorReply(i *interaction, formID, opener string, values, errs
 		}
 		b.WriteString("- **" + name + "**: " + errs[id] + "\n")
 	}
-	return chat.Reply{Text: b.String(), Buttons: again(opener)}
+	return chat.Reply{Text: b.String(), Buttons: opening("Open the form again", opener)}
 }
 
 // draft is a form a person has open, or filled in wrongly.

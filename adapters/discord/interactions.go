@@ -190,7 +190,8 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 	case interactionCommand:
 		var d commandData
 		if err = json.Unmarshal(i.Data, &d); err == nil {
-			err = c.command(ctx, i, d.Name, args(d.Options), say)
+			order := c.order(i, d.Name, args(d.Options))
+			err = c.do(ctx, i, strings.TrimSpace(order.Name+" "+order.Args), say, func(ctx context.Context) (chat.Reply, error) { return c.desk.Do(ctx, order) })
 		}
 	case interactionComponent:
 		err = c.component(ctx, i, say)
@@ -224,13 +225,9 @@ func (c *counter) findOwner(ctx context.Context, i *interaction) {
 // signed request sent again does nothing. A store that does not answer is no
 // reason to leave the person without an answer.
 func (c *counter) claim(ctx context.Context, i *interaction) (bool, error) {
-	claimer, ok := c.desk.(chat.Claimer)
-	if !ok {
-		return true, nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	mine, err := claimer.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
+	mine, err := c.desk.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
 	if err != nil {
 		c.app.log.WarnContext(ctx, "interaction not claimed", slog.String("error", err.Error()))
 		return true, nil
@@ -261,7 +258,13 @@ func (c *counter) order(i *interaction, name, args string) chat.Command {
 	return chat.Command{Name: name, Args: args, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user}
 }
 
-// component runs the command behind a button or a menu.
+// press is the chat.Press of a control that carries line.
+func (c *counter) press(i *interaction, line string) chat.Press {
+	action, args := chat.ParseControl(line)
+	return chat.Press{Action: action, Args: args, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user}
+}
+
+// component does the action of a button or a menu.
 func (c *counter) component(ctx context.Context, i *interaction, say say) error {
 	var d struct {
 		ID     string   `json:"custom_id"`
@@ -270,18 +273,18 @@ func (c *counter) component(ctx context.Context, i *interaction, say say) error 
 	if err := json.Unmarshal(i.Data, &d); err != nil {
 		return err
 	}
+	line := ""
 	switch {
 	case strings.HasPrefix(d.ID, idStop):
 		return c.stop(ctx, i, strings.TrimPrefix(d.ID, idStop), say)
 	case strings.HasPrefix(d.ID, idRun):
-		name, args := parseCommand(strings.TrimPrefix(d.ID, idRun))
-		return c.command(ctx, i, name, args, say)
+		line = strings.TrimPrefix(d.ID, idRun)
 	case strings.HasPrefix(d.ID, idMenu) && len(d.Values) > 0:
-		name, args := parseCommand(strings.TrimPrefix(d.ID, idMenu) + " " + d.Values[0])
-		return c.command(ctx, i, name, args, say)
+		line = strings.TrimPrefix(d.ID, idMenu) + " " + d.Values[0]
+	default: // a control of an earlier version, or of another program with this token
+		return say(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
 	}
-	// A control of an earlier version, or of another program with this token.
-	return say(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
+	return c.do(ctx, i, line, say, func(ctx context.Context) (chat.Reply, error) { return c.desk.Press(ctx, c.press(i, line)) })
 }
 
 // stop is the Stop button: the answer itself shows that it ended, so success
@@ -290,22 +293,23 @@ func (c *counter) stop(ctx context.Context, i *interaction, turn string, say say
 	if err := say(ctx, callback{Type: callbackDeferUpdate}); err != nil {
 		return err
 	}
-	_, err := c.desk.Do(ctx, c.order(i, "stop", turn))
+	_, err := c.desk.Press(ctx, c.press(i, chat.ControlText(chat.ActionStop, turn)))
 	if err == nil {
 		return nil
 	}
-	return c.follow(ctx, i, whisper(c.sorry("stop", err)))
+	return c.follow(ctx, i, whisper(c.sorry(chat.ActionStop, err)))
 }
 
-// result is what the desk said to a command.
+// result is what the desk said.
 type result struct {
 	reply chat.Reply
 	err   error
 }
 
-// command runs a command and answers: at once when it is quick, else after
-// deferring.
-func (c *counter) command(ctx context.Context, i *interaction, name, args string, say say) error {
+// do asks the desk and answers: at once when that is quick, else after deferring.
+// Line is what is asked, as a control carries it.
+func (c *counter) do(ctx context.Context, i *interaction, line string, say say, ask func(context.Context) (chat.Reply, error)) error {
+	name, _, _ := strings.Cut(line, " ") // the rest is what somebody typed
 	done := make(chan result, 1)
 	go func() {
 		defer func() {
@@ -313,7 +317,7 @@ func (c *counter) command(ctx context.Context, i *interaction, name, args string
 				done <- result{err: fmt.Errorf("command %s: %w", name, err)}
 			}
 		}()
-		reply, err := c.desk.Do(ctx, c.order(i, name, args))
+		reply, err := ask(ctx)
 		done <- result{reply, err}
 	}()
 	timer := time.NewTimer(time.Until(i.received.Add(deferAfter)))
@@ -321,8 +325,7 @@ func (c *counter) command(ctx context.Context, i *interaction, name, args string
 	var got result
 	select {
 	case got = <-done:
-		reply := c.settle(name, got)
-		return c.first(ctx, i, name, args, reply, say)
+		return c.first(ctx, i, line, c.settle(name, got), say)
 	case <-timer.C:
 	}
 	update := i.Type == interactionComponent && i.private()
@@ -340,7 +343,7 @@ func (c *counter) command(ctx context.Context, i *interaction, name, args string
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
-	return c.later(last, i, name, args, c.settle(name, got))
+	return c.later(last, i, line, c.settle(name, got))
 }
 
 // settle is the reply to show: an error becomes a sentence.

@@ -23,6 +23,7 @@ type desk struct {
 
 	mu       sync.Mutex
 	commands []chat.Command
+	presses  []chat.Press
 	forms    []chat.Submission
 	claimed  map[string]bool
 }
@@ -50,6 +51,23 @@ func (d *desk) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, err
 	d.mu.Unlock()
 	return d.submit(ctx, s)
 }
+
+// Press is counted, and then answered like the command that reads the same.
+func (d *desk) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
+	d.mu.Lock()
+	d.presses = append(d.presses, p)
+	d.mu.Unlock()
+	name, args, _ := strings.Cut(chat.ControlText(p.Action, p.Args), " ")
+	return d.Do(ctx, chat.Command{Name: name, Args: args, Scope: p.Scope, Bot: p.Bot, Place: p.Place, Author: p.Author})
+}
+
+func (d *desk) pressed() []chat.Press {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.presses)
+}
+
+func (d *desk) Withdraw(context.Context, chat.Message) error { return nil }
 
 func (d *desk) Claim(_ context.Context, key string) (bool, error) {
 	d.mu.Lock()
@@ -308,7 +326,7 @@ func TestAMenuSwitchesAndAButtonRuns(t *testing.T) {
 		if c.Args != "" {
 			return chat.Reply{Text: "Switched to " + c.Args, Public: c.Args == "lab/m1"}, nil
 		}
-		return chat.Reply{Text: "Now: lab/m3", Menu: &chat.Menu{Command: "model", Placeholder: "Choose", Options: options}, Buttons: []chat.Button{{Label: "Default", Command: "model", Args: "reset"}}}, nil
+		return chat.Reply{Text: "Now: lab/m3", Menu: &chat.Menu{Action: "model", Placeholder: "Choose", Options: options}, Buttons: []chat.Button{{Label: "Default", Action: "model", Args: "reset"}}}, nil
 	}}
 	ways(t, d, func(t *testing.T, s *stage) {
 		first := s.answer(s.slash("general", "ann", "/model"))[0]
@@ -414,7 +432,7 @@ func TestALongReplyComesInPages(t *testing.T) {
 		fmt.Fprintf(&text, "- provider-%03d with several models, one of them current\n", n)
 	}
 	d := &desk{do: func(context.Context, chat.Command) (chat.Reply, error) {
-		return chat.Reply{Text: text.String(), Buttons: []chat.Button{{Label: "Add", Command: "provider", Args: "add"}}}, nil
+		return chat.Reply{Text: text.String(), Buttons: []chat.Button{{Label: "Add", Action: "provider.add"}}}, nil
 	}}
 	ways(t, d, func(t *testing.T, s *stage) {
 		i := s.slash("general", "ann", "/provider list")

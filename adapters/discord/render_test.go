@@ -238,10 +238,10 @@ func TestControlsKeepToDiscordsLimits(t *testing.T) {
 	long := strings.Repeat("m", 101)
 	var buttons []chat.Button
 	for n := range 40 {
-		buttons = append(buttons, chat.Button{Label: strings.Repeat("ü", 100), Command: "model", Args: strings.Repeat("x", n)})
+		buttons = append(buttons, chat.Button{Label: strings.Repeat("ü", 100), Action: "model", Args: strings.Repeat("x", n)})
 	}
-	buttons = append(buttons, chat.Button{Label: "long", Command: "model", Args: long})
-	got := rows(&chat.Menu{Command: "model", Placeholder: strings.Repeat("p", 200), Options: []chat.Option{{Value: long}, {Value: "a", Current: true}, {Value: "a"}, {Value: "b", Current: true}}}, buttons)
+	buttons = append(buttons, chat.Button{Label: "long", Action: "model", Args: long})
+	got := rows(&chat.Menu{Action: "model", Placeholder: strings.Repeat("p", 200), Options: []chat.Option{{Value: long}, {Value: "a", Current: true}, {Value: "a"}, {Value: "b", Current: true}}}, buttons)
 	if len(got) != 5 {
 		t.Errorf("%d rows, want 5", len(got))
 	}

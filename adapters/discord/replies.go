@@ -116,9 +116,9 @@ func split(text string, n int) []string {
 }
 
 // first is the reply as the first answer.
-func (c *counter) first(ctx context.Context, i *interaction, name, args string, r chat.Reply, say say) error {
+func (c *counter) first(ctx context.Context, i *interaction, line string, r chat.Reply, say say) error {
 	if r.Form != nil {
-		return say(ctx, callback{callbackModal, c.form(i, r.Form, name, args)})
+		return say(ctx, callback{callbackModal, c.form(i, r.Form, line)})
 	}
 	list := pages(r)
 	kind := callbackMessage
@@ -132,10 +132,10 @@ func (c *counter) first(ctx context.Context, i *interaction, name, args string, 
 }
 
 // later is the reply after a deferral, which was seen by the person alone.
-func (c *counter) later(ctx context.Context, i *interaction, name, args string, r chat.Reply) error {
+func (c *counter) later(ctx context.Context, i *interaction, line string, r chat.Reply) error {
 	if r.Form != nil {
 		// A form can only be the first answer.
-		r = chat.Reply{Text: "That took a moment; the form is ready now.", Buttons: []chat.Button{{Label: "Open the form", Command: name, Args: args}}}
+		r = chat.Reply{Text: "That took a moment; the form is ready now.", Buttons: opening("Open the form", line)}
 	}
 	list := pages(r)
 	if r.Public {

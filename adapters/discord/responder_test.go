@@ -457,8 +457,8 @@ func TestACommandsAnswerBringsItsControls(t *testing.T) {
 		t.Errorf("the command came as %q", m.Text)
 	}
 	id := must(t)(s.pen(m).Post(t.Context(), chat.Content{
-		Markdown: "Now: a", Key: "k", Only: m.Author.ID, Menu: &chat.Menu{Command: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}},
-		Buttons: []chat.Button{{Label: "Add", Command: "provider", Args: "add"}},
+		Markdown: "Now: a", Key: "k", Only: m.Author.ID, Menu: &chat.Menu{Action: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}},
+		Buttons: []chat.Button{{Label: "Add", Action: "provider.add"}},
 	}))
 	buttons, options := s.Buttons(id)
 	if len(buttons) != 1 || len(options) != 2 {

@@ -81,7 +81,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form stri
 		reply = outcome.Then(ctx)
 	}
 	if id := values["id"]; len(reply.Buttons) == 0 && id != "" && at.view == "" {
-		reply.Buttons = []chat.Button{{Label: "Use it here", Command: "provider", Args: "use " + id}}
+		reply.Buttons = []chat.Button{{Label: "Use it here", Action: "provider.use", Args: id}}
 	}
 	note := s.note(at, reply)
 	if byScript(r) {
@@ -123,9 +123,7 @@ func (s *server) sameForm(ctx context.Context, at spot, id string, values map[st
 
 // providerForm asks the desk for the form of "/provider add" or "edit ID".
 func (s *server) providerForm(ctx context.Context, at spot, args string) (chat.Form, error) {
-	reply, err := s.desk.Do(ctx, chat.Command{
-		Name: "provider", Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
-	})
+	reply, err := s.desk.Press(ctx, at.press("provider "+args))
 	if err != nil {
 		return chat.Form{}, err
 	}

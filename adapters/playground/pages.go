@@ -85,8 +85,8 @@ type noteView struct {
 	Name    string // of the bot that speaks; empty where none does
 	Bot     string
 	HTML    template.HTML
-	Menu    *chat.Menu
-	Buttons []chat.Button
+	Menu    *menu
+	Buttons []button
 	Problem bool
 }
 

@@ -16,20 +16,20 @@ import (
 
 // post is one message on the page.
 type post struct {
-	ID      string        `json:"-"`
-	Channel string        `json:"channel"`
-	Thread  string        `json:"thread,omitempty"` // id of the post the thread hangs on
-	Bot     string        `json:"bot,omitempty"`    // who wrote it; empty: the person
-	Text    string        `json:"text"`
-	At      time.Time     `json:"at"`
-	Changed time.Time     `json:"changed"`
-	To      []string      `json:"to,omitempty"` // the bots that were to answer it
-	Stop    string        `json:"stop,omitempty"`
-	Final   bool          `json:"final,omitempty"`
-	Only    bool          `json:"only,omitempty"`
-	Menu    *chat.Menu    `json:"menu,omitempty"`
-	Buttons []chat.Button `json:"buttons,omitempty"`
-	File    *file         `json:"file,omitempty"`
+	ID      string    `json:"-"`
+	Channel string    `json:"channel"`
+	Thread  string    `json:"thread,omitempty"` // id of the post the thread hangs on
+	Bot     string    `json:"bot,omitempty"`    // who wrote it; empty: the person
+	Text    string    `json:"text"`
+	At      time.Time `json:"at"`
+	Changed time.Time `json:"changed"`
+	To      []string  `json:"to,omitempty"` // the bots that were to answer it
+	Stop    string    `json:"stop,omitempty"`
+	Final   bool      `json:"final,omitempty"`
+	Only    bool      `json:"only,omitempty"`
+	Menu    *menu     `json:"menu,omitempty"`
+	Buttons []button  `json:"buttons,omitempty"`
+	File    *file     `json:"file,omitempty"`
 }
 
 // file is an upload; its bytes are a record of their own.

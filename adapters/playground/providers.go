@@ -5,7 +5,6 @@ package playground
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"slices"
@@ -168,7 +167,7 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 		reply := chat.Reply{Text: fmt.Sprintf("**%s** is ready. In a channel or direct message, `/provider use %s` switches to it.", found[i].Name, found[i].ID)}
 		s.tell(w, r, at, told{}, extra{notes: []noteView{s.note(at, reply)}})
 	case found[i].Ready:
-		s.run(w, r, at, "provider", "use "+found[i].ID, rand.Text())
+		s.press(w, r, at, "provider use "+found[i].ID)
 	default:
 		s.register(w, r, at, found[i].Server)
 	}

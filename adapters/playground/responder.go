@@ -73,7 +73,7 @@ func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content)
 
 func (r *responder) fill(p post, c chat.Content) post {
 	p.Text, p.Stop, p.Final, p.Only = c.Markdown, c.Stop, c.Final, c.Only != ""
-	p.Menu, p.Buttons = c.Menu, c.Buttons
+	p.Menu, p.Buttons = menuOf(c.Menu), buttonsOf(c.Buttons)
 	return p
 }
 

@@ -126,8 +126,8 @@ func TestNoPageRunsWhatItShows(t *testing.T) {
 	s.answer = ""
 	pen := s.responder(chat.Place{Channel: "C-general"})
 	_, err := pen.Post(t.Context(), chat.Content{
-		Key: "k", Markdown: evil, Final: true, Menu: &chat.Menu{Command: evil, Placeholder: evil, Options: []chat.Option{{Label: evil, Value: evil}}},
-		Buttons: []chat.Button{{Label: evil, Command: evil, Args: evil}},
+		Key: "k", Markdown: evil, Final: true, Menu: &chat.Menu{Action: evil, Placeholder: evil, Options: []chat.Option{{Label: evil, Value: evil}}},
+		Buttons: []chat.Button{{Label: evil, Action: evil, Args: evil}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,10 @@ func (s *server) speak(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, at, text, fmt.Sprintf("This is %d characters long; a message has at most %d. Shorten it, or send it in pieces.", utf8.RuneCountInString(text), sizeLimit))
 	case strings.HasPrefix(text, "/"):
 		name, args, _ := strings.Cut(strings.TrimPrefix(text, "/"), " ")
-		s.run(w, r, at, strings.ToLower(name), strings.TrimSpace(args), nonce)
+		reply, err := s.desk.Do(r.Context(), chat.Command{
+			Name: strings.ToLower(name), Args: strings.TrimSpace(args), Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+		})
+		s.reply(w, r, at, reply, err, nonce)
 	default:
 		s.say(w, r, at, text, nonce)
 	}
@@ -199,32 +202,28 @@ func (a *Adapter) message(p post, at spot, bot string, trigger chat.Trigger) cha
 	}
 }
 
-// act runs the command behind a menu, a button or a link.
+// act does what a menu, a button or a link of a page stands for.
 func (s *server) act(w http.ResponseWriter, r *http.Request) {
 	at, err := s.spot(r)
 	if err != nil {
 		unreadable(w, err)
 		return
 	}
-	line := strings.TrimSpace(r.PostFormValue("command") + " " + r.PostFormValue("value"))
-	name, args, _ := strings.Cut(line, " ")
-	s.run(w, r, at, name, strings.TrimSpace(args), rand.Text())
+	s.press(w, r, at, r.PostFormValue("command")+" "+r.PostFormValue("value"))
 }
 
-// run asks the desk and shows what it says.
-func (s *server) run(w http.ResponseWriter, r *http.Request, at spot, name, args, nonce string) {
-	reply, err := s.desk.Do(r.Context(), chat.Command{
-		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
-	})
+// press asks the desk what a control asks for, and shows what it says.
+func (s *server) press(w http.ResponseWriter, r *http.Request, at spot, line string) {
+	reply, err := s.desk.Press(r.Context(), at.press(line))
+	s.reply(w, r, at, reply, err, rand.Text())
+}
+
+// reply shows what the desk said: to all, to the caller, a form, or why not.
+func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply chat.Reply, err error, nonce string) {
 	if err != nil {
 		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
 		return
 	}
-	s.reply(w, r, at, reply, nonce)
-}
-
-// reply shows what a command says back: to all, to the caller, or a form.
-func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply chat.Reply, nonce string) {
 	var x extra
 	var out told
 	if reply.Form != nil {
@@ -235,7 +234,7 @@ func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply ch
 	case reply.Public && at.view == "":
 		p, err := s.a.add(r.Context(), post{
 			ID: postID("reply/" + nonce), Channel: at.c.ID, Thread: at.thread, Bot: at.bot, Text: reply.Text, At: time.Now(),
-			Final: true, Menu: reply.Menu, Buttons: reply.Buttons,
+			Final: true, Menu: menuOf(reply.Menu), Buttons: buttonsOf(reply.Buttons),
 		})
 		if err != nil {
 			s.fault(w, r, at, "", err)
@@ -298,7 +297,7 @@ func (s *server) words(err error) string {
 
 // note is a reply for the caller's eyes. Where there is no chat, no bot speaks.
 func (s *server) note(at spot, reply chat.Reply) noteView {
-	v := noteView{Where: at.where(), Bot: at.bot, HTML: s.a.text.html(reply.Text), Menu: reply.Menu, Buttons: reply.Buttons}
+	v := noteView{Where: at.where(), Bot: at.bot, HTML: s.a.text.html(reply.Text), Menu: menuOf(reply.Menu), Buttons: buttonsOf(reply.Buttons)}
 	if at.bot != "" && at.view == "" {
 		v.Name = s.a.botName(at.bot)
 	}

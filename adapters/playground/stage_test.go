@@ -143,6 +143,7 @@ type stage struct {
 	mu       sync.Mutex
 	messages []chat.Message
 	commands []chat.Command
+	presses  []chat.Press
 	given    []map[string]string
 	list     []Provider
 	found    []Server
@@ -290,7 +291,7 @@ func (s *stage) Do(_ context.Context, c chat.Command) (chat.Reply, error) {
 	case c.Name == "model" && c.Args == "":
 		return chat.Reply{
 			Text: "Here it is `demo/demo`.",
-			Menu: &chat.Menu{Command: "model", Placeholder: "Switch the model", Options: []chat.Option{{Label: "demo/demo", Value: "demo/demo", Current: true}, {Label: "lab/qwen3-8b", Value: "lab/qwen3-8b"}}},
+			Menu: &chat.Menu{Action: "model", Placeholder: "Switch the model", Options: []chat.Option{{Label: "demo/demo", Value: "demo/demo", Current: true}, {Label: "lab/qwen3-8b", Value: "lab/qwen3-8b"}}},
 		}, nil
 	case c.Name == "model":
 		return chat.Reply{Text: "This channel now uses `" + c.Args + "`.", Public: true}, nil
@@ -308,10 +309,23 @@ func (s *stage) Do(_ context.Context, c chat.Command) (chat.Reply, error) {
 		s.list = slices.DeleteFunc(s.list, func(p Provider) bool { return p.ID == id })
 		return chat.Reply{Text: "Removed `" + id + "`.", Public: true}, nil
 	case c.Name == "provider":
-		return chat.Reply{Text: "- **Demo** `demo`: **`demo` (used here)**", Buttons: []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}}}, nil
+		return chat.Reply{Text: "- **Demo** `demo`: **`demo` (used here)**", Buttons: []chat.Button{{Label: "Add a provider", Action: "provider.add"}}}, nil
 	}
 	return chat.Reply{}, chat.Tell("I do not know %s %s.", c.Name, c.Args)
 }
+
+// Press is counted, and then answered like the command that reads the same.
+func (s *stage) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
+	s.mu.Lock()
+	s.presses = append(s.presses, p)
+	s.mu.Unlock()
+	name, args, _ := strings.Cut(chat.ControlText(p.Action, p.Args), " ")
+	return s.Do(ctx, chat.Command{Name: name, Args: args, Scope: p.Scope, Bot: p.Bot, Place: p.Place, Author: p.Author})
+}
+
+func (s *stage) Claim(context.Context, string) (bool, error) { return true, nil }
+
+func (s *stage) Withdraw(context.Context, chat.Message) error { return nil }
 
 func providerForm() *chat.Form {
 	return &chat.Form{ID: "provider-add", Title: "Add a provider", Submit: "Save and test", Fields: []chat.Field{

@@ -134,22 +134,22 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand, desk
 		Bot: a.lead.ID, Place: o.place, Author: o.user,
 	}
 	said, _ := prompt.Ask(ctx, a.background, arrived.Add(a.within), commandLife, func(ctx context.Context, give func(*reply) bool) {
-		if said := a.do(ctx, command, o, desk); said != nil && !give(said) {
+		r, err := desk.Do(ctx, command)
+		if said := a.show(ctx, r, err, command.Name, command.Scope, o); said != nil && !give(said) {
 			a.tell(ctx, o, *said)
 		}
 	})
 	return said
 }
 
-// do runs a command and makes its reply; nil when a form opened instead, or
-// there is nothing to say.
-func (a *app) do(ctx context.Context, c chat.Command, o occasion, desk chat.Desk) *reply {
-	r, err := desk.Do(ctx, c)
+// show makes the reply of what the desk said to a command or an action of this
+// name; nil when a form opened instead, or there is nothing to say.
+func (a *app) show(ctx context.Context, r chat.Reply, err error, name, scope string, o occasion) *reply {
 	if err != nil {
-		r = chat.Reply{Text: a.sorry(err, "command", c.Name)}
+		r = chat.Reply{Text: a.sorry(err, "command", name)}
 	}
 	if r.Form != nil {
-		err := a.openForm(ctx, *r.Form, c, o)
+		err := a.openForm(ctx, *r.Form, scope, o)
 		if err == nil {
 			return nil
 		}

@@ -110,7 +110,7 @@ func TestAMenuRunsItsCommandAndGivesWayToTheAnswer(t *testing.T) {
 	overBoth(t, func(t *testing.T, r *rig) {
 		r.desk.onDo = func(_ context.Context, c chat.Command) (chat.Reply, error) {
 			if c.Args == "" {
-				return chat.Reply{Text: "Now: a", Menu: &chat.Menu{Command: "model", Options: []chat.Option{{Label: "Model A", Value: "a", Current: true}, {Label: "Model B", Value: "lab/b"}}}}, nil
+				return chat.Reply{Text: "Now: a", Menu: &chat.Menu{Action: "model", Options: []chat.Option{{Label: "Model A", Value: "a", Current: true}, {Label: "Model B", Value: "lab/b"}}}}, nil
 			}
 			return chat.Reply{Text: "Now: " + c.Args}, nil
 		}
@@ -137,7 +137,7 @@ func TestAMenuOfTwoWordsRunsTheVerbWithTheChoice(t *testing.T) {
 	overBoth(t, func(t *testing.T, r *rig) {
 		r.desk.onDo = func(_ context.Context, c chat.Command) (chat.Reply, error) {
 			if c.Args == "" {
-				return chat.Reply{Text: "Providers", Menu: &chat.Menu{Command: "provider use", Options: []chat.Option{{Label: "Lab", Value: "lab"}, {Label: "Corp", Value: "corp"}}}}, nil
+				return chat.Reply{Text: "Providers", Menu: &chat.Menu{Action: "provider.use", Options: []chat.Option{{Label: "Lab", Value: "lab"}, {Label: "Corp", Value: "corp"}}}}, nil
 			}
 			return chat.Reply{Text: "Now: " + c.Args}, nil
 		}
@@ -157,7 +157,7 @@ func TestAMenuOfTwoWordsRunsTheVerbWithTheChoice(t *testing.T) {
 func TestALongReplyIsSaidHoweverItCame(t *testing.T) {
 	overBoth(t, func(t *testing.T, r *rig) {
 		r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
-			menu := &chat.Menu{Command: "model"}
+			menu := &chat.Menu{Action: "model"}
 			for i := range 100 {
 				id := fmt.Sprintf("corp/%03d-%s", i, strings.Repeat("x", 60))
 				menu.Options = append(menu.Options, chat.Option{Label: id + " of the corporation", Value: id})
@@ -238,7 +238,7 @@ func TestACommandAfterAMentionIsAnsweredToTheCallerInTheThread(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	_, err := r.responder(m).Post(t.Context(), chat.Content{Markdown: "Now: `a`", Only: "U2",
-		Menu: &chat.Menu{Command: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}}, Buttons: []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}}})
+		Menu: &chat.Menu{Action: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}}, Buttons: []chat.Button{{Label: "Add a provider", Action: "provider.add"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,10 +260,10 @@ func TestACommandAfterAMentionIsAnsweredToTheCallerInTheThread(t *testing.T) {
 func TestAPressInAThreadSaysWhoseThreadItIs(t *testing.T) {
 	r := newRig(t, setup{})
 	menu := func() *chat.Menu {
-		return &chat.Menu{Command: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}}
+		return &chat.Menu{Action: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}}
 	}
 	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
-		return chat.Reply{Text: "Chosen", Menu: menu(), Buttons: []chat.Button{{Label: "Default", Command: "model", Args: "default"}}}, nil
+		return chat.Reply{Text: "Chosen", Menu: menu(), Buttons: []chat.Button{{Label: "Default", Action: "model", Args: "default"}}}, nil
 	}
 	root := r.ws.Mention("C1", "U1", "hello")
 	r.message()

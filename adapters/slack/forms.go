@@ -46,8 +46,8 @@ type origin struct {
 }
 
 // openForm shows a form. The trigger lives for three seconds.
-func (a *app) openForm(ctx context.Context, f chat.Form, c chat.Command, o occasion) error {
-	from := origin{Form: f.ID, Scope: c.Scope, Place: o.place}
+func (a *app) openForm(ctx context.Context, f chat.Form, scope string, o occasion) error {
+	from := origin{Form: f.ID, Scope: scope, Place: o.place}
 	v := slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: formCallback, Title: plainObject(f.Title, 24),
 		Submit: plainObject(orElse(f.Submit, "Save"), 24), Close: plainObject("Cancel", 24),

@@ -177,9 +177,8 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.
 	defer cancel()
 	m, ok := translate(self, a.lead.ID, prefixOf(a.lead), e)
 	if !ok {
-		gone, ok := deletion(self, a.lead.ID, e)
-		if hears, can := desk.(chat.Withdrawer); ok && can {
-			return hears.Withdraw(ctx, gone)
+		if gone, ok := deletion(self, a.lead.ID, e); ok {
+			return desk.Withdraw(ctx, gone)
 		}
 		return nil
 	}

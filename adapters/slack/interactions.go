@@ -16,8 +16,8 @@ import (
 	"parley/internal/chat"
 )
 
-// Action ids. A button carries its command as its value; a menu the command in
-// its action id and the argument as the value of the chosen option.
+// Action ids. A button carries the chat.ControlText of its action as its value; a
+// menu in its action id, and the argument as the value of the chosen option.
 const (
 	actionRun  = "parley.run"
 	actionMenu = "parley.menu:"
@@ -98,18 +98,18 @@ func (a *app) interact(ctx context.Context, arrived time.Time, i interaction, de
 	return nil
 }
 
-// pressed runs the command of a button or menu. Slack is told at once, and the
+// pressed does the action of a button or menu. Slack is told at once, and the
 // reply follows; but a stop that Slack was told of must outlive this process.
 func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) {
 	if len(i.Actions) == 0 {
 		return
 	}
-	name, args := pressedCommand(i.Actions[0].ActionID, i.Actions[0].Value, i.Actions[0].SelectedOption.Value)
-	if name == "" {
+	action, args := i.Actions[0].does()
+	if action == "" {
 		return
 	}
 	by := arrived
-	if name == "stop" {
+	if action == chat.ActionStop {
 		by = arrived.Add(answerWithin)
 	}
 	_, _ = prompt.Ask(ctx, a.background, by, commandLife, func(ctx context.Context, _ func(struct{}) bool) {
@@ -122,24 +122,24 @@ func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, des
 			team = i.Team.ID
 		}
 		o := i.occasion(team)
-		said := a.do(ctx, chat.Command{
-			Name: name, Args: args, Scope: self.scope(team), Bot: a.lead.ID, Place: o.place, Author: o.user,
-		}, o, desk)
-		if said != nil {
+		r, err := desk.Press(ctx, chat.Press{
+			Action: action, Args: args, Scope: self.scope(team), Bot: a.lead.ID, Place: o.place, Author: o.user,
+		})
+		if said := a.show(ctx, r, err, action, self.scope(team), o); said != nil {
 			a.tell(ctx, o, *said)
 		}
 	})
 }
 
-// pressedCommand reads the command of a control; "" for one that is not ours.
-func pressedCommand(action, value, chosen string) (name, args string) {
-	if command, ok := strings.CutPrefix(action, actionMenu); ok {
-		value = command + " " + chosen
-	} else if !strings.HasPrefix(action, actionRun) {
+// does is what a control carries; no action for one that is not ours.
+func (c action) does() (action, args string) {
+	if menu, ok := strings.CutPrefix(c.ActionID, actionMenu); ok {
+		return chat.ParseControl(menu + " " + c.SelectedOption.Value)
+	}
+	if !strings.HasPrefix(c.ActionID, actionRun) {
 		return "", ""
 	}
-	name, args, _ = strings.Cut(value, " ")
-	return name, args
+	return chat.ParseControl(c.Value)
 }
 
 func (i interaction) occasion(team string) occasion {
@@ -173,11 +173,6 @@ func (i interaction) owner() string {
 	return ""
 }
 
-// commandValue is the value of a button that runs a command.
-func commandValue(command, args string) string {
-	return strings.TrimSpace(command + " " + args)
-}
-
 // controls are the blocks of a menu and buttons. What does not fit Slack's
 // limits is left out and said so.
 func controls(menu *chat.Menu, buttons []chat.Button, owner string) []slack.Block {
@@ -189,11 +184,14 @@ func controls(menu *chat.Menu, buttons []chat.Button, owner string) []slack.Bloc
 			elements = append(elements, element)
 		}
 		if left > 0 {
-			note = fmt.Sprintf("The menu leaves out %d more: write /%s and the name.", left, menu.Command)
+			note = fmt.Sprintf("The menu leaves out %d more.", left)
+			if command, ok := chat.Typed(menu.Action); ok {
+				note = fmt.Sprintf("The menu leaves out %d more: write %s and the name.", left, command)
+			}
 		}
 	}
 	for i, b := range buttons {
-		value := commandValue(b.Command, b.Args)
+		value := chat.ControlText(b.Action, b.Args)
 		if i == maxButtons || utf8.RuneCountInString(value) > maxButtonValue {
 			break
 		}
@@ -242,7 +240,7 @@ func menuElement(menu chat.Menu) (slack.BlockElement, int) {
 	if placeholder == "" {
 		placeholder = "Choose"
 	}
-	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(placeholder, 150), actionMenu+menu.Command, options...)
+	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(placeholder, 150), actionMenu+chat.ControlText(menu.Action, ""), options...)
 	e.InitialOption = current
 	return e, left
 }

@@ -231,6 +231,7 @@ func (i *inbox) count() (puts, distinct int) {
 type desk struct {
 	mu        sync.Mutex
 	commands  []chat.Command
+	presses   []chat.Press
 	claimed   map[string]bool
 	withdrawn []chat.Message
 	forms     []chat.Submission
@@ -247,6 +248,21 @@ func (d *desk) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 		return chat.Reply{Text: "done: " + c.Name + " " + c.Args}, nil
 	}
 	return f(ctx, c)
+}
+
+// Press is counted, and then answered like the command that reads the same.
+func (d *desk) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
+	d.mu.Lock()
+	d.presses = append(d.presses, p)
+	d.mu.Unlock()
+	name, args, _ := strings.Cut(chat.ControlText(p.Action, p.Args), " ")
+	return d.Do(ctx, chat.Command{Name: name, Args: args, Scope: p.Scope, Bot: p.Bot, Place: p.Place, Author: p.Author})
+}
+
+func (d *desk) pressed() []chat.Press {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.presses)
 }
 
 // Claim is true once for each key, as over all processes.

@@ -55,7 +55,7 @@ func blocks(c chat.Content, owner string) []slack.Block {
 		out = append(out, controls(c.Menu, c.Buttons, owner)...)
 	}
 	if c.Stop != "" {
-		stop := slack.NewButtonBlockElement(actionRun, commandValue("stop", c.Stop), plainObject("Stop", 75))
+		stop := slack.NewButtonBlockElement(actionRun, chat.ControlText(chat.ActionStop, c.Stop), plainObject("Stop", 75))
 		out = append(out, slack.NewActionBlock("parley.stop", stop))
 	}
 	return out

@@ -125,14 +125,14 @@ func TestWhatPeopleWriteIsReadAsMarkdown(t *testing.T) {
 }
 
 func TestAMenuFitsSlacksLimits(t *testing.T) {
-	menu := chat.Menu{Command: "model", Options: []chat.Option{
+	menu := chat.Menu{Action: "model", Options: []chat.Option{
 		{Label: strings.Repeat("l", 200), Value: "a"}, {Label: "twice", Value: "a"}, {Label: "long", Value: strings.Repeat("v", 151)},
 		{Value: "b", Current: true},
 	}}
 	for i := range 120 {
 		menu.Options = append(menu.Options, chat.Option{Label: "m", Value: strings.Repeat("x", i+1)})
 	}
-	out, err := json.Marshal(controls(&menu, []chat.Button{{Label: "Add", Command: "provider", Args: "add"}, {Label: strings.Repeat("b", 99), Command: "x"}}, ""))
+	out, err := json.Marshal(controls(&menu, []chat.Button{{Label: "Add", Action: "provider.add"}, {Label: strings.Repeat("b", 99), Action: "x"}}, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

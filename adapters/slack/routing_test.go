@@ -223,7 +223,7 @@ func TestALongReplyIsShownByTheBotOfItsWorkspace(t *testing.T) {
 	eventually(t, "both connected", func() bool { h := r.adapter.Health(); return h[0].OK && h[1].OK })
 	r.await("two connections", func() bool { return r.ws.Connections("") == 2 })
 	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
-		menu := &chat.Menu{Command: "model"}
+		menu := &chat.Menu{Action: "model"}
 		for i := range 100 {
 			menu.Options = append(menu.Options, chat.Option{Value: fmt.Sprintf("corp/%03d-%s", i, strings.Repeat("x", 100))})
 		}

@@ -363,14 +363,13 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 // connection too, or to another process, acts once. Where that cannot be told it
 // acts: a person waits for it.
 func (a *app) first(ctx context.Context, s socketEnvelope, desk chat.Desk) bool {
-	claimer, ok := desk.(chat.Claimer)
-	if !ok || s.EnvelopeID == "" {
+	if s.EnvelopeID == "" {
 		return true
 	}
 	sum := sha256.Sum256(s.Payload) // a server that numbers envelopes may begin again
 	ctx, cancel := context.WithTimeout(ctx, claimWithin)
 	defer cancel()
-	mine, err := claimer.Claim(ctx, platform+":envelope:"+s.EnvelopeID+":"+base64.RawURLEncoding.EncodeToString(sum[:12]))
+	mine, err := desk.Claim(ctx, platform+":envelope:"+s.EnvelopeID+":"+base64.RawURLEncoding.EncodeToString(sum[:12]))
 	if err != nil {
 		a.log.WarnContext(ctx, "slack: whether an envelope came before is not known; it is carried out", "envelope", s.EnvelopeID, "error", err)
 		return true

@@ -195,7 +195,7 @@ func TestAReplyInTheThreadIsNotTakenForALostStream(t *testing.T) {
 				return chat.Reply{Text: "This thread now uses `b`.", Public: true}, nil
 			}
 			pen := r.responder(m)
-			if _, err := pen.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Buttons: []chat.Button{{Label: "Use b", Command: "model", Args: "b"}}}); err != nil {
+			if _, err := pen.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Buttons: []chat.Button{{Label: "Use b", Action: "model", Args: "b"}}}); err != nil {
 				t.Fatal(err)
 			}
 			menu := r.ws.Answers("C1", string(m.ID))[0]

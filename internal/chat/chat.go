@@ -127,7 +127,7 @@ type Content struct {
 	// Again says that a post with this Key may have happened already (the
 	// process that tried died): look before posting.
 	Again bool
-	// Stop, when set, shows a Stop button that sends the command "/stop <Stop>".
+	// Stop, when set, shows a Stop button: ActionStop with this turn.
 	Stop string
 	// Final says that no edit is planned after this one.
 	Final bool

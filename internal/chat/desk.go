@@ -1,5 +1,5 @@
-// What a platform wants answered within three seconds: commands, menus,
-// buttons, autocomplete and forms. None of it waits behind an answer.
+// What a platform wants answered within three seconds: commands, controls,
+// autocomplete and forms. None of it waits behind an answer.
 
 package chat
 
@@ -10,15 +10,24 @@ import "context"
 type Desk interface {
 	// Do runs a command. A *UserError is for the person who sent it.
 	Do(ctx context.Context, c Command) (Reply, error)
+	// Press does the action of a button or a menu. Errors are as those of Do.
+	Press(ctx context.Context, p Press) (Reply, error)
 	// Complete offers values for the argument being typed: c.Args is what is
 	// there so far. At most 25 options, best first.
 	Complete(ctx context.Context, c Command) ([]Option, error)
 	// Submit takes a filled form.
 	Submit(ctx context.Context, s Submission) (Outcome, error)
+	// Claim reports true to the first who asks for a key, over all processes and
+	// for an hour at least. A platform may deliver the same thing to several
+	// processes, or twice to one: an adapter then acts only when told true.
+	Claim(ctx context.Context, key string) (bool, error)
+	// Withdraw hears of every message that another than the bot wrote and somebody
+	// deleted; of m it needs Key, ID, Scope, Bot, Place and At, when it was
+	// written. After an error the adapter tells it again.
+	Withdraw(ctx context.Context, m Message) error
 }
 
-// Command is a slash command, a command written after a mention, a menu choice
-// or a pressed button: all are the same to the desk.
+// Command is a slash command, or a command written after a mention.
 type Command struct {
 	Name   string // one of Words, without slash or prefix: "model"
 	Args   string // the rest, trimmed: "use corp-gateway"
@@ -40,27 +49,6 @@ type Reply struct {
 	Menu    *Menu
 	Buttons []Button
 	Form    *Form // open this form; only when the command was not Inline
-}
-
-// Menu offers a choice; choosing v runs the command Menu.Command + " " + v.
-type Menu struct {
-	Command     string // "model"
-	Placeholder string
-	Options     []Option // adapters show as many as the platform allows, best first
-}
-
-// Option is one choice of a menu or of autocomplete.
-type Option struct {
-	Label   string
-	Value   string
-	Current bool
-}
-
-// Button runs a command when pressed: Command "provider", Args "add".
-type Button struct {
-	Label   string
-	Command string
-	Args    string
 }
 
 // Form is a small dialog.
@@ -114,19 +102,4 @@ type Doorkeeper interface {
 	// TurnAway says the sentence of Admit's error where m was written, if it was
 	// not said there lately.
 	TurnAway(ctx context.Context, m Message, cause error)
-}
-
-// Claimer is a Desk that knows, over all processes, who asked first. Discord's
-// gateway delivers an interaction to every connected process; an adapter that
-// is told the same thing twice asks before it acts, and acts only when told
-// true. Keys are unique for an hour at least.
-type Claimer interface {
-	Claim(ctx context.Context, key string) (bool, error)
-}
-
-// Withdrawer is a Desk that hears when people delete what they wrote. Adapters
-// tell it of every message that another than the bot wrote; of m it needs Key,
-// ID, Scope, Bot, Place and At, when it was written. After an error the adapter tells it again.
-type Withdrawer interface {
-	Withdraw(ctx context.Context, m Message) error
 }

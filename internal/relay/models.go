@@ -15,50 +15,71 @@ import (
 )
 
 // doModel shows the model and a menu, or switches.
-func (r *Relay) doModel(ctx context.Context, o order) (chat.Reply, error) {
-	// As parley itself writes ids, and as phones write first words.
-	name := strings.Trim(o.Args, "`*_ ")
-	if strings.EqualFold(name, "reset") {
-		name = "reset"
-	}
-	switch name {
+func (r *Relay) doModel(ctx context.Context, c command) (chat.Reply, error) {
+	switch name := modelName(c); name {
 	case "":
-		return r.showModels(ctx, o)
+		return r.showModels(ctx, c)
 	case "reset":
-		if err := r.maySwitch(ctx, o); err != nil {
+		if err := r.registry.Choose(ctx, c.actor(), c.bot.ID, c.Place, nil); err != nil {
 			return chat.Reply{}, err
 		}
-		if err := r.registry.Choose(ctx, o.actor(), o.bot.ID, o.Place, nil); err != nil {
-			return chat.Reply{}, err
-		}
-		now, err := r.choice(ctx, o.bot, o.Place)
+		now, err := r.choice(ctx, c.bot, c.Place)
 		if err != nil {
 			return chat.Reply{}, err
 		}
-		return o.changed("%s uses `%s` again.", upper(o.here()), now), nil
+		return c.changed("%s uses `%s` again.", upper(c.here()), now), nil
 	default:
-		return r.switchModel(ctx, o, name)
+		return r.switchModel(ctx, c, name)
 	}
 }
 
-func (r *Relay) showModels(ctx context.Context, o order) (chat.Reply, error) {
-	now, err := r.choice(ctx, o.bot, o.Place)
+// modelName is what a request calls the model: as parley itself writes ids, and
+// as phones write first words.
+func modelName(c command) string {
+	name := strings.Trim(c.Args, "`*_ ")
+	if strings.EqualFold(name, "reset") {
+		return "reset"
+	}
+	return name
+}
+
+// mayModel lets everybody look, and leaves switching to those who may. A model
+// that the person may not use at all is the first thing to say.
+func (r *Relay) mayModel(ctx context.Context, c command) error {
+	name := modelName(c)
+	if name == "" {
+		return nil
+	}
+	now, err := r.choice(ctx, c.bot, c.Place)
+	if err != nil {
+		return err
+	}
+	if ref, err := r.findModel(ctx, c, now, name); err == nil {
+		if err := c.bot.MayModel(ref, c.who); err != nil {
+			return err
+		}
+	}
+	return r.maySwitch(ctx, c)
+}
+
+func (r *Relay) showModels(ctx context.Context, c command) (chat.Reply, error) {
+	now, err := r.choice(ctx, c.bot, c.Place)
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	options := r.options(ctx, o, now)
-	reply := chat.Reply{Text: fmt.Sprintf("%s uses `%s`.", upper(o.here()), now)}
+	options := r.options(ctx, c, now)
+	reply := chat.Reply{Text: fmt.Sprintf("%s uses `%s`.", upper(c.here()), now)}
 	if len(options) > 0 {
 		reply.Text += " Choose another, or write `/model NAME`."
-		reply.Menu = &chat.Menu{Command: "model", Placeholder: "Choose a model", Options: options}
+		reply.Menu = &chat.Menu{Action: "model", Placeholder: "Choose a model", Options: options}
 	}
 	return reply, nil
 }
 
 // options are all models this person may use, the current provider's first.
-func (r *Relay) options(ctx context.Context, o order, now bots.ModelRef) []chat.Option {
+func (r *Relay) options(ctx context.Context, c command, now bots.ModelRef) []chat.Option {
 	var current, others []chat.Option
-	for _, e := range r.offers(ctx, o) {
+	for _, e := range r.offers(ctx, c) {
 		for _, m := range e.models {
 			ref := bots.ModelRef{Provider: e.ID, Model: m.ID}
 			option := chat.Option{Label: ref.String(), Value: ref.String(), Current: ref == now}
@@ -76,37 +97,34 @@ func (r *Relay) options(ctx context.Context, o order, now bots.ModelRef) []chat.
 }
 
 // switchModel finds what name means and makes it the place's model.
-func (r *Relay) switchModel(ctx context.Context, o order, name string) (chat.Reply, error) {
-	now, err := r.choice(ctx, o.bot, o.Place)
+func (r *Relay) switchModel(ctx context.Context, c command, name string) (chat.Reply, error) {
+	now, err := r.choice(ctx, c.bot, c.Place)
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	ref, err := r.findModel(ctx, o, now, name)
+	ref, err := r.findModel(ctx, c, now, name)
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	return r.use(ctx, o, ref)
+	return r.use(ctx, c, ref)
 }
 
-// use makes ref the place's model, if this person may.
-func (r *Relay) use(ctx context.Context, o order, ref bots.ModelRef) (chat.Reply, error) {
-	if err := o.bot.MayModel(ref, o.who); err != nil {
-		return chat.Reply{}, err
-	}
-	if err := r.maySwitch(ctx, o); err != nil {
+// use makes ref the place's model, if this person may use it.
+func (r *Relay) use(ctx context.Context, c command, ref bots.ModelRef) (chat.Reply, error) {
+	if err := c.bot.MayModel(ref, c.who); err != nil {
 		return chat.Reply{}, err
 	}
 	choice := registry.Choice{Provider: ref.Provider, Model: ref.Model}
-	if err := r.registry.Choose(ctx, o.actor(), o.bot.ID, o.Place, &choice); err != nil {
+	if err := r.registry.Choose(ctx, c.actor(), c.bot.ID, c.Place, &choice); err != nil {
 		return chat.Reply{}, err
 	}
-	return o.changed("%s uses `%s` now.", upper(o.here()), ref), nil
+	return c.changed("%s uses `%s` now.", upper(c.here()), ref), nil
 }
 
 // findModel reads a model's name as a person writes it: an exact id of the
 // current provider wins; else the part before the first slash, if it is a
 // provider's id, picks both.
-func (r *Relay) findModel(ctx context.Context, o order, now bots.ModelRef, name string) (bots.ModelRef, error) {
+func (r *Relay) findModel(ctx context.Context, c command, now bots.ModelRef, name string) (bots.ModelRef, error) {
 	if e, ok := r.registry.Provider(now.Provider); ok && r.catalog.has(ctx, e.Provider, name) {
 		return bots.ModelRef{Provider: now.Provider, Model: name}, nil
 	}
@@ -115,7 +133,7 @@ func (r *Relay) findModel(ctx context.Context, o order, now bots.ModelRef, name 
 			return bots.ModelRef{Provider: id, Model: model}, nil
 		}
 	}
-	options := r.options(ctx, o, now)
+	options := r.options(ctx, c, now)
 	names := make([]string, 0, len(options))
 	for _, option := range options {
 		names = append(names, option.Value)
@@ -124,8 +142,8 @@ func (r *Relay) findModel(ctx context.Context, o order, now bots.ModelRef, name 
 }
 
 // Complete offers values for the argument being typed.
-func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, error) {
-	o, err := r.order(ctx, c)
+func (r *Relay) Complete(ctx context.Context, typed chat.Command) ([]chat.Option, error) {
+	c, err := r.command(ctx, typed)
 	if err != nil {
 		return nil, nil // autocomplete cannot explain; the command itself will
 	}
@@ -133,17 +151,17 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 	var options []chat.Option
 	switch {
 	case c.Name == "model":
-		now, err := r.choice(ctx, o.bot, o.Place)
+		now, err := r.choice(ctx, c.bot, c.Place)
 		if err != nil {
 			return nil, err
 		}
-		options, rest = append(r.options(ctx, o, now), chat.Option{Label: "reset", Value: "reset"}), c.Args
+		options, rest = append(r.options(ctx, c, now), chat.Option{Label: "reset", Value: "reset"}), c.Args
 	case c.Name == "provider" && deeper:
-		for _, id := range r.providersFor(ctx, o, verb) {
+		for _, id := range r.providersFor(ctx, c, verb) {
 			options = append(options, chat.Option{Label: id, Value: id})
 		}
 	case c.Name == "bot" && deeper:
-		for _, id := range r.choosable(o) {
+		for _, id := range r.choosable(c) {
 			options = append(options, chat.Option{Label: id, Value: id})
 		}
 	default:
@@ -157,14 +175,14 @@ func (r *Relay) Complete(ctx context.Context, c chat.Command) ([]chat.Option, er
 }
 
 // providersFor are the ids that may follow a verb of /provider.
-func (r *Relay) providersFor(ctx context.Context, o order, verb string) []string {
+func (r *Relay) providersFor(ctx context.Context, c command, verb string) []string {
 	switch verb {
 	case "use":
-		return r.offered(ctx, o)
+		return r.offered(ctx, c)
 	case "test":
-		return r.administered(o)
+		return r.administered(c)
 	}
-	return slices.DeleteFunc(r.administered(o), func(id string) bool {
+	return slices.DeleteFunc(r.administered(c), func(id string) bool {
 		e, ok := r.registry.Provider(id)
 		return !ok || e.Source == registry.Builtin
 	})

@@ -21,42 +21,42 @@ type offer struct {
 	models []provider.Model
 }
 
-// offers are the providers of which o's person may use a model.
-func (r *Relay) offers(ctx context.Context, o order) []offer {
+// offers are the providers of which c's person may use a model.
+func (r *Relay) offers(ctx context.Context, c command) []offer {
 	var out []offer
 	entries := r.registry.Providers()
 	for i, list := range r.catalog.all(ctx, entries) {
-		if usable := o.usable(entries[i].ID, list); len(usable) > 0 {
+		if usable := c.usable(entries[i].ID, list); len(usable) > 0 {
 			out = append(out, offer{entries[i], usable})
 		}
 	}
 	return out
 }
 
-// usable are those of a provider's models that o's person may use.
-func (o order) usable(id string, list []provider.Model) []provider.Model {
+// usable are those of a provider's models that c's person may use.
+func (c command) usable(id string, list []provider.Model) []provider.Model {
 	var out []provider.Model
 	for _, m := range list {
-		if o.bot.MayModel(bots.ModelRef{Provider: id, Model: m.ID}, o.who) == nil {
+		if c.bot.MayModel(bots.ModelRef{Provider: id, Model: m.ID}, c.who) == nil {
 			out = append(out, m)
 		}
 	}
 	return out
 }
 
-// offered are the ids of the providers that o's person may use.
-func (r *Relay) offered(ctx context.Context, o order) []string {
+// offered are the ids of the providers that c's person may use.
+func (r *Relay) offered(ctx context.Context, c command) []string {
 	var ids []string
-	for _, f := range r.offers(ctx, o) {
+	for _, f := range r.offers(ctx, c) {
 		ids = append(ids, f.ID)
 	}
 	return ids
 }
 
-// administered are the ids of the providers that o's person may test, change or
+// administered are the ids of the providers that c's person may test, change or
 // remove: an admin's are all.
-func (r *Relay) administered(o order) []string {
-	if o.bot.MayAdminister(o.who) != nil {
+func (r *Relay) administered(c command) []string {
+	if c.bot.MayAdminister(c.who) != nil {
 		return nil
 	}
 	var ids []string
@@ -82,18 +82,18 @@ func (r *Relay) entry(id string, ids func() []string) (registry.Entry, error) {
 	return registry.Entry{}, chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", suggest.Names(id, known, 3)))
 }
 
-// mayBot says whether o's person may give the place to b: nil, or why not.
-func (r *Relay) mayBot(o order, b bots.Bot) error {
-	adapter, ok := r.adapters[o.Place.Platform]
-	if ok && o.unsure != nil && needsMember(adapter, b, o.Author) {
-		return o.unsure
+// mayBot says whether c's person may give the place to b: nil, or why not.
+func (r *Relay) mayBot(c command, b bots.Bot) error {
+	adapter, ok := r.adapters[c.Place.Platform]
+	if ok && c.unsure != nil && needsMember(adapter, b, c.Author) {
+		return c.unsure
 	}
-	return b.May(o.who)
+	return b.May(c.who)
 }
 
-// choosable are the bots of the app that o's person may use here.
-func (r *Relay) choosable(o order) []string {
-	return slices.DeleteFunc(r.family(o.Place, o.Command.Bot), func(id string) bool {
-		return r.mayBot(o, r.bots[id]) != nil
+// choosable are the bots of the app that c's person may use here.
+func (r *Relay) choosable(c command) []string {
+	return slices.DeleteFunc(r.family(c.Place, c.Command.Bot), func(id string) bool {
+		return r.mayBot(c, r.bots[id]) != nil
 	})
 }

@@ -26,34 +26,14 @@ const (
 	editForm = "provider-edit"
 )
 
-func (r *Relay) doProvider(ctx context.Context, o order) (chat.Reply, error) {
-	verb, id, _ := strings.Cut(o.Args, " ")
-	id = strings.TrimSpace(id)
-	switch verb {
-	case "", "list":
-		return r.listProviders(ctx, o)
-	case "use":
-		return r.useProvider(ctx, o, id)
-	case "add":
-		return r.offerForm(o, "Add a provider", "add", ProviderForm())
-	case "edit":
-		return r.editProvider(o, id)
-	case "remove":
-		return r.removeProvider(ctx, o, id)
-	case "test":
-		return r.testProvider(ctx, o, id)
-	}
-	return chat.Reply{}, wrongVerb("provider", verb)
-}
-
-func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) {
-	now, err := r.choice(ctx, o.bot, o.Place)
+func (r *Relay) listProviders(ctx context.Context, c command) (chat.Reply, error) {
+	now, err := r.choice(ctx, c.bot, c.Place)
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	var text strings.Builder
-	menu := &chat.Menu{Command: "provider use", Placeholder: "Use a provider"}
-	for _, e := range r.offers(ctx, o) {
+	menu := &chat.Menu{Action: "provider.use", Placeholder: "Use a provider"}
+	for _, e := range r.offers(ctx, c) {
 		var names []string
 		for _, m := range e.models {
 			ref := bots.ModelRef{Provider: e.ID, Model: m.ID}
@@ -75,62 +55,62 @@ func (r *Relay) listProviders(ctx context.Context, o order) (chat.Reply, error) 
 		reply = chat.Reply{Text: "No provider is set up yet."}
 	}
 	if len(menu.Options) == 0 && len(r.registry.Providers()) > 0 {
-		reply.Text = o.bot.NoModelOf("any provider", o.who).Error()
+		reply.Text = c.bot.NoModelOf("any provider", c.who).Error()
 	}
-	if o.bot.IsAdmin(o.who) {
-		reply.Buttons = []chat.Button{{Label: "Add a provider", Command: "provider", Args: "add"}}
+	if c.bot.IsAdmin(c.who) {
+		reply.Buttons = []chat.Button{{Label: "Add a provider", Action: "provider.add"}}
 	}
 	return reply, nil
 }
 
 // useProvider switches to the same model where the provider has it, else to
 // its first one that this person may use.
-func (r *Relay) useProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
-	e, err := r.entry(id, func() []string { return r.offered(ctx, o) })
+func (r *Relay) useProvider(ctx context.Context, c command) (chat.Reply, error) {
+	id := c.Args
+	e, err := r.entry(id, func() []string { return r.offered(ctx, c) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	p := e.Provider
-	now, err := r.choice(ctx, o.bot, o.Place)
+	now, err := r.choice(ctx, c.bot, c.Place)
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	models := r.catalog.models(ctx, p)
-	usable := o.usable(p.ID, models)
+	usable := c.usable(p.ID, models)
 	switch {
 	case len(models) == 0:
 		return chat.Reply{}, chat.Tell("%s lists no models just now. An admin can find out why with /provider test %s.", id, id)
 	case len(usable) == 0:
-		return chat.Reply{}, o.bot.NoModelOf(p.ID, o.who)
+		return chat.Reply{}, c.bot.NoModelOf(p.ID, c.who)
 	}
 	ref := bots.ModelRef{Provider: p.ID, Model: usable[0].ID}
 	if slices.ContainsFunc(usable, func(m provider.Model) bool { return m.ID == now.Model }) {
 		ref.Model = now.Model
 	}
-	return r.use(ctx, o, ref)
+	return r.use(ctx, c, ref)
 }
 
 // offerForm opens a form, or where none can open offers a button that does.
-func (r *Relay) offerForm(o order, label, args string, form *chat.Form) (chat.Reply, error) {
-	if err := o.bot.MayAdminister(o.who); err != nil {
-		return chat.Reply{}, err
-	}
-	if o.Inline {
+func offerForm(c command, label string, form *chat.Form) chat.Reply {
+	if c.Inline {
 		return chat.Reply{
 			Text:    "A form asks for the endpoint and its key.",
-			Buttons: []chat.Button{{Label: label, Command: "provider", Args: args}},
-		}, nil
+			Buttons: []chat.Button{{Label: label, Action: c.Name, Args: c.Args}},
+		}
 	}
-	return chat.Reply{Form: form}, nil
+	return chat.Reply{Form: form}
+}
+
+func (r *Relay) addProvider(_ context.Context, c command) (chat.Reply, error) {
+	return offerForm(c, "Add a provider", ProviderForm()), nil
 }
 
 // editProvider opens the form with what is stored; the key is never shown, and
 // stays when the field is left empty.
-func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
-	if err := o.bot.MayAdminister(o.who); err != nil {
-		return chat.Reply{}, err
-	}
-	e, err := r.entry(id, func() []string { return r.administered(o) })
+func (r *Relay) editProvider(_ context.Context, c command) (chat.Reply, error) {
+	id := c.Args
+	e, err := r.entry(id, func() []string { return r.administered(c) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
@@ -157,7 +137,7 @@ func (r *Relay) editProvider(o order, id string) (chat.Reply, error) {
 			form.Fields[i].Hint, form.Fields[i].Placeholder = "A key is stored; leave empty to keep it", "stored"
 		}
 	}
-	return r.offerForm(o, "Edit the provider", "edit "+id, form)
+	return offerForm(c, "Edit the provider", form), nil
 }
 
 // ProviderForm is the form of /provider add.
@@ -182,9 +162,9 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	if kind != addForm && kind != editForm {
 		return chat.Outcome{}, chat.Tell("This form is not known any more; run the command again.")
 	}
-	o, err := r.order(ctx, chat.Command{Name: "provider", Args: "add", Scope: s.Scope, Bot: s.Bot, Place: s.Place, Author: s.Author})
+	c, err := r.command(ctx, chat.Command{Name: "provider.add", Scope: s.Scope, Bot: s.Bot, Place: s.Place, Author: s.Author})
 	if err == nil {
-		err = o.fair(o.bot.MayAdminister(o.who))
+		err = c.fair(mayAdminister(ctx, c))
 	}
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
 		return chat.Outcome{}, &chat.UserError{Text: no.Error()}
@@ -206,7 +186,7 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	if kind == editForm {
 		mode = registry.Edit
 	}
-	saved, _, err := r.registry.Revise(ctx, o.actor(), registry.Revision{Provider: p, Mode: mode})
+	saved, _, err := r.registry.Revise(ctx, c.actor(), registry.Revision{Provider: p, Mode: mode})
 	if faults := faultsOf(err, p.ID); len(faults) > 0 {
 		return chat.Outcome{Errors: faults}, nil
 	}
@@ -214,7 +194,7 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 		return chat.Outcome{}, fmt.Errorf("save provider: %w", err)
 	}
 	return chat.Outcome{Then: func(ctx context.Context) chat.Reply {
-		diagnosis, err := r.diagnosis(ctx, o, saved)
+		diagnosis, err := r.diagnosis(ctx, c, saved)
 		if err != nil {
 			diagnosis = err.Error()
 		}
@@ -277,53 +257,49 @@ func fromForm(values map[string]string) (provider.Provider, map[string]string) {
 	return p, faults
 }
 
-func (r *Relay) removeProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
-	if err := o.bot.MayAdminister(o.who); err != nil {
-		return chat.Reply{}, err
-	}
-	e, err := r.entry(id, func() []string { return r.administered(o) })
+func (r *Relay) removeProvider(ctx context.Context, c command) (chat.Reply, error) {
+	id := c.Args
+	e, err := r.entry(id, func() []string { return r.administered(c) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	if e.Source == registry.Builtin {
 		return chat.Reply{}, chat.Tell("%s is built in; it goes away when its variable is unset where parley runs.", id)
 	}
-	if _, err := r.registry.Remove(ctx, o.actor(), id); err != nil {
+	if _, err := r.registry.Remove(ctx, c.actor(), id); err != nil {
 		return chat.Reply{}, err
 	}
-	return o.changed("Removed the provider `%s`.", id), nil
+	return c.changed("Removed the provider `%s`.", id), nil
 }
 
-func (r *Relay) testProvider(ctx context.Context, o order, id string) (chat.Reply, error) {
-	if err := o.bot.MayAdminister(o.who); err != nil {
-		return chat.Reply{}, err
-	}
-	e, err := r.entry(id, func() []string { return r.administered(o) })
+func (r *Relay) testProvider(ctx context.Context, c command) (chat.Reply, error) {
+	id := c.Args
+	e, err := r.entry(id, func() []string { return r.administered(c) })
 	if err != nil {
 		return chat.Reply{}, err
 	}
-	diagnosis, err := r.diagnosis(ctx, o, e.Provider)
+	diagnosis, err := r.diagnosis(ctx, c, e.Provider)
 	if err != nil {
 		return chat.Reply{}, err
 	}
 	return chat.Reply{Text: fmt.Sprintf("`%s`: %s", id, diagnosis)}, nil
 }
 
-// diagnosis probes p with a model that o's person may use, and says in a sentence
+// diagnosis probes p with a model that c's person may use, and says in a sentence
 // how it is; or it refuses, where they may use none.
-func (r *Relay) diagnosis(ctx context.Context, o order, p provider.Provider) (string, error) {
+func (r *Relay) diagnosis(ctx context.Context, c command, p provider.Provider) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	if len(o.bot.Access.Models) == 0 {
+	if len(c.bot.Access.Models) == 0 {
 		return r.endpoints.Diagnose(ctx, p, ""), nil
 	}
 	models := r.catalog.settled(ctx, p)
-	usable := o.usable(p.ID, models)
+	usable := c.usable(p.ID, models)
 	switch {
 	case len(usable) == len(models): // none, too, where the endpoint lists none
 		return r.endpoints.Diagnose(ctx, p, ""), nil
 	case len(usable) == 0:
-		return "", o.bot.NoModelOf(p.ID, o.who)
+		return "", c.bot.NoModelOf(p.ID, c.who)
 	}
 	return r.endpoints.Diagnose(ctx, p, usable[0].ID), nil
 }

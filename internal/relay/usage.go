@@ -38,21 +38,27 @@ func (r *Relay) countUsage(_ context.Context, ended ended, _ *slog.Logger) []inb
 // usageDays is how far back /usage looks.
 const usageDays = 30
 
-// doUsage shows one's own figures; "/usage all" shows admins everybody's.
-func (r *Relay) doUsage(ctx context.Context, o order) (chat.Reply, error) {
-	filter, by, title := usage.Filter{Scope: o.Scope, User: o.Author.ID}, usage.ByModel, "You"
-	switch o.Args {
-	case "":
-	case "all", "user", "channel", "model", "day":
-		if err := o.bot.MayAdminister(o.who); err != nil {
-			return chat.Reply{}, err
-		}
-		filter.User, title = "", "Everybody"
-		by = usage.ByUser
-		if o.Args != "all" {
-			by = usage.By(o.Args)
-		}
-	default:
+// usageWords are what /usage takes: everybody's figures, by what.
+func usageWords() map[string]usage.By {
+	return map[string]usage.By{"all": usage.ByUser, "user": usage.ByUser, "channel": usage.ByChannel, "model": usage.ByModel, "day": usage.ByDay}
+}
+
+// mayUsage shows everybody's figures to admins only.
+func mayUsage(ctx context.Context, c command) error {
+	if _, all := usageWords()[c.Args]; all {
+		return mayAdminister(ctx, c)
+	}
+	return nil
+}
+
+// doUsage shows one's own figures, or everybody's.
+func (r *Relay) doUsage(ctx context.Context, c command) (chat.Reply, error) {
+	filter, title := usage.Filter{Scope: c.Scope}, "Everybody"
+	by, all := usageWords()[c.Args]
+	switch {
+	case c.Args == "":
+		filter.User, by, title = c.Author.ID, usage.ByModel, "You"
+	case !all:
 		return chat.Reply{}, chat.Tell("/usage takes nothing, or for admins: all, user, channel, model or day.")
 	}
 	now := time.Now()

@@ -37,7 +37,7 @@ func growing(s *stage) {
 	m := s.ask(chat.Place{}, "what is a lane?")
 	r := s.responder(m)
 	id := s.post(r, chat.Content{
-		Markdown: "A lane is", Key: "turn-0", Stop: "turn", Buttons: []chat.Button{{Label: "More", Command: "help"}},
+		Markdown: "A lane is", Key: "turn-0", Stop: "turn", Buttons: []chat.Button{{Label: "More", Action: "help"}},
 	})
 	first := s.reads(m.Place, "A lane is")[0]
 	if first.ID != id {

@@ -230,6 +230,11 @@ type desk struct{}
 func (desk) Do(context.Context, chat.Command) (chat.Reply, error) {
 	return chat.Reply{Text: "done"}, nil
 }
+func (desk) Press(context.Context, chat.Press) (chat.Reply, error) {
+	return chat.Reply{Text: "done"}, nil
+}
+func (desk) Claim(context.Context, string) (bool, error)                   { return true, nil }
+func (desk) Withdraw(context.Context, chat.Message) error                  { return nil }
 func (desk) Complete(context.Context, chat.Command) ([]chat.Option, error) { return nil, nil }
 func (desk) Submit(context.Context, chat.Submission) (chat.Outcome, error) {
 	return chat.Outcome{}, nil

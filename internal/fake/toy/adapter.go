@@ -91,11 +91,7 @@ func (a *Adapter) listen(ctx context.Context, one *app, in chat.Inbox, desk chat
 			m.Key, m.Trigger = one.scope()+":"+e.ID, chat.Mention
 			tell := in.Put
 			if e.gone {
-				withdrawer, ok := desk.(chat.Withdrawer)
-				if !ok {
-					continue
-				}
-				tell = withdrawer.Withdraw
+				tell = desk.Withdraw
 			}
 			for tell(ctx, m) != nil && ctx.Err() == nil {
 				time.Sleep(10 * time.Millisecond)

@@ -1,0 +1,192 @@
+// Actions: everything people can do by a command, a button or a menu, each with
+// who may and who carries it out. Nothing else is asked when a control is used:
+// it works in any process, after any restart.
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"parley/bots"
+	"parley/internal/chat"
+	"parley/internal/suggest"
+)
+
+// action is one thing that people can do.
+type action struct {
+	// may says why the person of a request may not; nil: whoever may use the bot
+	// may.
+	may func(ctx context.Context, c command) error
+	do  func(ctx context.Context, c command) (chat.Reply, error)
+}
+
+// actions are all there are, by id. Those of chat.Words can be typed; the others
+// are for controls alone.
+func (r *Relay) actions() map[string]action {
+	return map[string]action{
+		"model":           {may: r.mayModel, do: r.doModel},
+		"provider.list":   {do: r.listProviders},
+		"provider.use":    {may: r.maySwitch, do: r.useProvider},
+		"provider.add":    {may: mayAdminister, do: r.addProvider},
+		"provider.edit":   {may: mayAdminister, do: r.editProvider},
+		"provider.remove": {may: mayAdminister, do: r.removeProvider},
+		"provider.test":   {may: mayAdminister, do: r.testProvider},
+		"bot.list":        {do: r.listBots},
+		"bot.use":         {may: r.maySwitch, do: r.useBot},
+		"usage":           {may: mayUsage, do: r.doUsage},
+		"reset":           {do: r.doReset},
+		chat.ActionStop:   {do: r.doStop},
+		"help":            {do: r.doHelp},
+	}
+}
+
+// command is one action on its way: who asks which bot for what. Its Name is the
+// id of the action, its Args what is left of the command.
+type command struct {
+	chat.Command
+	bot bots.Bot
+	who bots.Person
+	// unsure is set where the platform did not say whether they are an admin.
+	unsure error
+}
+
+// Do runs a command. Errors are *chat.UserError wherever the person can do
+// something about them; what else goes wrong is logged under a reference that
+// the person is told.
+func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
+	reply, err := r.do(ctx, c)
+	if err != nil {
+		return chat.Reply{}, r.explained(ctx, c, err)
+	}
+	return reply, nil
+}
+
+// Press does the action of a button or a menu; errors are as those of Do.
+func (r *Relay) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
+	c := chat.Command{Name: p.Action, Args: p.Args, Scope: p.Scope, Bot: p.Bot, Place: p.Place, Author: p.Author}
+	reply, err := r.act(ctx, c)
+	if err != nil {
+		return chat.Reply{}, r.explained(ctx, c, err)
+	}
+	return reply, nil
+}
+
+// explained is a command's error in words for the person; one that was not
+// written for them is logged.
+func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error {
+	if no, ok := errors.AsType[*bots.Refusal](err); ok {
+		return &chat.UserError{Text: no.Error()}
+	}
+	if told, ok := errors.AsType[*chat.UserError](err); ok && told.Err == nil {
+		return told
+	}
+	ref := chat.NewRef()
+	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "error", err)
+	return &chat.UserError{Text: sentence(err, ref)}
+}
+
+// do runs what somebody typed: the action behind the command.
+func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
+	w, ok := chat.WordOf(c.Name)
+	if !ok {
+		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", suggest.Names(c.Name, chat.WordNames(), 1)))
+	}
+	c.Name, c.Args = chat.ParseControl(c.Name + " " + c.Args)
+	if len(w.Verbs) > 0 && c.Name == w.Name {
+		return chat.Reply{}, wrongVerb(w, c.Args)
+	}
+	return r.act(ctx, c)
+}
+
+// act does the action with the id asked.Name, if its person may.
+func (r *Relay) act(ctx context.Context, asked chat.Command) (chat.Reply, error) {
+	a, ok := r.actions()[asked.Name]
+	if !ok {
+		return chat.Reply{}, chat.Tell("This control is no longer in use. /help lists what one can do here.")
+	}
+	c, err := r.command(ctx, asked)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	if a.may != nil {
+		if err := a.may(ctx, c); err != nil {
+			return chat.Reply{}, c.fair(err)
+		}
+	}
+	reply, err := a.do(ctx, c)
+	return reply, c.fair(err)
+}
+
+// wrongVerb says what a command takes instead.
+func wrongVerb(w chat.Word, typed string) error {
+	verb, _, _ := strings.Cut(typed, " ")
+	return chat.Tell("/%s takes %s.%s", w.Name, w.Takes(), didYouMean("/"+w.Name+" ", suggest.Names(verb, w.VerbNames(), 1)))
+}
+
+// fair is what to say instead of a refusal that an admin may not deserve.
+func (c command) fair(err error) error {
+	if no, ok := errors.AsType[*bots.Refusal](err); ok && no.AdminsOnly && c.unsure != nil {
+		return c.unsure
+	}
+	return err
+}
+
+// command finds the bot and asks its rules whether this person may use it.
+func (r *Relay) command(ctx context.Context, c chat.Command) (command, error) {
+	b, err := r.bot(ctx, c.Bot, c.Place)
+	if err != nil {
+		return command{}, err
+	}
+	who, unsure, err := r.person(ctx, b, c.Place, c.Author)
+	if err != nil {
+		return command{}, err
+	}
+	if err := b.May(who); err != nil {
+		return command{}, err
+	}
+	return command{Command: c, bot: b, who: who, unsure: unsure}, nil
+}
+
+// mayAdminister leaves an action to the bot's admins.
+func mayAdminister(_ context.Context, c command) error { return c.bot.MayAdminister(c.who) }
+
+// maySwitch refuses to change what others use where the bot keeps that for its
+// admins. A direct message, or a thread of one's own, may always be switched; a
+// thread of which nobody knows whose it is may not.
+func (r *Relay) maySwitch(ctx context.Context, c command) error {
+	own := c.Place.Direct
+	if c.Place.InThread() && c.bot.Access.Switch == bots.SwitchAdmins {
+		owner := c.Place.Owner
+		if owner == "" {
+			transcript, err := r.book.Load(ctx, c.Scope, c.Place)
+			if err != nil {
+				return err
+			}
+			owner = transcript.Owner()
+		}
+		own = owner != "" && owner == c.Author.ID
+	}
+	return c.bot.MaySwitch(c.who, own)
+}
+
+// actor is the author of what c changes.
+func (c command) actor() chat.Actor { return chat.PersonAt(c.Place, c.Author) }
+
+// here names what a setting applies to.
+func (c command) here() string {
+	switch {
+	case c.Place.Direct:
+		return "this conversation"
+	case c.Place.InThread():
+		return "this thread"
+	}
+	return "this channel"
+}
+
+// changed is a reply that everyone in a shared place should see.
+func (c command) changed(format string, args ...any) chat.Reply {
+	return chat.Reply{Text: fmt.Sprintf(format, args...), Public: !c.Place.Direct}
+}
