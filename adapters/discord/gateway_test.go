@@ -367,7 +367,7 @@ func TestAfterAKillNothingIsMissed(t *testing.T) {
 	t.Parallel()
 	kept := &shelf{}
 	quick := func(a *app) { a.rhythm.save, a.rhythm.dead = 20*time.Millisecond, 5*time.Second }
-	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Sessions = kept })
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Sessions = kept })
 	quick(s.adapter.apps[0])
 	stop := s.run(nil)
 	s.connected()
@@ -407,7 +407,7 @@ func TestASessionThatLivesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	kept := &shelf{}
 	quick := func(a *app) { a.rhythm.save, a.rhythm.dead = 50*time.Millisecond, 2*time.Second }
-	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Sessions = kept })
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Sessions = kept })
 	quick(s.adapter.apps[0])
 	s.run(nil)
 	s.connected()

@@ -170,7 +170,7 @@ func TestStrangersAreRefusedOverHTTPToo(t *testing.T) {
 func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
 	t.Parallel()
 	kept := &noted{forgetful: shared()}
-	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Records = kept })
 	want := append(s.Crowd(450), s.GuildID())
 	stop := s.run(nil)
 	s.connected()
@@ -214,7 +214,7 @@ func TestTheServersOfTheFirstStartAreTrusted(t *testing.T) {
 func TestTheFirstServerJoinedIsTrustedWhereThereWasNone(t *testing.T) {
 	t.Parallel()
 	kept := &noted{forgetful: shared()}
-	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Records = kept })
 	s.run(nil)
 	s.connected()
 	if got := s.guildIDs(); len(got) != 0 {
@@ -238,7 +238,7 @@ func TestTheFirstServerJoinedIsTrustedWhereThereWasNone(t *testing.T) {
 func TestOfTwoServersTheOneJoinedFirstIsTrusted(t *testing.T) {
 	t.Parallel()
 	kept := shared()
-	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s := prepare(t, fake.Options{NoGuild: true, Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Records = kept })
 	stop := s.run(nil)
 	s.connected()
 	stop()
@@ -344,7 +344,7 @@ func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
 	t.Parallel()
 	kept := shared()
 	d := &desk{}
-	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Records = kept })
 	s.run(d)
 	s.connected()
 	s.until("commands are registered", func() bool { return len(s.Commands("")) > 0 })
@@ -511,7 +511,7 @@ func TestDirectMessagesAreForMembersOfTrustedServers(t *testing.T) {
 func TestAListThatTheStoreLostIsNotLearnedAgain(t *testing.T) {
 	t.Parallel()
 	kept := shared()
-	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 5}}, func(o *Options) { o.Records = kept })
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Records = kept })
 	one := s.adapter.apps[0]
 	if err := one.trust.learn(t.Context(), true); err != nil {
 		t.Fatal(err)

@@ -160,7 +160,7 @@ func TestTheContractsCommandsAreRegistered(t *testing.T) {
 
 func TestCommandsAreWrittenOnlyWhenTheyChanged(t *testing.T) {
 	t.Parallel()
-	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 2}}, nil)
+	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, nil)
 	stop := s.run(&desk{})
 	s.until("commands are registered", func() bool { return s.CommandWrites("") == 1 })
 	stop()
@@ -464,7 +464,7 @@ func joined(list []fake.Message) string {
 func TestTwoProcessesActOnce(t *testing.T) {
 	t.Parallel()
 	d := &desk{}
-	s := open(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 2}}, d, nil)
+	s := open(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, d, nil)
 	s.until("commands are registered", func() bool { return len(s.Commands("")) > 0 })
 	second, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
 	if err != nil {

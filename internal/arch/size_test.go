@@ -29,7 +29,6 @@ var tooLarge = []string{
 	"adapters/discord: world.see",
 	"adapters/slack: app",
 	"internal/fake/discord: Server",
-	"internal/fake/discord: Server.identify",
 	"internal/fake/discord: Server.messageJSON",
 	"internal/fake/discord: message",
 	"internal/fake/openai: Profile",

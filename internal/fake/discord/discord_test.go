@@ -209,6 +209,8 @@ func TestTheGatewaysCloseCodes(t *testing.T) {
 		"presence first":   {"?v=10&encoding=json", `{"op":3,"d":{}}`, 4003},
 		"token":            {"?v=10&encoding=json", identify("wrong", 1, ""), 4004},
 		"shard":            {"?v=10&encoding=json", identify(s.Token(), 1, `,"shard":[2,1]`), 4010},
+		"shard of none":    {"?v=10&encoding=json", identify(s.Token(), 1, `,"shard":[0,0]`), 4010},
+		"half a shard":     {"?v=10&encoding=json", identify(s.Token(), 1, `,"shard":[0]`), 4010},
 		"intents":          {"?v=10&encoding=json", identify(s.Token(), 1<<40, ""), 4013},
 		"privileged":       {"?v=10&encoding=json", identify(s.App("B").Token, 1<<15, ""), 4014},
 		"no properties":    {"?v=10&encoding=json", `{"op":2,"d":{"token":"x","intents":1}}`, 4002},
@@ -276,7 +278,7 @@ func TestAResumeReplaysWhatWasMissed(t *testing.T) {
 }
 
 func TestIdentifyingTooOftenCostsTheToken(t *testing.T) {
-	s := start(t, Options{Identify: IdentifyLimits{Total: 1, MaxConcurrency: 9}})
+	s := start(t, Options{Identify: IdentifyLimits{Total: 1}})
 	for n, want := range []int{0, 4004, 4004} {
 		ws := dial(t, "ws://"+s.addr+"/gateway?v=10&encoding=json")
 		next(t, ws)

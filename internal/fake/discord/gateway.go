@@ -46,6 +46,7 @@ type session struct {
 	s       *Server
 	id      string
 	app     *App
+	shard   shard
 	intents int
 	seq     int64
 	events  []frame
@@ -286,68 +287,6 @@ func (s *Server) byToken(token string) *App {
 	return nil
 }
 
-func (s *Server) identify(c *conn, d json.RawMessage) (int, string) {
-	var in struct {
-		Token      string            `json:"token"`
-		Intents    *int              `json:"intents"`
-		Properties map[string]string `json:"properties"`
-		Shard      []int             `json:"shard"`
-	}
-	if err := json.Unmarshal(d, &in); err != nil || in.Intents == nil || in.Properties["os"] == "" || in.Properties["browser"] == "" || in.Properties["device"] == "" {
-		return 4002, "Error while decoding payload."
-	}
-	if c.session != nil {
-		return 4005, "Already authenticated."
-	}
-	app := s.byToken(in.Token)
-	if app == nil {
-		return 4004, "Authentication failed."
-	}
-	c.info.App, c.info.Identify = app.Name, redact(d)
-	now := time.Now()
-	app.starts = slices.DeleteFunc(append(app.starts, now), func(t time.Time) bool { return now.Sub(t) > 24*time.Hour })
-	if len(app.starts) > s.options.Identify.Total {
-		app.dead = true // the token is reset and its owner told
-		return 4004, "Authentication failed."
-	}
-	recent := 0
-	for _, t := range app.starts {
-		if now.Sub(t) < s.options.Identify.Window {
-			recent++
-		}
-	}
-	if recent > s.options.Identify.MaxConcurrency {
-		s.problem("identify: more than max_concurrency in %s", s.options.Identify.Window)
-		c.send(frame{Op: opInvalidSession, D: false})
-		return 0, ""
-	}
-	if len(in.Shard) > 0 && (len(in.Shard) != 2 || in.Shard[0] < 0 || in.Shard[0] >= in.Shard[1]) {
-		return 4010, "Invalid shard."
-	}
-	if *in.Intents&^knownIntents != 0 {
-		return 4013, "Invalid intent(s)."
-	}
-	if *in.Intents&(intentGuildMembers|intentPresences) != 0 || *in.Intents&intentMessageContent != 0 && !app.content {
-		return 4014, "Disallowed intent(s)."
-	}
-	one := &session{s: s, id: s.snowflake(), app: app, intents: *in.Intents, conn: c}
-	s.sessions[one.id], c.session = one, one
-	mine := s.guildsOf(app)
-	unavailable := make([]any, len(mine))
-	for n, g := range mine {
-		unavailable[n] = map[string]any{"id": g.ID, "unavailable": true}
-	}
-	one.dispatch(intentAlways, "READY", map[string]any{
-		"v": 10, "user": s.userJSON(app.user), "session_id": one.id, "session_type": "normal",
-		"resume_gateway_url": "ws://" + s.resumes, "guilds": unavailable,
-		"application": map[string]any{"id": app.ID, "flags": 0}, "private_channels": []any{}, "relationships": []any{},
-	})
-	for _, g := range mine {
-		one.dispatch(intentGuilds, "GUILD_CREATE", s.guildCreateJSON(g, app))
-	}
-	return 0, ""
-}
-
 func (s *Server) resumeSession(c *conn, d json.RawMessage) (int, string) {
 	var in struct {
 		Token   string `json:"token"`
@@ -407,11 +346,11 @@ func (one *session) dispatch(intent int, event string, d any) {
 	}
 }
 
-// dispatchGuild is an event for every session whose bot is in the guild; mu is
-// held.
+// dispatchGuild is an event for every session whose bot is in the guild and whose
+// shard serves it; mu is held.
 func (s *Server) dispatchGuild(id string, intent int, event string, d any) {
 	for _, one := range s.sessions {
-		if s.guilds[id].has(one.app) {
+		if s.guilds[id].has(one.app) && one.shard.serves(id) {
 			one.dispatch(intent, event, d)
 		}
 	}
@@ -419,6 +358,9 @@ func (s *Server) dispatchGuild(id string, intent int, event string, d any) {
 
 // sees reports whether the session's bot hears of what is said in c.
 func (one *session) sees(c *channel) bool {
+	if !one.shard.serves(c.GuildID) {
+		return false
+	}
 	if c.app != nil {
 		return c.app == one.app
 	}

@@ -13,8 +13,8 @@ import (
 
 // found makes a guild that belongs to a person; mu is held, or nobody else
 // knows the server yet.
-func (s *Server) found(name string, owner *User) *guild {
-	g := &guild{ID: s.snowflake(), Name: name, Owner: owner.ID, members: map[string]*member{owner.ID: {joined: time.Now()}}}
+func (s *Server) found(id, name string, owner *User) *guild {
+	g := &guild{ID: id, Name: name, Owner: owner.ID, members: map[string]*member{owner.ID: {joined: time.Now()}}}
 	g.Roles = []*Role{{ID: g.ID, Name: "@everyone", Permissions: strconv.FormatInt(viewChannel|sendMessages|readHistory, 10)}}
 	s.guilds[g.ID] = g
 	return g
@@ -45,10 +45,17 @@ func (s *Server) guildsOf(app *App) []*guild {
 
 // Invite lets a person who is not in the first guild found one of their own and
 // add the first app's bot to it. Its channel has the guild's name.
-func (s *Server) Invite(owner, name string) (guildID string) {
+func (s *Server) Invite(owner, name string) (guildID string) { return s.InviteOn(0, 1, owner, name) }
+
+// InviteOn is Invite with a guild whose events belong to shard id of that many.
+func (s *Server) InviteOn(id, of int, owner, name string) (guildID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.found(name, s.stranger(owner))
+	guildID = s.snowflake()
+	for on := (shard{id, of}); !on.serves(guildID); guildID = s.snowflake() {
+		s.lastID += 1 << 22 // the next millisecond
+	}
+	g := s.found(guildID, name, s.stranger(owner))
 	c := &channel{ID: s.snowflake(), Type: channelText, GuildID: g.ID, Name: name}
 	s.channels[c.ID] = c
 	s.join(s.apps[0], g)
@@ -67,7 +74,7 @@ func (s *Server) join(app *App, g *guild) {
 		app.role = role
 	}
 	for _, one := range s.sessions {
-		if one.app == app {
+		if one.app == app && one.shard.serves(g.ID) {
 			one.dispatch(intentGuilds, "GUILD_CREATE", s.guildCreateJSON(g, app))
 		}
 	}
@@ -100,7 +107,7 @@ func (s *Server) Crowd(n int) []string {
 	defer s.mu.Unlock()
 	var ids []string
 	for range n {
-		g := s.found("Guild of the crowd", s.users[s.guild.Owner])
+		g := s.found(s.snowflake(), "Guild of the crowd", s.users[s.guild.Owner])
 		s.add(s.apps[0], g)
 		ids = append(ids, g.ID)
 	}

@@ -238,7 +238,7 @@ func (s *Server) interact(app *App, c *channel, u *User, kind int, data map[stri
 		return i
 	}
 	for _, one := range s.sessions {
-		if one.app == app && one.conn != nil { // interactions are not replayed to who was away
+		if one.app == app && one.conn != nil && one.shard.serves(c.GuildID) { // interactions are not replayed to who was away
 			one.dispatch(intentAlways, "INTERACTION_CREATE", body)
 		}
 	}

@@ -311,8 +311,9 @@ func (s *Server) getGateway(w http.ResponseWriter, r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := s.options.Identify.Total - len(r.app.starts)
+	shards := 1 + max(len(s.guildsOf(r.app))-1, 0)/s.options.GuildsPerSession
 	writeJSON(w, http.StatusOK, map[string]any{
-		"url": "ws://" + s.addr + "/gateway", "shards": 1,
+		"url": "ws://" + s.addr + "/gateway", "shards": shards,
 		"session_start_limit": map[string]any{"total": s.options.Identify.Total, "remaining": max(left, 0), "reset_after": 86400000, "max_concurrency": s.options.Identify.MaxConcurrency},
 	})
 }

@@ -30,6 +30,10 @@ type Options struct {
 	Heartbeat time.Duration // interval told in HELLO; default 41.25 s
 	Identify  IdentifyLimits
 
+	// GuildsPerSession is how many guilds one session may serve; a bot in more
+	// must shard. Default 2,500.
+	GuildsPerSession int
+
 	// AnswerWithin is how long an app has for its initial response to an
 	// interaction; default 3 s. Tests that do not measure it give more, so that
 	// a busy machine does not fail them.
@@ -50,9 +54,9 @@ type AppOptions struct {
 
 // IdentifyLimits are the session start limits; zero values mean Discord's.
 type IdentifyLimits struct {
-	Total          int // identifies a day; default 1,000
-	MaxConcurrency int // identifies per Window; default 1
-	Window         time.Duration
+	Total          int           // identifies a day; default 1,000
+	MaxConcurrency int           // buckets, of one identify per Window each, by shard id; default 1
+	Window         time.Duration // default 5 s
 }
 
 // App is one application with its bot.
@@ -69,9 +73,9 @@ type App struct {
 	url      string
 	key      ed25519.PrivateKey
 	commands []map[string]any
-	puts     int // bulk overwrites of commands
-	starts   []time.Time
-	dead     bool // the token was reset
+	puts     int          // bulk overwrites of commands
+	starts   []identified // of the last day
+	dead     bool         // the token was reset
 }
 
 // UserID is the id of the bot's user.
@@ -141,6 +145,9 @@ func Start(o Options) (*Server, error) {
 	if o.Identify.Window == 0 {
 		o.Identify.Window = 5 * time.Second
 	}
+	if o.GuildsPerSession == 0 {
+		o.GuildsPerSession = 2500
+	}
 	if len(o.Apps) == 0 {
 		o.Apps = []AppOptions{{Name: "Helper"}}
 	}
@@ -174,7 +181,7 @@ func Start(o Options) (*Server, error) {
 func (s *Server) build() {
 	owner := &User{ID: s.snowflake(), Username: "owner", GlobalName: "Owner"}
 	s.users[owner.ID] = owner
-	s.guild = s.found("Fake Guild", owner)
+	s.guild = s.found(s.snowflake(), "Fake Guild", owner)
 	s.place("general")
 	for _, o := range s.options.Apps {
 		_, key, _ := ed25519.GenerateKey(rand.Reader)
