@@ -79,16 +79,12 @@ type Transcript struct {
 
 // Load reads the transcript of a place.
 func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript, error) {
-	generation, err := b.generation(ctx, scope, p)
-	if err != nil {
-		return Transcript{}, err
-	}
-	t := Transcript{Forgotten: generation != unforgotten, key: b.key(scope, "conv", p.Conversation(), generation)}
-	t.thread = p.InThread()
-	sealed, err := b.client.LRange(ctx, t.key, 0, -1).Result()
+	generation, sealed, err := b.read(ctx, scope, p)
 	if err != nil {
 		return Transcript{}, fmt.Errorf("read transcript: %w", err)
 	}
+	t := Transcript{Forgotten: generation != unforgotten, key: b.key(scope, "conv", p.Conversation(), generation)}
+	t.thread = p.InThread()
 	for _, s := range sealed {
 		plain, _, err := b.ring.Open([]byte(s), t.key)
 		if err != nil {
@@ -218,6 +214,31 @@ func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 
 // unforgotten is the generation of a place that was not forgotten.
 const unforgotten = "0"
+
+// read reads the entries of the transcript that a place has now. One round trip
+// is enough where nothing was ever forgotten, as in most places.
+func (b *Book) read(ctx context.Context, scope string, p chat.Place) (generation string, sealed []string, err error) {
+	forgot := b.key(scope, "forgot", p.Conversation())
+	list := func(c redis.Cmdable, generation string) *redis.StringSliceCmd {
+		return c.LRange(ctx, b.key(scope, "conv", p.Conversation(), generation), 0, -1)
+	}
+	pipe := b.client.Pipeline()
+	name, first := pipe.Get(ctx, forgot), list(pipe, unforgotten)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	generation, err = name.Result()
+	if errors.Is(err, redis.Nil) {
+		sealed, err = first.Result()
+		return unforgotten, sealed, err
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	pipe = b.client.Pipeline()
+	pipe.PExpire(ctx, forgot, forgottenFor)
+	now := list(pipe, generation)
+	_, err = pipe.Exec(ctx)
+	return generation, now.Val(), err
+}
 
 // generation names the transcript of a place since it was last forgotten. To
 // ask keeps the name: who adds to a transcript has loaded it before, so the name

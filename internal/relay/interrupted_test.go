@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -259,12 +260,13 @@ func TestAQuestionThatNothingHelpsIsGivenUp(t *testing.T) {
 
 var errStore = errors.New("the store is away")
 
-// away is a store that reads nothing.
-type away struct{ redis.UniversalClient }
-
-func (away) Get(ctx context.Context, key string) *redis.StringCmd {
-	c := redis.NewStringCmd(ctx, "get", key)
-	c.SetErr(errStore)
+// away is a store that cannot be reached.
+func away(t *testing.T) redis.UniversalClient {
+	c := redis.NewClient(&redis.Options{
+		MaxRetries: -1, DialerRetries: 1,
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return nil, errStore },
+	})
+	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -277,7 +279,7 @@ func TestAQuestionWaitsForTheStore(t *testing.T) {
 		t.Run(fmt.Sprint("attempt ", c.attempt), func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			f.shelf = away{f.shelf}
+			f.shelf = away(t)
 			f.attempt = c.attempt
 			p := f.start()
 			p.put(asked("Hi"))
