@@ -70,7 +70,7 @@ func BenchmarkTurn(b *testing.B) {
 			closed := make(chan struct{}, 1)
 			run(b, in, func(ctx context.Context, t *inbox.Turn) error {
 				for _, err := range []error{
-					t.Announce(ctx, "k", ""), t.Record(ctx, inbox.Part{Key: "k", ID: "m"}),
+					t.Record(ctx, inbox.Part{Key: "k", Pending: true}), t.Record(ctx, inbox.Part{Key: "k", ID: "m"}),
 					t.Record(ctx, inbox.Part{Key: "k", ID: "m", Length: 500}),
 					t.Close(ctx, inbox.Write{Key: in.ScopeKey(scope, "transcript"), Value: make([]byte, 4096)}),
 				} {

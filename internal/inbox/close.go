@@ -92,6 +92,7 @@ func (t *Turn) concluded(ctx context.Context, reply []any) error {
 		n.lose()
 		return ErrLost
 	case len(reply) == 1 && reply[0] == int64(-2):
+		t.saveHeld(ctx)
 		return chat.ErrWithdrawn
 	case len(reply) == 2 && reply[1] != "":
 		n.log.ErrorContext(ctx, "a turn is closed, but not all of what it brings about could be stored", "ref", t.Ref, "error", reply[1])

@@ -37,7 +37,7 @@
 // first, so a former owner, however late, changes nothing more in Redis. What
 // Redis cannot fence are calls to the platform: Guard ends each before the
 // lease does, on this machine's own clocks, and a turn has a journal of steps:
-// Announce is stored before a post, Record before the next call, so that the next
+// a post is recorded before it is tried and before the next call, so that the next
 // owner knows what stands and what may stand.
 //
 // A Redis that was restored from an older snapshot, or a replica that lagged

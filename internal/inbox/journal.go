@@ -175,6 +175,17 @@ func (t *Turn) append(ctx context.Context, steps ...step) error {
 	return nil
 }
 
+// saveHeld stores what is held, for a turn that goes on after all. What cannot be
+// stored is held on. Called with mu held.
+func (t *Turn) saveHeld(ctx context.Context) {
+	if !slices.ContainsFunc(t.journal.entries, func(e entry) bool { return !e.stored }) {
+		return
+	}
+	if t.save(ctx, t.journal) == nil {
+		t.journal = t.journal.saved()
+	}
+}
+
 // save stores what of a journal is not stored yet. Called with mu held.
 func (t *Turn) save(ctx context.Context, j journal) error {
 	n := t.tenure

@@ -35,7 +35,7 @@ func TestStepsOfAnyKindAreKeptForTheNextOwner(t *testing.T) {
 		turn := receive(t, h.turns)
 		if err := errors.Join(
 			turn.Append(ctx, "toll", "", toll{"bridge", 3}),
-			turn.Announce(ctx, "a-0", "Half"),
+			turn.Record(ctx, inbox.Part{Key: "a-0", Text: "Half", Pending: true}),
 			turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Text: "Half"}),
 			turn.Append(ctx, "toll", "", toll{"bridge", 3}),
 		); err != nil {
@@ -106,6 +106,36 @@ func TestAStepWhoseReplyIsLostIsStoredOnce(t *testing.T) {
 	next, _ := byHand(t, newInbox(t, s), inbox.RunOptions{})
 	if got := inbox.Bodies[toll](receive(t, next.turns), "toll"); len(got) != 1 {
 		t.Errorf("the next owner reads %v", got)
+	}
+}
+
+// What a turn was to end with is stored once it does not end.
+func TestWhatIsHeldIsKeptWhenTheQuestionWasDeleted(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, "")
+	in := newInbox(t, s)
+	ctx := t.Context()
+	h, stop := byHand(t, in, inbox.RunOptions{})
+	put(t, in, message("1", "C1", "hello"))
+	turn := receive(t, h.turns)
+	last := inbox.Part{Key: "a-0", ID: "m0", Text: "All of it."}
+	if err := turn.Record(ctx, inbox.Part{Key: "a-0", Text: "All", Pending: true}); err != nil {
+		t.Fatal(err)
+	}
+	turn.Hold(last)
+	if got := turn.Parts(); len(got) != 1 || got[0] != last {
+		t.Errorf("the turn's own parts: %+v", got)
+	}
+	if _, err := in.Withdraw(ctx, turn.Message); err != nil {
+		t.Fatal(err)
+	}
+	if err := turn.Close(ctx); !errors.Is(err, chat.ErrWithdrawn) {
+		t.Fatalf("closing gave %v", err)
+	}
+	stop()
+	next, _ := byHand(t, newInbox(t, s), inbox.RunOptions{})
+	if got := receive(t, next.turns).Posted; len(got) != 1 || got[0] != last {
+		t.Errorf("the next owner finds %+v", got)
 	}
 }
 
@@ -218,10 +248,10 @@ func TestTheReleaseBeforeGoesOnWithATurnAndBack(t *testing.T) {
 		put(t, first, message("1", "C1", "hello"))
 		turn := receive(t, h.turns)
 		if err := errors.Join(
-			turn.Announce(ctx, "a-0", "One"),
-			turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Length: 3, Text: "One"}),
+			turn.Record(ctx, inbox.Part{Key: "a-0", Text: "One", Pending: true}),
+			turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Length: 3, Text: "One", File: "one.md"}),
 			turn.Append(ctx, "toll", "", toll{"bridge", 3}),
-			turn.Announce(ctx, "a-1", "Two"),
+			turn.Record(ctx, inbox.Part{Key: "a-1", Text: "Two", Pending: true}),
 		); err != nil {
 			t.Fatal(err)
 		}
@@ -233,13 +263,14 @@ func TestTheReleaseBeforeGoesOnWithATurnAndBack(t *testing.T) {
 		if !slices.Equal(parts, want) {
 			t.Errorf("the release before reads %+v, want %+v", parts, want)
 		}
+		parts[0].Length = 4
 		parts[1] = formerPart{Key: "a-1", ID: "m1", Length: 3, Text: "Two", Streaming: true}
 		f.record(turn.ID, append(parts, formerPart{Key: "a-2", Text: "Three", Pending: true}))
 		f.leave()
 
 		next, stop := byHand(t, second, inbox.RunOptions{})
 		again := receive(t, next.turns)
-		back := []inbox.Part{{Key: "a-0", ID: "m0", Length: 3, Text: "One"}, {Key: "a-1", ID: "m1", Length: 3, Text: "Two", Streaming: true}, {Key: "a-2", Text: "Three", Pending: true}}
+		back := []inbox.Part{{Key: "a-0", ID: "m0", Length: 4, Text: "One", File: "one.md"}, {Key: "a-1", ID: "m1", Length: 3, Text: "Two", Streaming: true}, {Key: "a-2", Text: "Three", Pending: true}}
 		if !slices.Equal(again.Posted, back) || again.Attempt != 3 {
 			t.Errorf("back again it is attempt %d with %+v, want %+v", again.Attempt, again.Posted, back)
 		}

@@ -103,7 +103,7 @@ func replica(ctx context.Context, config string) error {
 	return in.Run(ctx, func(ctx context.Context, t *inbox.Turn) error {
 		key := t.Message.Key
 		say(report{What: "begun", Key: key, Turn: t.ID, Attempt: t.Attempt, Posted: len(t.Posted)})
-		if err := t.Announce(ctx, t.ID+"-0", ""); err != nil {
+		if err := t.Record(ctx, inbox.Part{Key: t.ID + "-0", Pending: true}); err != nil {
 			return err
 		}
 		work := time.NewTimer(c.Work)

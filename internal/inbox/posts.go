@@ -30,17 +30,31 @@ type Part struct {
 	File string `json:"f,omitempty"`
 }
 
-// Announce stores that a post with this key is about to be tried, and what of
-// the answer's own text it will say. Called before the post; after an error the
-// post must not be made.
-func (t *Turn) Announce(ctx context.Context, key, text string) error {
-	return t.append(ctx, step{announced, key, Part{Key: key, Text: text, Pending: true}})
+// Record stores what stands under each Key now, or is about to: before a post its
+// Part is Pending and has no ID, and Text is what the post will say. After an
+// error that post must not be made, and after a post no further call to the
+// platform until it is recorded.
+func (t *Turn) Record(ctx context.Context, parts ...Part) error {
+	return t.append(ctx, stepsOf(parts)...)
 }
 
-// Record stores what stands under p.Key now. Called after a post, before the
-// next call to the platform.
-func (t *Turn) Record(ctx context.Context, p Part) error {
-	return t.append(ctx, step{posted, p.Key, p})
+// Hold is Record without a call to the store: the parts are stored with the next
+// step. It is for what a turn ends with, since Close follows at once.
+func (t *Turn) Hold(parts ...Part) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.journal = t.journal.add(stepsOf(parts)...)
+}
+
+func stepsOf(parts []Part) []step {
+	steps := make([]step, len(parts))
+	for k, p := range parts {
+		steps[k] = step{posted, p.Key, p}
+		if p.Pending && p.ID == "" {
+			steps[k].Kind = announced
+		}
+	}
+	return steps
 }
 
 // Parts is Posted as of now: with what this attempt has recorded since.

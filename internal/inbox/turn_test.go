@@ -107,12 +107,12 @@ func TestWhatWasPostedIsKnownToTheNextOwner(t *testing.T) {
 		put(t, first, message("1", "C1", "hello"))
 		turn := receive(t, h.turns)
 		steps := []error{
-			turn.Announce(ctx, "a-0", ""),
+			turn.Record(ctx, inbox.Part{Key: "a-0", Pending: true}),
 			turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Length: 10}),
 			turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Length: 3000}),
-			turn.Announce(ctx, "a-1", ""),
+			turn.Record(ctx, inbox.Part{Key: "a-1", Pending: true}),
 			turn.Record(ctx, inbox.Part{Key: "a-1", ID: "m1", Length: 5}),
-			turn.Announce(ctx, "a-2", ""),
+			turn.Record(ctx, inbox.Part{Key: "a-2", Pending: true}),
 		}
 		if err := errors.Join(steps...); err != nil {
 			t.Fatal(err)
@@ -397,7 +397,7 @@ func TestAScopeWorksOnACluster(t *testing.T) {
 	in := newInbox(t, s)
 	closed := make(chan string, 100)
 	run(t, in, func(ctx context.Context, turn *inbox.Turn) error {
-		if err := turn.Announce(ctx, "k", ""); err != nil {
+		if err := turn.Record(ctx, inbox.Part{Key: "k", Pending: true}); err != nil {
 			return err
 		}
 		if err := turn.Close(ctx, inbox.Write{Key: in.ScopeKey(turn.Message.Scope, "answer"), Value: []byte("x")},

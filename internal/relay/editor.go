@@ -26,11 +26,19 @@ func (r *Relay) job(t *inbox.Turn, responder chat.Responder, b bots.Bot, seen fu
 		Responder:   responder,
 		MaxMessages: b.MaxMessages,
 		Stop:        true,
-		Announce:    t.Announce,
 		Guard:       t.Guard,
-		Record: func(ctx context.Context, p stream.Posted) error {
+		Record: func(ctx context.Context, posted ...stream.Posted) error {
+			parts := make([]inbox.Part, len(posted))
+			for k, p := range posted {
+				if parts[k] = inbox.Part(p); p.ID != "" {
+					seen()
+				}
+			}
+			return t.Record(ctx, parts...)
+		},
+		Hold: func(p stream.Posted) {
 			seen()
-			return t.Record(ctx, inbox.Part(p))
+			t.Hold(inbox.Part(p))
 		},
 	}
 	for _, p := range t.Parts() {

@@ -114,6 +114,7 @@ type message struct {
 	Posted
 	old   bool      // of an earlier process, and not yet written by this one
 	tried bool      // a post of it may have happened
+	early bool      // it was announced before it was known what the post will say
 	known bool      // text is what stands there
 	wrong int       // how often the platform showed another text than it was sent
 	text  string    // Markdown that stands there, when known

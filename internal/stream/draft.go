@@ -11,6 +11,7 @@ import (
 type draft struct {
 	text    string
 	raw     string // what it says of the answer's own text
+	next    string // what is known of the part behind it, where it is full
 	final   bool   // no edit of this message is planned after it
 	full    bool   // another part comes behind it
 	chunk   bool   // it was made a part of its own early
@@ -62,6 +63,7 @@ func (c *call) render(text string, finished bool) (d draft) {
 	case a.part < a.cut.Full():
 		d.text, d.final, d.full = a.cut.Part(text, a.part).Text(), true, true
 		d.covered = a.cut.To(a.part)
+		d.next = a.partBehind(text)
 	case finished:
 		d.text, d.final, d.whole = a.cut.Rest(text).Text(), true, true
 		d.covered = len(text)
@@ -72,6 +74,15 @@ func (c *call) render(text string, finished bool) (d draft) {
 	}
 	d.raw = text[a.cut.From(a.part):max(a.cut.From(a.part), d.covered)]
 	return d
+}
+
+// partBehind is what text holds of the part behind the current one, which is full.
+func (a *Answer) partBehind(text string) string {
+	end := len(text)
+	if a.part+1 < a.cut.Full() {
+		end = a.cut.To(a.part + 1)
+	}
+	return text[a.cut.From(a.part+1):end]
 }
 
 // leave sends nothing: growth waits until there is more than this much text, a

@@ -271,7 +271,12 @@ func TestAMessageThatCanBeEditedNoMoreIsTakenBack(t *testing.T) {
 			return nil
 		}
 		kept := map[string]Posted{}
-		record := func(_ context.Context, q Posted) error { kept[q.Key] = q; return nil }
+		record := func(_ context.Context, all ...Posted) error {
+			for _, q := range all {
+				kept[q.Key] = q
+			}
+			return nil
+		}
 		a := open(t, remover{p}, Job{Turn: "t", Stop: true, Record: record})
 		want := say(a, 20*time.Millisecond, many(50)...)
 		r := end(t, a)
@@ -346,25 +351,25 @@ func TestWhatIsPostedIsWrittenDown(t *testing.T) {
 			return nil
 		}
 		a := open(t, p, Job{
-			Announce: func(_ context.Context, key, _ string) error {
-				if fail++; fail%2 == 1 {
+			Record: func(_ context.Context, all ...Posted) error {
+				fail++
+				switch announced := all[0].Pending; {
+				case announced && fail%2 == 1:
 					return errWeather
-				}
-				book = append(book, "announce "+key)
-				return nil
-			},
-			Record: func(_ context.Context, q Posted) error {
-				if fail++; fail%3 == 1 {
+				case !announced && fail%3 == 1:
 					book = append(book, "owed")
 					return errWeather
 				}
-				if q.Pending || q.ID == "" {
-					t.Errorf("recorded %+v", q)
+				for _, q := range all {
+					if q.Pending {
+						book = append(book, "announce "+q.Key)
+						continue
+					}
+					if want := len(p.messages[q.ID].Markdown); q.ID == "" || q.Length != want {
+						t.Errorf("recorded %+v where %d characters stand", q, want)
+					}
+					book = append(book, "record "+q.Key)
 				}
-				if want := len(p.messages[q.ID].Markdown); q.Length != want {
-					t.Errorf("recorded %d characters where %d stand", q.Length, want)
-				}
-				book = append(book, "record "+q.Key)
 				return nil
 			},
 		})

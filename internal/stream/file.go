@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"parley/internal/chat"
@@ -79,7 +78,7 @@ func (a *Answer) expectFile(ctx context.Context) (*message, error) {
 	if k >= 0 {
 		return &a.messages[k], nil
 	}
-	p := Posted{Key: a.job.Turn + "-" + strconv.Itoa(len(a.messages)), File: fileName, Stuck: true, Pending: true}
+	p := Posted{Key: a.key(len(a.messages)), File: fileName, Stuck: true, Pending: true}
 	if a.job.Record != nil {
 		if err := a.job.Record(ctx, p); err != nil {
 			return nil, err

@@ -30,12 +30,10 @@ func (f *filed) job() Job {
 	}
 	return Job{
 		Turn: "t", MaxMessages: 1,
-		Announce: func(_ context.Context, key, text string) error {
-			keep(Posted{Key: key, Text: text, Pending: true})
-			return nil
-		},
-		Record: func(_ context.Context, p Posted) error {
-			keep(p)
+		Record: func(_ context.Context, all ...Posted) error {
+			for _, p := range all {
+				keep(p)
+			}
 			return nil
 		},
 	}

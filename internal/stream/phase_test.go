@@ -58,13 +58,17 @@ func (l *life) errorf(format string, args ...any) {
 func (l *life) job(r chat.Responder) Job {
 	j := Job{
 		Turn: "t", Stop: true, Responder: r,
-		Announce: func(_ context.Context, key, text string) error {
-			if old, ok := l.record[key]; !ok || old.ID == "" {
-				l.keep(Posted{Key: key, Text: text, Pending: true})
+		Record: func(_ context.Context, all ...Posted) error {
+			for _, p := range all {
+				if old, ok := l.record[p.Key]; !p.Pending || !ok || old.ID == "" {
+					l.keep(p)
+				}
 			}
 			return nil
 		},
-		Record: func(_ context.Context, p Posted) error { l.keep(p); return nil },
+	}
+	if l.seed%2 == 0 {
+		j.Hold = l.keep
 	}
 	for _, key := range l.order {
 		j.Posted = append(j.Posted, l.record[key])

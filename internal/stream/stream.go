@@ -72,12 +72,15 @@ type Job struct {
 	// answer goes into these messages first. While it grows, each is left
 	// alone until the new text is longer than what stands there.
 	Posted []Posted
-	// Announce is called before a post, with what of the answer's own text it
-	// will say, and Record after it, and again when what stands in the message
-	// has grown. No further call to the platform is made
-	// for this answer until they have succeeded. Either may be nil.
-	Announce func(ctx context.Context, key, text string) error
-	Record   func(ctx context.Context, p Posted) error
+	// Record is called before a post, with a Pending Posted that has no ID and
+	// what of the answer's own text the post will say; after it; and again when
+	// what stands in the message has grown. No further call to the platform is
+	// made for this answer until it has succeeded. It may be nil.
+	Record func(ctx context.Context, p ...Posted) error
+	// Hold is called instead of Record with the message that the answer ends
+	// with, where nothing is left to do: whoever closes the turn needs no record
+	// of its own for it. Nil: Record is.
+	Hold func(p Posted)
 	// Guard, where set, is called before each call to the platform and limits
 	// its context. Its error ends the answer: it belongs to someone else now.
 	Guard func(ctx context.Context) (context.Context, context.CancelFunc, error)

@@ -107,18 +107,16 @@ func TestTheTextThatStandsIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(chat.Limits{Size: 300})
 		stands := map[string]string{}
-		announce := func(_ context.Context, key, text string) error {
-			if text == "" {
-				t.Errorf("%s is announced, but not what it says", key)
+		a := open(t, p, Job{Turn: "t", Record: func(_ context.Context, all ...Posted) error {
+			for _, p := range all {
+				if p.Text == "" {
+					t.Errorf("%s is recorded, but not what it says", p.Key)
+				}
+				if !strings.HasPrefix(p.Text, stands[p.Key]) {
+					t.Errorf("announced %q, posted %q", stands[p.Key], p.Text)
+				}
+				stands[p.Key] = p.Text
 			}
-			stands[key] = text
-			return nil
-		}
-		a := open(t, p, Job{Turn: "t", Announce: announce, Record: func(_ context.Context, p Posted) error {
-			if !strings.HasPrefix(p.Text, stands[p.Key]) {
-				t.Errorf("announced %q, posted %q", stands[p.Key], p.Text)
-			}
-			stands[p.Key] = p.Text
 			return nil
 		}})
 		want := say(a, 20*time.Millisecond, "```go\n", strings.Repeat("x := 1\n", 60), "```\n\n", "And that was all of it.")

@@ -47,7 +47,7 @@ func (c *call) tidy(ctx context.Context) error {
 		return nil
 	}
 	m := &a.messages[a.message]
-	if m.ID == "" && canRemove {
+	if m.ID == "" && (canRemove || !m.tried) {
 		m.Stuck = true // it was never posted
 		return nil
 	}

@@ -1,35 +1,15 @@
-// Posting and editing the message of the current part, and writing down what stands there.
+// Posting and editing the message of the current part.
 
 package stream
 
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"parley/internal/chat"
 )
-
-// announce makes sure that there is a message for the next post, which will say
-// text, and that the post is announced.
-func (a *Answer) announce(ctx context.Context, text string) error {
-	a.skipStuck()
-	if a.message == len(a.messages) {
-		key := a.job.Turn + "-" + strconv.Itoa(a.message)
-		a.messages = append(a.messages, message{Posted: Posted{Key: key}})
-	}
-	m := &a.messages[a.message]
-	if m.Pending || a.job.Announce == nil {
-		return nil
-	}
-	if err := a.job.Announce(ctx, m.Key, text); err != nil {
-		return err
-	}
-	m.Pending = true
-	return nil
-}
 
 func (a *Answer) skipStuck() {
 	for a.message < len(a.messages) && a.messages[a.message].Stuck {
@@ -87,8 +67,8 @@ func (c *call) write(ctx context.Context, d draft) error {
 	if c.way == byStart {
 		m.began = a.wrote
 	}
-	c.stands(d, m.known)
-	return a.note(*m, c.post)
+	last := c.stands(d, m.known)
+	return c.note(*m, d, last)
 }
 
 // mostCorrections is how often a message is written again because the platform
@@ -120,8 +100,9 @@ func (a *Answer) before(end int) chat.MessageID {
 	return ""
 }
 
-// stands notes that a draft has become visible.
-func (c *call) stands(d draft, known bool) {
+// stands notes that a draft has become visible. Last means that the answer ends
+// with it.
+func (c *call) stands(d draft, known bool) (last bool) {
 	s, a := c.s, c.a
 	now := time.Now()
 	s.mu.Lock()
@@ -134,10 +115,11 @@ func (c *call) stands(d draft, known bool) {
 	}
 	a.shown = true
 	if !known {
-		return
+		return false
 	}
 	a.saw(d.covered)
 	a.settle(d)
+	return a.phase == tidying && a.message >= len(a.messages) && a.leftover() == nil
 }
 
 // saw notes that the first covered bytes of the text stand there. The lock is held.
@@ -160,30 +142,4 @@ func (a *Answer) settle(d draft) {
 		a.message++
 		a.enter(tidying)
 	}
-}
-
-// note records what stands in m: always after a post; after an edit, at once
-// where edits are rationed, and about once a second where they are not.
-func (a *Answer) note(m message, posted bool) error {
-	now := time.Now()
-	if !posted && !m.final && !a.edits.limited && now.Sub(a.recorded) < time.Second {
-		return nil
-	}
-	a.recorded = now
-	return a.record(a.ctx, m.Posted)
-}
-
-// record writes down what stands; what could not be written is owed.
-func (a *Answer) record(ctx context.Context, p Posted) error {
-	var err error
-	if a.job.Record != nil {
-		err = a.job.Record(ctx, p)
-	}
-	a.sched.mu.Lock()
-	defer a.sched.mu.Unlock()
-	a.owed = nil
-	if err != nil {
-		a.owed = &p
-	}
-	return err
 }
