@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/adapters/internal/background"
 	"parley/adapters/internal/redact"
 	"parley/bots"
 	"parley/internal/chat"
@@ -57,9 +58,8 @@ type Adapter struct {
 	apps  []*app
 	byBot map[string]*app
 	log   *slog.Logger
-	work  sync.WaitGroup // answers to interactions under way
-	quit  chan struct{}  // closed when those must end
-	end   sync.Once
+	// background is what people are still answered when the server stops.
+	background *background.Group
 }
 
 var (
@@ -91,13 +91,14 @@ func New(o Options) (*Adapter, error) {
 			o.HTTP.Transport = transport
 		}
 	}
-	a := &Adapter{byBot: map[string]*app{}, log: o.Log, quit: make(chan struct{})}
+	a := &Adapter{byBot: map[string]*app{}, log: o.Log, background: background.New(o.Log.With(slog.String("platform", platform)))}
 	refused := &refusals{}
 	for _, group := range bots.Apps(Platform(), o.Bots) {
 		one, err := newApp(o, group, refused)
 		if err != nil {
 			return nil, err
 		}
+		one.background = a.background
 		a.apps = append(a.apps, one)
 		for _, b := range group {
 			a.byBot[b.ID] = one
@@ -114,27 +115,16 @@ func (a *Adapter) Platform() chat.Platform { return Platform() }
 func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
 	var running sync.WaitGroup
 	for _, one := range a.apps {
-		running.Go(func() { one.run(ctx, in, a.counter(one, desk)) })
+		running.Go(func() { one.run(ctx, in, &counter{desk: desk, app: one}) })
 	}
 	<-ctx.Done() // also where there is nothing to connect
 	running.Wait()
-	a.finish()
+	a.background.Finish(lastAnswers)
 	return nil
 }
 
 // lastAnswers is how long answers to commands may take once the server stops.
 const lastAnswers = 10 * time.Second
-
-// finish waits for answers to commands, and ends those that take too long.
-func (a *Adapter) finish() {
-	timer := time.AfterFunc(lastAnswers, func() { a.end.Do(func() { close(a.quit) }) })
-	defer timer.Stop()
-	a.work.Wait()
-}
-
-func (a *Adapter) counter(one *app, desk chat.Desk) *counter {
-	return &counter{desk: desk, app: one, work: &a.work, quit: a.quit}
-}
 
 // Health is the state of every bot that has a Discord token.
 func (a *Adapter) Health() []chat.Health {
@@ -181,7 +171,8 @@ type app struct {
 	register     bool      // commands were registered by this process
 	drafts       drafts
 
-	sentences chan struct{} // posts for those who are turned away
+	sentences  chan struct{} // posts for those who are turned away
+	background *background.Group
 }
 
 func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
@@ -320,8 +311,8 @@ func (a *app) scope() string {
 // run keeps the application connected until ctx ends.
 func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
 	known := make(chan struct{})
-	var background sync.WaitGroup
-	background.Go(func() {
+	var learning sync.WaitGroup
+	learning.Go(func() {
 		defer close(known)
 		a.introduce(ctx)
 		a.trust.keep(ctx)
@@ -335,7 +326,7 @@ func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
 	}
 	wait.Stop()
 	newGateway(a, in, desk).run(ctx)
-	background.Wait()
+	learning.Wait()
 	a.setState(false, "stopped")
 }
 

@@ -45,8 +45,6 @@ func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &d); err != nil || g.desk.desk == nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, withdrawWithin)
-	defer cancel()
 	if d.Guild != "" {
 		// Nothing that strangers say is taken, so nothing is taken back: they
 		// could make the bot write, and ask about channels, as fast as they delete.
@@ -65,11 +63,6 @@ func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 				break
 			}
 			g.log.WarnContext(ctx, "discord: a deleted message is not noted yet", "message", string(m.ID), "error", err)
-			select {
-			case <-g.desk.quit:
-				return nil
-			default:
-			}
 			if !sleep(ctx, jitter(pause)) {
 				return nil
 			}

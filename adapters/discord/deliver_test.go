@@ -70,7 +70,7 @@ func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &blocked{open: make(chan struct{})}
-	g := newGateway(a.apps[0], in, a.counter(a.apps[0], nil))
+	g := newGateway(a.apps[0], in, &counter{desk: nil, app: a.apps[0]})
 	g.lanes = newLanes(g)
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := g.lanes.start(ctx)
@@ -121,7 +121,7 @@ func FuzzInteraction(f *testing.F) {
 	}
 	d := &desk{submit: func(context.Context, chat.Submission) (chat.Outcome, error) { return chat.Outcome{}, nil }}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c := a.counter(a.apps[0], nil)
+		c := &counter{desk: nil, app: a.apps[0]}
 		i, err := c.read(raw, time.Now())
 		if err != nil || i.Type == interactionModal || i.private() {
 			if err == nil {

@@ -262,7 +262,7 @@ func (g *gateway) turnAwayMessage(ctx context.Context, e *messageEvent, why *tur
 		return // strangers in many channels at once: not all need an answer
 	}
 	p := whereabouts(e.Guild, e.Channel, k.place)
-	g.desk.work.Go(func() {
+	g.own.Go(func() {
 		defer func() { <-g.app.sentences }()
 		g.guard("MESSAGE_CREATE", func() error {
 			g.app.trust.turnAway(ctx, why, e.Channel, p.Channel, e.ID)

@@ -126,6 +126,7 @@ type gateway struct {
 	failures  int         // connections in a row that did not become ready
 	aside     bool        // only fetches what a session of another process holds; see catchUp
 	current   atomic.Pointer[savedSession]
+	own       sync.WaitGroup // what ends with the connection's context
 }
 
 func newGateway(a *app, in chat.Inbox, desk *counter) *gateway {
@@ -150,6 +151,7 @@ func (g *gateway) run(ctx context.Context) {
 	other := g.restore(ctx)
 	defer g.keep(context.WithoutCancel(ctx), true) // after the lanes have stopped
 	g.lanes = newLanes(g)
+	defer g.own.Wait()
 	defer g.lanes.start(ctx)()
 	var memory sync.WaitGroup
 	defer memory.Wait()
@@ -335,13 +337,12 @@ func (g *gateway) dispatch(ctx context.Context, f frame) error {
 
 // guard keeps a fault in one event from harming the others.
 func (g *gateway) guard(event string, f func() error) {
-	defer func() {
-		if err := fault.Recovered(recover()); err != nil {
-			g.log.Error("discord event failed", slog.String("event", event), slog.String("error", err.Error()))
-		}
-	}()
-	if err := f(); err != nil {
-		g.log.Warn("discord event not understood", slog.String("event", event), slog.String("error", err.Error()))
+	var refused error
+	if err := fault.Guard(func() error { refused = f(); return nil }); err != nil {
+		g.log.Error("discord event failed", slog.String("event", event), slog.String("error", err.Error()))
+	}
+	if refused != nil {
+		g.log.Warn("discord event not understood", slog.String("event", event), slog.String("error", refused.Error()))
 	}
 }
 
@@ -355,18 +356,18 @@ func (g *gateway) other(ctx context.Context, f frame) error {
 		return nil
 	case "INTERACTION_CREATE":
 		received := time.Now()
-		g.desk.work.Go(func() {
-			g.guard(f.T, func() error { return g.desk.take(context.WithoutCancel(ctx), f.D, received) })
+		g.app.background.Go(ctx, workLimit, func(ctx context.Context) {
+			g.guard(f.T, func() error { return g.desk.take(ctx, f.D, received) })
 		})
 		return nil
 	case "MESSAGE_DELETE", "MESSAGE_DELETE_BULK":
-		g.desk.work.Go(func() {
-			g.guard(f.T, func() error { return g.deleted(context.WithoutCancel(ctx), f.D) })
+		g.app.background.Go(ctx, withdrawWithin, func(ctx context.Context) {
+			g.guard(f.T, func() error { return g.deleted(ctx, f.D) })
 		})
 		return nil
 	}
 	if f.T == "GUILD_CREATE" && g.app.trust.open() {
-		g.desk.work.Go(func() {
+		g.own.Go(func() {
 			g.guard(f.T, func() error { return g.app.trust.joined(ctx) })
 		})
 	}
@@ -395,7 +396,7 @@ func (g *gateway) ready(ctx context.Context, d json.RawMessage) error {
 	g.app.mu.Unlock()
 	g.share()
 	if first {
-		g.desk.work.Go(func() { g.app.registerCommands(ctx) })
+		g.own.Go(func() { g.app.registerCommands(ctx) })
 	}
 	g.connected(ctx, "identified")
 	return nil

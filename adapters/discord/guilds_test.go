@@ -413,7 +413,7 @@ func TestWhatStrangersDeleteIsNotHeardOf(t *testing.T) {
 	s := open(t, fake.Options{}, d, nil)
 	evil := s.Invite("mallory", "lair")
 	one := s.adapter.apps[0]
-	g := newGateway(one, s.inbox, s.adapter.counter(one, d))
+	g := newGateway(one, s.inbox, &counter{desk: d, app: one})
 	for guild, channel := range map[string]string{evil: s.ChannelID("lair"), s.GuildID(): s.ChannelID("general")} {
 		event := fmt.Sprintf(`{"ids":["1%[1]s"],"channel_id":%[2]q,"guild_id":%[1]q}`, guild, channel)
 		if err := g.deleted(t.Context(), json.RawMessage(event)); err != nil {

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/bwmarrin/discordgo"
@@ -95,8 +94,6 @@ type callback struct {
 type counter struct {
 	desk chat.Desk
 	app  *app
-	work *sync.WaitGroup // what goes on after a first answer
-	quit chan struct{}   // closed when that must end
 }
 
 // say gives the first answer: over REST, or as the response to the HTTP
@@ -158,20 +155,11 @@ func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, err
 	return i, nil
 }
 
-// answer does what the person asked and says so.
+// answer does what the person asked and says so, before ctx ends.
 func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 	if c.desk == nil {
 		return errors.New("nobody answers commands here")
 	}
-	ctx, cancel := context.WithTimeout(ctx, workLimit)
-	defer cancel()
-	c.work.Go(func() {
-		select {
-		case <-c.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
 	prompt, done := context.WithDeadline(ctx, i.received.Add(promptLimit))
 	refused := c.app.trust.letIn(prompt, i.Guild, i.user.ID)
 	done()
@@ -312,13 +300,12 @@ func (c *counter) do(ctx context.Context, i *interaction, line string, say say, 
 	name, _, _ := strings.Cut(line, " ") // the rest is what somebody typed
 	done := make(chan result, 1)
 	go func() {
-		defer func() {
-			if err := fault.Recovered(recover()); err != nil {
-				done <- result{err: fmt.Errorf("command %s: %w", name, err)}
-			}
-		}()
-		reply, err := ask(ctx)
-		done <- result{reply, err}
+		var got result
+		got.err = fault.Guard(func() (err error) {
+			got.reply, err = ask(ctx)
+			return err
+		})
+		done <- got
 	}()
 	timer := time.NewTimer(time.Until(i.received.Add(deferAfter)))
 	defer timer.Stop()

@@ -291,7 +291,7 @@ func TestACommandThatNeverEndsIsGivenUpAtTheStop(t *testing.T) {
 	if err := i.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.adapter.end.Do(func() { close(s.adapter.quit) }) // as after lastAnswers
+	s.adapter.background.Finish(0) // as after lastAnswers
 	stop()
 	if got := s.answer(i); !strings.Contains(got[0].Content, "ref-") {
 		t.Errorf("the person reads %q", got[0].Content)

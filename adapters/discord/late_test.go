@@ -43,7 +43,7 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a.counter(a.apps[0], endless)
+		return &counter{desk: endless, app: a.apps[0]}
 	}
 	t.Run("gateway", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,9 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			kind, took := 0, time.Duration(0)
-			_ = c.answer(t.Context(), i, func(_ context.Context, b callback) error {
+			ctx, cancel := context.WithTimeout(t.Context(), workLimit)
+			defer cancel()
+			_ = c.answer(ctx, i, func(_ context.Context, b callback) error {
 				kind, took = b.Type, time.Since(begun)
 				return nil
 			})
@@ -74,7 +76,7 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 			w := httptest.NewRecorder()
 			c.serve(w, r)
 			took := time.Since(begun)
-			c.work.Wait()
+			c.app.background.Finish(workLimit)
 			var b callback
 			if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || b.Type != callbackDefer || took > 3*time.Second-onTheWay {
 				t.Errorf("status %d, %s after %s, want a deferral within 3 s less the way", w.Code, w.Body, took)

@@ -168,4 +168,5 @@ func (g *gateway) catchUp(ctx context.Context, s *savedSession) {
 	}
 	cancel()
 	wait()
+	side.own.Wait()
 }

@@ -14,9 +14,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
+	"parley/adapters/internal/prompt"
 	"parley/internal/chat"
 	"parley/internal/fault"
 )
@@ -41,16 +41,15 @@ func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		defer one.survive(w)
-		a.counter(one, desk).serve(w, r)
+		one.guard(w, func() { (&counter{desk: desk, app: one}).serve(w, r) })
 	})
 	return mux
 }
 
-// survive ends a request that met a defect: the person is told at once that it
+// guard ends a request that met a defect: the person is told at once that it
 // failed.
-func (a *app) survive(w http.ResponseWriter) {
-	if err := fault.Recovered(recover()); err != nil {
+func (a *app) guard(w http.ResponseWriter, serve func()) {
+	if err := fault.Guard(func() error { serve(); return nil }); err != nil {
 		a.log.Error("interaction failed", slog.String("error", err.Error()))
 		failed(w)
 	}
@@ -149,67 +148,43 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 	c.inline(w, r, i)
 }
 
+// spoken is the first answer to an interaction, or how it ended without one.
+type spoken struct {
+	answer *callback
+	err    error
+}
+
+// errNotTaken is of an answer that Discord waited for no longer.
+var errNotTaken = errors.New("the interaction's request is over")
+
 // inline answers in the response to the request; what is left to do goes on
 // after it.
 func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction) {
-	first := make(chan callback, 1)
-	var once sync.Once
-	finished := make(chan struct{})
-	var failure error // read once finished is closed
-	broken := make(chan struct{})
-	ctx := context.WithoutCancel(r.Context())
-	taken := make(chan struct{}) // the response was written
-	c.work.Go(func() {
-		defer close(finished)
-		defer func() {
-			if err := fault.Recovered(recover()); err != nil {
-				close(broken)
-				c.app.log.ErrorContext(ctx, "interaction failed", slog.String("error", err.Error()))
+	written := make(chan struct{}) // the response was: what follows must not overtake it
+	defer close(written)
+	first, err := prompt.Ask(r.Context(), c.app.background, i.received.Add(replyWithin), workLimit, func(ctx context.Context, give func(spoken) bool) {
+		err := c.answer(ctx, i, func(_ context.Context, b callback) error {
+			if !give(spoken{answer: &b}) {
+				return errNotTaken
 			}
-		}()
-		err := c.answer(ctx, i, func(ctx context.Context, b callback) error {
-			once.Do(func() { first <- b })
-			select {
-			case <-taken: // what follows must not overtake the response
-				return nil
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+			<-written
+			return nil
 		})
-		if failure = err; err != nil {
+		if give(spoken{err: err}); err != nil {
 			c.app.log.WarnContext(ctx, "interaction not answered", slog.String("error", err.Error()))
 		}
 	})
-	timer := time.NewTimer(replyWithin)
-	defer timer.Stop()
-	late := false
-	select {
-	case b := <-first:
-		writeJSON(w, b)
-		_ = http.NewResponseController(w).Flush()
-		close(taken)
-		return
-	case <-finished:
-	case <-timer.C:
-		late = true
-	}
-	select {
-	case b := <-first:
-		writeJSON(w, b)
-		_ = http.NewResponseController(w).Flush()
+	switch {
+	case errors.Is(err, prompt.ErrNothing):
+		failed(w)
+	case err != nil || first.err != nil:
+		http.Error(w, "the interaction could not be answered in time", http.StatusServiceUnavailable)
+	case first.answer == nil:
+		w.WriteHeader(http.StatusAccepted) // another process answers
 	default:
-		select {
-		case <-broken:
-			failed(w)
-		default:
-			if late || failure != nil {
-				http.Error(w, "the interaction could not be answered in time", http.StatusServiceUnavailable)
-				break
-			}
-			w.WriteHeader(http.StatusAccepted) // another process answers
-		}
+		writeJSON(w, first.answer)
+		_ = http.NewResponseController(w).Flush()
 	}
-	close(taken)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

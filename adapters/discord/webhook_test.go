@@ -87,10 +87,7 @@ func TestARequestThatMeetsADefectIsNotSaidToBeTaken(t *testing.T) {
 
 func TestADefectInReadingARequestIsAnsweredToo(t *testing.T) {
 	w := httptest.NewRecorder()
-	func() {
-		defer (&app{log: slog.New(slog.DiscardHandler)}).survive(w)
-		panic("not to be logged")
-	}()
+	(&app{log: slog.New(slog.DiscardHandler)}).guard(w, func() { panic("not to be logged") })
 	if w.Code != http.StatusInternalServerError {
 		t.Errorf("%d, want 500", w.Code)
 	}
