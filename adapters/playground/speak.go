@@ -126,7 +126,7 @@ func (s *server) say(w http.ResponseWriter, r *http.Request, at spot, text, nonc
 		s.fault(w, r, at, text, err)
 		return
 	}
-	p, err := s.a.add(ctx, post{ID: postID("said/" + nonce), Channel: at.c.ID, Thread: at.thread, Text: text, At: time.Now(), To: to})
+	p, err := s.a.add(ctx, post{ID: postID("said/" + nonce + "/" + text), Channel: at.c.ID, Thread: at.thread, Text: text, At: time.Now(), To: to})
 	if err != nil {
 		s.fault(w, r, at, text, err)
 		return

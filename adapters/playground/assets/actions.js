@@ -1,7 +1,7 @@
 // Buttons, menus, forms and the thread panel.
 
 import { $, $$, announce, elements, localTimes, refresh, send, toEnd } from './dom.js';
-import { replay, showNote, showPost } from './posts.js';
+import { replay, showNote, showPost, showProblem } from './posts.js';
 import { follow, showTyping } from './feed.js';
 import { composeAll, fill } from './compose.js';
 
@@ -87,11 +87,10 @@ async function act(form, button) {
     const answer = await send(form.action, new FormData(form, button));
     if (answer.done) answer.notes = [answer.done];
     await told(answer, form, note);
-    if (answer.problem) announce(answer.problem);
+    if (answer.problem) showProblem(answer.problem, listFor(form));
     if (form.dataset.reload !== undefined) await refresh();
   } catch (err) {
-    announce(`That did not work: ${err.message}`);
-    $('#lost').hidden = false;
+    showProblem(`That did not work: ${err.message}.`, listFor(form));
   } finally {
     delete form.dataset.busy;
     button?.removeAttribute('aria-disabled');
@@ -195,8 +194,11 @@ function openForm(html) {
 }
 
 async function formFrom(path) {
-  const answer = await send(path);
-  await told(answer, document.body);
+  try {
+    await told(await send(path), document.body);
+  } catch (err) {
+    showProblem(`That did not work: ${err.message}.`, listFor(document.body));
+  }
 }
 
 async function submitForm(form) {
@@ -218,14 +220,13 @@ async function submitForm(form) {
       if (dialog) modal(dialog);
       return;
     }
-    if (answer.problem) throw new Error(answer.problem);
     dialog?.close();
     dialog?.replaceChildren();
     await told({ ...answer, notes: answer.done ? [answer.done] : answer.notes }, document.body);
     await refresh();
   } catch (err) {
     const notice = $('[data-notice]', form);
-    notice.textContent = err.message;
+    notice.textContent = `Not saved: ${err.message}.`;
     notice.hidden = false;
   } finally {
     delete form.dataset.busy;

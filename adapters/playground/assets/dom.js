@@ -48,8 +48,8 @@ export function nonce() {
   return [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
 }
 
-// send posts a form's values and gives the server's answer; a page that was
-// logged out goes to the login.
+// send posts a form's values and gives the server's answer. A page that was
+// logged out stays, with all that was typed.
 export async function send(url, values) {
   const answer = await fetch(url, {
     method: values ? 'POST' : 'GET',
@@ -57,13 +57,18 @@ export async function send(url, values) {
     body: values ? new URLSearchParams(values) : undefined,
   });
   if (answer.status === 401) {
-    location.reload();
-    return new Promise(() => {});
+    loggedOut();
+    throw new Error('you are logged out; log in again in another tab');
   }
   if (!(answer.headers.get('Content-Type') || '').startsWith('application/json')) {
     throw new Error((await answer.text()).slice(0, 300) || answer.statusText);
   }
   return { ok: answer.ok, ...(await answer.json()) };
+}
+
+export function loggedOut() {
+  $('#lost').hidden = true;
+  $('#out').hidden = false;
 }
 
 // refresh takes what the page says of bots and providers from the server again.

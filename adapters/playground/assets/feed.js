@@ -1,6 +1,6 @@
 // The feed of changes: server-sent events for the channel this page shows.
 
-import { $, $$, announce, refresh } from './dom.js';
+import { $, $$, announce, loggedOut, refresh } from './dom.js';
 import { removePost, showPost, showReplies } from './posts.js';
 
 const hiddenFor = 30_000; // a page nobody looks at gives its connection back
@@ -36,12 +36,13 @@ function connect() {
     if (e.lastEventId) last = e.lastEventId;
     f(JSON.parse(e.data));
   });
-  source.onopen = () => { clearTimeout(lostTimer); lostTimer = 0; $('#lost').hidden = true; };
+  source.onopen = () => { clearTimeout(lostTimer); lostTimer = 0; $('#lost').hidden = $('#out').hidden = true; };
   source.onerror = () => {
     // Armed once: the browser reports every try, each sooner than the time is over.
-    lostTimer ||= setTimeout(() => { $('#lost').hidden = false; }, 2500);
+    lostTimer ||= setTimeout(() => { $('#lost').hidden = !$('#out').hidden; }, 2500);
     if (source?.readyState === EventSource.CLOSED) {
       source = null;
+      fetch('/playground/complete').then((answer) => { if (answer.status === 401) loggedOut(); }, () => {});
       setTimeout(() => { if (!source && !document.hidden) connect(); }, 3000);
     }
   };

@@ -1,7 +1,7 @@
 // Messages on the page: a new one is put in its place, a changed one is patched
 // where it stands, block by block, so that selections and focus survive.
 
-import { $, $$, elements, keepEnd, localTimes } from './dom.js';
+import { $, $$, announce, elements, keepEnd, localTimes } from './dom.js';
 
 const recent = new Map(); // what came for rooms not shown yet: a thread that is just opening
 const recentLimit = 60;
@@ -74,6 +74,14 @@ export function showReplies(root, html) {
   for (const old of $$(`[data-replies="${CSS.escape(root)}"]`)) {
     keepEnd(old.closest('[data-scroll]'), () => old.replaceWith(fresh.cloneNode(true)));
   }
+}
+
+// showProblem says what did not work, in a note of the page's own.
+export function showProblem(text, list) {
+  const [note] = elements('<li class="post note problem" data-note><div class="post-main"><div class="post-head"><button type="button" class="plain dismiss" data-dismiss>Dismiss</button></div><div class="body"><p></p></div></div></li>');
+  $('p', note).textContent = text;
+  showNote(note.outerHTML, list);
+  announce(text);
 }
 
 // showNote puts an answer for one's own eyes at the end of a list, or in place
