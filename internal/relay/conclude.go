@@ -54,6 +54,7 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, responder chat.Resp
 		log.InfoContext(ctx, "turn ended", "outcome", result)
 	}
 	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
+	// Whatever is written under another hash tag comes here: see sink.
 	all, lasting := r.writes(ctx, e, log)
 	err := t.Close(ctx, all...)
 	if errors.Is(err, chat.ErrWithdrawn) {

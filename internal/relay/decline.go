@@ -27,9 +27,9 @@ func sentence(err error, ref string) string {
 	return chat.Sorry(ref)
 }
 
-// decline ends a turn with one sentence that says why it is not answered. Somebody
-// whom the bot's rules refuse, or may refuse, reads it alone and not too often; in a
-// thread where nobody spoke to the bot, they read nothing.
+// decline ends a turn with one sentence that says why it is not answered. Someone
+// whom the bot's rules refuse, or may refuse, is the only one to read it, and not too
+// often. If they wrote in a thread and not to the bot, nothing is said.
 func (r *Relay) decline(ctx context.Context, t *inbox.Turn, responder chat.Responder, cause error, log *slog.Logger) error {
 	if stop := interrupted(ctx); stop != nil {
 		return stop

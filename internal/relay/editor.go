@@ -97,8 +97,8 @@ func outlive(ctx context.Context) (writing context.Context, done func()) {
 	}
 }
 
-// interrupted is why a turn is no longer this attempt's to finish, nil while it is.
-// A stopped turn is.
+// interrupted is why this attempt may not finish the turn, nil while it may. It may
+// finish a turn that a person stopped.
 func interrupted(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if cause == nil || errors.Is(cause, chat.ErrStopped) {

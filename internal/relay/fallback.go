@@ -26,8 +26,8 @@ func (f fallback) complete(ctx context.Context, r round) iter.Seq2[event, error]
 	}
 }
 
-// try asks one model and passes on what it brings. It keeps back the error after
-// which the next model is to be asked, and returns it.
+// try asks one model and passes on what it yields, except the error after which the
+// next model is asked: that one it returns.
 func (f fallback) try(ctx context.Context, r round, yield func(event, error) bool) (failed error, done bool) {
 	var first firstWord
 	for e, err := range f.next.complete(ctx, r) {

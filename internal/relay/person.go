@@ -15,9 +15,9 @@ import (
 // lookupTime is how long a person may wait for what the platform knows of them.
 const lookupTime = 2 * time.Second
 
-// person finds out what a bot's rules need to know of an author. Where the platform
-// does not tell just now and the rules need no more than an id, the person goes on
-// as one who is no admin, and unsure says why.
+// person finds out what a bot's rules need to know of an author. When the platform
+// cannot say and the rules need only the id, the person counts as no admin, and
+// unsure says why.
 func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Author) (who bots.Person, unsure, err error) {
 	adapter, ok := r.adapters[p.Platform]
 	if !ok {
@@ -37,12 +37,12 @@ func (r *Relay) person(ctx context.Context, b bots.Bot, p chat.Place, a chat.Aut
 	return who, unknown(err), nil
 }
 
-// byID is an author of whom the platform was not asked.
+// byID is an author as far as their message tells.
 func byID(adapter chat.Adapter, p chat.Place, a chat.Author) bots.Person {
 	return bots.Person{ID: a.ID, Channel: p.Channel, Insider: !hasOutsiders(adapter)}
 }
 
-// known is a person with what the platform tells of them.
+// known is a person with what the platform says of them.
 func known(adapter chat.Adapter, who bots.Person, m chat.Member) bots.Person {
 	who.Groups, who.Admin, who.Untold = m.Groups, m.Admin, m.Untold
 	if hasOutsiders(adapter) {
@@ -63,10 +63,10 @@ func needsMember(adapter chat.Adapter, b bots.Bot, a chat.Author) bool {
 	return b.NeedsGroups() || hasOutsiders(adapter) && b.NeedsStanding(a.ID)
 }
 
-// errUnknown marks that the platform did not tell who a person is just now.
+// errUnknown marks that the platform could not say who a person is.
 var errUnknown = errors.New("the person could not be looked up")
 
-// unknown is for a person of whom the platform did not tell enough.
+// unknown is the error for a person who could not be looked up.
 func unknown(err error) error {
 	return &chat.UserError{Text: "I could not look up your groups, roles and workspace just now. Try again in a moment.", Err: fmt.Errorf("%w: %w", errUnknown, err)}
 }

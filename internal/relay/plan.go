@@ -1,4 +1,5 @@
-// What is decided before a model is asked: bot, permission, model, messages.
+// What is found out before a model is asked: the bot, the person, the models and
+// the conversation.
 
 package relay
 

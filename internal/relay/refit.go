@@ -1,5 +1,5 @@
-// As much of the conversation as the model takes: what its window is believed to
-// hold, and less where it says that the prompt is too long.
+// As much of the conversation as a model takes: what should fit its window, and
+// less when the model says that the prompt is too long.
 
 package relay
 
@@ -65,9 +65,9 @@ func tooLong(ctx context.Context, first firstWord, err error) *completion.Error 
 const believed = 2
 
 // less is what a target is sent after it refused a round's messages as too long:
-// what fits by the numbers in its error, else half, and half again, down to the
-// question alone; ok is false when there is no less. Numbers are believed on the
-// first tries only.
+// what fits by the limit in its error, else half, then half of that, down to the
+// question alone; ok is false when nothing is left to drop. The limit is believed on
+// the first tries only.
 func (f refit) less(ctx context.Context, r round, refusal *completion.Error, tries int) (messages []completion.Message, ok bool) {
 	w := f.windows.of(ctx, r)
 	if refusal.Limit > 0 && tries <= believed {

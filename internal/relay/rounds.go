@@ -1,5 +1,5 @@
-// A round: one question to the models, and who stands between it and the
-// endpoint.
+// A round: one question to the models, and what is done about it on the way to
+// the endpoint.
 
 package relay
 
@@ -26,9 +26,9 @@ type Client interface {
 
 // completer answers a round. The sequence yields at most one error and it is the
 // last yield; leaving the loop frees the model server. A completer that wraps
-// another hands it a changed copy of the round, and passes on, changes or keeps
-// back what comes of it. It knows the round and what it was made with, and
-// neither the relay nor the other wrappers.
+// another gives it a changed copy of the round, and passes on, changes or keeps
+// back what it yields. It knows the round and its own fields, but neither the relay
+// nor the other wrappers.
 type completer interface {
 	complete(ctx context.Context, r round) iter.Seq2[event, error]
 }
@@ -43,7 +43,7 @@ type round struct {
 	question chat.Message
 	messages []completion.Message // what the target is sent; refit fills it in
 
-	// queued hears the question's number in the queue of a busy provider.
+	// queued is called with the question's number in the queue of a busy provider.
 	queued func(ctx context.Context, t target, number int)
 	log    *slog.Logger // of the turn
 }
@@ -62,9 +62,9 @@ type started struct {
 	messages []completion.Message
 }
 
-// newRounds composes the completers, the innermost first: a fallback gets all the
-// attempts to fit the conversation that the chosen model got, and each attempt
-// teaches how the model counts.
+// newRounds composes the completers, the innermost first: every model, fallbacks
+// too, is asked again with less of the conversation where it must be, and each of
+// these requests teaches how that model counts tokens.
 func newRounds(client Client, windows windows, metrics *telemetry.Metrics, tracer trace.Tracer) completer {
 	var c completer = modelRequest{client: client, metrics: metrics, tracer: tracer}
 	c = calibrate{next: c, calibration: windows.calibration}

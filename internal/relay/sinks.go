@@ -12,18 +12,18 @@ import (
 
 // sink keeps one thing of an ended answer.
 //
-// What lives under another hash tag cannot be part of the step that closes a turn
-// and is no sink's. It is written by conclude before it closes the turn, under the
-// turn's id, so that writing it again changes nothing: a process that dies in
-// between leaves the turn open, and the next owner, who ends it once more, repeats
-// the write.
+// Keys with another hash tag than the scope's cannot be part of the step that closes
+// the turn, so they are not for sinks. conclude writes them before it closes the
+// turn, and under the turn's id, so that writing them twice changes nothing: if the
+// process dies in between, the turn is still open, and the next owner concludes it
+// and writes them again.
 type sink struct {
-	// writes are of keys of the answer's scope: they are done in the one step that
-	// closes the turn, or not at all. What cannot be written is logged and left out;
-	// it holds up neither the others nor the turn.
+	// writes go to keys of the answer's scope, in the one atomic step that closes the
+	// turn. A sink that fails logs that and returns nothing; the turn is closed all
+	// the same.
 	writes func(ctx context.Context, e ended, log *slog.Logger) []inbox.Write
-	// lasting says that it is kept although the question was deleted before the turn
-	// was closed: what the answer used, not what it said.
+	// lasting says that the writes are made even if the question is deleted before
+	// the turn is closed. That is for what the answer used, not for what it said.
 	lasting bool
 }
 
@@ -35,8 +35,8 @@ func (r *Relay) sinks() []sink {
 	}
 }
 
-// writes is what closing the turn of an ended answer writes, and what of it lasts.
-// An answer ends once, so this is asked once.
+// writes collects what the sinks write of an ended answer, and which of that is
+// lasting. It also counts metrics, so call it once for an answer.
 func (r *Relay) writes(ctx context.Context, e ended, log *slog.Logger) (all, lasting []inbox.Write) {
 	for _, s := range r.sinks() {
 		writes := s.writes(ctx, e, log)
