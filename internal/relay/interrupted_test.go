@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -94,6 +95,49 @@ func TestAnAnswerStoppedBeforeItsFirstWordLeavesNothing(t *testing.T) {
 	}
 }
 
+// Stop can come while the question is still being prepared.
+func TestATurnStoppedWhileItIsPlanned(t *testing.T) {
+	t.Parallel()
+	for _, begun := range []bool{false, true} {
+		t.Run(fmt.Sprint("an answer was begun: ", begun), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.model = hold(half, nil)
+			want := []string{}
+			if begun {
+				want = append(want, half)
+				first := f.start()
+				first.put(asked("Hi"))
+				f.shows(want...)
+				first.stop()
+			}
+			planning, stopped := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			f.platform.before = func(call string) {
+				if call == "history" {
+					once.Do(func() { close(planning) })
+					<-stopped
+				}
+			}
+			p := f.start()
+			if !begun {
+				p.put(asked("Hi"))
+			}
+			<-planning
+			f.stopIt(p)
+			close(stopped)
+			p.closed()
+			f.shows(want...)
+			if shows := f.platform.read(); begun && shows[0].stop != "" {
+				t.Error("the stopped answer still shows Stop")
+			}
+			if !begun && (f.asked() != "" || p.ends("stopped") != "") {
+				t.Errorf("asked %q, stopped %q", f.asked(), p.ends("stopped"))
+			}
+		})
+	}
+}
+
 func TestTheNextProcessGoesOnInTheSameMessage(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -116,6 +160,45 @@ func TestTheNextProcessGoesOnInTheSameMessage(t *testing.T) {
 	}
 	if answers, _, _ := f.used(second, "m1"); answers != 1 || first.ends("answered") != "" || second.ends("answered") != "1" {
 		t.Errorf("counted %d times; answered here %q, there %q", answers, first.ends("answered"), second.ends("answered"))
+	}
+}
+
+// A post that is on its way when the process hands over gets there and is written
+// down, so that the next process edits the message and posts none.
+func TestAPostOnItsWayIsWrittenDownBeforeTheHandOver(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	posting, arrive := make(chan struct{}), make(chan struct{})
+	f.platform.before = func(call string) {
+		if call == "post" {
+			close(posting)
+			<-arrive
+		}
+	}
+	f.model = hold(half, nil)
+	first := f.start()
+	first.put(asked("Hi"))
+	<-posting
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+		return words(half, rest).wire()
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		first.stop()
+	}()
+	f.until("the model is left", func() bool { return strings.Contains(first.log.String(), "model answered") })
+	f.platform.before = nil
+	close(arrive)
+	<-left
+	if e := first.end(); !errors.Is(e.Err, inbox.ErrHandedOver) || len(e.Turn.Parts()) != 1 || e.Turn.Parts()[0].ID != "m0" {
+		t.Errorf("the first attempt ended with %v and %+v", e.Err, e.Turn.Parts())
+	}
+	second := f.start()
+	second.closed()
+	f.shows(half + rest)
+	if n := f.platform.count("post"); n != 1 {
+		t.Errorf("%d posts", n)
 	}
 }
 

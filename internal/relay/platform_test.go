@@ -17,11 +17,14 @@ import (
 // platform is a platform whose messages can be read, and whose refusals a test
 // writes down. It serves any number of processes.
 type platform struct {
-	mu      sync.Mutex
-	shown   []*shown
-	posts   int            // calls of Post
-	looked  map[string]int // calls of Member and History
-	refuse  func(call string, c chat.Content) error
+	mu     sync.Mutex
+	shown  []*shown
+	posts  int            // calls of Post
+	looked map[string]int // calls of Member and History
+	refuse func(call string, c chat.Content) error
+	// before is called before a call is made, without the lock: what it waits for
+	// holds the call up on its way, whatever becomes of its context.
+	before  func(call string)
 	member  func(a chat.Author) (chat.Member, error)
 	history []chat.Message
 }
@@ -103,6 +106,9 @@ func (m *platform) Member(_ context.Context, _ string, _ chat.Place, a chat.Auth
 
 func (m *platform) History(context.Context, chat.Message, chat.MessageID, int) ([]chat.Message, error) {
 	m.look("history")
+	if m.before != nil {
+		m.before("history")
+	}
 	return m.history, nil
 }
 
@@ -114,6 +120,9 @@ type platformResponder struct {
 
 func (p *platformResponder) Post(_ context.Context, c chat.Content) (chat.Receipt, error) {
 	m := p.platform
+	if m.before != nil {
+		m.before("post")
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.posts++

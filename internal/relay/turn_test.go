@@ -143,6 +143,35 @@ func TestWhatIsTakenBackIsNotKept(t *testing.T) {
 	}
 }
 
+func TestWhatIsTakenBackDoesNotComeBackWhenEveryModelFails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	let := make(chan struct{})
+	f.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+		if r.Model == "m2" {
+			return reply{err: errAway}.wire()
+		}
+		return func(yield func(completion.Delta, error) bool) {
+			if !yield(completion.Delta{Text: "The person wants me to say hello."}, nil) {
+				return
+			}
+			<-let
+			if yield(completion.Delta{Retract: true}, nil) {
+				yield(completion.Delta{}, errAway)
+			}
+		}
+	}
+	p := f.start()
+	p.put(asked("Hi"))
+	f.shows("The person wants me to say hello.")
+	close(let)
+	p.closed()
+	got := f.platform.texts()
+	if len(got) != 1 || strings.Contains(got[0], "wants me") || !strings.Contains(got[0], "(ref-") || len(f.transcript(p)) != 0 || f.asked() != "m1 m2" {
+		t.Errorf("people see %q, kept %+v, asked %s", got, f.transcript(p), f.asked())
+	}
+}
+
 func TestTheNumberInTheQueueIsSaidOnceAndRemovedWhenTheAnswerBegins(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
