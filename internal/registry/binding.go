@@ -34,15 +34,44 @@ func places(p chat.Place) []string {
 // Choice is what was chosen for the bot at p: in its thread, else in its
 // channel. False means that the bot's default holds. One round trip.
 func (r *Registry) Choice(ctx context.Context, bot string, p chat.Place) (Choice, bool, error) {
-	text, ok, err := r.nearest(ctx, r.keys.bindings+bot, p)
-	if !ok || err != nil {
+	text, _, err := r.nearest(ctx, r.keys.bindings+bot, p)
+	if err != nil {
 		return Choice{}, false, err
 	}
-	var c Choice
+	return decodeChoice(text, p)
+}
+
+// decodeChoice reads a stored choice, "" for none.
+func decodeChoice(text string, p chat.Place) (c Choice, ok bool, err error) {
+	if text == "" {
+		return Choice{}, false, nil
+	}
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return Choice{}, false, fmt.Errorf("registry: stored choice at %s: %w", p.Conversation(), err)
 	}
 	return c, c != Choice{}, nil // a thread that was reset keeps out of its channel's choice
+}
+
+// Bound is what was chosen for a place.
+type Bound struct {
+	Bot    string // the bot it was given to, as BotFor says; empty for none
+	Choice Choice // what was chosen there for the lead, as Choice says
+	Chosen bool   // false: the lead's default holds
+}
+
+// At is what was chosen for p among the bots of the app led by lead. One round
+// trip, where BotFor and Choice are two.
+func (r *Registry) At(ctx context.Context, lead string, p chat.Place) (b Bound, err error) {
+	pipe := r.client.Pipeline()
+	given := pipe.HMGet(ctx, r.keys.bots+lead, places(p)...)
+	chosen := pipe.HMGet(ctx, r.keys.bindings+lead, places(p)...)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Bound{}, fmt.Errorf("registry: %w", err)
+	}
+	b.Bot, _ = first(given.Val())
+	text, _ := first(chosen.Val())
+	b.Choice, b.Chosen, err = decodeChoice(text, p)
+	return b, err
 }
 
 // Choose binds the thread of p, else its channel or direct message, to c. Nil
@@ -89,12 +118,18 @@ func (r *Registry) nearest(ctx context.Context, key string, p chat.Place) (strin
 	if err != nil {
 		return "", false, fmt.Errorf("registry: %w", err)
 	}
+	text, ok := first(values)
+	return text, ok, nil
+}
+
+// first is the first value that there is.
+func first(values []any) (string, bool) {
 	for _, v := range values {
 		if text, ok := v.(string); ok {
-			return text, true, nil
+			return text, true
 		}
 	}
-	return "", false, nil
+	return "", false
 }
 
 // bindLua sets a field, or removes it for an empty value, unless it is so

@@ -268,6 +268,9 @@ func TestAThreadsChoiceComesBeforeItsChannels(t *testing.T) {
 			if err != nil || ok != (want != "") || got.Model != want {
 				t.Errorf("at %s: %v %v %v, want %q", p.Conversation(), got, ok, err, want)
 			}
+			if b, err := r.At(t.Context(), "helper", p); err != nil || b != (registry.Bound{Choice: got, Chosen: ok}) {
+				t.Errorf("all at once at %s: %+v %v, want %q", p.Conversation(), b, err, want)
+			}
 		}
 		choose := func(p chat.Place, model string) {
 			t.Helper()
@@ -317,6 +320,9 @@ func TestAPlaceIsGivenToAnotherBot(t *testing.T) {
 			t.Helper()
 			if got, _, err := r.BotFor(t.Context(), "helper", p); err != nil || got != want {
 				t.Errorf("at %s: %q %v, want %q", p.Conversation(), got, err, want)
+			}
+			if b, err := r.At(t.Context(), "helper", p); err != nil || b != (registry.Bound{Bot: want}) {
+				t.Errorf("all at once at %s: %+v %v, want %q", p.Conversation(), b, err, want)
 			}
 		}
 		give(channel, "coder")

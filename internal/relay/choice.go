@@ -9,16 +9,23 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/registry"
 )
 
 // bot finds who answers m: the bot the place was given to, else the lead.
 func (r *Relay) bot(ctx context.Context, lead string, p chat.Place) (bots.Bot, error) {
-	if given, ok, err := r.registry.BotFor(ctx, lead, p); err != nil {
+	given, _, err := r.registry.BotFor(ctx, lead, p)
+	if err != nil {
 		return bots.Bot{}, fmt.Errorf("who answers here: %w", err)
-	} else if ok {
-		if slices.Contains(r.family(p, lead), given) {
-			return r.bots[given], nil
-		}
+	}
+	return r.givenOrLead(given, lead, p)
+}
+
+// givenOrLead is the bot that p was given to, if the lead's app still has it,
+// else the lead.
+func (r *Relay) givenOrLead(given, lead string, p chat.Place) (bots.Bot, error) {
+	if given != "" && slices.Contains(r.family(p, lead), given) {
+		return r.bots[given], nil
 	}
 	b, ok := r.bots[lead]
 	if !ok {
@@ -34,10 +41,15 @@ func (r *Relay) choice(ctx context.Context, b bots.Bot, p chat.Place) (bots.Mode
 	if err != nil {
 		return bots.ModelRef{}, fmt.Errorf("which model is used here: %w", err)
 	}
-	if ok {
-		return bots.ModelRef{Provider: c.Provider, Model: c.Model}, nil
+	return r.chosenOrDefault(c, ok, b), nil
+}
+
+// chosenOrDefault is what was chosen, if anything was, else the bot's default.
+func (r *Relay) chosenOrDefault(c registry.Choice, chosen bool, b bots.Bot) bots.ModelRef {
+	if chosen {
+		return bots.ModelRef{Provider: c.Provider, Model: c.Model}
 	}
-	return r.fallbackChoice(b), nil
+	return r.fallbackChoice(b)
 }
 
 // Using is the provider and model a bot uses at a place now.

@@ -38,6 +38,7 @@ type fixture struct {
 	// adapter serves the platform; the platform itself, unless a test says otherwise.
 	adapter chat.Adapter
 	bot     bots.Bot
+	others  []bots.Bot // of the same app
 	// model answers every request, m1's and its fallback m2's.
 	model func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error]
 	// shelf is where transcripts are read; the store, unless a test says otherwise.
@@ -106,7 +107,7 @@ func (f *fixture) start() *process {
 		f.t.Fatal(err)
 	}
 	p.Relay = New(Options{
-		Bots: []bots.Bot{f.bot}, Adapters: []chat.Adapter{f.adapter}, Registry: known, Inbox: p.in,
+		Bots: append(f.others, f.bot), Adapters: []chat.Adapter{f.adapter}, Registry: known, Inbox: p.in,
 		Book:   conversation.New(f.shelf, f.Ring, p.in.ScopeKey, log),
 		Ledger: usage.New(f.Store.Client, p.in.ScopeKey, p.in.Scopes),
 		Client: f, Endpoints: noEndpoints{}, Log: log, Metrics: telemetry.NewMetrics(series),

@@ -19,7 +19,7 @@ func (r *Relay) gates() []gate {
 		r.findBot,
 		r.findAsker,
 		mayUse,
-		r.findModels,
+		findModels,
 		mayAskModels,
 		r.findTargets,
 		r.readConversation,

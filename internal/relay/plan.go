@@ -21,6 +21,7 @@ import (
 type plan struct {
 	question   chat.Message
 	bot        bots.Bot
+	chosen     bots.ModelRef // of the place
 	asker      bots.Person
 	models     []bots.ModelRef // the chosen one, then the fallbacks; those this person may use
 	targets    []target        // those of them that are set up
@@ -49,10 +50,23 @@ func (p plan) round(queued func(ctx context.Context, t target, number int), log 
 	}
 }
 
-// findBot is the gate that finds who answers.
-func (r *Relay) findBot(ctx context.Context, p *plan) (err error) {
-	p.bot, err = r.bot(ctx, p.question.Bot, p.question.Place)
-	return err
+// findBot is the gate that finds who answers, and the model that was chosen for
+// the place: as a rule one question to the store tells both.
+func (r *Relay) findBot(ctx context.Context, p *plan) error {
+	lead, place := p.question.Bot, p.question.Place
+	here, err := r.registry.At(ctx, lead, place)
+	if err != nil {
+		return fmt.Errorf("who answers here: %w", err)
+	}
+	if p.bot, err = r.givenOrLead(here.Bot, lead, place); err != nil {
+		return err
+	}
+	if p.bot.ID != lead {
+		p.chosen, err = r.choice(ctx, p.bot, place)
+		return err
+	}
+	p.chosen = r.chosenOrDefault(here.Choice, here.Chosen, p.bot)
+	return nil
 }
 
 // findAsker is the gate that finds out who asks. The platform is asked only if the
@@ -68,12 +82,8 @@ func (r *Relay) findAsker(ctx context.Context, p *plan) (err error) {
 }
 
 // findModels is the gate that finds the place's model and the bot's fallbacks.
-func (r *Relay) findModels(ctx context.Context, p *plan) error {
-	chosen, err := r.choice(ctx, p.bot, p.question.Place)
-	if err != nil {
-		return err
-	}
-	p.models = append([]bots.ModelRef{chosen}, p.bot.Fallbacks...)
+func findModels(_ context.Context, p *plan) error {
+	p.models = append([]bots.ModelRef{p.chosen}, p.bot.Fallbacks...)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/completion"
+	"parley/internal/registry"
 )
 
 const (
@@ -241,6 +242,31 @@ func TestWhoMayNotIsToldAloneAndNothingIsAsked(t *testing.T) {
 				t.Errorf("%d answers counted, refused %s", answers, p.ends("refused"))
 			}
 		})
+	}
+}
+
+// A bot that a thread was given to answers with the model chosen for it, not with
+// the one chosen for the bot that was mentioned.
+func TestABotThatAThreadWasGivenToUsesItsOwnModel(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.others = []bots.Bot{{ID: "coder", Name: "Coder", Provider: "lab", Model: "m1", MaxMessages: 5}}
+	p := f.start()
+	place, by := asked("").Place, chat.Actor{}
+	for bot, model := range map[string]string{"helper": "m1", "coder": "m2"} {
+		if err := p.registry.Choose(t.Context(), by, bot, place, &registry.Choice{Provider: "lab", Model: model}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.put(asked("Hi"))
+	p.closed()
+	if err := p.registry.GiveTo(t.Context(), by, "helper", place, "coder"); err != nil {
+		t.Fatal(err)
+	}
+	p.put(asked("And you?"))
+	p.closed()
+	if got := f.asked(); got != "m1 m2" {
+		t.Errorf("asked were %s", got)
 	}
 }
 
