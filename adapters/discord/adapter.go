@@ -48,6 +48,7 @@ type Options struct {
 	Records Records
 	// HTTP makes the REST calls; nil means a client of the adapter's own.
 	HTTP    *http.Client
+	Ports   chat.Ports   // for what Run and Handler bring in
 	Log     *slog.Logger // nil discards
 	Metrics *telemetry.Metrics
 }
@@ -112,10 +113,10 @@ func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run connects every application and returns once ctx has ended and all is
 // closed. A bot that Discord refuses for good ends alone; Health says why.
-func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
+func (a *Adapter) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, one := range a.apps {
-		running.Go(func() { one.run(ctx, in, &counter{desk: desk, app: one}) })
+		running.Go(func() { one.run(ctx, &counter{app: one}) })
 	}
 	<-ctx.Done() // also where there is nothing to connect
 	running.Wait()
@@ -152,6 +153,7 @@ type app struct {
 	lead     bots.Bot
 	bots     []bots.Bot
 	token    string
+	ports    chat.Ports
 	key      string // hex public key from the definition, if any
 	rest     *rest
 	world    *world
@@ -183,7 +185,7 @@ func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
 		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
 	}
 	one := &app{
-		lead: lead, bots: group, token: token, sessions: o.Sessions, rhythm: usualRhythm, log: log, metrics: o.Metrics, reason: "not connected yet",
+		ports: o.Ports, lead: lead, bots: group, token: token, sessions: o.Sessions, rhythm: usualRhythm, log: log, metrics: o.Metrics, reason: "not connected yet",
 		rest: &rest{
 			base: strings.TrimRight(o.APIURL, "/"), token: token, secrets: redact.Of(token), http: o.HTTP, log: log, metrics: o.Metrics,
 			pace: newPace(o.GlobalLimit), refused: refused,
@@ -309,7 +311,7 @@ func (a *app) scope() string {
 }
 
 // run keeps the application connected until ctx ends.
-func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
+func (a *app) run(ctx context.Context, desk *counter) {
 	known := make(chan struct{})
 	var learning sync.WaitGroup
 	learning.Go(func() {
@@ -325,7 +327,7 @@ func (a *app) run(ctx context.Context, in chat.Inbox, desk *counter) {
 	case <-ctx.Done():
 	}
 	wait.Stop()
-	newGateway(a, in, desk).run(ctx)
+	newGateway(a, desk).run(ctx)
 	learning.Wait()
 	a.setState(false, "stopped")
 }

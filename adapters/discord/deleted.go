@@ -42,7 +42,7 @@ func (d deletion) messages(k knowledge) []chat.Message {
 // deleted passes on what was deleted until it is known, or it is too late.
 func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 	var d deletion
-	if err := json.Unmarshal(raw, &d); err != nil || g.desk.desk == nil {
+	if err := json.Unmarshal(raw, &d); err != nil {
 		return err
 	}
 	if d.Guild != "" {
@@ -58,7 +58,7 @@ func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 	}
 	for _, m := range d.messages(k) {
 		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			err := g.desk.desk.Withdraw(ctx, m)
+			err := g.app.ports.Desk.Withdraw(ctx, m)
 			if err == nil {
 				break
 			}

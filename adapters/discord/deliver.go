@@ -223,7 +223,7 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 		return nil
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := g.inbox.Put(ctx, m)
+		err := g.app.ports.Inbox.Put(ctx, m)
 		if errors.Is(err, chat.ErrUnstorable) {
 			g.log.ErrorContext(ctx, "a message can never be stored and is dropped", slog.String("message", e.ID), slog.String("error", err.Error()))
 			return nil

@@ -70,7 +70,8 @@ func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &blocked{open: make(chan struct{})}
-	g := newGateway(a.apps[0], in, &counter{desk: nil, app: a.apps[0]})
+	a.apps[0].ports.Inbox = in
+	g := newGateway(a.apps[0], &counter{app: a.apps[0]})
 	g.lanes = newLanes(g)
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := g.lanes.start(ctx)
@@ -119,9 +120,9 @@ func FuzzInteraction(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	d := &desk{submit: func(context.Context, chat.Submission) (chat.Outcome, error) { return chat.Outcome{}, nil }}
+	a.apps[0].ports.Desk = &desk{submit: func(context.Context, chat.Submission) (chat.Outcome, error) { return chat.Outcome{}, nil }}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c := &counter{desk: nil, app: a.apps[0]}
+		c := &counter{app: a.apps[0]}
 		i, err := c.read(raw, time.Now())
 		if err != nil || i.Type == interactionModal || i.private() {
 			if err == nil {
@@ -129,7 +130,6 @@ func FuzzInteraction(f *testing.F) {
 			}
 			return
 		}
-		c.desk = d
 		_ = c.answer(t.Context(), i, func(context.Context, callback) error { return nil })
 	})
 }

@@ -133,12 +133,18 @@ func prepare(t *testing.T, o fake.Options, change func(*Options)) *stage {
 
 // run lets the adapter run until the test ends, or the returned function is
 // called.
-func (s *stage) run(desk chat.Desk) (stop func()) {
+func (s *stage) run(d chat.Desk) (stop func()) {
+	if d == nil {
+		d = &desk{}
+	}
+	for _, one := range s.adapter.apps {
+		one.ports = chat.Ports{Inbox: s.inbox, Desk: d}
+	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := s.adapter.Run(ctx, s.inbox, desk); err != nil {
+		if err := s.adapter.Run(ctx); err != nil {
 			s.t.Error(err)
 		}
 	}()

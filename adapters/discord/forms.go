@@ -133,7 +133,7 @@ func (c *counter) submit(ctx context.Context, i *interaction, say say) error {
 	if err := say(ctx, callback{callbackDefer, messageData{Flags: discordgo.MessageFlagsEphemeral}}); err != nil {
 		return err
 	}
-	out, err := c.desk.Submit(ctx, chat.Submission{
+	out, err := c.app.ports.Desk.Submit(ctx, chat.Submission{
 		Form: formID, Values: values, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user,
 	})
 	var reply chat.Reply

@@ -110,10 +110,9 @@ func endsSession(code int) bool {
 
 // gateway is one application's connection over all its sessions.
 type gateway struct {
-	app   *app
-	inbox chat.Inbox
-	desk  *counter
-	log   *slog.Logger
+	app  *app
+	desk *counter
+	log  *slog.Logger
 	// outage is of the connection, storing of the inbox.
 	outage, storing *telemetry.Outage
 
@@ -129,8 +128,8 @@ type gateway struct {
 	own       sync.WaitGroup // what ends with the connection's context
 }
 
-func newGateway(a *app, in chat.Inbox, desk *counter) *gateway {
-	g := &gateway{app: a, inbox: in, desk: desk, log: a.log, seq: newSequence(),
+func newGateway(a *app, desk *counter) *gateway {
+	g := &gateway{app: a, desk: desk, log: a.log, seq: newSequence(),
 		outage:  telemetry.NewOutage(a.log, "discord connection ended; connecting again", "discord connects again"),
 		storing: telemetry.NewOutage(a.log, "messages are not stored yet; trying again", "messages are stored again"),
 	}

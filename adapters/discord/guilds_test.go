@@ -135,7 +135,7 @@ func TestStrangersAreRefusedOverHTTPToo(t *testing.T) {
 		return chat.Reply{Form: &chat.Form{ID: "provider", Title: "Add a provider", Fields: []chat.Field{{ID: "id", Label: "Provider ID"}}}}, nil
 	}}
 	s := withCommands(t, d, nil)
-	s.overHTTP(d)
+	s.overHTTP()
 	evil := s.Invite("mallory", "lair")
 	if _, err := s.adapter.AdmitGuild(t.Context(), operator(), "helper", evil); err != nil {
 		t.Fatal(err)
@@ -413,7 +413,7 @@ func TestWhatStrangersDeleteIsNotHeardOf(t *testing.T) {
 	s := open(t, fake.Options{}, d, nil)
 	evil := s.Invite("mallory", "lair")
 	one := s.adapter.apps[0]
-	g := newGateway(one, s.inbox, &counter{desk: d, app: one})
+	g := newGateway(one, &counter{app: one})
 	for guild, channel := range map[string]string{evil: s.ChannelID("lair"), s.GuildID(): s.ChannelID("general")} {
 		event := fmt.Sprintf(`{"ids":["1%[1]s"],"channel_id":%[2]q,"guild_id":%[1]q}`, guild, channel)
 		if err := g.deleted(t.Context(), json.RawMessage(event)); err != nil {

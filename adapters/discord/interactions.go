@@ -92,8 +92,7 @@ type callback struct {
 
 // counter is where one application's interactions are answered.
 type counter struct {
-	desk chat.Desk
-	app  *app
+	app *app
 }
 
 // say gives the first answer: over REST, or as the response to the HTTP
@@ -157,9 +156,6 @@ func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, err
 
 // answer does what the person asked and says so, before ctx ends.
 func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
-	if c.desk == nil {
-		return errors.New("nobody answers commands here")
-	}
 	prompt, done := context.WithDeadline(ctx, i.received.Add(promptLimit))
 	refused := c.app.trust.letIn(prompt, i.Guild, i.user.ID)
 	done()
@@ -179,7 +175,7 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 		var d commandData
 		if err = json.Unmarshal(i.Data, &d); err == nil {
 			order := c.order(i, d.Name, args(d.Options))
-			err = c.do(ctx, i, strings.TrimSpace(order.Name+" "+order.Args), say, func(ctx context.Context) (chat.Reply, error) { return c.desk.Do(ctx, order) })
+			err = c.do(ctx, i, strings.TrimSpace(order.Name+" "+order.Args), say, func(ctx context.Context) (chat.Reply, error) { return c.app.ports.Desk.Do(ctx, order) })
 		}
 	case interactionComponent:
 		err = c.component(ctx, i, say)
@@ -215,7 +211,7 @@ func (c *counter) findOwner(ctx context.Context, i *interaction) {
 func (c *counter) claim(ctx context.Context, i *interaction) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	mine, err := c.desk.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
+	mine, err := c.app.ports.Desk.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
 	if err != nil {
 		c.app.log.WarnContext(ctx, "interaction not claimed", slog.String("error", err.Error()))
 		return true, nil
@@ -230,7 +226,7 @@ func (c *counter) complete(ctx context.Context, i *interaction, say say) error {
 	}
 	within, cancel := context.WithDeadline(ctx, i.received.Add(completeLimit))
 	defer cancel()
-	options, err := c.desk.Complete(within, c.order(i, d.Name, typing(d.Options)))
+	options, err := c.app.ports.Desk.Complete(within, c.order(i, d.Name, typing(d.Options)))
 	if err != nil && within.Err() == nil {
 		c.app.log.WarnContext(ctx, "autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
 	}
@@ -272,7 +268,7 @@ func (c *counter) component(ctx context.Context, i *interaction, say say) error 
 	default: // a control of an earlier version, or of another program with this token
 		return say(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
 	}
-	return c.do(ctx, i, line, say, func(ctx context.Context) (chat.Reply, error) { return c.desk.Press(ctx, c.press(i, line)) })
+	return c.do(ctx, i, line, say, func(ctx context.Context) (chat.Reply, error) { return c.app.ports.Desk.Press(ctx, c.press(i, line)) })
 }
 
 // stop is the Stop button: the answer itself shows that it ended, so success
@@ -281,7 +277,7 @@ func (c *counter) stop(ctx context.Context, i *interaction, turn string, say say
 	if err := say(ctx, callback{Type: callbackDeferUpdate}); err != nil {
 		return err
 	}
-	_, err := c.desk.Press(ctx, c.press(i, chat.ControlText(chat.ActionStop, turn)))
+	_, err := c.app.ports.Desk.Press(ctx, c.press(i, chat.ControlText(chat.ActionStop, turn)))
 	if err == nil {
 		return nil
 	}

@@ -92,7 +92,7 @@ func ways(t *testing.T, d *desk, test func(t *testing.T, s *stage)) {
 	t.Run("gateway", func(t *testing.T) { test(t, withCommands(t, d, nil)) })
 	t.Run("http", func(t *testing.T) {
 		s := withCommands(t, d, nil)
-		s.overHTTP(d)
+		s.overHTTP()
 		test(t, s)
 	})
 }
@@ -107,8 +107,8 @@ func withCommands(t *testing.T, d *desk, change func(*Options)) *stage {
 	return s
 }
 
-func (s *stage) overHTTP(d chat.Desk) string {
-	web := httptest.NewServer(s.adapter.Handler(s.inbox, d))
+func (s *stage) overHTTP() string {
+	web := httptest.NewServer(s.adapter.Handler())
 	s.t.Cleanup(web.Close)
 	url := web.URL + "/discord/helper/interactions"
 	s.App("").SetInteractionsURL(url)

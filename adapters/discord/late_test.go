@@ -43,7 +43,8 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &counter{desk: endless, app: a.apps[0]}
+		a.apps[0].ports.Desk = endless
+		return &counter{app: a.apps[0]}
 	}
 	t.Run("gateway", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

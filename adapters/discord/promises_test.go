@@ -27,11 +27,11 @@ type suite struct {
 
 func openSuite(t *testing.T, p chattest.Ports) chattest.Stage {
 	srv := startFake(t, fake.Options{Limits: fake.Limits{Calls: 1000, Global: -1}})
-	s := &suite{Server: srv, t: t, options: Options{Bots: []bots.Bot{helper(srv.Token())}, APIURL: srv.APIURL(), Log: p.Log}}
+	s := &suite{Server: srv, t: t, options: Options{Bots: []bots.Bot{helper(srv.Token())}, APIURL: srv.APIURL(), Ports: p.Ports, Log: p.Log}}
 	s.adapter = s.Another().(*Adapter)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = s.adapter.Run(ctx, p.Inbox, p.Desk) }()
+	go func() { defer close(done); _ = s.adapter.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
 	if err := srv.Wait(ctx, func() bool { return srv.CommandWrites("") > 0 }); err != nil { // the last call of a start
 		t.Fatal(err)

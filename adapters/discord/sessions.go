@@ -153,7 +153,7 @@ var errCaughtUp = errors.New("caught up")
 func (g *gateway) catchUp(ctx context.Context, s *savedSession) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	side := newGateway(g.app, g.inbox, g.desk)
+	side := newGateway(g.app, g.desk)
 	side.aside = true
 	side.lanes = newLanes(side)
 	wait := side.lanes.start(ctx)

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"parley/adapters/internal/prompt"
-	"parley/internal/chat"
 	"parley/internal/fault"
 )
 
@@ -33,7 +32,7 @@ var errKeyUnknown = errors.New("the application's public key could not be asked 
 // Handler serves interactions sent as signed HTTP requests. It answers 401 to a
 // signature that is missing, wrong or more than five minutes off, 413 to a body
 // over 1 MiB, 404 for a bot without a Discord application.
-func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
+func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /discord/{bot}/interactions", func(w http.ResponseWriter, r *http.Request) {
 		one, err := a.of(r.PathValue("bot"))
@@ -41,7 +40,7 @@ func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		one.guard(w, func() { (&counter{desk: desk, app: one}).serve(w, r) })
+		one.guard(w, func() { (&counter{app: one}).serve(w, r) })
 	})
 	return mux
 }

@@ -16,7 +16,7 @@ import (
 
 func TestSignedRequests(t *testing.T) {
 	s := withCommands(t, &desk{}, nil)
-	url := s.overHTTP(&desk{})
+	url := s.overHTTP()
 	if err := s.VerifyEndpoint(t.Context(), "", url); err != nil {
 		t.Errorf("Discord would not accept the endpoint: %v", err)
 	}
@@ -66,7 +66,7 @@ func TestSignedRequests(t *testing.T) {
 func TestARequestThatMeetsADefectIsNotSaidToBeTaken(t *testing.T) {
 	d := &desk{complete: func(context.Context, chat.Command) ([]chat.Option, error) { panic("not to be logged") }}
 	s := withCommands(t, d, nil)
-	url := s.overHTTP(d)
+	url := s.overHTTP()
 	app := s.App("")
 	body := []byte(`{"id":"123456789","application_id":"` + app.ID + `","type":4,"token":"x","version":1,"channel_id":"234567890",` +
 		`"user":{"id":"` + s.UserID("ann") + `","username":"ann"},"data":{"name":"model","options":[{"name":"name","type":3,"value":"m","focused":true}]}}`)
@@ -95,7 +95,7 @@ func TestADefectInReadingARequestIsAnsweredToo(t *testing.T) {
 
 func TestAPublicKeyOfWrongLengthIsNoCrash(t *testing.T) {
 	s := withCommands(t, &desk{}, func(o *Options) { section(o.Bots[0]).Values[publicKey] = secret.New("abcd") })
-	url := s.overHTTP(&desk{})
+	url := s.overHTTP()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestAPublicKeyOfWrongLengthIsNoCrash(t *testing.T) {
 func TestARequestThatCouldNotBeAnsweredIs503(t *testing.T) {
 	d := &desk{}
 	s := withCommands(t, d, nil)
-	url := s.overHTTP(d)
+	url := s.overHTTP()
 	app := s.App("")
 	body := []byte(`{"id":"123456789","application_id":"` + app.ID + `","type":99,"token":"x","version":1,"channel_id":"234567890","user":{"id":"` + s.UserID("ann") + `","username":"ann"}}`)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(string(body)))

@@ -135,7 +135,7 @@ func TestAFeedEndsWithItsSession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := a.Handler(nil, nil)
+		h := a.Handler()
 		session := doortest.Session(t, d)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()

@@ -28,6 +28,7 @@ const Scope = "playground"
 type Options struct {
 	Bots  []bots.Bot
 	Board Board
+	Ports chat.Ports // for what the pages bring in
 	// Door says who gets in; whoever does is an admin.
 	Door *door.Door
 	// Providers lists what is registered; nil leaves the list empty.
@@ -124,7 +125,7 @@ func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run follows the board's changes and passes them on to open pages until ctx
 // ends; a broken feed is taken up again.
-func (a *Adapter) Run(ctx context.Context, _ chat.Inbox, _ chat.Desk) error {
+func (a *Adapter) Run(ctx context.Context) error {
 	defer a.hub.close()
 	go a.hub.deliver(ctx)
 	feed := telemetry.NewOutage(a.o.Log, "playground lost the feed of changes; taking it up again", "playground follows the changes again")

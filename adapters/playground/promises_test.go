@@ -29,15 +29,15 @@ type suite struct {
 func openSuite(t *testing.T, p chattest.Ports) chattest.Stage {
 	s := &suite{stage: &stage{t: t}, board: &flaky{memory: newMemory()}}
 	s.door = doortest.With(t, token, &doortest.Memory{})
-	a, err := New(Options{Bots: testBots(), Board: s.board, Door: s.door, Log: p.Log})
+	a, err := New(Options{Bots: testBots(), Board: s.board, Door: s.door, Ports: p.Ports, Log: p.Log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.adapter = a
-	s.server = httptest.NewServer(a.Handler(p.Inbox, p.Desk))
+	s.server = httptest.NewServer(a.Handler())
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { _ = a.Run(ctx, p.Inbox, p.Desk) })
+	running.Go(func() { _ = a.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()

@@ -32,8 +32,8 @@ type server struct {
 }
 
 // Handler serves "/" and everything below "/playground/".
-func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
-	s := &server{a: a, in: in, desk: desk, assets: "/playground/assets/" + digest(assetFiles)}
+func (a *Adapter) Handler() http.Handler {
+	s := &server{a: a, in: a.o.Ports.Inbox, desk: a.o.Ports.Desk, assets: "/playground/assets/" + digest(assetFiles)}
 
 	open := http.NewServeMux() // what getting in needs
 	open.HandleFunc("GET "+s.assets+"/{name}", s.asset)

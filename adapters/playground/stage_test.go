@@ -179,7 +179,8 @@ func newStage(t testing.TB, change ...func(*Options)) *stage {
 			defer s.mu.Unlock()
 			return slices.Clone(s.found)
 		},
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Ports: chat.Ports{Inbox: s, Desk: s},
+		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, f := range change {
 		f(&o)
@@ -192,13 +193,13 @@ func newStage(t testing.TB, change ...func(*Options)) *stage {
 	ctx, cancel := context.WithCancel(t.Context())
 	s.ctx = ctx
 	var running sync.WaitGroup
-	running.Go(func() { _ = a.Run(ctx, s, s) })
+	running.Go(func() { _ = a.Run(ctx) })
 	s.until("the feed is followed", func() bool { // what is said before, no open page is told of
 		s.board.mu.Lock()
 		defer s.board.mu.Unlock()
 		return len(s.board.watchers) > 0
 	})
-	s.server = httptest.NewServer(a.Handler(s, s))
+	s.server = httptest.NewServer(a.Handler())
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()

@@ -37,6 +37,7 @@ type identity struct {
 
 // app is one Slack app with the bots that share it.
 type app struct {
+	ports    chat.Ports
 	lead     bots.Bot
 	bots     []string
 	groups   []string // user groups that the bots' access rules name
@@ -79,7 +80,7 @@ type app struct {
 func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	lead := group[0]
 	a := &app{
-		lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, within: answerWithin,
+		ports: o.Ports, lead: lead, token: token, apiURL: apiURL, http: o.HTTPClient, limit: o.UpdateLimit, within: answerWithin,
 		metrics: o.Metrics, known: make(chan struct{}), problem: "not connected yet",
 		members:   members{asking: make(chan struct{}, 1), slow: make(chan struct{}, 1)},
 		streaming: streaming{auto: o.StreamMode == "auto"},
@@ -112,7 +113,7 @@ type quiet struct{}
 func (quiet) Output(int, string) error { return nil }
 
 // run connects and keeps the app connected until ctx ends.
-func (a *app) run(ctx context.Context, in chat.Inbox, desk chat.Desk) {
+func (a *app) run(ctx context.Context) {
 	if !a.identify(ctx) {
 		return
 	}
@@ -122,7 +123,7 @@ func (a *app) run(ctx context.Context, in chat.Inbox, desk chat.Desk) {
 		}
 		return
 	}
-	a.wire.once.Do(func() { a.holdLines(ctx, in, desk) })
+	a.wire.once.Do(func() { a.holdLines(ctx) })
 }
 
 // identify asks who the token belongs to until Slack answers. A refused token

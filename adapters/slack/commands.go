@@ -119,7 +119,7 @@ func unrouted(err error) *reply {
 // slash runs a slash command. What is said within answerWithin of its arrival is
 // the answer to the request; a nil answer means that the rest follows at the
 // response_url.
-func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand, desk chat.Desk) *reply {
+func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand) *reply {
 	self, ok := a.whoami(ctx)
 	if !ok {
 		return starting()
@@ -134,7 +134,7 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand, desk
 		Bot: a.lead.ID, Place: o.place, Author: o.user,
 	}
 	said, _ := prompt.Ask(ctx, a.background, arrived.Add(a.within), commandLife, func(ctx context.Context, give func(*reply) bool) {
-		r, err := desk.Do(ctx, command)
+		r, err := a.ports.Desk.Do(ctx, command)
 		if said := a.show(ctx, r, err, command.Name, command.Scope, o); said != nil && !give(said) {
 			a.tell(ctx, o, *said)
 		}

@@ -500,12 +500,12 @@ func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
 	for _, i := range []interaction{
 		{Type: "block_actions"}, {Type: "shortcut"}, {Type: "view_submission"}, {Type: "view_closed"},
 	} {
-		if got := app.interact(t.Context(), time.Now(), i, r.desk); got != nil {
+		if got := app.interact(t.Context(), time.Now(), i); got != nil {
 			t.Errorf("%s: %v", i.Type, got)
 		}
 	}
 	other := interaction{Type: "block_actions", Actions: []action{{ActionID: "somebody-elses", Value: "stop all"}}}
-	app.interact(t.Context(), time.Now(), other, r.desk)
+	app.interact(t.Context(), time.Now(), other)
 	app.background.Finish(time.Second)
 	if len(r.desk.did()) != 0 {
 		t.Errorf("%+v", r.desk.did())

@@ -194,7 +194,7 @@ func TestAnAddressThatIsNotSlacksIsSaidSo(t *testing.T) {
 	r.ws.Inject(fake.Fault{Method: "auth.test", Status: 404})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+	go func() { defer close(done); _ = r.adapter.Run(ctx) }()
 	defer func() { stop(); <-done }()
 	eventually(t, "health", func() bool {
 		return r.adapter.Health()[0].Reason == "What answers at SLACK_API_URL is not Slack (HTTP 404)"

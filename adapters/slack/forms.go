@@ -113,7 +113,7 @@ type submitAnswer struct {
 // submitted hands a filled form to the desk. With errors the form stays open;
 // otherwise it closes and what came of it is said to the person alone. A desk
 // that takes longer than Slack waits answers the same way.
-func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) *submitAnswer {
+func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction) *submitAnswer {
 	var from origin
 	if i.View.CallbackID != formCallback || json.Unmarshal([]byte(i.View.PrivateMetadata), &from) != nil {
 		return nil
@@ -129,7 +129,7 @@ func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction, d
 				a.tell(ctx, o, *said)
 			}
 		}
-		outcome, err := desk.Submit(ctx, s)
+		outcome, err := a.ports.Desk.Submit(ctx, s)
 		switch errs := outcome.Errors; {
 		case err != nil:
 			give(nil)

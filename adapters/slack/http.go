@@ -32,16 +32,16 @@ const (
 // /commands and /interactions, for any
 // bot of an app. A request whose signature is missing, wrong or older than five
 // minutes gets 401, one over 1 MiB 413, an unknown bot 404.
-func (a *Adapter) Handler(in chat.Inbox, desk chat.Desk) http.Handler {
+func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /slack/{bot}/events", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
-		app.serveAny(w, r, body, in, desk)
+		app.serveAny(w, r, body)
 	}))
 	mux.HandleFunc("POST /slack/{bot}/commands", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
-		app.serveCommand(w, r, body, desk)
+		app.serveCommand(w, r, body)
 	}))
 	mux.HandleFunc("POST /slack/{bot}/interactions", a.signed(func(app *app, w http.ResponseWriter, r *http.Request, body []byte) {
-		app.serveInteraction(w, r, body, desk)
+		app.serveInteraction(w, r, body)
 	}))
 	return mux
 }
@@ -94,16 +94,16 @@ func (a *app) verify(h http.Header, body []byte) error {
 
 // serveAny takes whatever Slack sends, so that one request URL does for events,
 // commands and interactions: events are JSON, the others forms.
-func (a *app) serveAny(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, desk chat.Desk) {
+func (a *app) serveAny(w http.ResponseWriter, r *http.Request, body []byte) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	form, err := url.ParseQuery(string(body))
 	switch {
 	case kind == "application/json" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) || err != nil:
-		a.serveEvent(w, r, body, in, desk)
+		a.serveEvent(w, r, body)
 	case form.Has("payload"):
-		a.serveInteraction(w, r, body, desk)
+		a.serveInteraction(w, r, body)
 	case form.Has("command"), form.Has("ssl_check"):
-		a.serveCommand(w, r, body, desk)
+		a.serveCommand(w, r, body)
 	default:
 		http.Error(w, "the body is neither an event, a command nor an interaction", http.StatusBadRequest)
 	}
@@ -112,7 +112,7 @@ func (a *app) serveAny(w http.ResponseWriter, r *http.Request, body []byte, in c
 // serveEvent answers 200 once the message is safe, and 503 within answerWithin
 // when it is not yet, so that Slack sends it again. A retry is treated like any
 // delivery: it may be the only one that arrived.
-func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in chat.Inbox, desk chat.Desk) {
+func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte) {
 	arrived := time.Now()
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
@@ -123,7 +123,7 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 		writeJSON(w, map[string]string{"challenge": e.Challenge})
 		return
 	}
-	err := a.storeWithin(r.Context(), arrived, e, in, desk)
+	err := a.storeWithin(r.Context(), arrived, e)
 	switch {
 	case errors.Is(err, prompt.ErrNothing):
 		http.Error(w, defectText, http.StatusInternalServerError)
@@ -135,9 +135,9 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte, in
 
 // storeWithin stores the message of an event. What takes longer than
 // answerWithin goes on by itself, and what Slack then sends again is a duplicate.
-func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope, in chat.Inbox, desk chat.Desk) error {
+func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope) error {
 	stored, err := prompt.Ask(ctx, a.background, arrived.Add(a.within), putWithin, func(ctx context.Context, give func(error) bool) {
-		err := a.pass(ctx, e, in, desk)
+		err := a.pass(ctx, e)
 		a.storing.Note(ctx, err, "event", e.EventID)
 		give(err)
 	})
@@ -145,10 +145,10 @@ func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope, in
 }
 
 // pass hands an event to the app it is for; one that is for nobody is done with.
-func (a *app) pass(ctx context.Context, e envelope, in chat.Inbox, desk chat.Desk) error {
+func (a *app) pass(ctx context.Context, e envelope) error {
 	to, err := a.receiver(ctx, a.signedAlike, e.addressee())
 	if err == nil {
-		err = to.receive(ctx, e, in, desk)
+		err = to.receive(ctx, e)
 	}
 	if errors.Is(err, errNobody) {
 		return nil
@@ -161,7 +161,7 @@ var errStarting = errors.New("the app is not connected to Slack yet")
 
 // receive stores the message of an event, if there is one for a bot, and passes
 // on that one was deleted.
-func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.Desk) error {
+func (a *app) receive(ctx context.Context, e envelope) error {
 	begun := time.Now()
 	if e.Type != "event_callback" {
 		if e.Type == "app_rate_limited" {
@@ -178,11 +178,11 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.
 	m, ok := translate(self, a.lead.ID, prefixOf(a.lead), e)
 	if !ok {
 		if gone, ok := deletion(self, a.lead.ID, e); ok {
-			return desk.Withdraw(ctx, gone)
+			return a.ports.Desk.Withdraw(ctx, gone)
 		}
 		return nil
 	}
-	if err := in.Put(ctx, m); errors.Is(err, chat.ErrUnstorable) {
+	if err := a.ports.Inbox.Put(ctx, m); errors.Is(err, chat.ErrUnstorable) {
 		a.log.ErrorContext(ctx, "an event can never be stored and is dropped", "event", e.EventID, "error", err)
 		return nil
 	} else if err != nil {
@@ -192,7 +192,7 @@ func (a *app) receive(ctx context.Context, e envelope, in chat.Inbox, desk chat.
 	return nil
 }
 
-func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, desk chat.Desk) {
+func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte) {
 	arrived := time.Now()
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -212,12 +212,12 @@ func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte, 
 		writeJSON(w, unrouted(err))
 		return
 	}
-	if answer := to.slash(r.Context(), arrived, c, desk); answer != nil {
+	if answer := to.slash(r.Context(), arrived, c); answer != nil {
 		writeJSON(w, answer)
 	}
 }
 
-func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []byte, desk chat.Desk) {
+func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []byte) {
 	arrived := time.Now()
 	form, err := url.ParseQuery(string(body))
 	var i interaction
@@ -233,7 +233,7 @@ func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []by
 		http.Error(w, "not connected yet, try again", http.StatusServiceUnavailable)
 		return
 	}
-	if answer := to.interact(r.Context(), arrived, i, desk); answer != nil {
+	if answer := to.interact(r.Context(), arrived, i); answer != nil {
 		writeJSON(w, answer)
 	}
 }

@@ -22,7 +22,7 @@ import (
 func TestOnlySlackIsLetIn(t *testing.T) {
 	r := newRig(t, setup{bots: []bots.Bot{helper(), {ID: "socketonly", Sections: inSlack("xoxb-2", appToken, "xapp-2")}, {ID: "nowhere"}}})
 	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 1 })
-	h := r.adapter.Handler(r.inbox, r.desk)
+	h := r.adapter.Handler()
 	body := `{"type":"url_verification","challenge":"abc"}`
 	big := `{"type":"url_verification","challenge":"` + strings.Repeat("x", 1<<20) + `"}`
 	for _, c := range []struct {
@@ -135,7 +135,7 @@ func TestARetryThatIsTheOnlyDeliveryIsTaken(t *testing.T) {
 	req.Header.Set("X-Slack-Retry-Num", "3")
 	req.Header.Set("X-Slack-Retry-Reason", "http_timeout")
 	w := httptest.NewRecorder()
-	r.adapter.Handler(r.inbox, r.desk).ServeHTTP(w, req)
+	r.adapter.Handler().ServeHTTP(w, req)
 	if w.Code != 200 {
 		t.Fatalf("HTTP %d", w.Code)
 	}
@@ -150,7 +150,7 @@ func TestEventsBeforeTheFirstAuthTestAreNotLost(t *testing.T) {
 	r.await("a refusal", func() bool { d := r.ws.Deliveries(); return len(d) > 0 && d[0].Status == 503 })
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+	go func() { defer close(done); _ = r.adapter.Run(ctx) }()
 	defer func() { stop(); <-done }()
 	if m := r.message(); string(m.ID) != ts {
 		t.Errorf("message %s", m.ID)
@@ -185,7 +185,7 @@ func TestASlowStoreIsToldInTime(t *testing.T) {
 	req := httptest.NewRequest(http.MethodPost, "/slack/helper/events", strings.NewReader(body))
 	signedBy("shhh-helper", 0)(req.Header, []byte(body))
 	w := httptest.NewRecorder()
-	r.adapter.Handler(r.inbox, r.desk).ServeHTTP(w, req)
+	r.adapter.Handler().ServeHTTP(w, req)
 	r.inbox.mu.Unlock()
 	if w.Code != http.StatusServiceUnavailable {
 		t.Errorf("HTTP %d, want 503", w.Code)
@@ -201,7 +201,8 @@ func TestWhatCanNeverBeStoredIsNotAskedForAgain(t *testing.T) {
 	app := r.adapter.byBot["helper"]
 	<-app.known
 	e := envelope{Type: "event_callback", EventID: "Ev1", TeamID: "T0TEAM", Event: json.RawMessage(`{"type":"app_mention","channel":"C1","user":"U1","text":"<@U0HELPER> hello","ts":"1"}`)}
-	if err := app.receive(t.Context(), e, never{}, r.desk); err != nil {
+	app.ports.Inbox = never{}
+	if err := app.receive(t.Context(), e); err != nil {
 		t.Errorf("Slack would send it again: %v", err)
 	}
 }
@@ -214,7 +215,7 @@ func (never) Put(context.Context, chat.Message) error { return chat.ErrUnstorabl
 func TestOneRequestURLTakesEventsCommandsAndInteractions(t *testing.T) {
 	r := newRig(t, setup{})
 	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 0 })
-	h := r.adapter.Handler(r.inbox, r.desk)
+	h := r.adapter.Handler()
 	send := func(kind, body string) int {
 		req := httptest.NewRequest(http.MethodPost, "/slack/helper/events", strings.NewReader(body))
 		req.Header.Set("Content-Type", kind)

@@ -86,12 +86,12 @@ type action struct {
 
 // interact answers a button, a menu or a submitted modal. Its result, if any,
 // is the body of the answer to Slack.
-func (a *app) interact(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) any {
+func (a *app) interact(ctx context.Context, arrived time.Time, i interaction) any {
 	switch i.Type {
 	case "block_actions":
-		a.pressed(ctx, arrived, i, desk)
+		a.pressed(ctx, arrived, i)
 	case "view_submission":
-		if answer := a.submitted(ctx, arrived, i, desk); answer != nil {
+		if answer := a.submitted(ctx, arrived, i); answer != nil {
 			return answer
 		}
 	}
@@ -100,7 +100,7 @@ func (a *app) interact(ctx context.Context, arrived time.Time, i interaction, de
 
 // pressed does the action of a button or menu. Slack is told at once, and the
 // reply follows; but a stop that Slack was told of must outlive this process.
-func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, desk chat.Desk) {
+func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction) {
 	if len(i.Actions) == 0 {
 		return
 	}
@@ -122,7 +122,7 @@ func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction, des
 			team = i.Team.ID
 		}
 		o := i.occasion(team)
-		r, err := desk.Press(ctx, chat.Press{
+		r, err := a.ports.Desk.Press(ctx, chat.Press{
 			Action: action, Args: args, Scope: self.scope(team), Bot: a.lead.ID, Place: o.place, Author: o.user,
 		})
 		if said := a.show(ctx, r, err, action, self.scope(team), o); said != nil {

@@ -96,6 +96,7 @@ func newRig(t *testing.T, s setup) *rig {
 		}
 	}
 	s.options.Bots, s.options.APIURL = s.bots, ws.APIURL()
+	s.options.Ports = chat.Ports{Inbox: r.inbox, Desk: r.desk}
 	s.options.Log = slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.adapter, err = New(s.options)
 	if err != nil {
@@ -110,7 +111,7 @@ func newRig(t *testing.T, s setup) *rig {
 		}
 	}
 	if !s.socket {
-		web := httptest.NewServer(r.adapter.Handler(r.inbox, r.desk))
+		web := httptest.NewServer(r.adapter.Handler())
 		t.Cleanup(web.Close)
 		for i, b := range s.bots {
 			if i < len(s.fake.Apps) {
@@ -126,7 +127,7 @@ func newRig(t *testing.T, s setup) *rig {
 	if s.idle {
 		close(done)
 	} else {
-		go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+		go func() { defer close(done); _ = r.adapter.Run(ctx) }()
 	}
 	t.Cleanup(func() {
 		stop()

@@ -41,13 +41,13 @@ func openStage(t *testing.T, mode string, p chattest.Ports) *stage {
 	}
 	bot := helper()
 	bot.Sections = inSlack("xoxb-1-helper", signingSecret, "shhh-helper", appToken, "xapp-1-helper")
-	s := &stage{Server: ws, t: t, options: Options{Bots: []bots.Bot{bot}, APIURL: ws.APIURL(), StreamMode: mode, Log: p.Log, UpdateLimit: UpdateLimit{Off: true}}}
+	s := &stage{Server: ws, t: t, options: Options{Bots: []bots.Bot{bot}, APIURL: ws.APIURL(), Ports: p.Ports, StreamMode: mode, Log: p.Log, UpdateLimit: UpdateLimit{Off: true}}}
 	s.adapter = s.Another().(*Adapter)
-	web := httptest.NewServer(s.adapter.Handler(p.Inbox, p.Desk))
+	web := httptest.NewServer(s.adapter.Handler())
 	ws.Serve("", web.URL+"/slack/helper")
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = s.adapter.Run(ctx, p.Inbox, p.Desk) }()
+	go func() { defer close(done); _ = s.adapter.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		<-done

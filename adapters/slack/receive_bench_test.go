@@ -22,18 +22,18 @@ func BenchmarkReceive(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer ws.Close()
-	a, err := New(Options{Bots: helpers(), APIURL: ws.APIURL()})
+	a, err := New(Options{Bots: helpers(), APIURL: ws.APIURL(), Ports: chat.Ports{Inbox: putter{}}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = a.Run(ctx, putter{}, nil) }()
+	go func() { defer close(done); _ = a.Run(ctx) }()
 	defer func() { stop(); <-done }()
 	if _, ok := a.apps[0].whoami(b.Context()); !ok {
 		b.Fatal("not connected")
 	}
-	h := a.Handler(putter{}, nil)
+	h := a.Handler()
 	body := []byte(`{"type":"event_callback","team_id":"T0TEAM","event":{"type":"app_mention","user":"U1","channel":"C1","ts":"1700000000.000100","text":"<@U0HELPER> what is *Go*?"}}`)
 	b.ReportAllocs()
 	for b.Loop() {

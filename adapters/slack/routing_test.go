@@ -178,7 +178,7 @@ func TestAnEventWaitsForTheBotOfItsWorkspace(t *testing.T) {
 			r.ws.Inject(fake.Fault{Method: "auth.test", App: "A0HELPER2", Status: http.StatusServiceUnavailable})
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan struct{})
-			go func() { defer close(done); _ = r.adapter.Run(ctx, r.inbox, r.desk) }()
+			go func() { defer close(done); _ = r.adapter.Run(ctx) }()
 			defer func() { stop(); <-done }()
 			eventually(t, "the first", func() bool { return health(r.adapter)["helper"].OK })
 			r.ws.MentionApp("A0HELPER2", "C2", "U1", "hi")
@@ -199,7 +199,7 @@ func TestAPressThatWasRefusedActsWhenItComesAgain(t *testing.T) {
 		"message":{"ts":"1.1"},"actions":[{"type":"button","action_id":"` + actionRun + `1","value":"stop turn-1"}]}`)}
 	early, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.handle(early, press, r.inbox, r.desk); !errors.Is(err, errStarting) {
+	if _, err := a.handle(early, press); !errors.Is(err, errStarting) {
 		t.Fatalf("before the bots know who they are: %v", err)
 	}
 	for _, one := range r.adapter.apps {
@@ -207,7 +207,7 @@ func TestAPressThatWasRefusedActsWhenItComesAgain(t *testing.T) {
 			t.Fatal("not connected")
 		}
 	}
-	if _, err := a.handle(t.Context(), press, r.inbox, r.desk); err != nil {
+	if _, err := a.handle(t.Context(), press); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it acts", func() bool { return len(r.desk.did()) == 1 })
@@ -265,7 +265,8 @@ func TestACommandDuringTheStartIsAnsweredInTime(t *testing.T) {
 					all = append(all, b)
 				}
 				var made calls
-				a, err := New(Options{Bots: all, HTTPClient: &http.Client{Transport: &made}})
+				var d desk
+				a, err := New(Options{Bots: all, Ports: chat.Ports{Inbox: newInbox(), Desk: &d}, HTTPClient: &http.Client{Transport: &made}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -276,7 +277,6 @@ func TestACommandDuringTheStartIsAnsweredInTime(t *testing.T) {
 						close(app.known)
 					}
 				}()
-				var d desk
 				d.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
 					time.Sleep(time.Minute)
 					return chat.Reply{Text: "done"}, nil
@@ -289,7 +289,7 @@ func TestACommandDuringTheStartIsAnsweredInTime(t *testing.T) {
 				r := httptest.NewRequest(http.MethodPost, "/slack/two"+c.path, strings.NewReader(body))
 				fake.Sign(r.Header, "shhh-helper", time.Now(), []byte(body))
 				begun := time.Now()
-				a.Handler(newInbox(), &d).ServeHTTP(w, r)
+				a.Handler().ServeHTTP(w, r)
 				if took := time.Since(begun); took != answerWithin || w.Code != http.StatusOK || w.Body.Len() != 0 {
 					t.Errorf("after %s: %d %s", took, w.Code, w.Body)
 				}

@@ -41,6 +41,7 @@ type Options struct {
 	StreamMode string
 	Log        *slog.Logger
 	Metrics    *telemetry.Metrics
+	Ports      chat.Ports // for what Run and Handler bring in
 	// HTTPClient makes every call to Slack; nil is a client of its own that
 	// keeps enough connections open for many answers at once.
 	HTTPClient *http.Client
@@ -109,10 +110,10 @@ func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run connects every app and supervises it until ctx ends, then waits for
 // requests under way to be answered.
-func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
+func (a *Adapter) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, app := range a.apps {
-		all.Go(func() { app.run(ctx, in, desk) })
+		all.Go(func() { app.run(ctx) })
 	}
 	<-ctx.Done()
 	all.Wait()

@@ -137,12 +137,12 @@ func (w *wire) fail(problem string) {
 }
 
 // holdLines keeps both connections standing until ctx ends.
-func (a *app) holdLines(ctx context.Context, in chat.Inbox, desk chat.Desk) {
+func (a *app) holdLines(ctx context.Context) {
 	var lines sync.WaitGroup
 	for n := range a.wire.lines {
 		lines.Go(func() {
 			if pause(ctx, time.Duration(n)*a.wire.stagger) {
-				a.holdLine(ctx, n, in, desk)
+				a.holdLine(ctx, n)
 			}
 		})
 	}
@@ -150,10 +150,10 @@ func (a *app) holdLines(ctx context.Context, in chat.Inbox, desk chat.Desk) {
 }
 
 // holdLine keeps connection n standing until ctx ends.
-func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) {
+func (a *app) holdLine(ctx context.Context, n int) {
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, longestWait) {
 		begun := time.Now()
-		err := a.line(ctx, n, in, desk)
+		err := a.line(ctx, n)
 		if ctx.Err() != nil {
 			return
 		}
@@ -174,7 +174,7 @@ func (a *app) holdLine(ctx context.Context, n int, in chat.Inbox, desk chat.Desk
 
 // line runs one managed connection. It ends with ctx, or when Slack refuses the
 // app token.
-func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) error {
+func (a *app) line(ctx context.Context, n int) error {
 	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope), socketmode.OptionDialer(a.wire.dialer(n)),
 		socketmode.OptionPingInterval(pingWithin+time.Duration(n)*pingWithin/3))
 	// The connection outlives ctx by a moment: what was taken is acknowledged.
@@ -188,7 +188,7 @@ func (a *app) line(ctx context.Context, n int, in chat.Inbox, desk chat.Desk) er
 	for {
 		select {
 		case e := <-client.Events:
-			if err := a.onLine(ctx, client, n, e, &busy, in, desk); err != nil {
+			if err := a.onLine(ctx, client, n, e, &busy); err != nil {
 				hangUp()
 				_ = drain(client, ended)
 				return err
@@ -239,7 +239,7 @@ func drain(client *socketmode.Client, ended chan error) error {
 
 // onLine takes one event of a connection and returns at once: a slow consumer
 // would keep pongs from being sent. An error says to begin anew.
-func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) error {
+func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup) error {
 	switch e.Type {
 	case socketmode.EventTypeConnecting:
 		switch stood, reason := a.wire.ended(n); {
@@ -266,7 +266,7 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 		if e.Request == nil {
 			return nil
 		}
-		a.take(ctx, client, socketEnvelope{Type: e.Request.Type, EnvelopeID: e.Request.EnvelopeID, Payload: e.Request.Payload}, busy, in, desk)
+		a.take(ctx, client, socketEnvelope{Type: e.Request.Type, EnvelopeID: e.Request.EnvelopeID, Payload: e.Request.Payload}, busy)
 	case socketmode.EventTypeErrorBadMessage:
 		// The library could not read it, or does not know its type. Left alone,
 		// it would never be acknowledged.
@@ -275,21 +275,21 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 		if !ok || json.Unmarshal(bad.Message, &s) != nil || s.EnvelopeID == "" {
 			return nil
 		}
-		a.take(ctx, client, s, busy, in, desk)
+		a.take(ctx, client, s, busy)
 	}
 	return nil
 }
 
 // take handles an envelope on its own goroutine.
-func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvelope, busy *sync.WaitGroup, in chat.Inbox, desk chat.Desk) {
+func (a *app) take(ctx context.Context, client *socketmode.Client, s socketEnvelope, busy *sync.WaitGroup) {
 	ctx = context.WithoutCancel(ctx)
-	busy.Go(func() { a.guard(ctx, func() { a.answer(ctx, client, s, in, desk) }) })
+	busy.Go(func() { a.guard(ctx, func() { a.answer(ctx, client, s) }) })
 }
 
 // answer acknowledges an envelope once it is safe; one that could not be stored
 // is not acknowledged, so Slack sends it again.
-func (a *app) answer(ctx context.Context, client *socketmode.Client, s socketEnvelope, in chat.Inbox, desk chat.Desk) {
-	answer, err := a.handle(ctx, s, in, desk)
+func (a *app) answer(ctx context.Context, client *socketmode.Client, s socketEnvelope) {
+	answer, err := a.handle(ctx, s)
 	if errors.Is(err, errNobody) {
 		err = nil
 	}
@@ -311,7 +311,7 @@ func (a *app) answer(ctx context.Context, client *socketmode.Client, s socketEnv
 }
 
 // handle gives the payload of the acknowledgement, if there is one.
-func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk chat.Desk) (any, error) {
+func (a *app) handle(ctx context.Context, s socketEnvelope) (any, error) {
 	arrived := time.Now()
 	switch s.Type {
 	case socketmode.RequestTypeEventsAPI:
@@ -323,7 +323,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if err != nil {
 			return nil, err
 		}
-		return nil, to.receive(ctx, e, in, desk)
+		return nil, to.receive(ctx, e)
 	case socketmode.RequestTypeSlashCommands:
 		var c slashCommand
 		if json.Unmarshal(s.Payload, &c) != nil {
@@ -333,10 +333,10 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 		if err != nil {
 			return unrouted(err), nil
 		}
-		if !a.first(ctx, s, desk) {
+		if !a.first(ctx, s) {
 			return nil, nil
 		}
-		if answer := to.slash(ctx, arrived, c, desk); answer != nil {
+		if answer := to.slash(ctx, arrived, c); answer != nil {
 			return answer, nil
 		}
 	case socketmode.RequestTypeInteractive:
@@ -349,10 +349,10 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 			return nil, err
 		}
 		// Only now: what was refused comes again, and must not have been claimed.
-		if !a.first(ctx, s, desk) {
+		if !a.first(ctx, s) {
 			return nil, nil
 		}
-		return to.interact(ctx, arrived, i, desk), nil
+		return to.interact(ctx, arrived, i), nil
 	default:
 		a.log.InfoContext(ctx, "a Socket Mode message of unknown type was acknowledged", "type", s.Type)
 	}
@@ -362,14 +362,14 @@ func (a *app) handle(ctx context.Context, s socketEnvelope, in chat.Inbox, desk 
 // first reports whether an envelope is new: one that came by the other
 // connection too, or to another process, acts once. Where that cannot be told it
 // acts: a person waits for it.
-func (a *app) first(ctx context.Context, s socketEnvelope, desk chat.Desk) bool {
+func (a *app) first(ctx context.Context, s socketEnvelope) bool {
 	if s.EnvelopeID == "" {
 		return true
 	}
 	sum := sha256.Sum256(s.Payload) // a server that numbers envelopes may begin again
 	ctx, cancel := context.WithTimeout(ctx, claimWithin)
 	defer cancel()
-	mine, err := desk.Claim(ctx, platform+":envelope:"+s.EnvelopeID+":"+base64.RawURLEncoding.EncodeToString(sum[:12]))
+	mine, err := a.ports.Desk.Claim(ctx, platform+":envelope:"+s.EnvelopeID+":"+base64.RawURLEncoding.EncodeToString(sum[:12]))
 	if err != nil {
 		a.log.WarnContext(ctx, "slack: whether an envelope came before is not known; it is carried out", "envelope", s.EnvelopeID, "error", err)
 		return true

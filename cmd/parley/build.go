@@ -96,15 +96,12 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	})
 	book := conversation.New(p.store.Client, p.ring, b.inbox.ScopeKey, s.log)
 	b.ledger = usage.New(p.store.Client, b.inbox.ScopeKey, b.inbox.Scopes)
-	if err := b.connect(p); err != nil {
-		return nil, err
-	}
 	b.relay = relay.New(relay.Options{
-		Bots: s.bots, Adapters: b.adapters, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
+		Bots: s.bots, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
 		Client: b.client, Endpoints: endpoints{b.client}, Memory: budgets{b.memo}, Log: s.log, Metrics: p.metrics,
 		Tracer: p.traces.Tracer(), Once: b.memo.Once,
 	})
-	return b, nil
+	return b, b.connect(p)
 }
 
 // connect makes the adapters of the platforms that are served here.
@@ -118,6 +115,7 @@ func (b *built) connect(p parts) error {
 			b.adapters = append(b.adapters, a)
 		}
 	}
+	b.relay.Connect(b.adapters...)
 	return nil
 }
 
@@ -153,7 +151,7 @@ func (b *built) mount(mux *http.ServeMux) {
 		if p.Pages {
 			path = "/"
 		}
-		if h := a.Handler(b.inbox, b.relay); h != nil {
+		if h := a.Handler(); h != nil {
 			mux.Handle(path, h)
 		}
 	}

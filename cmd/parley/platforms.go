@@ -39,13 +39,16 @@ func descriptions(table []platform) []chat.Platform {
 	return out
 }
 
+// ports are what every adapter hands on what people say and do to.
+func (b *built) ports() chat.Ports { return chat.Ports{Inbox: b.inbox, Desk: b.relay} }
+
 func connectSlack(b *built, p parts) (chat.Adapter, error) {
-	o := slack.Options{Bots: b.bots, Log: b.log, Metrics: p.metrics}
+	o := slack.Options{Bots: b.bots, Ports: b.ports(), Log: b.log, Metrics: p.metrics}
 	return slack.New(o.With(b.config.Platforms))
 }
 
 func connectDiscord(b *built, p parts) (chat.Adapter, error) {
-	o := discord.Options{Bots: b.bots, Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics}
+	o := discord.Options{Bots: b.bots, Ports: b.ports(), Sessions: b.memo, Records: b.records, Log: b.log, Metrics: p.metrics}
 	return discord.New(o.With(b.config.Platforms))
 }
 
@@ -55,6 +58,7 @@ func connectPlayground(b *built, p parts) (chat.Adapter, error) {
 	}
 	return playground.New(playground.Options{
 		Bots:      b.bots,
+		Ports:     b.ports(),
 		Board:     board.New(board.Options{Client: p.store.Client, Prefix: b.config.RedisPrefix, Ring: p.ring, Log: b.log}),
 		Door:      b.guard.Door,
 		Providers: b.listProviders, Discovered: b.local.offers, Using: b.using,

@@ -245,7 +245,7 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	start(&lower, below, "registry", b.registry.Run)
 	start(&lower, below, "audit", func(ctx context.Context) error { return audit.Run(ctx, s.log, b.registry.Trail(), b.records.Trail()) })
 	for _, a := range b.adapters {
-		start(&upper, running, a.Platform().Name, func(ctx context.Context) error { return a.Run(ctx, b.inbox, b.relay) })
+		start(&upper, running, a.Platform().Name, a.Run)
 	}
 	start(&upper, running, "inbox", func(ctx context.Context) error {
 		return b.inbox.Run(ctx, b.relay.Handle, inbox.RunOptions{Grace: s.config.ShutdownGrace, Serves: b.relay.Serves})

@@ -37,7 +37,7 @@ toy:
 // toyRow is the one more line.
 func toyRow(w *toy.World) platform {
 	return platform{toy.Platform(), func(b *built, _ parts) (chat.Adapter, error) {
-		return toy.New(toy.Options{World: w, Bots: b.bots, Log: b.log}.With(b.config.Platforms)), nil
+		return toy.New(toy.Options{World: w, Bots: b.bots, Ports: b.ports(), Log: b.log}.With(b.config.Platforms)), nil
 	}}
 }
 

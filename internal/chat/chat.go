@@ -261,10 +261,10 @@ type Adapter interface {
 	Platform() Platform
 	// Handler serves the platform's signed HTTP requests, or nil. Patterns are
 	// rooted at "/" + Platform().Name + "/".
-	Handler(in Inbox, desk Desk) http.Handler
+	Handler() http.Handler
 	// Run holds the platform's connections until ctx ends and supervises them
 	// itself: one bot that cannot connect never ends the others.
-	Run(ctx context.Context, in Inbox, desk Desk) error
+	Run(ctx context.Context) error
 	// Responder is the pen for answering m; it works in any process.
 	Responder(m Message) (Responder, error)
 	// Member looks up what access rules need of a person. It may call the
@@ -294,6 +294,12 @@ type Health struct {
 	Platform string `json:"platform"`
 	OK       bool   `json:"ok"`
 	Reason   string `json:"reason,omitempty"` // for a person, when not OK; holds no secret
+}
+
+// Ports are what an adapter is given to hand on what people say and do.
+type Ports struct {
+	Inbox Inbox
+	Desk  Desk
 }
 
 // Inbox takes messages that must not be lost.

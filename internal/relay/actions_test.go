@@ -38,10 +38,12 @@ func counterOf(t *testing.T, client redis.UniversalClient, ring *secret.Ring) *R
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Options{
+	r := New(Options{
 		Bots:     []bots.Bot{{ID: "helper", Name: "Helper", Provider: "lab", Model: "m1", Access: bots.Access{Switch: bots.SwitchAdmins}}},
-		Adapters: []chat.Adapter{named{crew{}}}, Registry: reg, Log: log,
+		Registry: reg, Log: log,
 	})
+	r.Connect(named{crew{}})
+	return r
 }
 
 type named struct{ crew }

@@ -107,12 +107,13 @@ func (f *fixture) start() *process {
 		f.t.Fatal(err)
 	}
 	p.Relay = New(Options{
-		Bots: append(f.others, f.bot), Adapters: []chat.Adapter{f.adapter}, Registry: known, Inbox: p.in,
+		Bots: append(f.others, f.bot), Registry: known, Inbox: p.in,
 		Book:   conversation.New(f.shelf, f.Ring, p.in.ScopeKey, log),
 		Ledger: usage.New(f.Store.Client, p.in.ScopeKey, p.in.Scopes),
 		Client: f, Endpoints: noEndpoints{}, Log: log, Metrics: telemetry.NewMetrics(series),
 		Tracer: noop.NewTracerProvider().Tracer(""),
 	})
+	p.Connect(f.adapter)
 	f.t.Cleanup(p.Close)
 	p.ended, p.stop = f.Run(p.in, func(ctx context.Context, t *inbox.Turn) error {
 		f.mu.Lock()

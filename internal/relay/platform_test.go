@@ -85,10 +85,10 @@ func (m *platform) look(call string) {
 	m.looked[call]++
 }
 
-func (*platform) Platform() chat.Platform                          { return chat.Platform{Name: "memory"} }
-func (*platform) Handler(chat.Inbox, chat.Desk) http.Handler       { return nil }
-func (*platform) Run(context.Context, chat.Inbox, chat.Desk) error { return nil }
-func (*platform) Health() []chat.Health                            { return nil }
+func (*platform) Platform() chat.Platform   { return chat.Platform{Name: "memory"} }
+func (*platform) Handler() http.Handler     { return nil }
+func (*platform) Run(context.Context) error { return nil }
+func (*platform) Health() []chat.Health     { return nil }
 func (m *platform) Responder(q chat.Message) (chat.Responder, error) {
 	if q.Notes["answer"] == "never" {
 		return nil, errors.New("this message cannot be answered here")

@@ -32,7 +32,6 @@ type Endpoints interface {
 // Options are what a Relay is wired with; all are required but Metrics.
 type Options struct {
 	Bots      []bots.Bot
-	Adapters  []chat.Adapter
 	Registry  *registry.Registry
 	Inbox     *inbox.Inbox
 	Book      *conversation.Book
@@ -97,10 +96,15 @@ func New(o Options) *Relay {
 		r.bots[b.ID] = b
 		r.ids = append(r.ids, b.ID)
 	}
-	for _, a := range o.Adapters {
+	return r
+}
+
+// Connect gives the relay its platforms, before anything runs: an adapter is
+// made with the relay as its desk, and so after it.
+func (r *Relay) Connect(adapters ...chat.Adapter) {
+	for _, a := range adapters {
 		r.adapters[a.Platform().Name] = a
 	}
-	return r
 }
 
 // Close ends the schedulers.

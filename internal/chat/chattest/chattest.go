@@ -5,8 +5,8 @@
 //	func TestTheAdapterKeepsItsPromises(t *testing.T) {
 //		chattest.Run(t, chattest.Harness{Open: func(t *testing.T, p chattest.Ports) chattest.Stage {
 //			far := startStandIn(t)
-//			a := newAdapter(far.URL(), token, p.Log)
-//			runUntilTheTestEnds(t, a, p.Inbox, p.Desk)
+//			a := newAdapter(far.URL(), token, p.Ports, p.Log)
+//			runUntilTheTestEnds(t, a)
 //			return &stage{far, a}
 //		}})
 //	}
@@ -32,9 +32,8 @@ type Harness struct {
 // Ports are what the adapter on the stage talks to. The suite looks into all of
 // them.
 type Ports struct {
-	Inbox chat.Inbox
-	Desk  chat.Desk
-	Log   *slog.Logger // takes every level
+	chat.Ports
+	Log *slog.Logger // takes every level
 }
 
 // Stage is an adapter with a stand-in for its platform behind it, seen from the

@@ -232,10 +232,10 @@ func (y *toy) call(ctx context.Context, write func() error) error {
 	return err
 }
 
-func (y *toy) Platform() chat.Platform                    { return chat.Platform{Name: "toy"} }
-func (y *toy) Handler(chat.Inbox, chat.Desk) http.Handler { return nil }
+func (y *toy) Platform() chat.Platform { return chat.Platform{Name: "toy"} }
+func (y *toy) Handler() http.Handler   { return nil }
 
-func (y *toy) Run(ctx context.Context, _ chat.Inbox, _ chat.Desk) error {
+func (y *toy) Run(ctx context.Context) error {
 	if y.flaw != "runs for ever" {
 		<-ctx.Done()
 		return nil

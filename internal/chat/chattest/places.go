@@ -117,7 +117,7 @@ func elsewhere(s *stage) {
 func ending(s *stage) {
 	ctx, end := context.WithCancel(s.Context())
 	running := make(chan error, 1)
-	go func() { running <- s.Another().Run(ctx, s.inbox, desk{}) }()
+	go func() { running <- s.Another().Run(ctx) }()
 	end()
 	s.returns("Run, after the end of its context", func() {
 		if err := s.seen(<-running); err != nil {

@@ -40,8 +40,8 @@ func open(t *testing.T, h Harness) *stage {
 	})
 	level := &slog.HandlerOptions{Level: slog.LevelDebug}
 	s.Stage = h.Open(t, Ports{
-		Inbox: s.inbox, Desk: desk{},
-		Log: slog.New(slog.NewMultiHandler(slog.NewTextHandler(s.log, level), slog.NewJSONHandler(s.log, level))),
+		Ports: chat.Ports{Inbox: s.inbox, Desk: desk{}},
+		Log:   slog.New(slog.NewMultiHandler(slog.NewTextHandler(s.log, level), slog.NewJSONHandler(s.log, level))),
 	})
 	if len(s.Secrets()) == 0 {
 		t.Fatal("the stage names no secret that could be told")

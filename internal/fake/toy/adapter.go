@@ -21,6 +21,7 @@ type Options struct {
 	World *World
 	Bots  []bots.Bot // those without a section are left out
 	Size  int        // the most characters one message may have
+	Ports chat.Ports
 	Log   *slog.Logger
 }
 
@@ -67,17 +68,17 @@ func New(o Options) *Adapter {
 func (a *Adapter) Platform() chat.Platform { return Platform() }
 
 // Run hands on what people ask until ctx ends.
-func (a *Adapter) Run(ctx context.Context, in chat.Inbox, desk chat.Desk) error {
+func (a *Adapter) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, one := range a.apps {
-		all.Go(func() { a.listen(ctx, one, in, desk) })
+		all.Go(func() { a.listen(ctx, one) })
 	}
 	<-ctx.Done()
 	all.Wait()
 	return nil
 }
 
-func (a *Adapter) listen(ctx context.Context, one *app, in chat.Inbox, desk chat.Desk) {
+func (a *Adapter) listen(ctx context.Context, one *app) {
 	if err := a.connect(ctx, one); err != nil {
 		a.Log.ErrorContext(ctx, "toy not connected", "bot", one.bots[0].ID, "error", err)
 		return
@@ -89,9 +90,9 @@ func (a *Adapter) listen(ctx context.Context, one *app, in chat.Inbox, desk chat
 		case e := <-one.self.events:
 			m := one.message(e.Post)
 			m.Key, m.Trigger = one.scope()+":"+e.ID, chat.Mention
-			tell := in.Put
+			tell := a.Ports.Inbox.Put
 			if e.gone {
-				tell = desk.Withdraw
+				tell = a.Ports.Desk.Withdraw
 			}
 			for tell(ctx, m) != nil && ctx.Err() == nil {
 				time.Sleep(10 * time.Millisecond)

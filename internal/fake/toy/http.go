@@ -28,14 +28,14 @@ type Reply struct {
 }
 
 // Handler serves POST /toy/{bot}/commands and /toy/{bot}/forms.
-func (a *Adapter) Handler(_ chat.Inbox, desk chat.Desk) http.Handler {
+func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /"+name+"/{bot}/commands", a.serve(func(ctx context.Context, one *app, q Request) (Reply, error) {
-		r, err := desk.Do(ctx, chat.Command{Name: q.Command, Args: q.Args, Scope: one.scope(), Bot: one.bots[0].ID, Place: place(q.Channel), Author: chat.Author{ID: q.By, Name: q.By}})
+		r, err := a.Ports.Desk.Do(ctx, chat.Command{Name: q.Command, Args: q.Args, Scope: one.scope(), Bot: one.bots[0].ID, Place: place(q.Channel), Author: chat.Author{ID: q.By, Name: q.By}})
 		return Reply{Text: r.Text, Public: r.Public, Menu: r.Menu, Form: r.Form}, err
 	}))
 	mux.HandleFunc("POST /"+name+"/{bot}/forms", a.serve(func(ctx context.Context, one *app, q Request) (Reply, error) {
-		o, err := desk.Submit(ctx, chat.Submission{Form: q.Form, Values: q.Values, Scope: one.scope(), Bot: one.bots[0].ID, Place: place(q.Channel), Author: chat.Author{ID: q.By, Name: q.By}})
+		o, err := a.Ports.Desk.Submit(ctx, chat.Submission{Form: q.Form, Values: q.Values, Scope: one.scope(), Bot: one.bots[0].ID, Place: place(q.Channel), Author: chat.Author{ID: q.By, Name: q.By}})
 		if err != nil || o.Then == nil {
 			return Reply{Errors: o.Errors}, err
 		}

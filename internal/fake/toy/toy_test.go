@@ -23,7 +23,7 @@ func TestTheToyKeepsItsPromises(t *testing.T) {
 		s.running = s.adapter()
 		ctx, end := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); _ = s.running.Run(ctx, p.Inbox, p.Desk) }()
+		go func() { defer close(done); _ = s.running.Run(ctx) }()
 		t.Cleanup(func() { end(); <-done })
 		return s
 	}})
@@ -39,7 +39,7 @@ type stage struct {
 
 func (s *stage) adapter() *Adapter {
 	b := bots.Bot{ID: "helper", Sections: map[string]chat.Section{name: {App: secret.New(secretToken)}}}
-	return New(Options{World: s.World, Bots: []bots.Bot{b}, Log: s.ports.Log, Size: 500})
+	return New(Options{World: s.World, Bots: []bots.Bot{b}, Ports: s.ports.Ports, Log: s.ports.Log, Size: 500})
 }
 
 func (s *stage) Adapter() chat.Adapter { return s.running }
