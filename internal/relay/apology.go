@@ -12,7 +12,6 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/inbox"
-	"parley/internal/stream"
 )
 
 // apologise says that the answer could not be shown, with the reference of the
@@ -55,12 +54,10 @@ func apology(why chat.Reason, ref string) string {
 // sayHere says a sentence where the question was asked. A message that stands
 // gets it as its end, and loses its Stop button.
 func (r *Relay) sayHere(ctx context.Context, t *inbox.Turn, pen chat.Responder, text string) error {
-	if len(t.Parts()) > 0 {
+	if parts := t.Parts(); len(parts) > 0 {
 		j := r.job(t, pen, bots.Bot{}, func() {})
-		j.Stop = false
-		a := r.scheduler(t.Message.Scope).Open(ctx, j)
-		a.Append(readable(t.Parts()))
-		if _, err := a.Finish(ctx, stream.End{Note: text}); err == nil {
+		err := r.scheduler(t.Message.Scope).Say(ctx, j, readable(parts), chat.Content{Markdown: text})
+		if err == nil {
 			return nil
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"parley/internal/chat"
 	"parley/internal/completion"
 	"parley/internal/inbox"
-	"parley/internal/stream"
 )
 
 // sentence is what a person reads of an error: their own line where one was
@@ -64,17 +63,15 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, responder chat.Respo
 func (r *Relay) say(ctx context.Context, t *inbox.Turn, responder chat.Responder, c chat.Content, log *slog.Logger) error {
 	writing, done := outlive(ctx)
 	defer done()
-	j := r.job(t, responder, bots.Bot{}, func() {})
-	if len(j.Posted) > 0 {
+	parts := t.Parts()
+	if len(parts) > 0 {
 		// An earlier attempt began to answer, or may have: its message gets the
 		// end and loses its Stop button. One that was for one person alone cannot
 		// be edited, and stands as it is.
 		c.Only = ""
 	}
-	j.Stop, j.Menu, j.Buttons, j.Only = false, c.Menu, c.Buttons, c.Only
-	a := r.scheduler(t.Message.Scope).Open(writing, j)
-	a.Append(readable(t.Parts())) // what people have read of the answer stays
-	if _, err := a.Finish(writing, stream.End{Note: c.Markdown}); err != nil {
+	j := r.job(t, responder, bots.Bot{}, func() {})
+	if err := r.scheduler(t.Message.Scope).Say(writing, j, readable(parts), c); err != nil {
 		if !chat.Refused(err) {
 			return err
 		}

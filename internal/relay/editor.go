@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ func (r *Relay) job(t *inbox.Turn, responder chat.Responder, b bots.Bot, seen fu
 // readable is what people can read of an answer in its messages.
 func readable(parts []inbox.Part) string {
 	var text strings.Builder
+	parts = slices.DeleteFunc(slices.Clone(parts), func(p inbox.Part) bool { return p.File != "" })
 	for k, p := range parts {
 		if p.Stuck && k+1 < len(parts) && parts[k+1].Text != "" {
 			continue // the next message says the same

@@ -314,7 +314,7 @@ func (a *Answer) end(err error) {
 		a.detach()
 	}
 	a.cancel(err)
-	a.sched.release(a)
+	a.sched.release(a.edits, a.posts, a.global, a.starts, a.appends, a.ends)
 	open := a.sched.open
 	for i, other := range open {
 		if other == a {

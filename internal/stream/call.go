@@ -29,12 +29,9 @@ const (
 // and cuts while it runs.
 type call struct {
 	candidate
+	claim    // nothing when only a record is owed
 	s        *Scheduler
-	post     bool    // the message does not stand yet
-	own      *budget // nil when only a record is owed
-	left     float64 // what the limit seemed to allow, this call included
-	made     bool    // the platform was called
-	rate     chat.Rate
+	post     bool // the message does not stand yet
 	size     int  // what a message measures that was found too long
 	tidying  bool // the answer stands: the call is about what is left beside it
 	mustEnd  bool // it found that the stream must be ended first
@@ -47,10 +44,7 @@ func (s *Scheduler) start(best candidate, now time.Time) {
 	c := &call{candidate: best, s: s}
 	a.busy = true
 	if a.owed == nil {
-		c.post, c.own = a.posting(), a.budget(best.way)
-		c.left = c.own.left(now)
-		c.own.begin()
-		a.global.begin()
+		c.post, c.claim = a.posting(), claimOf(a.budget(best.way), a.global, now)
 		if best.purpose == growth {
 			c.own.grown = now
 		}
@@ -91,9 +85,7 @@ func (c *call) done(err error) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.own != nil {
-		c.account(err, now)
-	}
+	s.settle(&c.claim, err, now)
 	a.busy = false
 	if a.rewritten {
 		a.rewrite()
@@ -123,31 +115,6 @@ func (c *call) done(err error) {
 	s.schedule(now)
 }
 
-// account settles the limits. A refused call counts against none. The lock is
-// held.
-func (c *call) account(err error, now time.Time) {
-	limited, refused := errors.AsType[*chat.RateLimited](err)
-	for _, b := range []*budget{c.own, c.a.global} {
-		if c.made && !refused {
-			b.end(now)
-		} else {
-			b.cancel()
-		}
-	}
-	switch {
-	case !c.made:
-	case refused:
-		c.s.limited(c, limited, now)
-	default:
-		if err == nil || chat.Refused(err) {
-			c.own.passed(c.left, now)
-		}
-		if c.rate.Known {
-			c.s.told(c.own, c.rate, now)
-		}
-	}
-}
-
 // failed decides what an error means for the answer. The lock is held.
 func (c *call) failed(err error, now time.Time) {
 	a := c.a
@@ -166,10 +133,16 @@ func (c *call) failed(err error, now time.Time) {
 		return
 	}
 	a.failures++
-	wait := min(longestRetry, shortestRetry<<min(a.failures-1, 10))
-	a.retryAt = now.Add(wait/2 + rand.N(wait/2+1))
+	wait := backoff(a.failures)
+	a.retryAt = now.Add(wait)
 	c.s.log.Warn("a platform call failed and will be tried again",
 		"turn", a.job.Turn, "call", c.kind(), "attempt", a.failures, "wait", wait, "error", err)
+}
+
+// backoff is how long to wait after so many failures in a row.
+func backoff(failures int) time.Duration {
+	wait := min(longestRetry, shortestRetry<<min(failures-1, 10))
+	return wait/2 + rand.N(wait/2+1)
 }
 
 // refused turns a platform's permanent no into another way, where there is

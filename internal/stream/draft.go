@@ -22,11 +22,15 @@ type draft struct {
 // draft renders what the current message is to say now; ok is false when there
 // is nothing new to be said.
 func (c *call) draft() (d draft, ok bool) {
-	text, finished, ok := c.a.written()
+	text, own, finished, ok := c.a.written()
 	if !ok {
 		return d, false
 	}
 	d = c.render(text, finished)
+	d.raw = between(text[:own], c.a.cut.From(c.a.part), d.covered)
+	if d.full {
+		d.next = c.a.partBehind(text[:own])
+	}
 	if c.way.native() {
 		if d, ok = c.streamed(d, text); ok || c.mustEnd {
 			return d, ok
@@ -38,15 +42,16 @@ func (c *call) draft() (d draft, ok bool) {
 	return d, false
 }
 
-// written is the text so far; ok is false when it was retracted.
-func (a *Answer) written() (text string, finished, ok bool) {
+// written is the text so far, of which the first own bytes are the answer's own,
+// without a note; ok is false when it was retracted.
+func (a *Answer) written() (text string, own int, finished, ok bool) {
 	a.sched.mu.Lock()
 	defer a.sched.mu.Unlock()
-	text, finished = a.text.String(), a.finished()
+	text, own, finished = a.text.String(), a.text.Len(), a.finished()
 	if finished {
 		text = a.whole
 	}
-	return text, finished, !a.rewritten
+	return text, own, finished, !a.rewritten
 }
 
 // render cuts the text anew and gives what the current part says of it.
@@ -63,7 +68,6 @@ func (c *call) render(text string, finished bool) (d draft) {
 	case a.part < a.cut.Full():
 		d.text, d.final, d.full = a.cut.Part(text, a.part).Text(), true, true
 		d.covered = a.cut.To(a.part)
-		d.next = a.partBehind(text)
 	case finished:
 		d.text, d.final, d.whole = a.cut.Rest(text).Text(), true, true
 		d.covered = len(text)
@@ -72,7 +76,6 @@ func (c *call) render(text string, finished bool) (d draft) {
 	default:
 		d.text, d.covered = a.cut.Growing(text)
 	}
-	d.raw = text[a.cut.From(a.part):max(a.cut.From(a.part), d.covered)]
 	return d
 }
 
@@ -82,7 +85,13 @@ func (a *Answer) partBehind(text string) string {
 	if a.part+1 < a.cut.Full() {
 		end = a.cut.To(a.part + 1)
 	}
-	return text[a.cut.From(a.part+1):end]
+	return between(text, a.cut.From(a.part+1), end)
+}
+
+// between is a part of text, as far as text goes.
+func between(text string, from, to int) string {
+	from = min(from, len(text))
+	return text[from:max(from, min(to, len(text)))]
 }
 
 // leave sends nothing: growth waits until there is more than this much text, a

@@ -85,11 +85,11 @@ func (s *Scheduler) limit(kind string, want chat.Budget, learned map[string]Lear
 	return b
 }
 
-// release says that an answer draws on its limits no more, and forgets limits
-// long unused. The lock is held.
-func (s *Scheduler) release(a *Answer) {
+// release says that somebody draws on limits no more, and forgets those long
+// unused. The lock is held.
+func (s *Scheduler) release(drawn ...*budget) {
 	now := time.Now()
-	for _, b := range []*budget{a.edits, a.posts, a.global, a.starts, a.appends, a.ends} {
+	for _, b := range drawn {
 		b.users--
 		b.unused = now
 	}
@@ -164,10 +164,10 @@ func (s *Scheduler) remember(ctx context.Context) {
 
 // limited takes a platform's "slow down" to heart: the right limit waits, and
 // unless others caused it, less is believed from now on. The lock is held.
-func (s *Scheduler) limited(c *call, err *chat.RateLimited, now time.Time) {
+func (s *Scheduler) limited(c *claim, err *chat.RateLimited, now time.Time) {
 	b := c.own
 	if err.Global {
-		b = c.a.global
+		b = c.global
 	}
 	after := max(err.After, shortestPause)
 	b.paused = later(b.paused, now.Add(after))

@@ -141,6 +141,7 @@ type Scheduler struct {
 	timer   *time.Timer
 	wake    time.Time // when the timer fires; zero when it does not
 	closed  bool
+	waiting []chan struct{} // of posts that wait for a limit; closed when a call ends
 	calls   sync.WaitGroup
 
 	watch func(a *Answer, from, to phase) // for tests; nil otherwise
@@ -162,6 +163,7 @@ func (s *Scheduler) Close() {
 	for len(s.open) > 0 {
 		s.open[len(s.open)-1].fail(ErrClosed)
 	}
+	s.wakeWaiting()
 	if s.timer != nil {
 		s.timer.Stop()
 	}

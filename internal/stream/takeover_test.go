@@ -127,3 +127,28 @@ func TestTheTextThatStandsIsRecorded(t *testing.T) {
 		p.settled(t)
 	})
 }
+
+// A note below the answer is none of its text: who ends the answer once more
+// writes a note of its own.
+func TestANoteIsNotRecordedAsText(t *testing.T) {
+	for _, text := range []string{"", "What the model wrote."} {
+		synctest.Test(t, func(t *testing.T) {
+			p, f := newPlatform(chat.Limits{}), &filed{}
+			job := f.job()
+			for range 2 { // the second as after a crash before the turn was closed
+				a := open(t, p, job)
+				a.Append(text)
+				if _, err := a.Finish(t.Context(), End{Note: "It failed."}); err != nil {
+					t.Fatal(err)
+				}
+				if got := f.parts["t-0"].Text; got != text {
+					t.Errorf("recorded is %q, want %q", got, text)
+				}
+				job = f.taken()
+			}
+			if want := strings.TrimSpace(text + "\n\nIt failed."); len(p.order) != 1 || p.shown() != want {
+				t.Errorf("there stands %q", p.texts())
+			}
+		})
+	}
+}
