@@ -66,9 +66,7 @@ func importProviders(ctx context.Context, o *operator) error {
 	}
 	stored := map[string]shownProvider{}
 	for _, p := range list.Providers {
-		if p.Source != registry.Builtin {
-			stored[p.ID] = p
-		}
+		stored[p.ID] = p
 	}
 	report := importReport{Format: found.Format, DryRun: flagText(o.flags, "dry-run") == "true", Records: []importAction{}, Skipped: found.Skipped}
 	if report.Skipped == nil {
@@ -110,12 +108,15 @@ func newIDs(pairs []string) (map[string]string, error) {
 // importRecord stores one record, unless it is a dry run. Only a server that
 // cannot be asked at all is an error; a refusal is part of the action.
 func (o *operator) importRecord(ctx context.Context, record importer.Record, stored map[string]shownProvider, dry bool) (importAction, error) {
-	a := importAction{ID: record.ID, Action: "add", Endpoint: record.Endpoint, Models: len(record.Models.List), Notes: record.Notes}
+	a := importAction{ID: record.ID, Action: "add", Endpoint: provider.ShownURL(record.Endpoint), Models: len(record.Models.List), Notes: record.Notes}
 	body, err := record.Body()
 	if err != nil {
 		return a, err
 	}
-	if old, ok := stored[record.ID]; ok {
+	switch old, ok := stored[record.ID]; {
+	case ok && old.Source == registry.Builtin:
+		a.Notes = append(a.Notes, "it takes the place of the built-in provider, which comes back when it is removed")
+	case ok:
 		a.Action = "replace"
 		a.Notes = append(a.Notes, keepSecrets(body, record, old)...)
 	}

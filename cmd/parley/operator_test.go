@@ -409,6 +409,26 @@ func TestTablesAreAlignedAndHarmless(t *testing.T) {
 	}
 }
 
+// What an import prints shows no key, not even one in an address, and says what
+// it puts a record in front of.
+func TestImportShowsNoKey(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.env["GATE_KEY"] = "gate-secret-1"
+	file := d.file("litellm.yaml", "model_list:\n- {model_name: a, litellm_params: {model: openai/gpt-4o, api_base: 'https://gate.example/v1?api-key=${GATE_KEY}', api_key: os.environ/GATE_KEY}}\n"+
+		"- {model_name: b, litellm_params: {model: openai/gpt-4o, api_key: k}}\n")
+	for _, args := range [][]string{{"--dry-run"}, {"--json"}} {
+		out := d.ok("", append([]string{"provider", "import", file}, args...)...)
+		if strings.Contains(out, "gate-secret") {
+			t.Errorf("%v shows the key:\n%s", args, out)
+		}
+		holds(t, out, "gate.example/v1/chat/completions?api-key=set", "it takes the place of the built-in provider")
+	}
+	if e, _ := d.registry.Provider("gate-example"); !strings.HasSuffix(e.Endpoint, "?api-key=gate-secret-1") {
+		t.Errorf("stored is %s", e.Endpoint)
+	}
+}
+
 // A price that nobody knows is not shown as one of nothing, nor the other way
 // around.
 func TestUsageShowsNoPriceWhereNoneIsKnown(t *testing.T) {

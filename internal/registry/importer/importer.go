@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -256,8 +257,13 @@ func (in *reader) add(name string, p provider.Provider, notes []string) {
 		in.skip(name, "%s", strings.Join(texts, "; "))
 		return
 	}
+	record := Record{Provider: p, Notes: notes}
+	if _, err := record.Body(); err != nil { // YAML knows numbers and keys that JSON does not
+		in.skip(name, "holds a value JSON has no form for")
+		return
+	}
 	in.taken[p.ID] = true
-	in.records = append(in.records, Record{Provider: p, Notes: notes})
+	in.records = append(in.records, record)
 }
 
 // id makes an unused id of a name: "My LLM (EU)" becomes "my-llm-eu".
@@ -366,9 +372,16 @@ func chatURL(base string) string {
 	if err != nil || strings.HasSuffix(strings.TrimRight(u.Path, "/"), path) {
 		return strings.TrimSpace(base)
 	}
-	u.Path = strings.TrimRight(u.Path, "/") + path
-	u.RawPath = ""
-	return u.String()
+	return below(base, path)
+}
+
+// below adds an escaped path to a URL's own; its query stays behind it.
+func below(base, path string) string {
+	u, err := url.Parse(strings.TrimSpace(base))
+	if err != nil {
+		return strings.TrimSpace(base)
+	}
+	return u.JoinPath(path).String()
 }
 
 // The forms of loosely typed values.
@@ -398,7 +411,9 @@ func number(v any) (float64, bool) {
 	case float64:
 		return v, true
 	case json.Number:
-		f, err := v.Float64()
+		return number(v.String())
+	case string: // prices are often quoted
+		f, err := strconv.ParseFloat(v, 64)
 		return f, err == nil
 	}
 	return 0, false

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func getenv(name string) string {
-	return map[string]string{"OPENAI_API_KEY": "sk-openai", "MISTRAL_KEY": "sk-mistral", "PORTKEY_KEY": "pk", "TEAM": "blue", "PPLX": "sk-pplx", "CLOUDFLARE_ACCOUNT_ID": "acc1"}[name]
+	return map[string]string{"OPENAI_API_KEY": "sk-openai", "MISTRAL_KEY": "sk-mistral", "PORTKEY_KEY": "pk", "TEAM": "blue", "PPLX": "sk-pplx", "CLOUDFLARE_ACCOUNT_ID": "acc1", "AZURE_API_KEY": "az-key"}[name]
 }
 
 // golden is a result in the open, to compare.
@@ -35,7 +35,7 @@ type goldenRecord struct {
 func TestEveryFormat(t *testing.T) {
 	for file, format := range map[string]string{
 		"council-map.json": importer.AISCouncil, "council-list.json": "", "litellm.yaml": "", "librechat.yaml": "", "parley.json": importer.Parley,
-		"litellm-gov.yaml": "", "litellm-headers.yaml": "", "litellm-wildcard.yaml": "", "litellm-services.yaml": "", "litellm-credentials.yaml": "",
+		"litellm-gov.yaml": "", "litellm-headers.yaml": "", "litellm-wildcard.yaml": "", "litellm-services.yaml": "", "litellm-credentials.yaml": "", "litellm-odd.yaml": "",
 		"librechat-baseurl.yaml": "", "librechat-azure.yaml": "", "librechat-typos.yaml": "",
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -130,6 +130,26 @@ func TestOddEntriesNeverPanic(t *testing.T) {
 			r, err := importer.Parse([]byte(data), format, getenv)
 			if err == nil && len(r.Records)+len(r.Skipped) == 0 {
 				t.Errorf("%s: %s: neither taken nor reported", format, data)
+			}
+		}
+	}
+}
+
+// What JSON cannot say keeps its entry out, and no other.
+func TestWhatJSONHasNoFormForIsLeftOut(t *testing.T) {
+	r, err := importer.Parse([]byte("endpoints: {custom: [{name: a, baseURL: 'https://a.example/v1', addParams: {x: {1: 2}}}, {name: b, baseURL: 'https://b.example/v1', addParams: {x: .nan}}, {name: c, baseURL: 'https://c.example/v1'}]}"), "", getenv)
+	if err != nil || len(r.Records) != 1 || r.Records[0].ID != "c" || len(r.Skipped) != 2 || !strings.Contains(r.Skipped[0].Reason, "JSON has no form") {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// What is said of an entry quotes no value of the environment.
+func TestNoReasonHoldsASecret(t *testing.T) {
+	for _, model := range []string{"azure/x", "azure_ai/x", "openai/x", "ollama/x", "anthropic/x", "hosted_vllm/x"} {
+		for _, base := range []string{"https://h/%zz?key=${OPENAI_API_KEY}", "https://u:${OPENAI_API_KEY}@h/v1", "ftp://h/${OPENAI_API_KEY}", "://${OPENAI_API_KEY}"} {
+			r, err := importer.Parse([]byte("model_list: [{model_name: m, litellm_params: {model: "+model+", api_base: '"+base+"'}}]"), "", getenv)
+			if err != nil || len(r.Skipped) != 1 || strings.Contains(r.Skipped[0].Reason, "sk-openai") {
+				t.Errorf("%s at %s: %+v %v", model, base, r, err)
 			}
 		}
 	}

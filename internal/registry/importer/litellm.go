@@ -5,6 +5,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -113,7 +114,9 @@ func (l *liteLLM) entry(name string, entry map[string]any) {
 	case known != nil:
 		l.skip(name, "it is the model %s of the same server, which is taken as %s", t.model, known.Name)
 	default:
-		models.List = append(models.List, liteLLMModel(t.model, name, entry, params))
+		m, note := liteLLMModel(t.model, name, entry, params)
+		models.List = append(models.List, m)
+		s.notes = append(s.notes, note...)
 	}
 }
 
@@ -207,7 +210,7 @@ func (l *liteLLM) endpoint(t target, params map[string]any) (string, error) {
 	if given == "" {
 		given = t.service.endpoint()
 		if given == "" {
-			return "", fmt.Errorf("it has no api_base, and %q has no address of its own", t.kind)
+			return "", fmt.Errorf("it has no api_base, and parley knows no address of %q", t.kind)
 		}
 	}
 	at, missing := l.expand(given)
@@ -223,7 +226,7 @@ func (l *liteLLM) endpoint(t target, params map[string]any) (string, error) {
 	switch t.kind {
 	case "ollama", "ollama_chat", "huggingface":
 		if !strings.Contains(at, "/v1") {
-			at = strings.TrimRight(at, "/") + "/v1" // LiteLLM adds it, or speaks Ollama's own API there
+			at = below(at, "v1") // LiteLLM adds it, or speaks Ollama's own API there
 		}
 	case "anthropic", "gemini":
 		known := t.service.endpoint()
@@ -241,11 +244,12 @@ func (l *liteLLM) azure(t target, at string, params map[string]any) (string, err
 	if len(missing) > 0 {
 		return "", fmt.Errorf("api_version: %s is not set here", strings.Join(missing, ", "))
 	}
-	at = strings.TrimRight(at, "/")
 	u, err := url.Parse(at)
 	if err != nil {
-		return "", fmt.Errorf("api_base: %w", err)
+		return "", errors.New("api_base is no valid URL") // which may hold a key: it is not quoted
 	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	at = u.String()
 	switch onOpenAI := t.kind == "azure"; {
 	case strings.Contains(u.Path, "/anthropic"):
 		return "", errors.New("api_base is for Anthropic's own format")
@@ -256,22 +260,25 @@ func (l *liteLLM) azure(t target, at string, params map[string]any) (string, err
 	case strings.Contains(u.Path, "/openai/deployments/"):
 		return versioned(chatURL(at), version, "2024-10-21"), nil
 	case onOpenAI:
-		return versioned(at+"/openai/deployments/"+url.PathEscape(t.model)+"/chat/completions", version, "2024-10-21"), nil
+		return versioned(below(at, "openai/deployments/"+url.PathEscape(t.model)+"/chat/completions"), version, "2024-10-21"), nil
 	case strings.HasSuffix(u.Hostname(), ".services.ai.azure.com"):
-		return versioned(strings.TrimSuffix(at, "/models")+"/models/chat/completions", version, "2024-05-01-preview"), nil
+		u.Path = strings.TrimSuffix(u.Path, "/models")
+		return versioned(below(u.String(), "models/chat/completions"), version, "2024-05-01-preview"), nil
 	}
-	return chatURL(at + "/v1"), nil
+	return below(at, "v1/chat/completions"), nil
 }
 
 // versioned adds Azure's api-version where a URL has none.
 func versioned(at, version, usual string) string {
-	if strings.Contains(at, "api-version=") {
+	u, err := url.Parse(at)
+	if err != nil || u.Query().Has("api-version") {
 		return at
 	}
-	if version == "" {
-		version = usual
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
 	}
-	return at + "?api-version=" + url.QueryEscape(version)
+	u.RawQuery += "api-version=" + url.QueryEscape(cmp.Or(version, usual))
+	return u.String()
 }
 
 func host(at string) string {
@@ -285,8 +292,8 @@ func host(at string) string {
 // server is the one that an entry belongs to, made where there is none yet.
 func (l *liteLLM) server(t target, endpoint string, params map[string]any) *server {
 	key := text(params["api_key"])
-	if key == "" && base(params) == "" {
-		key = l.implied(t)
+	if key == "" {
+		key = l.implied(t, base(params) != "", endpoint)
 	}
 	headers := maps.Clone(child(params, "extra_headers"))
 	if o := text(params["organization"]); o != "" {
@@ -323,24 +330,30 @@ func (l *liteLLM) server(t target, endpoint string, params map[string]any) *serv
 	return s
 }
 
-// implied is where LiteLLM takes a service's key from when an entry has none.
-func (l *liteLLM) implied(t target) string {
+// implied is where LiteLLM takes a service's key from when an entry has none. A
+// key of a service with an address of its own is for that server only.
+func (l *liteLLM) implied(t target, given bool, endpoint string) string {
+	own := t.service.endpoint()
+	if given && own != "" && host(own) != host(endpoint) {
+		return ""
+	}
 	names := t.service.keyNames()
 	for _, name := range names {
 		if l.getenv(name) != "" {
 			return "os.environ/" + name
 		}
 	}
-	if len(names) == 0 {
+	if len(names) == 0 || given && own == "" { // there it may need none
 		return ""
 	}
 	return "os.environ/" + names[0]
 }
 
-// liteLLMModel is one entry's model; LiteLLM counts USD per token.
-func liteLLMModel(id, name string, entry, params map[string]any) provider.Model {
+// liteLLMModel is one entry's model; LiteLLM counts USD per token. Half a price is
+// none: what is not known is not free.
+func liteLLMModel(id, name string, entry, params map[string]any) (m provider.Model, notes []string) {
 	info := child(entry, "model_info")
-	m := provider.Model{ID: id, Name: name}
+	m = provider.Model{ID: id, Name: name}
 	if n, ok := number(info["max_input_tokens"]); ok {
 		m.MaxInput = int(n)
 	}
@@ -353,10 +366,13 @@ func liteLLMModel(id, name string, entry, params map[string]any) provider.Model 
 	}
 	in, ok1 := price("input_cost_per_token")
 	out, ok2 := price("output_cost_per_token")
-	if ok1 || ok2 {
+	switch {
+	case ok1 && ok2:
 		m.Pricing = &provider.Pricing{Input: perMillion(in), Output: perMillion(out)}
+	case ok1 || ok2:
+		notes = []string{name + ": only one of input_cost_per_token and output_cost_per_token is a number, so its price is left out"}
 	}
-	return m
+	return m, notes
 }
 
 // perMillion keeps prices free of binary fractions' tails.
