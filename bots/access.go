@@ -3,9 +3,10 @@
 package bots
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"parley/internal/chat"
 )
 
 // Person is who asks, as far as the rules need to know. What is not known is
@@ -29,30 +30,23 @@ type Person struct {
 // chat.
 type Refusal struct {
 	AdminsOnly bool // an admin would not be refused
-	sentence   string
+	// Line is the sentence, with the platform's ids of those who can help.
+	Line chat.Line
 }
 
-// Error is the sentence, with the platform's ids of those who can help.
-func (r *Refusal) Error() string { return r.sentence }
+func (r *Refusal) Error() string { return r.Line.String() }
 
 // whoHelps names at most three admins: a longer list helps nobody. Nobody is
 // sent to themselves.
-func (b *Bot) whoHelps(p Person) string {
+func (b *Bot) whoHelps(p Person) chat.Line {
 	others := slices.DeleteFunc(slices.Clone(b.Access.Admins), func(id string) bool { return id == p.ID })
 	if len(others) == 0 {
-		return "a workspace admin"
+		return chat.Say("a workspace admin")
 	}
-	return strings.Join(others[:min(3, len(others))], ", ") + " or a workspace admin"
+	return chat.Say("%s or a workspace admin", strings.Join(others[:min(3, len(others))], ", "))
 }
 
-// refuse fills format with what it is about and who can help.
-func (b *Bot) refuse(p Person, format, subject string) error {
-	return &Refusal{sentence: fmt.Sprintf(format, subject, b.whoHelps(p))}
-}
-
-func (b *Bot) adminsOnly(p Person, format string) error {
-	return &Refusal{AdminsOnly: true, sentence: fmt.Sprintf(format, b.Name, b.whoHelps(p))}
-}
+func refuse(l chat.Line) error { return &Refusal{Line: l} }
 
 // May says whether p may use the bot where they ask: nil, or a *Refusal. Deny
 // wins over everything; then people of other organisations and guests are kept
@@ -61,16 +55,16 @@ func (b *Bot) adminsOnly(p Person, format string) error {
 func (b *Bot) May(p Person) error {
 	a := b.Access
 	if b.denies(p) {
-		return b.refuse(p, "You don't have access to %s. Ask %s for access.", b.Name)
+		return refuse(chat.Say("You don't have access to %s. Ask %s for access.", b.Name, b.whoHelps(p)))
 	}
 	if err := b.takes(p); err != nil {
 		return err
 	}
 	if len(a.Users)+len(a.Groups) > 0 && !in(p, a.Users, a.Groups) {
-		return b.refuse(p, "You don't have access to %s. Ask %s for access.", b.Name)
+		return refuse(chat.Say("You don't have access to %s. Ask %s for access.", b.Name, b.whoHelps(p)))
 	}
 	if len(a.Channels) > 0 && !slices.Contains(a.Channels, p.Channel) {
-		return b.refuse(p, "%s doesn't answer in this channel. Ask %s to add it.", b.Name)
+		return refuse(chat.Say("%s doesn't answer in this channel. Ask %s to add it.", b.Name, b.whoHelps(p)))
 	}
 	return nil
 }
@@ -90,15 +84,15 @@ func (b *Bot) takes(p Person) error {
 	named := p.ID != "" && slices.Contains(a.Users, p.ID)
 	switch {
 	case p.Gone:
-		return b.refuse(p, "Your account is deactivated, so %s can't answer you. Ask %s to reactivate it.", b.Name)
+		return refuse(chat.Say("Your account is deactivated, so %s can't answer you. Ask %s to reactivate it.", b.Name, b.whoHelps(p)))
 	case named:
 		return nil
 	case p.Unsure && !(a.External && a.Guests):
-		return b.refuse(p, "I couldn't check that you belong to this workspace, so %s can't answer you. Ask %s for help.", b.Name)
+		return refuse(chat.Say("I couldn't check that you belong to this workspace, so %s can't answer you. Ask %s for help.", b.Name, b.whoHelps(p)))
 	case !p.Insider && !a.External:
-		return b.refuse(p, "%s only answers people of this workspace. Ask %s for access.", b.Name)
+		return refuse(chat.Say("%s only answers people of this workspace. Ask %s for access.", b.Name, b.whoHelps(p)))
 	case p.Insider && p.Guest && !a.Guests:
-		return b.refuse(p, "%s doesn't answer guests. Ask %s for access.", b.Name)
+		return refuse(chat.Say("%s doesn't answer guests. Ask %s for access.", b.Name, b.whoHelps(p)))
 	}
 	return nil
 }
@@ -114,7 +108,7 @@ func (b *Bot) MayModel(ref ModelRef, p Person) error {
 		if in(p, rule.Users, rule.Groups) {
 			return nil
 		}
-		return b.refuse(p, "You don't have access to %s with this bot. Choose another model with /model, or ask %s for access.", ref.String())
+		return refuse(chat.Say("You don't have access to %s with this bot. Choose another model with /model, or ask %s for access.", ref.String(), b.whoHelps(p)))
 	}
 	return nil
 }
@@ -122,7 +116,7 @@ func (b *Bot) MayModel(ref ModelRef, p Person) error {
 // NoModelOf refuses a provider of whose models p may use none, without naming
 // any of them.
 func (b *Bot) NoModelOf(provider string, p Person) error {
-	return b.refuse(p, "You don't have access to the models of %s with this bot. Ask %s for access.", provider)
+	return refuse(chat.Say("You don't have access to the models of %s with this bot. Ask %s for access.", provider, b.whoHelps(p)))
 }
 
 // IsAdmin says whether p administers this bot: named in access.admins, or an
@@ -140,7 +134,7 @@ func (b *Bot) MaySwitch(p Person, own bool) error {
 	if own || b.Access.Switch != SwitchAdmins || b.IsAdmin(p) {
 		return nil
 	}
-	return b.adminsOnly(p, "Only %s admins can switch the model here. Ask %s, or use a direct message or a thread you started.")
+	return &Refusal{AdminsOnly: true, Line: chat.Say("Only %s admins can switch the model here. Ask %s, or use a direct message or a thread you started.", b.Name, b.whoHelps(p))}
 }
 
 // MayAdminister says whether p may add, change or remove providers: nil, or a
@@ -149,7 +143,7 @@ func (b *Bot) MayAdminister(p Person) error {
 	if b.IsAdmin(p) {
 		return nil
 	}
-	return b.adminsOnly(p, "Only %s admins can do that. Ask %s.")
+	return &Refusal{AdminsOnly: true, Line: chat.Say("Only %s admins can do that. Ask %s.", b.Name, b.whoHelps(p))}
 }
 
 // NamedGroups are the groups that the bot's rules name.

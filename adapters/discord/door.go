@@ -7,7 +7,6 @@ package discord
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -35,16 +34,16 @@ const (
 // turnedAway is why somebody is not let in, as a sentence for them. Unsure
 // means that it could not be looked up.
 type turnedAway struct {
-	text   string
+	line   chat.Line
 	unsure bool
 	cause  error
 }
 
 func (e *turnedAway) Error() string {
 	if e.cause != nil {
-		return e.text + ": " + e.cause.Error()
+		return e.line.String() + ": " + e.cause.Error()
 	}
-	return e.text
+	return e.line.String()
 }
 
 func (e *turnedAway) Unwrap() error { return e.cause }
@@ -58,18 +57,18 @@ func (t *trust) letIn(ctx context.Context, guild, user string) error {
 		case ok:
 			return nil
 		case err != nil:
-			return &turnedAway{text: "I cannot tell just now which servers I may answer in; try again in a minute.", unsure: true, cause: err}
+			return &turnedAway{line: chat.Say("I cannot tell just now which servers I may answer in; try again in a minute."), unsure: true, cause: err}
 		}
-		return &turnedAway{text: fmt.Sprintf("%s does not answer in this server until whoever runs it admits the server: `parley guild admit %s %s`.", t.app.lead.Name, t.app.lead.ID, guild)}
+		return &turnedAway{line: chat.Say("%s does not answer in this server until whoever runs it admits the server: `parley guild admit %s %s`.", t.app.lead.Name, t.app.lead.ID, guild)}
 	}
 	ok, err := t.trustsPerson(ctx, user)
 	switch {
 	case ok:
 		return nil
 	case err != nil:
-		return &turnedAway{text: "I could not look up just now whether you are in a server that I serve; try again in a minute.", unsure: true, cause: err}
+		return &turnedAway{line: chat.Say("I could not look up just now whether you are in a server that I serve; try again in a minute."), unsure: true, cause: err}
 	}
-	return &turnedAway{text: fmt.Sprintf("%s answers direct messages only from members of the servers it serves; ask whoever runs it to admit yours: `parley guild admit %s SERVER_ID`.", t.app.lead.Name, t.app.lead.ID)}
+	return &turnedAway{line: chat.Say("%s answers direct messages only from members of the servers it serves; ask whoever runs it to admit yours: `parley guild admit %s SERVER_ID`.", t.app.lead.Name, t.app.lead.ID)}
 }
 
 // people remembers who is in which guild.
@@ -236,7 +235,7 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 	}
 	r := &responder{app: t.app, channel: channel, question: question}
 	body := messageBody{
-		Content: clip(render(why.text), sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
+		Content: clip(render(why.line.String()), sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
 		Nonce: r.nonce("turned away"), Enforce: true, Reference: &reference{Message: question},
 	}
 	c := call{
@@ -273,7 +272,7 @@ func (g *gateway) turnAwayMessage(ctx context.Context, e *messageEvent, why *tur
 
 // turnAway answers an interaction to the person alone.
 func (c *counter) turnAway(ctx context.Context, i *interaction, why *turnedAway, say say) error {
-	b := callback{callbackMessage, whisper(why.text)}
+	b := callback{callbackMessage, whisper(why.line.String())}
 	if i.Type == interactionAutocomplete {
 		b = callback{callbackAutocomplete, map[string]any{"choices": choices(nil)}}
 	}
@@ -295,7 +294,7 @@ func (a *Adapter) Admit(ctx context.Context, m chat.Message) error {
 	}
 	err = one.trust.letIn(ctx, m.Place.Workspace, m.Author.ID)
 	if why, ok := errors.AsType[*turnedAway](err); ok && !why.unsure {
-		return &chat.UserError{Text: why.text}
+		return &chat.UserError{Line: why.line}
 	}
 	return err
 }
@@ -308,8 +307,8 @@ func (a *Adapter) TurnAway(ctx context.Context, m chat.Message, cause error) {
 	}
 	why, ok := errors.AsType[*turnedAway](cause)
 	if !ok {
-		text, _ := chat.Explain(cause)
-		why = &turnedAway{text: text}
+		line, _ := chat.Explain(cause)
+		why = &turnedAway{line: line}
 	}
 	one.trust.turnAway(ctx, why, destination(m.Place), m.Place.Channel, string(m.ID))
 }

@@ -363,7 +363,7 @@ func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
 	}
 	s.eventually("this process sees it", func() bool { return s.adapter.Admit(t.Context(), taken) != nil })
 	told, ok := errors.AsType[*chat.UserError](s.adapter.Admit(t.Context(), taken))
-	if !ok || !strings.Contains(told.Text, "parley guild admit helper "+s.GuildID()) {
+	if !ok || !strings.Contains(told.Line.String(), "parley guild admit helper "+s.GuildID()) {
 		t.Errorf("the asker would read %v", told)
 	}
 	for what, use := range map[string]func() (*fake.Interaction, error){

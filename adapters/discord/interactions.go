@@ -343,9 +343,9 @@ func (c *counter) settle(name string, r result) chat.Reply {
 // sorry is the text for a person: what a UserError says, else a general line
 // with a reference that the log has too.
 func (c *counter) sorry(name string, err error) string {
-	text, ref := chat.Explain(err)
+	line, ref := chat.Explain(err)
 	if told, ok := errors.AsType[*chat.UserError](err); !ok || told.Err != nil {
 		c.app.log.Error("a command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
 	}
-	return text
+	return line.String()
 }

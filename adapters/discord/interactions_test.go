@@ -304,7 +304,7 @@ func TestACommandsErrorIsASentence(t *testing.T) {
 		if c.Name == "reset" {
 			return chat.Reply{}, errors.New("redis: connection refused at 10.0.0.1")
 		}
-		return chat.Reply{}, &chat.UserError{Text: "Only admins may do that.", Err: errors.New("hidden")}
+		return chat.Reply{}, &chat.UserError{Line: chat.Say("Only admins may do that."), Err: errors.New("hidden")}
 	}}
 	s := withCommands(t, d, nil)
 	if got := s.answer(s.slash("general", "ann", "/provider remove id:lab")); got[0].Content != "Only admins may do that." || !got[0].Ephemeral {

@@ -288,11 +288,11 @@ func (s *server) fault(w http.ResponseWriter, r *http.Request, at spot, text str
 
 // words is what a person reads of an error.
 func (s *server) words(err error) string {
-	text, ref := chat.Explain(err)
+	line, ref := chat.Explain(err)
 	if ref != "" {
 		s.a.o.Log.Error("playground request failed", "ref", ref, "error", err)
 	}
-	return text
+	return line.String()
 }
 
 // note is a reply for the caller's eyes. Where there is no chat, no bot speaks.

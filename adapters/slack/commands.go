@@ -187,11 +187,11 @@ func clip(markdown string) string {
 // sorry is what a person reads of an error: the text that was written for them,
 // or one line with a reference that the log has too.
 func (a *app) sorry(err error, what, name string) string {
-	text, ref := chat.Explain(err)
+	line, ref := chat.Explain(err)
 	if u, ok := errors.AsType[*chat.UserError](err); !ok || u.Err != nil {
 		a.log.Error("a command failed", what, name, "ref", ref, "error", a.secrets.Error(err))
 	}
-	return text
+	return line.String()
 }
 
 // tell sends a reply after the request was answered: by the response_url, else

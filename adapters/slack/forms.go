@@ -65,7 +65,7 @@ func (a *app) openForm(ctx context.Context, f chat.Form, scope string, o occasio
 	defer cancel()
 	if _, err = a.api.OpenViewContext(ctx, o.triggerID, v); err != nil {
 		if strings.Contains(err.Error(), "expired_trigger_id") {
-			return &chat.UserError{Text: "Slack gave up waiting for the form. Please try again.", Err: a.classify(err)}
+			return &chat.UserError{Line: chat.Say("Slack gave up waiting for the form. Please try again."), Err: a.classify(err)}
 		}
 		return a.classify(err)
 	}

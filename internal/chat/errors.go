@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// UserError is an error whose Text was written for the person in the chat: one
+// UserError is an error whose Line was written for the person in the chat: one
 // sentence that says what went wrong and what to do. Err is for the log.
 type UserError struct {
-	Text string
+	Line Line
 	Err  error
 }
 
 func (e *UserError) Error() string {
 	if e.Err == nil {
-		return e.Text
+		return e.Line.String()
 	}
-	return e.Text + ": " + e.Err.Error()
+	return e.Line.String() + ": " + e.Err.Error()
 }
 
 func (e *UserError) Unwrap() error { return e.Err }
 
 // Tell makes an error for the person in the chat.
 func Tell(format string, args ...any) error {
-	return &UserError{Text: fmt.Sprintf(format, args...)}
+	return &UserError{Line: Say(format, args...)}
 }
 
 // NewRef makes what a person can quote and the log has too: "ref-" and 8 digits.
@@ -39,15 +39,15 @@ func NewRef() string {
 }
 
 // Sorry is what a person reads of an error that was not written for them.
-func Sorry(ref string) string {
-	return "Something went wrong here; try again. If this keeps happening, send " + ref + " to your parley administrator."
+func Sorry(ref string) Line {
+	return Say("Something went wrong here; try again. If this keeps happening, send %s to your parley administrator.", ref)
 }
 
 // Explain gives what a person reads of err. For an error that was not written
 // for them it makes a reference, which the log must have too; else ref is empty.
-func Explain(err error) (text, ref string) {
+func Explain(err error) (line Line, ref string) {
 	if told, ok := errors.AsType[*UserError](err); ok {
-		return told.Text, ""
+		return told.Line, ""
 	}
 	ref = NewRef()
 	return Sorry(ref), ref

@@ -78,14 +78,14 @@ func (r *Relay) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
 // written for them is logged.
 func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error {
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
-		return &chat.UserError{Text: no.Error()}
+		return &chat.UserError{Line: no.Line}
 	}
 	if told, ok := errors.AsType[*chat.UserError](err); ok && told.Err == nil {
 		return told
 	}
 	ref := chat.NewRef()
 	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "error", err)
-	return &chat.UserError{Text: sentence(err, ref)}
+	return &chat.UserError{Line: sentence(err, ref)}
 }
 
 // do runs what somebody typed: the action behind the command.

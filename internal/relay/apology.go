@@ -6,7 +6,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"parley/bots"
@@ -25,7 +24,7 @@ func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, pen chat.Responder
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
-	text := apology(refusal.Reason, t.Ref)
+	text := apology(refusal.Reason, t.Ref).String()
 	err := error(refusal)
 	if refusal.Reason != chat.NoAccess {
 		err = r.sayHere(ctx, t, pen, text)
@@ -41,12 +40,12 @@ func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, pen chat.Responder
 }
 
 // apology is the sentence for a refusal.
-func apology(why chat.Reason, ref string) string {
+func apology(why chat.Reason, ref string) chat.Line {
 	switch why {
 	case chat.NoAccess:
-		return fmt.Sprintf("I could not answer you: I am not allowed to write where you asked. Ask an admin there to allow it, then ask again. (%s)", ref)
+		return chat.Say("I could not answer you: I am not allowed to write where you asked. Ask an admin there to allow it, then ask again. (%s)", ref)
 	case chat.Blocked:
-		return fmt.Sprintf("A filter here blocked my answer. Ask in other words, or in a direct message. (%s)", ref)
+		return chat.Say("A filter here blocked my answer. Ask in other words, or in a direct message. (%s)", ref)
 	}
 	return chat.Sorry(ref)
 }

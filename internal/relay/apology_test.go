@@ -89,12 +89,12 @@ func TestAPersonIsToldThatTheAnswerIsMissing(t *testing.T) {
 		shown bool // a message of the answer stands
 		want  []string
 	}{
-		"no right to write":             {refusal(chat.NoAccess), refusingPen{}, false, []string{"elsewhere: " + apology(chat.NoAccess, "REF")}},
-		"a filter":                      {refusal(chat.Blocked), refusingPen{}, false, []string{"here: " + apology(chat.Blocked, "REF")}},
-		"invalid in every form":         {refusal(chat.Invalid), refusingPen{}, false, []string{"here: " + chat.Sorry("REF")}},
-		"the sentence is refused too":   {refusal(chat.Invalid), refusingPen{post: refusal(chat.Invalid)}, false, []string{"elsewhere: " + chat.Sorry("REF")}},
-		"below what stands":             {refusal(chat.Invalid), refusingPen{}, true, []string{"in m1: " + stands + "\n\n" + chat.Sorry("REF") + " "}},
-		"what stands cannot be edited":  {refusal(chat.Blocked), refusingPen{edit: refusal(chat.NoAccess)}, true, []string{"here: " + apology(chat.Blocked, "REF")}},
+		"no right to write":             {refusal(chat.NoAccess), refusingPen{}, false, []string{"elsewhere: " + apology(chat.NoAccess, "REF").String()}},
+		"a filter":                      {refusal(chat.Blocked), refusingPen{}, false, []string{"here: " + apology(chat.Blocked, "REF").String()}},
+		"invalid in every form":         {refusal(chat.Invalid), refusingPen{}, false, []string{"here: " + chat.Sorry("REF").String()}},
+		"the sentence is refused too":   {refusal(chat.Invalid), refusingPen{post: refusal(chat.Invalid)}, false, []string{"elsewhere: " + chat.Sorry("REF").String()}},
+		"below what stands":             {refusal(chat.Invalid), refusingPen{}, true, []string{"in m1: " + stands + "\n\n" + chat.Sorry("REF").String() + " "}},
+		"what stands cannot be edited":  {refusal(chat.Blocked), refusingPen{edit: refusal(chat.NoAccess)}, true, []string{"here: " + apology(chat.Blocked, "REF").String()}},
 		"nobody takes a word":           {refusal(chat.NoAccess), refusingPen{elsewhere: refusal(chat.NoAccess)}, false, nil},
 		"who deleted the answer knows":  {refusal(chat.Gone), refusingPen{}, false, nil},
 		"an error that is no refusal":   {errors.New("away"), refusingPen{}, false, nil},
@@ -147,7 +147,7 @@ func TestDirectMessagesWithApologiesAreFew(t *testing.T) {
 
 func TestEveryApologyNamesTheReference(t *testing.T) {
 	for _, why := range []chat.Reason{chat.NoAccess, chat.Blocked, chat.Invalid, chat.TooLong} {
-		if text := apology(why, "ref-00000001"); strings.Count(text, "ref-00000001") != 1 {
+		if text := apology(why, "ref-00000001").String(); strings.Count(text, "ref-00000001") != 1 {
 			t.Errorf("%s: %s", why, text)
 		}
 	}

@@ -5,7 +5,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -30,7 +29,7 @@ type ended struct {
 func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, responder chat.Responder, answer *stream.Answer, e ended, log *slog.Logger) error {
 	note, result := r.note(t.Ref, e)
 	if !e.stopped || e.text != "" || answer.Shown() {
-		posted, err := finish(ctx, answer, note, e.stopped)
+		posted, err := finish(ctx, answer, note.String(), e.stopped)
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
@@ -85,24 +84,24 @@ func finish(ctx context.Context, answer *stream.Answer, note string, stopped boo
 }
 
 // note is the one line below an answer, and the metric's word for the outcome.
-func (r *Relay) note(ref string, e ended) (note, result string) {
+func (r *Relay) note(ref string, e ended) (note chat.Line, result string) {
 	switch {
 	case e.stopped:
-		return "", "stopped"
+		return chat.Line{}, "stopped"
 	case errors.Is(e.err, errPointless):
-		return "", "failed"
+		return chat.Line{}, "failed"
 	case e.err != nil:
 		return sentence(e.err, ref), "failed"
 	case e.text == "" && e.finish == "content_filter":
-		return fmt.Sprintf("The content filter of %s left nothing of the answer; try other words. (%s)", e.target, ref), "failed"
+		return chat.Say("The content filter of %s left nothing of the answer; try other words. (%s)", e.target, ref), "failed"
 	case e.text == "":
-		return fmt.Sprintf("%s ended without writing an answer; ask again, or switch with /model. (%s)", e.target, ref), "failed"
+		return chat.Say("%s ended without writing an answer; ask again, or switch with /model. (%s)", e.target, ref), "failed"
 	case e.finish == "length":
-		return "_Cut at the model's length limit; ask it to go on._", "answered"
+		return chat.Say("_Cut at the model's length limit; ask it to go on._"), "answered"
 	case e.finish == "content_filter":
-		return "_Cut by the provider's content filter._", "answered"
+		return chat.Say("_Cut by the provider's content filter._"), "answered"
 	}
-	return "", "answered"
+	return chat.Line{}, "answered"
 }
 
 // kindOf is the kind of a model's error, for the log.

@@ -27,11 +27,12 @@ func TestTheLineBelowAnAnswer(t *testing.T) {
 		"nobody can see it":            {outcome{text: "Ye", err: fmt.Errorf("request: %w", errPointless)}, false, "", "failed"},
 		"the model failed":             {outcome{text: "Ye", err: failed}, false, failed.Sentence() + " (" + ref + ")", "failed"},
 		"an error for the person":      {outcome{err: chat.Tell("Not now.")}, false, "Not now. (" + ref + ")", "failed"},
-		"an error that is not for her": {outcome{err: errors.New("a secret")}, false, chat.Sorry(ref), "failed"},
+		"an error that is not for her": {outcome{err: errors.New("a secret")}, false, chat.Sorry(ref).String(), "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.outcome.target = ofModels("a")[0]
-			note, result := (&Relay{}).note(ref, ended{outcome: c.outcome, stopped: c.stopped})
+			line, result := (&Relay{}).note(ref, ended{outcome: c.outcome, stopped: c.stopped})
+			note := line.String()
 			if note != c.note || result != c.result || strings.Contains(note, "a secret") {
 				t.Errorf("%q, %s; want %q, %s", note, result, c.note, c.result)
 			}

@@ -5,7 +5,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"parley/bots"
@@ -16,12 +15,12 @@ import (
 
 // sentence is what a person reads of an error: their own line where one was
 // written for them, else a general one; always with the reference of the log.
-func sentence(err error, ref string) string {
+func sentence(err error, ref string) chat.Line {
 	if e, ok := errors.AsType[*completion.Error](err); ok {
-		return fmt.Sprintf("%s (%s)", e.Sentence(), ref)
+		return chat.Say("%s (%s)", e.Sentence(), ref)
 	}
 	if e, ok := errors.AsType[*chat.UserError](err); ok {
-		return fmt.Sprintf("%s (%s)", e.Text, ref)
+		return chat.Say("%s (%s)", e.Line, ref)
 	}
 	return chat.Sorry(ref)
 }
@@ -34,18 +33,18 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, responder chat.Respo
 		return stop
 	}
 	m := t.Message
-	content := chat.Content{Markdown: sentence(cause, t.Ref)}
+	content := chat.Content{Markdown: sentence(cause, t.Ref).String()}
 	refusal, refused := errors.AsType[*bots.Refusal](cause)
 	advice, advised := errors.AsType[*chat.UserError](cause)
 	switch {
 	case refused && m.Trigger == chat.Thread:
 		return t.Close(ctx)
 	case refused:
-		content.Markdown, content.Only = refusal.Error(), m.Author.ID
+		content.Markdown, content.Only = refusal.Line.String(), m.Author.ID
 		r.metrics.Turn(m.Place.Platform, m.Bot, "refused")
 		log.InfoContext(ctx, "refused by the bot's access rules")
 	case advised && advice.Err == nil:
-		content.Markdown = advice.Text
+		content.Markdown = advice.Line.String()
 	default:
 		r.metrics.Turn(m.Place.Platform, m.Bot, "failed")
 		log.ErrorContext(ctx, "turn failed", "error", cause)

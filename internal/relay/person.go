@@ -68,5 +68,5 @@ var errUnknown = errors.New("the person could not be looked up")
 
 // unknown is the error for a person who could not be looked up.
 func unknown(err error) error {
-	return &chat.UserError{Text: "I could not look up your groups, roles and workspace just now. Try again in a moment.", Err: fmt.Errorf("%w: %w", errUnknown, err)}
+	return &chat.UserError{Line: chat.Say("I could not look up your groups, roles and workspace just now. Try again in a moment."), Err: fmt.Errorf("%w: %w", errUnknown, err)}
 }

@@ -106,9 +106,9 @@ func (r *Relay) findTargets(_ context.Context, p *plan) error {
 	case len(p.targets) > 0:
 		return nil
 	case problem != "":
-		return &chat.UserError{Text: fmt.Sprintf("%s cannot be used: %s", chosen, problem), Err: errors.New("the provider cannot be used")}
+		return &chat.UserError{Line: chat.Say("%s cannot be used: %s", chosen, problem), Err: errors.New("the provider cannot be used")}
 	}
-	return &chat.UserError{Text: fmt.Sprintf("The provider of %s is not set up: add it with /provider add, or switch with /model.", chosen), Err: errors.New("the provider is not set up")}
+	return &chat.UserError{Line: chat.Say("The provider of %s is not set up: add it with /provider add, or switch with /model.", chosen), Err: errors.New("the provider is not set up")}
 }
 
 // readConversation is the gate that reads what was said before, and what is asked.
@@ -123,7 +123,7 @@ func (r *Relay) readConversation(ctx context.Context, p *plan) (err error) {
 		return nil
 	}
 	if len(p.history) == 0 {
-		return &chat.UserError{Text: p.bot.Name + " is here. Write your question after the mention; /help shows what else I can do."}
+		return &chat.UserError{Line: chat.Say("%s is here. Write your question after the mention; /help shows what else I can do.", p.bot.Name)}
 	}
 	p.question.Text = "(I was mentioned without a question: please respond to the conversation above.)"
 	return nil

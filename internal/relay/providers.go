@@ -167,7 +167,7 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 		err = c.fair(mayAdminister(ctx, c))
 	}
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
-		return chat.Outcome{}, &chat.UserError{Text: no.Error()}
+		return chat.Outcome{}, &chat.UserError{Line: no.Line}
 	}
 	if err != nil {
 		return chat.Outcome{}, err

@@ -84,8 +84,8 @@ func (s *stage) seen(err error) error {
 	s.Helper()
 	if err != nil {
 		s.secretless("an error", err.Error())
-		text, _ := chat.Explain(err)
-		s.secretless("what a person reads of an error", text)
+		line, _ := chat.Explain(err)
+		s.secretless("what a person reads of an error", line.String())
 	}
 	return err
 }

@@ -59,11 +59,11 @@ func (a *Adapter) serve(do func(ctx context.Context, one *app, q Request) (Reply
 		}
 		reply, err := do(r.Context(), one, q)
 		if err != nil {
-			text, ref := chat.Explain(err)
+			line, ref := chat.Explain(err)
 			if ref != "" {
 				a.Log.ErrorContext(r.Context(), "toy request failed", "ref", ref, "error", err)
 			}
-			reply.Text = text
+			reply.Text = line.String()
 		}
 		_ = json.NewEncoder(w).Encode(reply)
 	}
