@@ -23,7 +23,7 @@ const (
 
 // The variables of the environment.
 const (
-	apiVariable      = "DISCORD_API_URL"
+	apiVariable   = "DISCORD_API_URL"
 	limitVariable = "DISCORD_GLOBAL_LIMIT"
 )
 

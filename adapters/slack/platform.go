@@ -25,7 +25,7 @@ const (
 
 // The variables of the environment.
 const (
-	apiVariable      = "SLACK_API_URL"
+	apiVariable   = "SLACK_API_URL"
 	limitVariable = "SLACK_UPDATE_LIMIT"
 	modeVariable  = "STREAM_MODE"
 )
