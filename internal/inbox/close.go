@@ -1,5 +1,5 @@
-// Closing a turn: all that it brings about is stored in the step that takes its
-// message out of the inbox.
+// Closing a turn: everything it brings about is stored in the same step that takes
+// its message out of the inbox.
 
 package inbox
 
@@ -27,19 +27,18 @@ type Write struct {
 	Increments map[string]float64 // amounts to add to the fields of a hash
 }
 
-// Close ends the turn: writes are done and the message leaves the inbox, all
-// in one step or not at all; only a write to a key that holds another type is
-// left out, and logged. A failed call to the store is repeated until ctx
-// or the lease ends; repeating does no write twice. A person's Stop does not
-// end it: a stopped turn is closed too. ErrLost means that nothing was done and
-// another process goes on with the turn; chat.ErrWithdrawn, that nothing was done
-// because the question was deleted: take back what was posted, then Discard.
+// Close ends the turn: the writes are done and the message leaves the inbox, all
+// in one step or not at all. Only a write to a key of another type is left out, and
+// logged. A failed call to the store is retried until ctx or the lease ends; no
+// write is done twice. A person's Stop does not end that: a stopped turn is closed
+// too. After ErrLost nothing was done and another process continues the turn. After
+// chat.ErrWithdrawn nothing was done because the question was deleted: take back
+// what was posted, then Discard.
 func (t *Turn) Close(ctx context.Context, writes ...Write) error {
 	return t.close(ctx, digest(t.Message.Key), writes)
 }
 
-// Discard is Close for a turn whose question was deleted, or of which nothing is
-// to be kept.
+// Discard is Close for a turn whose question was deleted, or that is dropped.
 func (t *Turn) Discard(ctx context.Context, writes ...Write) error {
 	return t.close(ctx, "", writes)
 }
@@ -102,9 +101,9 @@ func (t *Turn) concluded(ctx context.Context, reply []any) error {
 	return nil
 }
 
-// passing reports whether an error reply speaks of a state that ends: a server
-// that loads, fails over or has lost its replicas, or one whose password or
-// rights are just being changed. To give up would be to ask the model again.
+// passing reports whether an error reply is about a state that passes: a server
+// that is loading, failing over or without its replicas, or one whose password or
+// rights are just being changed. Giving up would mean asking the model again.
 func passing(err error) bool {
 	for _, p := range []string{"LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY", "MOVED", "ASK", "OOM", "MISCONF", "NOAUTH", "WRONGPASS", "NOPERM"} {
 		if redis.HasErrorPrefix(err, p) {

@@ -1,6 +1,6 @@
-// Package inbox keeps work that must not be lost: messages, the lease that
-// says which process answers for a scope, and the record of what an answer has
-// posted so far.
+// Package inbox keeps work that must not be lost: messages, the lease that says
+// which process answers for a scope, and the journal of what was done for each
+// message so far.
 //
 // # Keys
 //
@@ -23,28 +23,28 @@
 // "<prefix>:{inbox}:ring" a sealed mark that tells whether MASTER_KEYS fit, and
 // the channel "<prefix>:inbox" carries "wake <scope> <id>", "free <scope>",
 // "stop <scope> <turn>", "withdrawn <scope> <message>" and "early <scope> <message>".
-// Publishing only saves time, but for the last: whatever else it says is also found by polling.
+// All but the last only save time: polling finds the same.
 //
 // # Why nothing is lost and nothing is answered twice
 //
-// Put stores a message, and that it was seen, in one script: it is in the
-// stream once or not at all, and a second delivery within 24 hours finds it
-// seen. An entry leaves the stream only in Close, which in the same script
-// compares the fencing token, stores what the answer brings about and deletes
-// the turn's record; a turn whose entry is gone is closed, so Close may be
-// repeated.
-// Until then every owner finds the entry again. A new lease changes the token
-// first, so a former owner, however late, changes nothing more in Redis. What
-// Redis cannot fence are calls to the platform: Guard ends each before the
-// lease does, on this machine's own clocks, and a turn has a journal of steps:
-// a post is recorded before it is tried and before the next call, so that the next
-// owner knows what stands and what may stand.
+// Put stores a message, and that it was seen, in one script: it is in the stream
+// once or not at all, and a second delivery within 24 hours finds it seen. Only
+// Close takes an entry out of the stream. In the same script it compares the
+// fencing token, stores what the answer brings about and deletes the turn's
+// journal. A turn whose entry is gone is closed, so Close may be repeated.
 //
-// A Redis that was restored from an older snapshot, or a replica that lagged
-// and was promoted, has forgotten some of this. Ids are times, so that they do
-// not come again; the owner notices by its beat, by an error, or within
-// rereadEvery, and reads the whole stream: what is new to it is taken, what it
-// has closed already is taken out.
+// Until then every owner finds the entry again. A new lease changes the token
+// first, so a former owner, however late, changes nothing more in Redis. Redis
+// cannot fence calls to the platform. Guard ends each of them before the lease
+// ends, by this machine's own clocks. The journal says before a post that it is
+// tried and before the next call that it was made, so that the next owner knows
+// what was posted and what may have been.
+//
+// A Redis that was restored from an older snapshot, or a replica that lagged and
+// was promoted, has forgotten some of this. Entry ids are times, so that none
+// comes twice. The owner notices by its beat, by an error, or within rereadEvery,
+// and reads the whole stream: it takes what is new to it and takes out what it has
+// closed.
 package inbox
 
 import (
@@ -65,25 +65,25 @@ import (
 	"parley/internal/telemetry"
 )
 
-// ErrLost says that another process may own the scope by now: nothing more may
+// ErrLost means that another process may own the scope by now: nothing more may
 // be posted or stored for its turns.
 var ErrLost = errors.New("the lease on this scope is lost")
 
 // ErrHandedOver is the cause of a handler's context that ended because this
-// process shuts down: the next owner goes on with the turn.
+// process shuts down. The next owner continues the turn.
 var ErrHandedOver = errors.New("handed over to another process")
 
-// DefaultLease is how long a scope stays with a process that has died. It is
-// renewed four times as often.
+// DefaultLease is how long a scope stays with a process that died. A lease is
+// renewed four times in its length.
 const DefaultLease = 3500 * time.Millisecond
 
-// LoneLease is the lease of a process that nobody else takes over from, as on
-// the embedded store: a machine that is overloaded for seconds loses nothing.
+// LoneLease is the lease of a process that no other can take over from, as on the
+// embedded store: a machine that is overloaded for seconds loses nothing.
 const LoneLease = 15 * time.Second
 
-// putsAtOnce bounds the calls of Put that use the store at a time. In a burst
-// the others wait here, not for a connection or the journal, so that leases
-// are renewed and answers recorded meanwhile.
+// putsAtOnce is how many calls of Put use the store at a time. In a burst the
+// others wait here instead of for a connection or the journal, so that leases are
+// renewed and answers recorded meanwhile.
 const putsAtOnce = 32
 
 // Options are what an Inbox needs. Client, Prefix and Ring are required.
@@ -93,11 +93,11 @@ type Options struct {
 	Ring    *secret.Ring
 	Log     *slog.Logger
 	Metrics *telemetry.Metrics // may be nil
-	// WaitReplicas is how many replicas must hold a message before Put says
-	// that it is safe (REDIS_WAIT_REPLICAS).
+	// WaitReplicas is how many replicas must hold a message before Put returns nil
+	// (REDIS_WAIT_REPLICAS).
 	WaitReplicas int
 	Lease        time.Duration // 0: DefaultLease
-	// Urgent is Client by connections of its own, so that a lease is renewed
+	// Urgent is Client over connections of its own, so that a lease is renewed
 	// however many answers wait for the store; nil: Client.
 	Urgent redis.UniversalClient
 }
@@ -121,7 +121,7 @@ type Inbox struct {
 
 var _ chat.Inbox = (*Inbox)(nil)
 
-// New makes an Inbox. It does no call.
+// New makes an Inbox. It makes no call.
 func New(o Options) *Inbox {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -144,8 +144,8 @@ func New(o Options) *Inbox {
 	}
 }
 
-// ScopeKey is the Redis key of parts within scope. Keys of one scope share a
-// hash tag, so that a script may use several of them on a Cluster.
+// ScopeKey is a Redis key of scope. All keys of a scope share a hash tag, so that
+// a script can use several of them on a Cluster.
 func (i *Inbox) ScopeKey(scope string, parts ...string) string {
 	return i.o.Prefix + ":{" + scope + "}:" + strings.Join(parts, ":")
 }
@@ -199,10 +199,10 @@ func (i *Inbox) forgetScope(scope string) {
 	delete(i.known, scope)
 }
 
-// CheckRing makes sure that this process can read what others have sealed in
-// the same store: with other MASTER_KEYS it would set their messages aside as
-// unreadable. The first process leaves a sealed mark to try. An error of the
-// store itself is repeated until ctx ends; any other error is for the operator.
+// CheckRing makes sure that this process can read what others sealed in the same
+// store: with other MASTER_KEYS it would set their messages aside as unreadable.
+// The first process leaves a sealed mark to try. Errors of the store are retried
+// until ctx ends; any other error is for the operator.
 func (i *Inbox) CheckRing(ctx context.Context) error {
 	key := i.o.Prefix + ":{inbox}:ring"
 	for {
@@ -245,6 +245,17 @@ func (i *Inbox) checkRing(ctx context.Context, key string) error {
 		return i.o.Client.Set(ctx, key, i.o.Ring.Seal([]byte("parley"), key), 0).Err()
 	}
 	return nil
+}
+
+// setTenure notes that this process owns a scope, or no more where t is nil.
+func (i *Inbox) setTenure(scope string, t *tenure) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if t == nil {
+		delete(i.owned, scope)
+		return
+	}
+	i.owned[scope] = t
 }
 
 // tenure is this process's ownership of a scope, nil where it has none.

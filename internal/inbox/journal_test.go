@@ -244,33 +244,21 @@ func TestTheReleaseBeforeGoesOnWithATurnAndBack(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		first, second := newInbox(t, s), newInbox(t, s)
 		ctx := t.Context()
-		h, stop := byHand(t, first, inbox.RunOptions{})
-		put(t, first, message("1", "C1", "hello"))
-		turn := receive(t, h.turns)
-		if err := errors.Join(
-			turn.Record(ctx, inbox.Part{Key: "a-0", Text: "One", Pending: true}),
-			turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Length: 3, Text: "One", File: "one.md"}),
-			turn.Append(ctx, "toll", "", toll{"bridge", 3}),
-			turn.Record(ctx, inbox.Part{Key: "a-1", Text: "Two", Pending: true}),
-		); err != nil {
-			t.Fatal(err)
-		}
-		stop()
-
+		id := halfDone(t, first)
 		f := newFormer(t, s, first)
-		parts := f.begin(turn.ID)
+		parts := f.begin(id)
 		want := []formerPart{{Key: "a-0", ID: "m0", Length: 3, Text: "One"}, {Key: "a-1", Text: "Two", Pending: true}}
 		if !slices.Equal(parts, want) {
 			t.Errorf("the release before reads %+v, want %+v", parts, want)
 		}
 		parts[0].Length = 4
 		parts[1] = formerPart{Key: "a-1", ID: "m1", Length: 3, Text: "Two", Streaming: true}
-		f.record(turn.ID, append(parts, formerPart{Key: "a-2", Text: "Three", Pending: true}))
+		f.record(id, append(parts, formerPart{Key: "a-2", Text: "Three", Pending: true}))
 		f.leave()
 
+		back := []inbox.Part{{Key: "a-0", ID: "m0", Length: 4, Text: "One", File: "one.md"}, {Key: "a-1", ID: "m1", Length: 3, Text: "Two", Streaming: true}, {Key: "a-2", Text: "Three", Pending: true}}
 		next, stop := byHand(t, second, inbox.RunOptions{})
 		again := receive(t, next.turns)
-		back := []inbox.Part{{Key: "a-0", ID: "m0", Length: 4, Text: "One", File: "one.md"}, {Key: "a-1", ID: "m1", Length: 3, Text: "Two", Streaming: true}, {Key: "a-2", Text: "Three", Pending: true}}
 		if !slices.Equal(again.Posted, back) || again.Attempt != 3 {
 			t.Errorf("back again it is attempt %d with %+v, want %+v", again.Attempt, again.Posted, back)
 		}
@@ -283,23 +271,48 @@ func TestTheReleaseBeforeGoesOnWithATurnAndBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop()
-		f.do(s.Client.HDel(ctx, f.key("turns"), turn.ID+":p"))
-		last, stop := byHand(t, first, inbox.RunOptions{})
+		f.do(s.Client.HDel(ctx, f.key("turns"), id+":p"))
+		last, _ := byHand(t, first, inbox.RunOptions{})
 		if got := receive(t, last.turns); !slices.Equal(got.Posted, back) {
 			t.Errorf("without the old field: %+v, want %+v", got.Posted, back)
 		}
-		stop()
+	})
+}
 
-		// The release before closes it, and what that does not know is swept up.
-		f = newFormer(t, s, first)
-		f.close(turn.ID)
+func TestWhatTheReleaseBeforeLeavesOfATurnIsSweptUp(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		id := halfDone(t, in)
+		f := newFormer(t, s, in)
+		f.close(id)
 		f.leave()
-		if n := s.Client.HLen(ctx, f.key("turns")).Val(); n == 0 {
+		left := func() int64 { return s.Client.HLen(t.Context(), f.key("turns")).Val() }
+		if left() == 0 {
 			t.Error("nothing was left to be swept: this test tests nothing")
 		}
-		byHand(t, second, inbox.RunOptions{})
-		until(t, "the closed turn has left nothing", func() bool { return s.Client.HLen(ctx, f.key("turns")).Val() == 0 })
+		byHand(t, in, inbox.RunOptions{})
+		until(t, "the closed turn has left nothing", func() bool { return left() == 0 })
 	})
+}
+
+// halfDone is the id of a turn that an inbox has begun and handed over.
+func halfDone(t *testing.T, in *inbox.Inbox) string {
+	t.Helper()
+	ctx := t.Context()
+	h, stop := byHand(t, in, inbox.RunOptions{})
+	put(t, in, message("1", "C1", "hello"))
+	turn := receive(t, h.turns)
+	if err := errors.Join(
+		turn.Record(ctx, inbox.Part{Key: "a-0", Text: "One", Pending: true}),
+		turn.Record(ctx, inbox.Part{Key: "a-0", ID: "m0", Length: 3, Text: "One", File: "one.md"}),
+		turn.Append(ctx, "toll", "", toll{"bridge", 3}),
+		turn.Record(ctx, inbox.Part{Key: "a-1", Text: "Two", Pending: true}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	return turn.ID
 }
 
 // loseReplies answers with an error after a command of a turn was carried out,

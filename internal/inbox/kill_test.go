@@ -71,62 +71,77 @@ func replica(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	in := inbox.New(inbox.Options{Client: s.Client, Prefix: "parley", Ring: ring, Log: log.With("replica", c.Name)})
-	var mu sync.Mutex
-	out := json.NewEncoder(os.Stdout)
-	say := func(r report) {
-		mu.Lock()
-		defer mu.Unlock()
-		r.Replica = c.Name
-		_ = out.Encode(r)
-	}
+	r := &child{replicaConfig: c, out: json.NewEncoder(os.Stdout)}
+	r.in = inbox.New(inbox.Options{Client: s.Client, Prefix: "parley", Ring: ring, Log: log.With("replica", c.Name)})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		defer cancel()
-		lines := json.NewDecoder(os.Stdin)
-		for {
-			var key string
-			if lines.Decode(&key) != nil {
+		r.listen(ctx)
+	}()
+	r.say(report{What: "ready"})
+	return r.in.Run(ctx, r.handle, inbox.RunOptions{Grace: time.Second})
+}
+
+// child is the replica in its own process.
+type child struct {
+	replicaConfig
+	in  *inbox.Inbox
+	mu  sync.Mutex
+	out *json.Encoder
+}
+
+func (c *child) say(r report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.Replica = c.Name
+	_ = c.out.Encode(r)
+}
+
+// listen takes the messages that come on standard input until it ends.
+func (c *child) listen(ctx context.Context) {
+	lines := json.NewDecoder(os.Stdin)
+	for {
+		var key string
+		if lines.Decode(&key) != nil {
+			return
+		}
+		go func() {
+			if err := c.in.Put(ctx, message(key, "C"+key[len(key)-1:], key)); err != nil {
+				c.say(report{What: "failed", Key: key, Err: err.Error()})
 				return
 			}
-			go func() {
-				if err := in.Put(ctx, message(key, "C"+key[len(key)-1:], key)); err != nil {
-					say(report{What: "failed", Key: key, Err: err.Error()})
-					return
-				}
-				say(report{What: "put", Key: key})
-			}()
-		}
-	}()
-	say(report{What: "ready"})
-	return in.Run(ctx, func(ctx context.Context, t *inbox.Turn) error {
-		key := t.Message.Key
-		say(report{What: "begun", Key: key, Turn: t.ID, Attempt: t.Attempt, Posted: len(t.Posted)})
-		if err := t.Record(ctx, inbox.Part{Key: t.ID + "-0", Pending: true}); err != nil {
-			return err
-		}
-		work := time.NewTimer(c.Work)
-		if strings.HasPrefix(key, "hold") && t.Attempt == 1 {
-			work.Reset(time.Hour)
-		}
-		select {
-		case <-work.C:
-		case <-ctx.Done():
-			_, _, guardErr := t.Guard(context.WithoutCancel(ctx))
-			closeErr := t.Close(context.WithoutCancel(ctx), count(in, key))
-			say(report{What: "lost", Key: key, Err: fmt.Sprint(context.Cause(ctx), "|", errors.Is(guardErr, inbox.ErrLost), "|", errors.Is(closeErr, inbox.ErrLost))})
-			return context.Cause(ctx)
-		}
-		if err := t.Record(ctx, inbox.Part{Key: t.ID + "-0", ID: "m"}); err != nil {
-			return err
-		}
-		if err := t.Close(ctx, count(in, key)); err != nil {
-			return err
-		}
-		say(report{What: "closed", Key: key, Turn: t.ID})
-		return nil
-	}, inbox.RunOptions{Grace: time.Second})
+			c.say(report{What: "put", Key: key})
+		}()
+	}
+}
+
+func (c *child) handle(ctx context.Context, t *inbox.Turn) error {
+	key := t.Message.Key
+	c.say(report{What: "begun", Key: key, Turn: t.ID, Attempt: t.Attempt, Posted: len(t.Posted)})
+	if err := t.Record(ctx, inbox.Part{Key: t.ID + "-0", Pending: true}); err != nil {
+		return err
+	}
+	work := time.NewTimer(c.Work)
+	if strings.HasPrefix(key, "hold") && t.Attempt == 1 {
+		work.Reset(time.Hour)
+	}
+	select {
+	case <-work.C:
+	case <-ctx.Done():
+		_, _, guardErr := t.Guard(context.WithoutCancel(ctx))
+		closeErr := t.Close(context.WithoutCancel(ctx), count(c.in, key))
+		c.say(report{What: "lost", Key: key, Err: fmt.Sprint(context.Cause(ctx), "|", errors.Is(guardErr, inbox.ErrLost), "|", errors.Is(closeErr, inbox.ErrLost))})
+		return context.Cause(ctx)
+	}
+	if err := t.Record(ctx, inbox.Part{Key: t.ID + "-0", ID: "m"}); err != nil {
+		return err
+	}
+	if err := t.Close(ctx, count(c.in, key)); err != nil {
+		return err
+	}
+	c.say(report{What: "closed", Key: key, Turn: t.ID})
+	return nil
 }
 
 // count is how a replica answers: it adds one to the message's count.
@@ -285,46 +300,17 @@ func TestAThousandMessagesDeliveredTwiceAreAnsweredOnceThroughKills(t *testing.T
 // delivers again what was not confirmed.
 func survive(t *testing.T, url, dir string, replicas int) {
 	const messages, kills = 1000, 3
-	reports := make(chan report, 100_000)
 	began := time.Now()
+	w := &watch{t: t, reports: make(chan report, 100_000), closed: map[string]int{}, turns: map[string]string{}, confirmed: map[string]int{}, moved: began}
 	var all []*process
 	start := func(n int) *process {
-		return startReplica(t, replicaConfig{Name: fmt.Sprint("r", n), URL: url, DataDir: dir, Keys: replicaKeys, Work: 3 * time.Millisecond}, reports)
+		return startReplica(t, replicaConfig{Name: fmt.Sprint("r", n), URL: url, DataDir: dir, Keys: replicaKeys, Work: 3 * time.Millisecond}, w.reports)
 	}
 	for n := range replicas {
 		all = append(all, start(n))
 	}
 	for range replicas {
-		await(t, reports, "ready", "")
-	}
-
-	closed := map[string]int{}
-	turns := map[string]string{}
-	confirmed := map[string]int{}
-	moved := time.Now() // when a replica last said anything
-	hear := func(r report) {
-		moved = time.Now()
-		switch r.What {
-		case "put":
-			confirmed[r.Key]++
-		case "closed":
-			closed[r.Key]++
-		case "begun":
-			if was := turns[r.Key]; was != "" && was != r.Turn {
-				t.Errorf("%s has two turns", r.Key)
-			}
-			turns[r.Key] = r.Turn
-		}
-	}
-	drain := func(quiet time.Duration) {
-		for {
-			select {
-			case r := <-reports:
-				hear(r)
-			case <-time.After(quiet):
-				return
-			}
-		}
+		await(t, w.reports, "ready", "")
 	}
 	killed := 0
 	for n := range messages {
@@ -333,7 +319,7 @@ func survive(t *testing.T, url, dir string, replicas int) {
 			all[(n+delivery)%len(all)].deliver(key)
 		}
 		if n%50 == 49 {
-			drain(5 * time.Millisecond)
+			w.drain(5 * time.Millisecond)
 		}
 		if killed < kills && n == (killed+1)*messages/(kills+1) {
 			victim := killed % len(all)
@@ -342,27 +328,75 @@ func survive(t *testing.T, url, dir string, replicas int) {
 			killed++
 		}
 	}
-	// Until the platform has heard of everything, and everything is answered.
+	w.untilAnswered(all, messages)
+	for _, p := range all {
+		p.kill()
+	}
+	answeredOnce(t, openAfter(t, url, dir), messages)
+	t.Logf("%d messages, each delivered twice, %d kills: %s", messages, killed, time.Since(began).Round(time.Millisecond))
+}
+
+// watch is what the platform hears from the replicas.
+type watch struct {
+	t         *testing.T
+	reports   chan report
+	closed    map[string]int
+	turns     map[string]string
+	confirmed map[string]int
+	moved     time.Time // when a replica last said anything
+}
+
+func (w *watch) hear(r report) {
+	w.moved = time.Now()
+	switch r.What {
+	case "put":
+		w.confirmed[r.Key]++
+	case "closed":
+		w.closed[r.Key]++
+	case "begun":
+		if was := w.turns[r.Key]; was != "" && was != r.Turn {
+			w.t.Errorf("%s has two turns", r.Key)
+		}
+		w.turns[r.Key] = r.Turn
+	}
+}
+
+// drain hears reports until none comes for a while.
+func (w *watch) drain(quiet time.Duration) {
+	for {
+		select {
+		case r := <-w.reports:
+			w.hear(r)
+		case <-time.After(quiet):
+			return
+		}
+	}
+}
+
+// untilAnswered waits until the platform has heard of every message and every
+// message is answered.
+func (w *watch) untilAnswered(all []*process, messages int) {
 	deadline := time.Now().Add(4 * time.Minute)
 	for time.Now().Before(deadline) {
-		drain(500 * time.Millisecond) // as long as anything moves
+		w.drain(500 * time.Millisecond) // as long as anything moves
 		open := 0
 		for n := range messages {
-			if key := fmt.Sprint("m", n); confirmed[key] == 0 {
+			if key := fmt.Sprint("m", n); w.confirmed[key] == 0 {
 				open++
 				all[n%len(all)].deliver(key)
 			}
 		}
 		// A replica killed after it closed a turn could not say so: quiet, for
 		// longer than any lease or pause, is the end as well.
-		if open == 0 && (len(closed) == messages || time.Since(moved) > 15*time.Second) {
-			break
+		if open == 0 && (len(w.closed) == messages || time.Since(w.moved) > 15*time.Second) {
+			return
 		}
 	}
-	for _, p := range all {
-		p.kill()
-	}
-	s := openAfter(t, url, dir)
+}
+
+// answeredOnce looks into the store.
+func answeredOnce(t *testing.T, s *store.Store, messages int) {
+	t.Helper()
 	answers, err := s.Client.HGetAll(t.Context(), "parley:{"+scope+"}:answers").Result()
 	if err != nil {
 		t.Fatal(err)
@@ -380,7 +414,6 @@ func survive(t *testing.T, url, dir string, replicas int) {
 	if left := s.Client.XLen(t.Context(), "parley:{"+scope+"}:events").Val(); left != 0 {
 		t.Errorf("%d entries left", left)
 	}
-	t.Logf("%d messages, each delivered twice, %d kills: %s", messages, killed, time.Since(began).Round(time.Millisecond))
 }
 
 func openAfter(t testing.TB, url, dir string) *store.Store {

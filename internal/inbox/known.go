@@ -1,5 +1,5 @@
-// What a tenure knows of the messages it has read, so that a store that went
-// back makes it neither overlook one nor answer one twice.
+// What a tenure remembers of the messages it has read, so that it neither misses
+// one nor answers one twice when the store goes back to an older state.
 
 package inbox
 
@@ -44,7 +44,7 @@ func (k *known) take(key string, it *item, now time.Time) bool {
 	return true
 }
 
-// close notes that a turn is closed, and forgets the oldest of those.
+// close notes that a turn is closed. Of those it remembers the newest.
 func (k *known) close(turn string) {
 	t := k.turns[turn]
 	if t == nil || t.closed {
@@ -76,7 +76,7 @@ func (n *tenure) knows(it *item) (open, known bool) {
 }
 
 // discard takes a message out of the stream that came back, or came twice,
-// because the store went back. What fails is tried when the stream is read
+// because the store went back. If it fails, the next reading of the stream tries
 // again: nobody waits for it.
 func (n *tenure) discard(ctx context.Context, it *item) {
 	keys := []string{n.key("owner"), n.key("events"), n.key("turns"), n.key("stops")}
@@ -94,7 +94,8 @@ func (n *tenure) discard(ctx context.Context, it *item) {
 	}
 }
 
-// logLocked reports whether it is new that a turn's key is missing here.
+// logLocked reports whether it is not logged yet that the key of a turn is missing
+// here.
 func (i *Inbox) logLocked(turn string) bool {
 	const most = 1000
 	i.mu.Lock()

@@ -1,5 +1,5 @@
-// Taking a message: stored, deduplicated and, if asked for, replicated before
-// the platform is told.
+// Storing a message: deduplicated and, if asked for, replicated before the
+// platform is told that it was received.
 
 package inbox
 
@@ -28,12 +28,12 @@ const (
 	replicaWait = time.Second
 )
 
-// Put stores m for the owner of its scope unless it was stored within the last
-// 24 hours, or is a Thread message in a thread where the bot takes no part. A
-// Mention, an Answer or a Direct message in a thread, or a Joined one, makes the bot take part,
-// for 60 days since the last message to it. Nil means that the message is
-// safe, replicas included, or was deleted meanwhile; after an error the platform must deliver it again,
-// unless that is chat.ErrUnstorable.
+// Put stores m for the owner of its scope, unless it was stored within the last
+// 24 hours, was deleted meanwhile, or is a Thread message in a thread where the bot
+// takes no part. A Mention, an Answer or a Direct message in a thread, or a Joined
+// one, makes the bot take part, for 60 days after the last message to it. Nil means
+// that the message is safe, on replicas too. After any error but
+// chat.ErrUnstorable the platform must deliver it again.
 func (i *Inbox) Put(ctx context.Context, m chat.Message) error {
 	began := time.Now()
 	if err := checkScope(m.Scope); err != nil {

@@ -1,4 +1,4 @@
-// What is being answered now, and stopping it, from any process.
+// Which turns run now, and stopping them, from any process.
 
 package inbox
 
@@ -13,7 +13,7 @@ import (
 	"parley/internal/chat"
 )
 
-// Running is a turn that a process has begun and not closed.
+// Running is a turn that was begun and is not closed yet.
 type Running struct {
 	Turn    string      `json:"-"`
 	Place   chat.Place  `json:"place"`
@@ -27,8 +27,7 @@ func (i *Inbox) runningPlace(scope, turn string) string {
 	return i.ScopeKey(scope, "turns") + "/" + turn + "/running"
 }
 
-// Running lists the turns of scope that are being answered, oldest first, in
-// whichever process.
+// Running lists the turns of scope that run, oldest first, in any process.
 func (i *Inbox) Running(ctx context.Context, scope string) ([]Running, error) {
 	if err := checkScope(scope); err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"parley/internal/chat"
 )
 
-// Turn is a message to answer and the means to do it once only.
+// Turn is a message to answer, and the means to answer it only once.
 type Turn struct {
 	ID      string // unique, stable over takeovers; 16 letters and digits
 	Ref     string // "ref-" and 8 digits, stable too: for the person and the log
@@ -25,9 +25,9 @@ type Turn struct {
 	closed  bool
 }
 
-// Guard returns a context for one call to the platform: it ends before this
-// process's lease can, with ErrLost as its cause. The error is ErrLost when
-// the lease is over already.
+// Guard returns a context for one call to the platform. It ends before this
+// process's lease does, with ErrLost as its cause. The error is ErrLost when the
+// lease is already over.
 func (t *Turn) Guard(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if t.tenure.expired() {
 		t.tenure.lose()

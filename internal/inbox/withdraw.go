@@ -1,4 +1,4 @@
-// Questions that were taken back: the person deleted the message.
+// Questions that people deleted.
 
 package inbox
 
@@ -11,21 +11,22 @@ import (
 )
 
 const (
-	// withdrawnFor is how long it is known that a message was taken back: longer
-	// than it may wait for its answer.
+	// withdrawnFor is how long a deletion is remembered: longer than a message may
+	// wait for its answer.
 	withdrawnFor = time.Hour
-	// mostWithdrawn bounds what is known at a time in one scope, newest first.
+	// mostWithdrawn is how many are remembered in one scope, the newest.
 	mostWithdrawn = 1000
 )
 
-// Withdraw notes that m was deleted on its platform; of m it needs Key and Scope,
-// and At where it is known. Its
-// handler's context ends with the cause chat.ErrWithdrawn, at once as a rule,
-// within a renewal of the lease at worst, and again after a takeover; one that
-// still waits is handed out with such a context. Close does nothing for it from
-// now on. Known is false for a message that was not stored, because it was never to
-// the bot or has not arrived yet: the store is only read then. If it arrives
-// within minutes after all, it is not stored, or not answered; see early.
+// Withdraw notes that m was deleted on its platform. It needs Key and Scope of m,
+// and At where it is known. The context of the message's handler ends with the
+// cause chat.ErrWithdrawn: as a rule at once, within a renewal of the lease at
+// worst, and again after a takeover. A message that still waits is handed out with
+// such a context. From now on Close does nothing for it.
+//
+// Known is false for a message that was not stored, because it was never to the
+// bot or has not arrived yet; then the store is only read. If it arrives within
+// minutes after all, it is not stored, or not answered: see early.
 func (i *Inbox) Withdraw(ctx context.Context, m chat.Message) (known bool, err error) {
 	if err := checkScope(m.Scope); err != nil {
 		return false, err
@@ -56,7 +57,7 @@ func (i *Inbox) withdraw(scope, digest string) {
 	}
 }
 
-// withdrawEarly is for a message that was not stored when its deletion came. It
+// withdrawEarly is for a message that was not stored when its deletion came, and
 // may be by now.
 func (i *Inbox) withdrawEarly(scope, digest string) {
 	i.early.add(scope, digest, time.Now())
