@@ -174,6 +174,7 @@ func TestAQuestionThatIsDeletedIsNotAnsweredOnSlack(t *testing.T) {
 		queued := ws.MentionIn("C1", root, "U1", "SECRET second")
 		w.until("it has arrived", func() bool { return ws.Delivered(queued) })
 		ws.Delete(queued)
+		w.until("its deletion has arrived", ws.Taken) // else the root's may overtake it, and it is its turn
 		ws.Delete(root)
 		gone("queued")
 		w.model.Answer("Here.")
