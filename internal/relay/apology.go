@@ -17,7 +17,7 @@ import (
 // log: below what stands of it, else as a message of its own, and where the
 // platform lets nobody write, elsewhere. Who deleted the answer knows why it is
 // gone.
-func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, pen chat.Responder, cause error, log *slog.Logger) {
+func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, responder chat.Responder, cause error, log *slog.Logger) {
 	refusal, ok := errors.AsType[*chat.Refusal](cause)
 	if !ok || refusal.Reason == chat.Gone {
 		return
@@ -27,10 +27,10 @@ func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, pen chat.Responder
 	text := apology(refusal.Reason, t.Ref).String()
 	err := error(refusal)
 	if refusal.Reason != chat.NoAccess {
-		err = r.sayHere(ctx, t, pen, text)
+		err = r.sayHere(ctx, t, responder, text)
 	}
 	if err != nil {
-		err = r.sayElsewhere(ctx, t, pen, text, err)
+		err = r.sayElsewhere(ctx, t, responder, text, err)
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "nobody could be told that the answer is missing", "error", err)
@@ -52,28 +52,28 @@ func apology(why chat.Reason, ref string) chat.Line {
 
 // sayHere says a sentence where the question was asked. A message that stands
 // gets it as its end, and loses its Stop button.
-func (r *Relay) sayHere(ctx context.Context, t *inbox.Turn, pen chat.Responder, text string) error {
+func (r *Relay) sayHere(ctx context.Context, t *inbox.Turn, responder chat.Responder, text string) error {
 	if parts := t.Parts(); len(parts) > 0 {
-		j := r.job(t, pen, bots.Bot{}, func() {})
+		j := r.job(t, responder, bots.Bot{}, func() {})
 		err := r.scheduler(t.Message.Scope).Say(ctx, j, readable(parts), chat.Content{Markdown: text})
 		if err == nil {
 			return nil
 		}
 	}
 	return guarded(ctx, t, func(ctx context.Context) error {
-		_, err := pen.Post(ctx, chat.Content{Markdown: text, Key: t.ID + "-e", Final: true})
+		_, err := responder.Post(ctx, chat.Content{Markdown: text, Key: t.ID + "-e", Final: true})
 		return err
 	})
 }
 
 // sayElsewhere tells the one who asked in another place, if the platform has
 // one; cause is why it cannot be said here.
-func (r *Relay) sayElsewhere(ctx context.Context, t *inbox.Turn, pen chat.Responder, text string, cause error) error {
-	other, ok := pen.(chat.Elsewhere)
+func (r *Relay) sayElsewhere(ctx context.Context, t *inbox.Turn, responder chat.Responder, text string, cause error) error {
+	other, ok := responder.(chat.Elsewhere)
 	if !ok {
 		return cause
 	}
-	if !r.refusals.tell(t.Message.Scope + " " + t.Message.Author.ID) {
+	if !r.refusals.mayTell(t.Message.Scope + " " + t.Message.Author.ID) {
 		return errors.New("they were told too often already")
 	}
 	return guarded(ctx, t, func(ctx context.Context) error { return other.TellElsewhere(ctx, text) })

@@ -77,8 +77,8 @@ func (silent) Member(context.Context, string, chat.Place, chat.Author) (chat.Mem
 }
 
 func TestWhoIsUnknownToThePlatformMayDoWhatNeedsNoGroups(t *testing.T) {
-	r := &Relay{adapters: map[string]chat.Adapter{"slack": silent{}}, log: slog.New(slog.DiscardHandler)}
-	place, ann := chat.Place{Platform: "slack", Channel: "C1"}, chat.Author{ID: "U1"}
+	r := &Relay{adapters: map[string]chat.Adapter{"memory": silent{}}, log: slog.New(slog.DiscardHandler)}
+	place, ann := chat.Place{Platform: "memory", Channel: "C1"}, chat.Author{ID: "U1"}
 
 	plain := bots.Bot{ID: "helper", Access: bots.Access{Users: []string{"U1"}}}
 	who, unsure, err := r.person(t.Context(), plain, place, ann)

@@ -52,7 +52,7 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, responder chat.Respo
 			content.Only = m.Author.ID
 		}
 	}
-	if content.Only != "" && !r.refusals.tell(m.Scope+" "+content.Only) && len(t.Posted) == 0 {
+	if content.Only != "" && !r.refusals.mayTell(m.Scope+" "+content.Only) && len(t.Posted) == 0 {
 		return t.Close(ctx)
 	}
 	return r.say(ctx, t, responder, content, log)

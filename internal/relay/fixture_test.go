@@ -246,3 +246,19 @@ func hold(text string, let <-chan struct{}, rest ...string) func(context.Context
 		}
 	}
 }
+
+// oneTurn hands a turn of a real inbox to do, and gives the store it leaves.
+func oneTurn(t *testing.T, do func(ctx context.Context, turn *inbox.Turn)) redis.UniversalClient {
+	t.Helper()
+	k := inboxtest.New(t)
+	in := k.Inbox()
+	ended, _ := k.Run(in, func(ctx context.Context, turn *inbox.Turn) error {
+		do(ctx, turn)
+		return turn.Close(context.WithoutCancel(ctx))
+	})
+	k.Put(in, asked("Hi"))
+	if e := inboxtest.Next(t, ended); e.Err != nil {
+		t.Error(e.Err)
+	}
+	return k.Store.Client
+}

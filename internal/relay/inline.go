@@ -20,7 +20,7 @@ func (r *Relay) answerCommand(ctx context.Context, t *inbox.Turn, responder chat
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
-		if _, refused := errors.AsType[*bots.Refusal](err); refused && !r.refusals.tell(c.Scope+" "+c.Author.ID) {
+		if _, refused := errors.AsType[*bots.Refusal](err); refused && !r.refusals.mayTell(c.Scope+" "+c.Author.ID) {
 			return t.Close(ctx)
 		}
 		err = r.explained(ctx, c, err)

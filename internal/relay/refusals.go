@@ -22,8 +22,8 @@ type refusals struct {
 	until map[string]time.Time // when the last sentence is paid off
 }
 
-// tell reports whether the person may be told once more now.
-func (f *refusals) tell(person string) bool {
+// mayTell reports whether the person may be told once more now.
+func (f *refusals) mayTell(person string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()

@@ -12,7 +12,7 @@ func TestTheRefusedAreToldAtFirstAndThenNowAndAgain(t *testing.T) {
 		var f refusals
 		told := func(person string, tries int) (n int) {
 			for range tries {
-				if f.tell(person) {
+				if f.mayTell(person) {
 					n++
 				}
 			}
@@ -33,7 +33,7 @@ func TestTheRefusedAreToldAtFirstAndThenNowAndAgain(t *testing.T) {
 			t.Errorf("told %d times an hour later", n)
 		}
 		for i := range 3 * refusalPeople {
-			f.tell(fmt.Sprint("U", i))
+			f.mayTell(fmt.Sprint("U", i))
 		}
 		if len(f.until) > refusalPeople {
 			t.Errorf("%d people are remembered", len(f.until))

@@ -44,10 +44,10 @@ func (r *Relay) owe(ctx context.Context, t *inbox.Turn, lasting []inbox.Write, l
 // takeBack removes every message and file of the turn and closes it; only what
 // the model used is kept. After an error the inbox tries again, here or in the
 // next process.
-func (r *Relay) takeBack(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
+func (r *Relay) takeBack(ctx context.Context, t *inbox.Turn, responder chat.Responder, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	if err := removeAll(ctx, t, pen, log); err != nil {
+	if err := removeAll(ctx, t, responder, log); err != nil {
 		return err
 	}
 	log.InfoContext(ctx, "the question was deleted; its turn ended")
@@ -56,12 +56,12 @@ func (r *Relay) takeBack(ctx context.Context, t *inbox.Turn, pen chat.Responder,
 }
 
 // removeAll takes back what the turn posted, as far as the platform lets it.
-func removeAll(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog.Logger) error {
-	remover, ok := pen.(chat.Remover)
+func removeAll(ctx context.Context, t *inbox.Turn, responder chat.Responder, log *slog.Logger) error {
+	remover, ok := responder.(chat.Remover)
 	if !ok {
 		return nil
 	}
-	b := removal{turn: t, pen: pen, remover: remover}
+	b := removal{turn: t, responder: responder, remover: remover}
 	var before chat.MessageID
 	for _, p := range t.Parts() {
 		err := b.remove(ctx, p, before)
@@ -81,9 +81,9 @@ func removeAll(ctx context.Context, t *inbox.Turn, pen chat.Responder, log *slog
 
 // removal takes back the messages of one turn.
 type removal struct {
-	turn    *inbox.Turn
-	pen     chat.Responder
-	remover chat.Remover
+	turn      *inbox.Turn
+	responder chat.Responder
+	remover   chat.Remover
 }
 
 // remove takes back one message or file, which continues the one before.
@@ -94,9 +94,9 @@ func (b removal) remove(ctx context.Context, p inbox.Part, before chat.MessageID
 		if err != nil || id == "" {
 			return err
 		}
-		p.ID, streams = id, p.File == "" && b.pen.Limits().Native
+		p.ID, streams = id, p.File == "" && b.responder.Limits().Native
 	}
-	if streamer, ok := b.pen.(chat.Streamer); ok && streams {
+	if streamer, ok := b.responder.(chat.Streamer); ok && streams {
 		_ = guarded(ctx, b.turn, func(ctx context.Context) error { // an open stream may not be removed
 			_, err := streamer.End(ctx, p.ID, "", chat.Content{Key: p.Key})
 			return err

@@ -14,9 +14,9 @@ import (
 	"parley/internal/inbox"
 )
 
-// removingPen writes down what it is asked for. There is no Post and no Upload:
+// removingResponder writes down what it is asked for. There is no Post and no Upload:
 // taking back makes neither.
-type removingPen struct {
+type removingResponder struct {
 	chat.Responder
 	lost    map[chat.Sought]chat.MessageID // what Find finds
 	late    int                            // looks that find nothing yet
@@ -25,9 +25,9 @@ type removingPen struct {
 	removed []chat.MessageID
 }
 
-func (p *removingPen) Limits() chat.Limits { return chat.Limits{} }
+func (p *removingResponder) Limits() chat.Limits { return chat.Limits{} }
 
-func (p *removingPen) next() error {
+func (p *removingResponder) next() error {
 	if len(p.fail) == 0 {
 		return nil
 	}
@@ -36,7 +36,7 @@ func (p *removingPen) next() error {
 	return err
 }
 
-func (p *removingPen) Remove(_ context.Context, id chat.MessageID) (chat.Receipt, error) {
+func (p *removingResponder) Remove(_ context.Context, id chat.MessageID) (chat.Receipt, error) {
 	if err := p.next(); err != nil {
 		return chat.Receipt{}, err
 	}
@@ -44,7 +44,7 @@ func (p *removingPen) Remove(_ context.Context, id chat.MessageID) (chat.Receipt
 	return chat.Receipt{ID: id}, nil
 }
 
-func (p *removingPen) Find(_ context.Context, s chat.Sought) (chat.MessageID, error) {
+func (p *removingResponder) Find(_ context.Context, s chat.Sought) (chat.MessageID, error) {
 	p.looked = append(p.looked, s)
 	if p.late > 0 {
 		p.late--
@@ -58,24 +58,24 @@ func TestADeletedQuestionTakesItsMessagesAndFilesBack(t *testing.T) {
 	second := chat.Sought{Key: "t-1", After: "m0"}
 	file := chat.Sought{Key: "t-2", After: "m0", File: "answer.md"}
 	for name, c := range map[string]struct {
-		parts  []inbox.Part
-		pen    removingPen
-		want   []chat.MessageID
-		looked []chat.Sought
+		parts     []inbox.Part
+		responder removingResponder
+		want      []chat.MessageID
+		looked    []chat.Sought
 	}{
 		"a message and a file": {
 			parts: []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "F1", File: "answer.md", Stuck: true}},
 			want:  []chat.MessageID{"m0", "F1"},
 		},
 		"a post of which nobody knows the id": {
-			parts: []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", Pending: true}},
-			pen:   removingPen{lost: map[chat.Sought]chat.MessageID{second: "m1"}},
-			want:  []chat.MessageID{"m0", "m1"}, looked: []chat.Sought{second},
+			parts:     []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", Pending: true}},
+			responder: removingResponder{lost: map[chat.Sought]chat.MessageID{second: "m1"}},
+			want:      []chat.MessageID{"m0", "m1"}, looked: []chat.Sought{second},
 		},
 		"one that gets there a moment later": {
-			parts: []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", Pending: true}},
-			pen:   removingPen{lost: map[chat.Sought]chat.MessageID{second: "m1"}, late: 1},
-			want:  []chat.MessageID{"m0", "m1"}, looked: []chat.Sought{second, second},
+			parts:     []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", Pending: true}},
+			responder: removingResponder{lost: map[chat.Sought]chat.MessageID{second: "m1"}, late: 1},
+			want:      []chat.MessageID{"m0", "m1"}, looked: []chat.Sought{second, second},
 		},
 		"one that never was": {
 			parts: []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", Pending: true}},
@@ -85,13 +85,13 @@ func TestADeletedQuestionTakesItsMessagesAndFilesBack(t *testing.T) {
 			parts: []inbox.Part{
 				{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "m1", Stuck: true}, {Key: "t-2", Pending: true, Stuck: true, File: "answer.md"},
 			},
-			pen:  removingPen{lost: map[chat.Sought]chat.MessageID{file: "F2"}},
-			want: []chat.MessageID{"m0", "m1", "F2"}, looked: []chat.Sought{file},
+			responder: removingResponder{lost: map[chat.Sought]chat.MessageID{file: "F2"}},
+			want:      []chat.MessageID{"m0", "m1", "F2"}, looked: []chat.Sought{file},
 		},
 		"the platform fails, and refuses one": {
-			parts: []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "m1"}},
-			pen:   removingPen{fail: []error{errors.New("weather"), refused, errors.New("weather")}},
-			want:  []chat.MessageID{"m1"},
+			parts:     []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "m1"}},
+			responder: removingResponder{fail: []error{errors.New("weather"), refused, errors.New("weather")}},
+			want:      []chat.MessageID{"m1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,12 +101,12 @@ func TestADeletedQuestionTakesItsMessagesAndFilesBack(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if err := removeAll(ctx, turn, &c.pen, slog.New(slog.NewTextHandler(t.Output(), nil))); err != nil {
+				if err := removeAll(ctx, turn, &c.responder, slog.New(slog.NewTextHandler(t.Output(), nil))); err != nil {
 					t.Error(err)
 				}
 			})
-			if !slices.Equal(c.pen.removed, c.want) || !slices.Equal(c.pen.looked, c.looked) {
-				t.Errorf("removed %q, want %q; looked for %+v, want %+v", c.pen.removed, c.want, c.pen.looked, c.looked)
+			if !slices.Equal(c.responder.removed, c.want) || !slices.Equal(c.responder.looked, c.looked) {
+				t.Errorf("removed %q, want %q; looked for %+v, want %+v", c.responder.removed, c.want, c.responder.looked, c.looked)
 			}
 		})
 	}
@@ -118,17 +118,17 @@ func TestWhatADeletedQuestionCostIsWritten(t *testing.T) {
 	r := New(Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	defer r.Close()
 	limited := &chat.RateLimited{After: time.Hour}
-	pen := &removingPen{fail: []error{limited}}
-	const key = "parley:{slack:B1:T1}:usage"
+	responder := &removingResponder{fail: []error{limited}}
+	const key = "parley:{memory:1}:usage"
 	store := oneTurn(t, func(ctx context.Context, turn *inbox.Turn) {
 		if err := turn.Record(ctx, inbox.Part{Key: "t-0", ID: "m0"}); err != nil {
 			t.Error(err)
 		}
 		r.owe(ctx, turn, []inbox.Write{{Key: key, Increments: map[string]float64{"out": 7}, TTL: time.Hour}}, r.log)
-		if err := r.takeBack(ctx, turn, pen, r.log); !errors.Is(err, limited) {
+		if err := r.takeBack(ctx, turn, responder, r.log); !errors.Is(err, limited) {
 			t.Errorf("the first attempt ended with %v", err)
 		}
-		if err := r.takeBack(ctx, turn, pen, r.log); err != nil {
+		if err := r.takeBack(ctx, turn, responder, r.log); err != nil {
 			t.Error(err)
 		}
 	})
