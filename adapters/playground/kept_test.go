@@ -51,12 +51,23 @@ func TestAButtonThatFailsSaysSo(t *testing.T) {
 	s := newStage(t)
 	b := newBrowser(t, s)
 	b.open("/playground/d/helper")
-	b.do(chromedp.Click[chromedp.CSS]("main [data-using]"), b.wait(`document.querySelector('.note .menu')`))
+	b.do(chromedp.Evaluate[chromedp.Void](`window.fetch = () => Promise.reject(new Error('the network is away')); undefined`), chromedp.Click[chromedp.CSS]("main [data-using]"),
+		b.wait(`document.querySelector('.note.problem')?.checkVisibility() && document.querySelector('.note.problem').innerText.includes('the network is away')`))
+	b.shot("problem")
+}
+
+// A switch that is made but cannot be posted is told to whoever made it, and
+// not called undone.
+func TestWhatIsDoneIsSaidWhereItCannotBePosted(t *testing.T) {
+	s := newStage(t)
 	s.board.mu.Lock()
 	s.board.broken = context.DeadlineExceeded
 	s.board.mu.Unlock()
-	b.do(chromedp.Click[chromedp.CSS](".note summary"), chromedp.Click[chromedp.CSS](".note li:last-child button", chromedp.NodeVisible), b.wait(`document.querySelector('.note.problem')?.checkVisibility()`))
-	b.shot("problem")
+	status, out := s.script("/playground/post", "channel", "D-helper", "text", "/model lab/qwen3-8b")
+	if status != http.StatusOK || len(out.Notes) != 1 || out.Problem != "" {
+		t.Fatalf("%d %+v", status, out)
+	}
+	wants(t, out.Notes[0], "now uses")
 }
 
 // A message that was corrected before it is sent again is another message.

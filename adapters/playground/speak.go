@@ -236,9 +236,10 @@ func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply ch
 			ID: postID("reply/" + nonce), Channel: at.c.ID, Thread: at.thread, Bot: at.bot, Text: reply.Text, At: time.Now(),
 			Final: true, Menu: menuOf(reply.Menu), Buttons: buttonsOf(reply.Buttons),
 		})
-		if err != nil {
-			s.fault(w, r, at, "", err)
-			return
+		if err != nil { // it is done all the same: whoever asked hears of it at least
+			s.words(err)
+			x.notes = append(x.notes, s.note(at, reply))
+			break
 		}
 		out.Room, out.Posts = p.room(), []string{s.a.pages.post(s.a.postView(p))}
 	default:

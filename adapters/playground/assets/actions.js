@@ -87,7 +87,6 @@ async function act(form, button) {
     const answer = await send(form.action, new FormData(form, button));
     if (answer.done) answer.notes = [answer.done];
     await told(answer, form, note);
-    if (answer.problem) showProblem(answer.problem, listFor(form));
     if (form.dataset.reload !== undefined) await refresh();
   } catch (err) {
     showProblem(`That did not work: ${err.message}.`, listFor(form));
