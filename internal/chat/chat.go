@@ -175,9 +175,10 @@ type Responder interface {
 	// Upload adds a file to the place of the answer, with a short comment.
 	Upload(ctx context.Context, name string, data []byte, comment string) (Receipt, error)
 	// Thinking shows that an answer is being prepared. It blocks until ctx ends,
-	// or as long as a sign can be shown; the first post waits for it to return, so
-	// taking the sign away takes a moment at most or goes on by itself. It never
-	// fails: an indicator is not worth an error.
+	// or as long as a sign can be shown. Its context ends once the first words
+	// stand, and the end of the turn waits for it to return, so taking the sign
+	// away takes a moment at most or goes on by itself. It never fails: an
+	// indicator is not worth an error.
 	Thinking(ctx context.Context)
 	// Limits says what this place can take. It is cheap and does no call.
 	Limits() Limits

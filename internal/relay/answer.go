@@ -23,8 +23,8 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, responder chat.Respon
 	defer r.metrics.Running(t.Message.Place.Platform, -1)
 	writing, done := outlive(ctx)
 	defer done()
-	hide := showThinking(ctx, responder, log)
-	defer hide()
+	hide, endThinking := showThinking(ctx, responder, log)
+	defer endThinking()
 	open := func() *stream.Answer {
 		return r.scheduler(t.Message.Scope).Open(writing, r.job(t, responder, p.bot, hide))
 	}

@@ -27,8 +27,8 @@ func (brokenEndpoints) Models(context.Context, provider.Provider) ([]provider.Mo
 
 func TestADefectInTheSignOfThinkingCostsTheSignOnly(t *testing.T) {
 	var log bytes.Buffer
-	hide := showThinking(t.Context(), brokenResponder{}, slog.New(slog.NewTextHandler(&log, nil)).With("ref", "ref-00000001"))
-	hide()
+	_, end := showThinking(t.Context(), brokenResponder{}, slog.New(slog.NewTextHandler(&log, nil)).With("ref", "ref-00000001"))
+	end()
 	if got := log.String(); !strings.Contains(got, "ref=ref-00000001") || !strings.Contains(got, "defect_test.go") || strings.Contains(got, "the words of a message") {
 		t.Errorf("the log says %s", got)
 	}

@@ -61,11 +61,12 @@ func readable(parts []inbox.Part) string {
 	return text.String()
 }
 
-// showThinking shows the platform's indicator until hide is called: when the first
-// words are posted, and at the latest when the turn ends. A defect in it costs the
-// indicator, not the answer.
-func showThinking(ctx context.Context, responder chat.Responder, log *slog.Logger) (hide func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// showThinking shows the platform's indicator until hide is called, which waits for
+// nothing: what was posted must be recorded, however long the platform takes to
+// take the indicator away. end hides it and waits until that is done. A defect in it
+// costs the indicator, not the answer.
+func showThinking(ctx context.Context, responder chat.Responder, log *slog.Logger) (hide, end func()) {
+	ctx, hide = context.WithCancel(ctx)
 	var showing sync.WaitGroup
 	showing.Go(func() {
 		defer func() {
@@ -75,8 +76,8 @@ func showThinking(ctx context.Context, responder chat.Responder, log *slog.Logge
 		}()
 		responder.Thinking(ctx)
 	})
-	return func() {
-		cancel()
+	return hide, func() {
+		hide()
 		showing.Wait()
 	}
 }

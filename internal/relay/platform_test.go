@@ -24,7 +24,9 @@ type platform struct {
 	refuse func(call string, c chat.Content) error
 	// before is called before a call is made, without the lock: what it waits for
 	// holds the call up on its way, whatever becomes of its context.
-	before  func(call string)
+	before func(call string)
+	// thinks, where set, is what the end of the indicator waits for.
+	thinks  <-chan struct{}
 	member  func(a chat.Author) (chat.Member, error)
 	history []chat.Message
 }
@@ -184,7 +186,12 @@ func (p *platformResponder) Upload(context.Context, string, []byte, string) (cha
 	return chat.Receipt{ID: "file"}, nil
 }
 
-func (p *platformResponder) Thinking(ctx context.Context) { <-ctx.Done() }
+func (p *platformResponder) Thinking(ctx context.Context) {
+	<-ctx.Done()
+	if p.platform.thinks != nil {
+		<-p.platform.thinks
+	}
+}
 
 func (p *platformResponder) Limits() chat.Limits { return chat.Limits{Size: 4000} }
 

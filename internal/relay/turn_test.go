@@ -117,6 +117,23 @@ func TestALongConversationIsAskedAgainWithLess(t *testing.T) {
 	}
 }
 
+// A platform may take its time to take the indicator away: what was posted is
+// recorded meanwhile, and the answer goes on.
+func TestTheRecordDoesNotWaitForTheIndicator(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	let, gone := make(chan struct{}), make(chan struct{})
+	f.platform.thinks = gone
+	f.model = hold(half, let, rest)
+	p := f.start()
+	p.put(asked("Hi"))
+	f.shows(half)
+	close(let)
+	f.shows(half + rest) // no call is made before the one before it is recorded
+	close(gone)
+	p.closed()
+}
+
 // Reasoning that only its end shows was posted by then: it is edited away, and is
 // in no transcript.
 func TestWhatIsTakenBackIsNotKept(t *testing.T) {
