@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"parley/adapters/internal/retry"
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/door"
@@ -129,7 +130,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	defer a.hub.close()
 	go a.hub.deliver(ctx)
 	feed := telemetry.NewOutage(a.o.Log, "playground lost the feed of changes; taking it up again", "playground follows the changes again")
-	wait := 100 * time.Millisecond
+	pauses := retry.Growing(100*time.Millisecond, 5*time.Second)
 	for {
 		began := time.Now()
 		err := a.o.Board.Watch(ctx, func(room, id, note string) {
@@ -141,14 +142,11 @@ func (a *Adapter) Run(ctx context.Context) error {
 		}
 		feed.Note(ctx, err)
 		if time.Since(began) > time.Minute {
-			wait = 100 * time.Millisecond
+			pauses.Reset()
 		}
-		select {
-		case <-ctx.Done():
+		if !retry.Sleep(ctx, pauses.NextBackOff()) {
 			return nil
-		case <-time.After(wait):
 		}
-		wait = min(2*wait, 5*time.Second)
 	}
 }
 

@@ -3,11 +3,11 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +19,7 @@ import (
 
 	"parley/adapters/internal/background"
 	"parley/adapters/internal/redact"
+	"parley/adapters/internal/retry"
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/fault"
@@ -129,40 +130,51 @@ func (a *app) run(ctx context.Context) {
 // identify asks who the token belongs to until Slack answers. A refused token
 // is asked about again now and then: it may be reinstated.
 func (a *app) identify(ctx context.Context) bool {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+	pauses := retry.Growing(time.Second, longestPause)
+	for {
 		who, err := a.api.AuthTestContext(ctx)
 		if err == nil {
-			id := identity{App: who.BotID, User: who.UserID, Team: who.TeamID, Organisation: who.EnterpriseID}
-			if id.App == "" {
-				id.App = who.UserID
-			}
-			a.self.Store(&id)
-			a.fail("") // before anybody can call: what a call learns must stand
-			close(a.known)
-			a.reach.Note(ctx, nil)
-			a.log.InfoContext(ctx, "slack app connected", "team", id.Team, "bot_user", id.User)
+			a.identified(ctx, who)
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
 		err = a.classify(err)
-		switch {
-		case chat.Refused(err, chat.NoAccess):
-			a.barred.Store(true)
-			a.fail(a.refusedToken(cause(err)))
-			wait = time.Minute
-		case chat.Refused(err):
-			a.fail(fmt.Sprintf("What answers at SLACK_API_URL is not Slack (%s)", cause(err)))
-			wait = time.Minute
-		default:
-			a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
-		}
-		a.reach.Note(ctx, errors.New(cause(err)), "again_in", wait.String())
-		if !pause(ctx, jitter(wait)) {
+		wait := a.unidentified(err, pauses)
+		a.reach.Note(ctx, errors.New(cause(err)), "again_in", wait.Round(time.Millisecond).String())
+		if !retry.Sleep(ctx, wait) {
 			return false
 		}
 	}
+}
+
+// longestPause is the most between two questions whose a token is.
+const longestPause = time.Minute
+
+func (a *app) identified(ctx context.Context, who *slack.AuthTestResponse) {
+	id := identity{App: cmp.Or(who.BotID, who.UserID), User: who.UserID, Team: who.TeamID, Organisation: who.EnterpriseID}
+	a.self.Store(&id)
+	a.fail("") // before anybody can call: what a call learns must stand
+	close(a.known)
+	a.reach.Note(ctx, nil)
+	a.log.InfoContext(ctx, "slack app connected", "team", id.Team, "bot_user", id.User)
+}
+
+// unidentified notes why nobody knows whose the token is, and says when to ask
+// again.
+func (a *app) unidentified(err error, pauses *retry.Pauses) time.Duration {
+	switch {
+	case chat.Refused(err, chat.NoAccess):
+		a.barred.Store(true)
+		a.fail(a.refusedToken(cause(err)))
+	case chat.Refused(err):
+		a.fail(fmt.Sprintf("What answers at SLACK_API_URL is not Slack (%s)", cause(err)))
+	default:
+		a.fail(fmt.Sprintf("Slack cannot be reached: %s", cause(err)))
+		return pauses.NextBackOff()
+	}
+	return retry.AtLeast(longestPause)
 }
 
 // whoami waits a moment for the app's identity: events may arrive before the
@@ -251,19 +263,4 @@ func (a *app) trusts(raw string) bool {
 	host := strings.ToLower(u.Hostname())
 	return u.Scheme == "https" && (host == "slack.com" || strings.HasSuffix(host, ".slack.com") ||
 		host == "slack-gov.com" || strings.HasSuffix(host, ".slack-gov.com"))
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1)
 }

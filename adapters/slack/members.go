@@ -12,6 +12,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -191,7 +192,7 @@ func (a *app) userInfo(ctx context.Context, user string, p *profile) (*slack.Use
 	}
 	for {
 		u, limit, err := a.askUser(ctx, user)
-		if limit == nil || !pause(ctx, limit.After) {
+		if limit == nil || !retry.Sleep(ctx, limit.After) {
 			return u, err
 		}
 	}

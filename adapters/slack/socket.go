@@ -19,6 +19,7 @@ import (
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 	"parley/internal/telemetry"
 )
@@ -141,7 +142,7 @@ func (a *app) holdLines(ctx context.Context) {
 	var lines sync.WaitGroup
 	for n := range a.wire.lines {
 		lines.Go(func() {
-			if pause(ctx, time.Duration(n)*a.wire.stagger) {
+			if retry.Sleep(ctx, time.Duration(n)*a.wire.stagger) {
 				a.holdLine(ctx, n)
 			}
 		})
@@ -151,22 +152,23 @@ func (a *app) holdLines(ctx context.Context) {
 
 // holdLine keeps connection n standing until ctx ends.
 func (a *app) holdLine(ctx context.Context, n int) {
-	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, longestWait) {
+	pauses := retry.Growing(time.Second, longestWait)
+	for ctx.Err() == nil {
 		begun := time.Now()
 		err := a.line(ctx, n)
 		if ctx.Err() != nil {
 			return
 		}
-		err = a.classify(err)
-		if chat.Refused(err) {
-			a.wire.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
-			wait = longestWait
+		if time.Since(begun) > time.Minute {
+			pauses.Reset()
 		}
-		if time.Since(begun) > time.Minute && !chat.Refused(err) {
-			wait = time.Second
+		wait := pauses.NextBackOff()
+		if err = a.classify(err); chat.Refused(err) {
+			a.wire.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
+			wait = retry.AtLeast(longestWait)
 		}
 		a.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n)
-		if !pause(ctx, jitter(wait)) {
+		if !retry.Sleep(ctx, wait) {
 			return
 		}
 	}

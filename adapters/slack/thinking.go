@@ -11,6 +11,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -95,7 +96,7 @@ type undo func(ctx context.Context)
 // Thinking shows a status or a reaction until ctx ends, and takes it away
 // again. It fails in silence.
 func (r *responder) Thinking(ctx context.Context) {
-	if !pause(ctx, thinkingAfter) {
+	if !retry.Sleep(ctx, thinkingAfter) {
 		return
 	}
 	for {
@@ -109,13 +110,13 @@ func (r *responder) Thinking(ctx context.Context) {
 		case !known:
 			return
 		case off == nil: // not now: the budget is spent on others
-			if !pause(ctx, retryAfter) {
+			if !retry.Sleep(ctx, retryAfter) {
 				return
 			}
 			continue
 		case again == 0:
 			<-ctx.Done()
-		case pause(ctx, again):
+		case retry.Sleep(ctx, again):
 			continue // the status is about to go away: show it again
 		}
 		r.app.background.Go(ctx, 10*time.Second, off)

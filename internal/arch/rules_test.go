@@ -66,6 +66,7 @@ var rooms = map[string][]string{
 	"adapters/internal/loose":      {},
 	"adapters/internal/prompt":     {},
 	"adapters/internal/redact":     {},
+	"adapters/internal/retry":      {},
 
 	// The platforms: neutral words and what platforms share, never each other, the
 	// relay or Redis. The playground has no platform that keeps its messages: its
@@ -108,6 +109,7 @@ var forTests = []string{"internal/fake/", "internal/audit/audittest", "internal/
 var libraries = map[string][]string{
 	"github.com/slack-go/slack":           {"adapters/slack"},
 	"github.com/bwmarrin/discordgo":       {"adapters/discord"},
+	"github.com/cenkalti/backoff/v5":      {"adapters/internal/retry"},
 	"github.com/gorilla/websocket":        {"adapters/discord", "adapters/slack", "internal/fake/slack", "internal/fake/discord"},
 	"github.com/redis/go-redis/v9":        {"internal/audit", "internal/audit/audittest", "internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "adapters/playground/board", "test:internal/", "test:cmd/"},
 	"github.com/alicebob/miniredis/v2":    {"internal/store", "test:internal/", "test:cmd/"},
