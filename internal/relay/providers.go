@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -118,6 +119,17 @@ func (r *Relay) editProvider(_ context.Context, c command) (chat.Reply, error) {
 	if e.Source == registry.Builtin {
 		return chat.Reply{}, chat.Tell("%s is built in and cannot be edited; add one of your own under another id with /provider add.", id)
 	}
+	form, err := editProviderForm(p)
+	if err != nil {
+		return chat.Reply{}, err
+	}
+	return offerForm(c, "Edit the provider", form), nil
+}
+
+// editProviderForm is the form of /provider edit, filled with p. A value that does
+// not fit a field is an error: the field would show it cut, and saving would lose
+// the rest.
+func editProviderForm(p provider.Provider) (*chat.Form, error) {
 	form := ProviderForm()
 	form.ID, form.Title = editForm+":"+p.ID, "Edit a provider"
 	values := map[string]string{"id": p.ID, "name": p.Name, "endpoint": provider.ShownURL(p.Endpoint)}
@@ -129,6 +141,9 @@ func (r *Relay) editProvider(_ context.Context, c command) (chat.Reply, error) {
 		values["models"] = strings.Join(names, ", ")
 	}
 	for i, f := range form.Fields {
+		if utf8.RuneCountInString(values[f.ID]) > f.MaxLength {
+			return nil, chat.Tell("The field %s of %s holds more than a form can show. Change it with `parley provider put` or through the admin API.", f.ID, p.ID)
+		}
 		form.Fields[i].Value = values[f.ID]
 		if f.ID == "id" {
 			form.Fields[i].Hint = "It cannot be changed"
@@ -137,7 +152,7 @@ func (r *Relay) editProvider(_ context.Context, c command) (chat.Reply, error) {
 			form.Fields[i].Hint, form.Fields[i].Placeholder = "A key is stored; leave empty to keep it", "stored"
 		}
 	}
-	return offerForm(c, "Edit the provider", form), nil
+	return form, nil
 }
 
 // ProviderForm is the form of /provider add.
