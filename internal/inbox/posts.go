@@ -11,7 +11,7 @@ import (
 
 const (
 	announced = "announced" // a post is about to be tried; its body is a Part
-	posted    = "posted"    // what stands now in a message; its body is a Part
+	posted    = "posted"    // what a message says now; its body is a Part
 )
 
 // Part is one posted message of an answer.
@@ -30,10 +30,10 @@ type Part struct {
 	File string `json:"f,omitempty"`
 }
 
-// Record stores what stands under each Key now, or is about to: before a post its
-// Part is Pending and has no ID, and Text is what the post will say. After an
-// error that post must not be made, and after a post no further call to the
-// platform until it is recorded.
+// Record stores what each message says now, or that its post is about to be tried:
+// then the Part is Pending, has no ID, and Text is what the post will say. When
+// that fails the post must not be made. After a post, the next call to the platform
+// waits until the post is recorded.
 func (t *Turn) Record(ctx context.Context, parts ...Part) error {
 	return t.append(ctx, stepsOf(parts)...)
 }
@@ -80,7 +80,7 @@ func (j journal) parts() []Part {
 		case at < 0:
 			parts = append(parts, p)
 		case e.Kind == announced && parts[at].ID != "":
-			parts[at].Pending = true // what stood there stands
+			parts[at].Pending = true // it says what it said before
 		default:
 			parts[at] = p
 		}

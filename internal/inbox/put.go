@@ -23,7 +23,7 @@ const (
 	joinedSpan = 30 * 24 * time.Hour // likewise: a thread is followed for 60 to 90 days
 	joinedTTL  = 120 * 24 * time.Hour
 
-	// replicaWait is how long Put waits for replicas: platforms want to be told
+	// replicaWait is how long Put waits for replicas: platforms want an answer
 	// within three seconds.
 	replicaWait = time.Second
 )

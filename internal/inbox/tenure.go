@@ -77,8 +77,8 @@ func (n *tenure) drain(grace time.Duration) {
 	n.expiry.Stop()
 }
 
-// finish returns when no handler runs, the lease is lost, or grace is over; in
-// that case it has told the handlers that others go on.
+// finish returns when no handler runs, the lease is lost, or grace is over; then
+// the handlers' context has ended with ErrHandedOver.
 func (n *tenure) finish(grace time.Duration) {
 	ctx, cancel := context.WithTimeoutCause(n.alive, grace, ErrHandedOver)
 	defer cancel()

@@ -14,25 +14,25 @@ const (
 // storeClock is guarded by writeMu.
 type storeClock struct {
 	ms         int64     // Unix milliseconds
-	unsaid     bool      // the journal has not been told of ms yet
+	unwritten  bool      // ms is not in the journal yet
 	ticked     time.Time // when the last step was made
 	tickTook   time.Duration
 	tickCost   time.Duration // the cheaper of the last two steps
 	replayCost time.Duration // of the steps in the journal since the last snapshot
 }
 
-// announce puts the time before records if the journal does not know it.
-func (c *storeClock) announce(records []byte) []byte {
-	if !c.unsaid {
+// stamp puts the time before records if it is not in the journal yet.
+func (c *storeClock) stamp(records []byte) []byte {
+	if !c.unwritten {
 		return records
 	}
-	c.unsaid = false
+	c.unwritten = false
 	c.replayCost += c.tickCost
 	return append(appendClock(nil, c.ms), records...)
 }
 
 // begin is for a journal that holds nothing yet.
-func (c *storeClock) begin() { c.replayCost, c.unsaid = 0, true }
+func (c *storeClock) begin() { c.replayCost, c.unwritten = 0, true }
 
 // setClock moves the store's time to ms and lets expire what is due.
 func (e *embedded) setClock(ms int64) {
@@ -44,7 +44,7 @@ func (e *embedded) setClock(ms int64) {
 		c.ms = ms
 		e.server.SetTime(time.UnixMilli(ms))
 	}
-	c.unsaid = true
+	c.unwritten = true
 }
 
 // tick moves the store's time on by what has passed: by the wall clock, which

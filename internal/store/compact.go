@@ -62,7 +62,7 @@ func (e *embedded) large() bool {
 
 // compact begins a new journal and writes the state it begins with as a
 // snapshot. Writers wait only while the state is copied in memory; until the
-// snapshot stands, the older files and the new journal hold everything.
+// snapshot is complete, the older files and the new journal hold everything.
 func (e *embedded) compact() error {
 	began := time.Now()
 	e.writeMu.Lock()
@@ -109,9 +109,9 @@ func (e *embedded) repair(failed error) {
 	e.log.Info("the journal can be written again", "data_dir", e.dir, "was", failed)
 }
 
-// goOn starts with the newest journal, which is sound, when there is no room for
-// a snapshot. False means that not even that can be opened for writing, or that
-// it would not be read again.
+// goOn continues the newest journal, which is sound, when there is no room for a
+// snapshot. False means that the journal cannot be opened for writing either, or
+// would not be read at the next start.
 func (e *embedded) goOn(last int, cause error) bool {
 	if e.files.newest != last || e.hasSnapshot(last+1) {
 		return false
@@ -121,11 +121,11 @@ func (e *embedded) goOn(last int, cause error) bool {
 		return false
 	}
 	e.log.Warn("no snapshot can be written; the store goes on with the journal there is: free disk space", "data_dir", e.dir, "journal", journalName(last), "error", cause)
-	e.journal, e.clock.unsaid = j, true
+	e.journal, e.clock.unwritten = j, true
 	return true
 }
 
-// hasSnapshot reports whether the snapshot of a generation stands: older
+// hasSnapshot reports whether a generation has its snapshot: older
 // journals are not read beside it.
 func (e *embedded) hasSnapshot(generation int) bool {
 	_, err := os.Stat(filepath.Join(e.dir, snapshotName(generation)))

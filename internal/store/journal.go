@@ -61,7 +61,7 @@ func createJournal(path string) (*journal, error) {
 	return j, nil
 }
 
-// openJournal goes on with a journal that is whole, as the start has read it.
+// openJournal continues a journal that the start has read to its end.
 func openJournal(path string) (*journal, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -95,7 +95,7 @@ func (e *embedded) listFiles() (snapshots, journals []int, err error) {
 }
 
 // replay applies one file. A torn tail is cut from the last journal only: the
-// others were on the disk as a whole before the next was begun.
+// others were complete on the disk before the next was begun.
 func (e *embedded) replay(name string, snapshot, last bool) error {
 	path := filepath.Join(e.dir, name)
 	damaged := func(err error) error {

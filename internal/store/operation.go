@@ -41,7 +41,7 @@ func (e *embedded) execute(ctx context.Context, script bool, run func() error) (
 	if failed != nil && !script {
 		return nil, nil, failed
 	}
-	// A script is let try: leases are renewed while the disk is full.
+	// Scripts may try all the same: leases are renewed while the disk is full.
 	e.notes.start(failed != nil)
 	e.scriptMu.Lock()
 	err = run()
@@ -57,7 +57,7 @@ func (e *embedded) execute(ctx context.Context, script bool, run func() error) (
 		// way to the disk.
 		return e.journal.pending(), err, nil
 	}
-	b, lost = e.journal.append(e.clock.announce(records))
+	b, lost = e.journal.append(e.clock.stamp(records))
 	return b, err, e.explain(lost)
 }
 

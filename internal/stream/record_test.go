@@ -62,6 +62,7 @@ func TestAnAnnouncedPostThatIsNotNeededIsNotMade(t *testing.T) {
 		a := open(t, p, c.job())
 		a.Append(strings.Repeat("word ", 120))
 		time.Sleep(5 * time.Second) // the second post waits for its limit
+		synctest.Wait()
 		if !slices.ContainsFunc(c.made, func(one []string) bool { return slices.Contains(one, "announce t-1") }) {
 			t.Fatalf("the second post is not announced: %v", c.made)
 		}
