@@ -155,7 +155,7 @@ func TestCommandsOnSlack(t *testing.T) {
 	ws.MentionIn("C1", ts, "U1", "/reset")
 	w.until("the thread is forgotten", func() bool {
 		for _, m := range ws.Messages("C1") {
-			if strings.Contains(m.Seen, "Forgotten") {
+			if strings.Contains(m.Seen, "Cleared") {
 				return true
 			}
 		}

@@ -113,7 +113,7 @@ func TestAThreadIsItsOpenersOnDiscord(t *testing.T) {
 	said("bob", "/model name:m2", "Only Helper admins")
 	w.onDiscord(d.Mention(thread, "bob", "first"), "Yes.")
 	said("bob", "/model name:m2", "Only Helper admins")
-	said("bob", "/reset", "Forgotten")
+	said("bob", "/reset", "Cleared")
 	said("bob", "/model name:m2", "Only Helper admins")
 	id := d.Mention(thread, "bob", "/model m2")
 	w.until("the command is answered", func() bool {

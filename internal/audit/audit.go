@@ -1,8 +1,8 @@
-// Package audit keeps the audit trail: who changed what, written in the atomic
-// step that makes the change. Each hash tag has a chain of its own, because
-// Redis Cluster changes only keys of one hash tag at once. Every entry holds the
-// hash of the one before it in its chain, so an entry that was altered, removed
-// or slipped in shows.
+// Package audit keeps the audit trail: who changed what, written in the same atomic
+// step as the change. Each Redis hash tag has a chain of entries of its own, because
+// Redis Cluster can change only keys of one hash tag atomically. Every entry holds
+// the hash of the previous one in its chain, so altered, removed and inserted
+// entries can be detected.
 package audit
 
 import (
@@ -16,12 +16,12 @@ import (
 	"parley/internal/chat"
 )
 
-// Entry is one change as it is stored: a line of JSON. The script that trims a
-// chain reads At and Prev, so they stay first.
+// Entry is one change, stored as a line of JSON. At and Prev must stay the first
+// two fields: the script that trims a chain reads them.
 type Entry struct {
 	At        int64             `json:"at"`   // Unix milliseconds
-	Prev      string            `json:"prev"` // hash of the entry before, empty for the first
-	ID        string            `json:"id"`   // random: two equal changes are two entries
+	Prev      string            `json:"prev"` // hash of the previous entry, empty for the first
+	ID        string            `json:"id"`   // random, so that equal changes have different hashes
 	Kind      chat.ActorKind    `json:"kind"`
 	Via       string            `json:"via"`
 	Workspace string            `json:"workspace,omitempty"`
@@ -32,19 +32,19 @@ type Entry struct {
 	Values    map[string]string `json:"values,omitempty"`
 }
 
-// An entry is bounded: longer names are cut, further fields left out.
+// The limits of an entry: longer names are cut, further fields are dropped.
 const (
 	maxName   = 256 // bytes of a target, a user, the name of a field or a value
 	maxFields = 32
 )
 
-// Hash is what the next entry of a chain holds of line.
+// Hash is the hash of an entry, which the next one in its chain holds.
 func Hash(line string) string {
 	sum := sha256.Sum256([]byte(line))
 	return hex.EncodeToString(sum[:])
 }
 
-// newEntry is the entry of c, behind the entry whose hash is prev.
+// newEntry is the entry for c that follows the entry with the hash prev.
 func newEntry(c chat.Change, prev string, at time.Time) Entry {
 	e := Entry{
 		At: at.UnixMilli(), Prev: prev, ID: rand.Text(), Kind: c.By.Kind, Via: c.By.Via(), Action: c.Action, Target: cut(c.Target),
@@ -68,7 +68,7 @@ func newEntry(c chat.Change, prev string, at time.Time) Entry {
 
 func cut(s string) string { return s[:min(len(s), maxName)] }
 
-// link makes the lines of changes behind head, and the chain's new head.
+// link returns the entries for changes that follow head, and the new head.
 func link(head string, changes []chat.Change, at time.Time) (lines []string, next string, err error) {
 	for _, c := range changes {
 		line, err := json.Marshal(newEntry(c, head, at))

@@ -1,4 +1,4 @@
-// A chain: writing changes with their entries, and keeping it within its limits.
+// Writing a change together with its entries, and trimming a chain.
 
 package audit
 
@@ -15,17 +15,17 @@ import (
 	"parley/internal/chat"
 )
 
-// Keep is how long entries are kept where nothing else is set.
+// Keep is how long entries are kept by default.
 const Keep = 400 * 24 * time.Hour
 
-// Most is how many entries a chain holds, whatever their age: some 30 MB.
+// Most is how many entries a chain may hold, about 30 MB.
 const Most = 100_000
 
-// ErrBusy says that others wrote to the chain so often that a change found no
-// gap; trying again helps.
+// ErrBusy says that others wrote to the chain too often for a change to get
+// through. Try again.
 var ErrBusy = errors.New("others are making changes at the same time; try again")
 
-// attempts bounds how often a change is tried when another came between.
+// attempts bounds how often a change is retried because another one came first.
 const attempts = 50
 
 var (
@@ -37,11 +37,11 @@ var (
 
 var trim = redis.NewScript(trimLua + "trim(KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])) return 1")
 
-// Script is an atomic step on keys of one hash tag that takes its entries along.
+// Script is an atomic step on the keys of one hash tag that also writes entries.
 type Script struct{ script *redis.Script }
 
-// NewScript makes a Script of body, which sees KEYS and ARGV as they are given
-// to Run. It returns an integer: 0 where it changed nothing, so that no entry is
+// NewScript makes a Script from a Lua body, which sees KEYS and ARGV as Run gets
+// them. The body returns a number: 0 if it changed nothing, so that no entry is
 // written, else 1 or more.
 func NewScript(body string) Script {
 	return Script{redis.NewScript(trimLua + "local function step(KEYS, ARGV)\n" + body + "\nend\n" + stepLua)}
@@ -51,15 +51,15 @@ func NewScript(body string) Script {
 type Chain struct {
 	client  redis.UniversalClient
 	log     string // list of entries, oldest first
-	state   string // hash: "head" of the last entry, "anchor" of the last that was trimmed
+	state   string // hash: "head" is the hash of the last entry, "anchor" of the last one that was trimmed
 	keep    time.Duration
 	most    int
-	writing chan struct{} // holds one token: writers of one process do not compete
+	writing chan struct{} // semaphore: writers of one process take turns
 	now     func() time.Time
 }
 
-// NewChain is the chain under base, which holds a hash tag and ends in a colon.
-// Entries older than keep are removed; 0 stands for Keep.
+// NewChain is the chain with the key prefix base, which contains a hash tag and
+// ends in a colon. Entries older than keep are removed; 0 means Keep.
 func NewChain(client redis.UniversalClient, base string, keep time.Duration) *Chain {
 	if keep <= 0 {
 		keep = Keep
@@ -70,9 +70,9 @@ func NewChain(client redis.UniversalClient, base string, keep time.Duration) *Ch
 	}
 }
 
-// Run makes one atomic step of s and the entries of changes, and returns what s
-// did: 0 says that nothing was changed and no entry written. A step whose reply
-// was lost is not made twice; it then returns 1.
+// Run runs s and writes the entries for changes in one atomic step. It returns what
+// s returned: 0 if nothing changed and no entry was written. If the reply is lost
+// and the client retries, the step is not repeated and Run returns 1.
 func (c *Chain) Run(ctx context.Context, s Script, keys []string, args []any, changes ...chat.Change) (int64, error) {
 	select {
 	case c.writing <- struct{}{}:
@@ -89,7 +89,7 @@ func (c *Chain) Run(ctx context.Context, s Script, keys []string, args []any, ch
 	return 0, ErrBusy
 }
 
-// try is one attempt; -1 says that another entry came between.
+// try is one attempt; it returns -1 if another entry came first.
 func (c *Chain) try(ctx context.Context, s Script, keys []string, args []any, changes []chat.Change) (int64, error) {
 	head, at := "", c.now()
 	if len(changes) > 0 {
@@ -109,7 +109,7 @@ func (c *Chain) try(ctx context.Context, s Script, keys []string, args []any, ch
 	return s.script.Run(ctx, c.client, append([]string{c.log, c.state}, keys...), append(all, args...)...).Int64()
 }
 
-// Trim removes the entries that are too old.
+// Trim removes entries that are too old or too many.
 func (c *Chain) Trim(ctx context.Context) error {
 	err := trim.Run(ctx, c.client, []string{c.log, c.state}, c.now().Add(-c.keep).UnixMilli(), c.most).Err()
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *Chain) Trim(ctx context.Context) error {
 	return nil
 }
 
-// trimEvery is how often chains that nobody writes to are trimmed.
+// trimEvery is how often chains are trimmed that nobody writes to.
 const trimEvery = time.Hour
 
 // Run trims chains until ctx ends, which is its only error.

@@ -1,10 +1,10 @@
--- KEYS: log, state, then those of the step. ARGV: number of lines, the head they
--- follow, the head after them, oldest time to keep, most entries, the lines, then
--- those of the step. Returns what the step returned, or -1 for another head.
+-- KEYS: log, state, then the step's own. ARGV: number of lines, expected head, new
+-- head, oldest time to keep, most entries, the lines, then the step's own. Returns
+-- what the step returned, or -1 if the head is another one.
 local lines = tonumber(ARGV[1])
 if lines > 0 then
   local head = redis.call('HGET', KEYS[2], 'head') or ''
-  if head == ARGV[3] then return 1 end -- made before, and the reply was lost
+  if head == ARGV[3] then return 1 end -- a retry: the reply was lost
   if head ~= ARGV[2] then return -1 end
 end
 local keys, args = {}, {}

@@ -1,6 +1,6 @@
--- Removes entries older than oldest (ms), and the oldest beyond most. The hash of
--- the last one removed, which the first that is left holds, stays as anchor. A
--- line that cannot be read was tampered with; its age removes it not.
+-- Removes entries older than oldest (ms), and the oldest ones if there are more than
+-- most. Keeps the hash of the last removed entry as anchor: the first remaining
+-- entry holds it. An unreadable line is evidence of tampering and has no age.
 local function trim(log, state, oldest, most)
   local left, popped = redis.call('LLEN', log), false
   for _ = 1, 1000 do

@@ -1,5 +1,5 @@
-// Actions: what a button or a menu does when it is used, and how a control
-// carries that on a platform.
+// Actions: what a button or menu does, and how a control encodes that on a
+// platform.
 
 package chat
 
@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// ActionStop ends the answer whose turn is its argument.
+// ActionStop stops the answer of the turn that is its argument.
 const ActionStop = "stop"
 
-// Press is a button that was pressed, or an option of a menu that was chosen.
-// Who may do that is asked at the press, in whatever process it arrives.
+// Press is a pressed button or a chosen menu option. The permission is checked when
+// it arrives, in any process.
 type Press struct {
 	Action string // an id: a word ("stop"), or a word and a verb ("provider.use")
 	Args   string
@@ -22,7 +22,7 @@ type Press struct {
 	Author Author
 }
 
-// Menu offers a choice; choosing a value does Action with it.
+// Menu offers a choice; choosing an option runs Action with its value.
 type Menu struct {
 	Action      string
 	Placeholder string
@@ -36,16 +36,16 @@ type Option struct {
 	Current bool
 }
 
-// Button does Action with Args when it is pressed.
+// Button runs Action with Args when it is pressed.
 type Button struct {
 	Label  string
 	Action string
 	Args   string
 }
 
-// ControlText is an action and its argument in one line, for a control to carry.
-// What people can type too reads as they type it, without the slash: so controls
-// of the release before are understood, and it understands those of this one.
+// ControlText encodes an action and its argument in one line for a control. An
+// action that people can type is encoded as its command without the slash, so this
+// release and the previous one understand each other's controls.
 func ControlText(action, args string) string {
 	if word, verb, ok := verbOf(action); ok {
 		action = word + " " + verb
@@ -53,8 +53,8 @@ func ControlText(action, args string) string {
 	return strings.TrimSpace(action + " " + args)
 }
 
-// ParseControl reads a ControlText, or a command without its slash. A command
-// that takes a verb and has none means the first.
+// ParseControl decodes a ControlText, or a command without its slash. If a command
+// has verbs and none is given, the first one is meant.
 func ParseControl(text string) (action, args string) {
 	name, args, _ := strings.Cut(strings.TrimSpace(text), " ")
 	args = strings.TrimSpace(args)
@@ -72,8 +72,7 @@ func ParseControl(text string) (action, args string) {
 	return name + "." + verb, strings.TrimSpace(rest)
 }
 
-// Typed is the command that does an action, "/provider use"; false for one that
-// cannot be typed.
+// Typed is the command for an action, "/provider use"; false if it has none.
 func Typed(action string) (command string, ok bool) {
 	if word, verb, ok := verbOf(action); ok {
 		return "/" + word + " " + verb, true
@@ -84,7 +83,7 @@ func Typed(action string) (command string, ok bool) {
 	return "", false
 }
 
-// verbOf splits the id of an action that a word's verb stands for.
+// verbOf splits the id of an action that is a verb of a word.
 func verbOf(action string) (word, verb string, ok bool) {
 	word, verb, _ = strings.Cut(action, ".")
 	w, ok := WordOf(word)

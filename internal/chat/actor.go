@@ -1,15 +1,15 @@
-// Who changed what: the author of a change, and what the audit trail keeps of it.
+// The author of a change, and a change as the audit trail records it.
 
 package chat
 
-// ActorKind says what kind of author made a change.
+// ActorKind is the kind of an actor.
 type ActorKind string
 
-// The kinds of authors.
+// The kinds of actors.
 const (
 	ByPerson  ActorKind = "person"  // somebody on a platform
 	ByToken   ActorKind = "token"   // whoever sent the admin token
-	BySession ActorKind = "session" // a browser that is logged in
+	BySession ActorKind = "session" // a logged-in browser
 	ByFile    ActorKind = "file"    // a file that parley read
 	BySystem  ActorKind = "system"  // parley itself
 )
@@ -24,13 +24,13 @@ type Actor struct {
 	Name      string
 }
 
-// PersonAt is the actor for a person who acts at a place.
+// PersonAt is the actor for a person at a place.
 func PersonAt(p Place, a Author) Actor {
 	return Actor{Kind: ByPerson, Platform: p.Platform, Workspace: p.Workspace, ID: a.ID, Name: a.Name}
 }
 
-// Via says which way the change came in: the person's platform, "api", "file"
-// or "system".
+// Via is where the change came from: the person's platform, "api", "file" or
+// "system".
 func (a Actor) Via() string {
 	switch a.Kind {
 	case ByPerson:
@@ -41,20 +41,20 @@ func (a Actor) Via() string {
 	return string(a.Kind)
 }
 
-// Change is what the audit trail keeps of one change: ids and names of fields,
-// never a secret and never what people or models wrote.
+// Change is a change as the audit trail records it: ids and field names, never a
+// secret or what people and models wrote.
 type Change struct {
 	By     Actor
 	Action string   // "provider.put"
-	Target string   // id of what changed; for a place, Place.Target
+	Target string   // the id of what changed; Place.Target for a place
 	Fields []string // names of the fields that changed
-	// Values are new values that everybody may see, by field: ids of providers,
+	// Values are the new values of fields that are safe to show: ids of providers,
 	// models and bots.
 	Values map[string]string
 }
 
-// Target is how the audit trail names a place: the channel, and in a thread
-// that has settings of its own the thread.
+// Target identifies a place in the audit trail: the channel, and the thread if it
+// has settings of its own.
 func (p Place) Target() string {
 	if p.InThread() {
 		return p.Channel + "/" + p.Thread

@@ -83,7 +83,7 @@ func (c *console) putProvider(w http.ResponseWriter, r *http.Request) (int, any,
 		return 0, nil, err
 	}
 	e, err := c.provider(id)
-	if err != nil { // removed by someone else at once
+	if err != nil { // somebody else removed it
 		return 0, nil, err
 	}
 	if created {
@@ -93,7 +93,7 @@ func (c *console) putProvider(w http.ResponseWriter, r *http.Request) (int, any,
 	return http.StatusOK, view(e, nil), nil
 }
 
-// decodePut is the provider that a PUT gives; its secrets may still say "set".
+// decodePut reads the provider of a PUT. Its secrets may be "set".
 func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider, error) {
 	if fields == nil {
 		return provider.Provider{}, invalid("The body must be a JSON object.")
@@ -103,7 +103,7 @@ func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider,
 	}
 	keepProxy := string(bytes.TrimSpace(fields["proxy"])) == `"`+provider.Kept+`"`
 	if keepProxy {
-		delete(fields, "proxy") // it is no URL
+		delete(fields, "proxy") // it is not a URL
 	}
 	body, err := json.Marshal(fields)
 	if err != nil {
@@ -118,7 +118,7 @@ func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider,
 	}
 	if err == nil && len(p.AddParams) > 0 {
 		d := json.NewDecoder(bytes.NewReader(fields["addParams"]))
-		d.UseNumber() // a large seed must come back as it went
+		d.UseNumber() // a large seed must not lose digits
 		err = d.Decode(&p.AddParams)
 	}
 	if keepProxy {
@@ -127,12 +127,12 @@ func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider,
 	return p, err
 }
 
-// repeatedHeader finds a header that is given twice: names that differ in case
-// are one header, and which value is sent would be chance.
+// repeatedHeader finds a header that is given twice. Names that differ in case are
+// the same header, and it would be chance which value is sent.
 func repeatedHeader(raw json.RawMessage) (string, bool) {
 	var headers map[string]json.RawMessage
 	if json.Unmarshal(raw, &headers) != nil {
-		return "", false // absent, or told by provider.Decode
+		return "", false // absent, or provider.Decode reports it
 	}
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
@@ -155,7 +155,7 @@ func wrongRecord(problems []provider.Problem) *Problem {
 	return invalid(fmt.Sprintf("The provider has %d wrong fields; errors lists them.", len(errs)), errs...)
 }
 
-// unkeepable says which secrets that say "set" cannot stay, and what to do.
+// unkeepable says which secrets cannot be kept, and what to do.
 func unkeepable(e *registry.KeepError) *Problem {
 	var errs []FieldError
 	for _, f := range e.Faults {
@@ -235,7 +235,7 @@ func testedModel(w http.ResponseWriter, r *http.Request) (string, error) {
 	return model, nil
 }
 
-// sentence makes an error's text one.
+// sentence turns an error's text into a sentence.
 func sentence(s string) string {
 	if s == "" {
 		return s

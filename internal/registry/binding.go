@@ -21,7 +21,7 @@ type Choice struct {
 	Model    string `json:"model"`
 }
 
-// places are the fields under which a binding of p may lie, the nearest first.
+// places are the fields that may hold a binding of p, the most specific first.
 func places(p chat.Place) []string {
 	if !p.InThread() {
 		return []string{p.Conversation()}
@@ -49,7 +49,7 @@ func decodeChoice(text string, p chat.Place) (c Choice, ok bool, err error) {
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return Choice{}, false, fmt.Errorf("registry: stored choice at %s: %w", p.Conversation(), err)
 	}
-	return c, c != Choice{}, nil // a thread that was reset keeps out of its channel's choice
+	return c, c != Choice{}, nil // an empty choice: the thread was reset, and ignores its channel's choice
 }
 
 // Bound is what was chosen for a place.
@@ -74,9 +74,8 @@ func (r *Registry) At(ctx context.Context, lead string, p chat.Place) (b Bound, 
 	return b, err
 }
 
-// Choose binds the thread of p, else its channel or direct message, to c. Nil
-// goes back to the bot's default, in a thread also when its channel has a
-// choice.
+// Choose sets the choice of p's thread, else of its channel or direct message. Nil
+// goes back to the bot's default, even in a thread of a channel with a choice.
 func (r *Registry) Choose(ctx context.Context, by chat.Actor, bot string, p chat.Place, c *Choice) error {
 	if c == nil && p.InThread() {
 		c = &Choice{}
@@ -92,7 +91,7 @@ func (r *Registry) Choose(ctx context.Context, by chat.Actor, bot string, p chat
 	}
 	return r.bind(ctx, by, r.keys.bindings+bot, p, value, func(old string) chat.Change {
 		var before Choice
-		_ = json.Unmarshal([]byte(old), &before) // one that cannot be read was none
+		_ = json.Unmarshal([]byte(old), &before) // an unreadable choice counts as none
 		return before.change("model.choose", p.Target(), next)
 	})
 }
@@ -102,8 +101,8 @@ func (r *Registry) BotFor(ctx context.Context, lead string, p chat.Place) (strin
 	return r.nearest(ctx, r.keys.bots+lead, p)
 }
 
-// GiveTo gives the thread of p, else its channel or direct message, to bot; an
-// empty bot takes the gift back.
+// GiveTo lets bot answer in p's thread, else in its channel or direct message. An
+// empty bot restores the lead.
 func (r *Registry) GiveTo(ctx context.Context, by chat.Actor, lead string, p chat.Place, bot string) error {
 	if bot == lead && !p.InThread() {
 		bot = ""
@@ -132,16 +131,16 @@ func first(values []any) (string, bool) {
 	return "", false
 }
 
-// bindLua sets a field, or removes it for an empty value, unless it is so
-// already.
+// bindLua sets a field, or removes it if the value is empty. It returns 0 if nothing
+// changed.
 const bindLua = `
 if (redis.call('HGET', KEYS[1], ARGV[1]) or '') == ARGV[2] then return 0 end
 if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1])
 else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return 1`
 
-// bind writes the binding of p under key; note tells the audit trail what that
-// changes of the old one.
+// bind writes the binding of p to the hash at key. Note returns the audit entry for
+// replacing the old value.
 func (r *Registry) bind(ctx context.Context, by chat.Actor, key string, p chat.Place, value string, note func(old string) chat.Change) error {
 	field := p.Conversation()
 	old, err := r.client.HGet(ctx, key, field).Result()

@@ -1,6 +1,6 @@
-// Changes: each is one compare-and-set on the version, so that two replicas
-// never lose each other's, and is announced to all. Its entries in the audit
-// trail are part of the same step.
+// Changes. Each is one compare-and-set on the version, so that replicas never
+// overwrite each other, and is published to all of them. Its audit entries are
+// part of the same step.
 
 package registry
 
@@ -20,8 +20,8 @@ import (
 	"parley/internal/provider"
 )
 
-// ErrBusy says that others changed the registry so often that this change found
-// no gap; trying again helps.
+// ErrBusy says that others changed the registry too often for this change to get
+// through. Try again.
 var ErrBusy = errors.New("the registry is being changed by others; try again")
 
 // BuiltinError says that a built-in provider cannot be removed.
@@ -31,11 +31,11 @@ func (e *BuiltinError) Error() string {
 	return fmt.Sprintf("provider %q is built in and cannot be removed; one that has an environment variable goes when that is unset", e.ID)
 }
 
-// commitLua writes a list of (operation, key number, field, value) if the
-// version is still the expected one, raises it and tells everyone. It returns
-// the new version, or 0 when the version was another. A version is the time in
-// milliseconds, or one more than the version before: after Redis went back to
-// an older state none comes again for other content.
+// commitLua writes a list of (operation, key number, field, value) if the version
+// is still the expected one, raises the version and publishes it. It returns the
+// new version, or 0 if the version was another one. A version is the time in
+// milliseconds, or the previous version plus one: if Redis falls back to an older
+// state, no version is used again for different content.
 const commitLua = `
 local version = redis.call('GET', KEYS[1]) or ''
 if version ~= ARGV[1] then return 0 end
@@ -51,8 +51,7 @@ redis.call('SET', KEYS[1], text)
 redis.call('PUBLISH', ARGV[2], text)
 return next`
 
-// change collects the writes of one commit, and what the audit trail keeps of
-// them.
+// change collects the writes of one commit and its audit entries.
 type change struct {
 	r     *Registry
 	by    chat.Actor
@@ -73,18 +72,19 @@ func (c *change) add(op, key, field, value string) {
 func (c *change) set(key, field, value string) { c.add("hset", key, field, value) }
 func (c *change) remove(key, field string)     { c.add("hdel", key, field, "") }
 
-// note adds an entry to the audit trail.
+// note adds an audit entry.
 func (c *change) note(n chat.Change) {
 	n.By = c.by
 	c.notes = append(c.notes, n)
 }
 
-// attempts bounds how often a change is tried again because another came
-// between reading and writing.
+// attempts bounds how often a change is retried because another one came between
+// its read and its write.
 const attempts = 20
 
-// update runs plan on what Redis holds now and commits what it collected,
-// again when another change came first. Collecting nothing writes nothing.
+// update runs plan on the current state in Redis and commits what it collected. If
+// another change came first, it starts over. A plan that collects nothing writes
+// nothing.
 func (r *Registry) update(ctx context.Context, by chat.Actor, plan func(s *snapshot, c *change) error) error {
 	for range attempts {
 		s, err := r.load(ctx)
@@ -116,7 +116,7 @@ func (r *Registry) update(ctx context.Context, by chat.Actor, plan func(s *snaps
 	return ErrBusy
 }
 
-// put writes one record and forgets what was learned of the one before.
+// put writes a record and drops what was learned about the previous one.
 func (c *change) put(s *snapshot, p provider.Provider, source string) error {
 	p.Models.List = slices.Clone(p.Models.List) // the caller's, or a snapshot's
 	p.Normalize()
@@ -145,7 +145,7 @@ func (c *change) put(s *snapshot, p provider.Provider, source string) error {
 	return nil
 }
 
-// drop writes that a record is gone; below, if not empty, takes its place.
+// drop removes a record, or replaces it by below if that is not empty.
 func (c *change) drop(s *snapshot, id, below string) {
 	if below != "" {
 		c.set(c.r.keys.providers, id, below)
@@ -165,10 +165,10 @@ func (c *change) forget(s *snapshot, id string) {
 	}
 }
 
-// Remove deletes a stored record and reports whether there was one. A provider
-// of the file or a built-in one behind it is there again; a built-in one without
-// a stored record gives *BuiltinError. A record of the file is gone until the
-// file changes.
+// Remove deletes a stored record and reports whether there was one. The record of
+// the providers file, or the built-in provider, that it overrode takes effect
+// again. A built-in provider without a stored record gives *BuiltinError. A record
+// of the file stays removed until the file changes.
 func (r *Registry) Remove(ctx context.Context, by chat.Actor, id string) (bool, error) {
 	removed := false
 	err := r.update(ctx, by, func(s *snapshot, c *change) error {
@@ -187,7 +187,7 @@ func (r *Registry) Remove(ctx context.Context, by chat.Actor, id string) (bool, 
 	return removed && err == nil, err
 }
 
-// SetDefault makes c the bot's default; nil gives it back its file's.
+// SetDefault sets the bot's default; nil restores the one in its file.
 func (r *Registry) SetDefault(ctx context.Context, by chat.Actor, bot string, c *Choice) error {
 	return r.update(ctx, by, func(s *snapshot, ch *change) error {
 		old, found := s.defaults[bot]
@@ -207,7 +207,7 @@ func (r *Registry) SetDefault(ctx context.Context, by chat.Actor, bot string, c 
 	})
 }
 
-// change is what the audit trail keeps when next takes the place of c.
+// change is the audit entry for replacing c by next.
 func (c Choice) change(action, target string, next Choice) chat.Change {
 	n := chat.Change{Action: action, Target: target, Values: map[string]string{"provider": next.Provider, "model": next.Model}}
 	if c.Provider != next.Provider {

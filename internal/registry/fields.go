@@ -1,4 +1,4 @@
-// Which fields two providers differ in, by their names in the API.
+// Which fields differ between two providers, by their names in the API.
 
 package registry
 
@@ -10,8 +10,8 @@ import (
 	"parley/internal/provider"
 )
 
-// changedFields names the fields that old and next differ in, sorted. Secrets are
-// compared and never told.
+// changedFields names the fields that differ between old and next, sorted. It
+// compares secrets too, and returns only their fields' names.
 func changedFields(old, next provider.Provider) ([]string, error) {
 	before, err := openFields(old)
 	if err != nil {
@@ -36,7 +36,7 @@ func changedFields(old, next provider.Provider) ([]string, error) {
 		"apiKey":       old.APIKey.Reveal() == next.APIKey.Reveal(),
 		"extraHeaders": maps.Equal(old.ExtraHeaders, next.ExtraHeaders),
 		"proxy":        old.Proxy == next.Proxy,
-		"endpoint":     old.Endpoint == next.Endpoint, // also what ShownURL hides
+		"endpoint":     old.Endpoint == next.Endpoint, // with the keys that ShownURL hides
 		"endpoints":    slices.Equal(old.Endpoints, next.Endpoints),
 	} {
 		if !same {
@@ -47,7 +47,7 @@ func changedFields(old, next provider.Provider) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// openFields are the fields of a provider that are no secret, as JSON.
+// openFields are the fields of a provider that are not secret, as JSON.
 func openFields(p provider.Provider) (map[string]string, error) {
 	open, err := plainOf(p)
 	if err != nil {

@@ -1,5 +1,5 @@
-// What the registry changes by itself: the records of the providers file, and
-// the seal of records under an older key.
+// Changes that the registry makes on its own: it applies the providers file and
+// encrypts records again that an older key sealed.
 
 package registry
 
@@ -16,8 +16,8 @@ import (
 	"parley/internal/provider"
 )
 
-// applyFile stores the records of the providers file unless that very content
-// was applied before. Records of an earlier file that are gone from it go.
+// applyFile stores the records of the providers file, unless this content was the
+// last one applied, and removes the records that the file no longer has.
 func (r *Registry) applyFile(ctx context.Context, file map[string]provider.Provider, digest string) error {
 	if digest == "" {
 		return nil
@@ -55,7 +55,8 @@ func (r *Registry) applyFile(ctx context.Context, file map[string]provider.Provi
 	return err
 }
 
-// reseal stores records anew that an older key of the ring sealed.
+// reseal encrypts the records that an older key of the ring sealed with the newest
+// key.
 func (r *Registry) reseal(ctx context.Context) error {
 	return r.update(ctx, chat.Actor{Kind: chat.BySystem}, func(s *snapshot, c *change) error {
 		for _, id := range slices.Sorted(maps.Keys(s.stored)) {

@@ -1,5 +1,5 @@
-// Following the changes of other replicas: a published word makes it quick, a
-// poll makes it certain.
+// Following the changes of other replicas: publish makes it quick, polling makes
+// it certain.
 
 package registry
 
@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	poll   = time.Second      // how late a change is seen when its word was lost
-	reread = 30 * time.Second // full reading, should the version have gone back
+	poll   = time.Second      // how late a change is seen if its message was lost
+	reread = 30 * time.Second // reload even if the version is the same
 )
 
 // Run follows the changes of other replicas until ctx ends, which is its only
-// error. While Redis cannot be reached the last snapshot stays.
+// error. While Redis is unreachable, the last snapshot is used.
 func (r *Registry) Run(ctx context.Context) error {
 	sub := r.client.Subscribe(ctx, r.keys.channel)
 	defer func() { _ = sub.Close() }()
@@ -81,8 +81,8 @@ func (r *Registry) follow(ctx context.Context, full bool) error {
 	return nil
 }
 
-// load reads everything and publishes it as the snapshot. The version is read
-// first, so a snapshot is never older than its version says.
+// load reads everything and publishes it as the snapshot. It reads the version
+// first, so a snapshot is never older than its version.
 func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -131,9 +131,9 @@ func (r *Registry) load(ctx context.Context) (*snapshot, error) {
 	return next, nil
 }
 
-// opened decodes a record, or takes it from the snapshot before when it has
-// not changed. A record this process cannot open, sealed by a replica that was
-// given a newer key first, keeps the secrets known of it.
+// opened decodes a record, or takes it from the previous snapshot if it has not
+// changed. If this process cannot open it, because another replica has a newer key
+// already, the record keeps the secrets that this process knows.
 func (r *Registry) opened(ctx context.Context, before *snapshot, id, text string) (record, bool) {
 	known, had := before.stored[id]
 	if had && before.raw[id] == text {

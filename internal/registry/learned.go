@@ -1,5 +1,5 @@
-// What was learned of an endpoint: the parameters it refused, kept until the
-// record changes.
+// What was learned about an endpoint, such as the parameters it refuses. It is
+// kept until the record changes.
 
 package registry
 
@@ -18,13 +18,13 @@ import (
 // lesson is what is stored for one model of one record.
 type lesson struct {
 	provider.Quirks
-	Record string `json:"record"` // fingerprint of the record it was learned of
+	Record string `json:"record"` // fingerprint of the record it applies to
 }
 
 func lessonField(id, model string) string { return id + "/" + model }
 
-// Learned is what is known of a provider's model; zero where nothing is, or
-// where it was learned of a record that has changed since.
+// Learned is what is known about a provider's model; zero if nothing is, or if the
+// record has changed since.
 func (r *Registry) Learned(id, model string) provider.Quirks {
 	s := r.now.Load()
 	l, ok := s.learned[lessonField(id, model)]
@@ -38,9 +38,9 @@ func (r *Registry) Learned(id, model string) provider.Quirks {
 	return l.Quirks
 }
 
-// Learn adds q to what is known of a provider's model. For a provider that is
-// not registered it does nothing. The audit trail does not hear of it: nobody
-// changed anything.
+// Learn adds q to what is known about a provider's model. It does nothing for a
+// provider that is not registered. There is no audit entry: nobody changed
+// anything.
 func (r *Registry) Learn(ctx context.Context, id, model string, q provider.Quirks) error {
 	return r.update(ctx, chat.Actor{Kind: chat.BySystem}, func(s *snapshot, c *change) error {
 		e, ok := s.find(id)
@@ -64,7 +64,7 @@ func (r *Registry) Learn(ctx context.Context, id, model string, q provider.Quirk
 	})
 }
 
-// Lessons lists what is known of each model of a provider, for showing.
+// Lessons lists what is known about each model of a provider, to show it.
 func (r *Registry) Lessons(id string) map[string]provider.Quirks {
 	s := r.now.Load()
 	out := map[string]provider.Quirks{}

@@ -1,5 +1,5 @@
-// The stored form of a provider: its own type, so that what is shown or logged
-// can never be written back, with every secret sealed for the place it lies at.
+// The stored form of a provider. It is a type of its own, so that what is shown or
+// logged can never be stored by accident. Each secret is sealed for its key.
 
 package registry
 
@@ -19,14 +19,14 @@ import (
 type record struct {
 	provider provider.Provider
 	source   string
-	// builtinKey says that the API key is the one of the built-in provider with
-	// the same id: it is not copied, so that changing the variable is enough.
+	// builtinKey says that the record uses the API key of the built-in provider
+	// with the same id. It is not copied, so changing the variable is enough.
 	builtinKey bool
 	problem    string
 	stale      bool // sealed with an older key
 }
 
-// stored is a record as it lies in Redis.
+// stored is a record as JSON in Redis.
 type stored struct {
 	Version    int    `json:"v"`
 	Source     string `json:"source"`
@@ -35,7 +35,7 @@ type stored struct {
 	Sealed     []byte `json:"sealed,omitempty"` // secrets, sealed for this place
 }
 
-// plain is what of a provider may be read in Redis.
+// plain is the part of a provider that is not encrypted in Redis.
 type plain struct {
 	Name           string            `json:"name"`
 	Endpoint       string            `json:"endpoint"`
@@ -53,8 +53,8 @@ type plain struct {
 	TLS            *provider.TLS     `json:"tls,omitempty"`
 }
 
-// secrets is what is sealed. A proxy's URL may hold a password, an endpoint's
-// query a key: what lies open of it shows "set" in the key's place.
+// secrets is the encrypted part. A proxy's URL may hold a password, and an
+// endpoint's query a key: the plain part shows "set" in its place.
 type secrets struct {
 	APIKey    string            `json:"apiKey,omitempty"`
 	Headers   map[string]string `json:"headers,omitempty"`
@@ -100,7 +100,7 @@ func (s plain) provider(id string) (provider.Provider, error) {
 	}
 	if len(s.AddParams) > 0 {
 		d := json.NewDecoder(bytes.NewReader(s.AddParams))
-		d.UseNumber() // a large seed must come back as it went
+		d.UseNumber() // a large seed must not lose digits
 		if err := d.Decode(&p.AddParams); err != nil {
 			return p, fmt.Errorf("addParams: %w", err)
 		}
@@ -108,10 +108,10 @@ func (s plain) provider(id string) (provider.Provider, error) {
 	return p, nil
 }
 
-// where names the place a record's secrets are sealed for.
+// where is the associated data that a record's secrets are sealed with.
 func (k keys) where(id string) string { return k.providers + "/" + id }
 
-// encode makes the stored form of rec.
+// encode returns the stored form of rec.
 func (r *Registry) encode(rec record) (string, error) {
 	p := rec.provider
 	open, err := plainOf(p)
@@ -146,8 +146,8 @@ func (r *Registry) encode(rec record) (string, error) {
 	return string(out), err
 }
 
-// decode opens a stored record. One whose secrets do not open is returned with
-// a problem, so that it is seen and can be put anew.
+// decode opens a stored record. If its secrets do not open, the record has a
+// problem, so that people see it and can save it again.
 func (r *Registry) decode(id, text string) (record, error) {
 	var s stored
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -161,14 +161,14 @@ func (r *Registry) decode(id, text string) (record, error) {
 		return record{}, fmt.Errorf("stored provider %q: %w", id, err)
 	}
 	rec := record{provider: p, source: s.Source, builtinKey: s.BuiltinKey}
-	// An earlier parley left the keys in URLs open.
+	// Earlier releases did not encrypt keys in URLs.
 	rec.stale = provider.HasSecret(p.Endpoint) || slices.ContainsFunc(p.Endpoints, provider.HasSecret)
 	if len(s.Sealed) == 0 {
 		return rec, nil
 	}
 	text2, stale, err := r.ring.Open(s.Sealed, r.keys.where(id))
 	if err != nil {
-		rec.problem = "its secrets cannot be opened with the keys in MASTER_KEYS: add the key that sealed them, or put the provider anew"
+		rec.problem = "its secrets cannot be opened with the keys in MASTER_KEYS: add the key that sealed them, or save the provider again"
 		return rec, nil
 	}
 	var sec secrets
@@ -193,7 +193,8 @@ func (r *Registry) decode(id, text string) (record, error) {
 	return rec, nil
 }
 
-// entry is what readers see of rec beside the built-in providers of s.
+// entry is rec as readers see it, with the key of the built-in provider where it
+// uses that one.
 func (rec record) entry(s *snapshot) Entry {
 	e := Entry{Provider: rec.provider, Source: rec.source, Problem: rec.problem}
 	if !rec.builtinKey {
@@ -207,8 +208,8 @@ func (rec record) entry(s *snapshot) Entry {
 	return e
 }
 
-// fingerprint names the content of a record without its secrets, so that what
-// was learned of one record is not believed of another.
+// fingerprint identifies the content of a record without its secrets, so that
+// what was learned about one record is not applied to another.
 func fingerprint(p provider.Provider) string {
 	open, err := plainOf(p)
 	if err != nil {

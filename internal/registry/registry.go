@@ -1,8 +1,8 @@
-// Package registry knows every provider and who uses which: the records in
-// Redis with their secrets sealed, the built-in ones beside them, the choices
-// made for channels and threads, and what was learned of an endpoint. Reading
-// costs nothing: a snapshot follows the changes of every replica and outlives
-// an outage of Redis.
+// Package registry holds the providers and who uses which: the stored records
+// with their secrets sealed, the built-in providers, the choices made for channels
+// and threads, and what was learned about each endpoint. Reads come from an
+// in-memory snapshot that follows the changes of every replica and survives an
+// outage of Redis.
 package registry
 
 import (
@@ -24,17 +24,17 @@ import (
 
 // The sources of a provider record.
 const (
-	Builtin = "builtin" // known by id, usable because its variable is set
+	Builtin = "builtin" // built in; usable because its variable is set
 	File    = "file"    // from PROVIDERS_FILE, not changed since
-	Custom  = "custom"  // put by a person; may stand in front of a built-in one
+	Custom  = "custom"  // saved by a person; may override one of the other two
 )
 
 // Entry is a provider and where it comes from.
 type Entry struct {
 	provider.Provider
 	Source string // Builtin, File or Custom
-	// Problem says, for a person, why the record cannot be used as it stands
-	// (its secrets do not open); empty when it can.
+	// Problem tells a person why the record cannot be used (its secrets do not
+	// open); empty when it can.
 	Problem string
 }
 
@@ -46,11 +46,11 @@ type Options struct {
 	Log    *slog.Logger
 	// Builtins are the providers usable without a record.
 	Builtins []provider.Provider
-	// File is the parsed PROVIDERS_FILE and FileDigest names its content; the
-	// file is applied by Open when the digest is not the one applied last.
+	// File is the parsed PROVIDERS_FILE and FileDigest the digest of its content.
+	// Open applies the file unless this digest was the last one applied.
 	File       map[string]provider.Provider
 	FileDigest string
-	// AuditKeep is how long the audit trail keeps who changed what; 0: audit.Keep.
+	// AuditKeep is how long audit entries are kept; 0 means audit.Keep.
 	AuditKeep time.Duration
 }
 
@@ -68,7 +68,7 @@ type Registry struct {
 	now     atomic.Pointer[snapshot]
 }
 
-// snapshot is everything readers ask for, never changed once published.
+// snapshot is everything readers need. It is immutable once published.
 type snapshot struct {
 	version  string
 	builtins []provider.Provider
@@ -76,17 +76,17 @@ type snapshot struct {
 	raw      map[string]string // as in Redis, to see what changed
 	defaults map[string]Choice
 	learned  map[string]lesson
-	shadowed map[string]string // records of the providers file that a custom one stands in front of, as in Redis
+	shadowed map[string]string // records of the providers file that a custom one overrides, as in Redis
 
 	entries []Entry // built-in and stored, by id
 }
 
-// keys are the registry's names in Redis; all share one hash tag.
+// keys are the registry's Redis keys; all share one hash tag.
 type keys struct {
 	version, providers, shadowed, defaults, learned, digest, channel, bindings, bots string
 }
 
-// base is what every key of the registry begins with.
+// base is the prefix of every registry key.
 func base(prefix string) string { return prefix + ":{registry}:" }
 
 func newKeys(prefix string) keys {
@@ -104,8 +104,8 @@ func newKeys(prefix string) keys {
 	}
 }
 
-// Open reads the registry and applies the providers file where its content has
-// changed since it was last applied.
+// Open loads the registry and applies the providers file if its content changed
+// since it was last applied.
 func Open(ctx context.Context, o Options) (*Registry, error) {
 	if len(o.File) > 0 && o.FileDigest == "" {
 		return nil, errors.New("registry: a providers file needs a digest")
@@ -125,24 +125,24 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	return r, r.reseal(ctx)
 }
 
-// Trail is the audit trail of what the registry holds.
+// Trail is the registry's audit trail.
 func (r *Registry) Trail() *audit.Chain { return r.trail }
 
-// Providers lists every provider, sorted by id. It is a snapshot shared with
-// others: do not change it.
+// Providers lists every provider, sorted by id. The slice is shared: do not
+// modify it.
 func (r *Registry) Providers() []Entry { return r.now.Load().entries }
 
 // Provider returns the provider with this id.
 func (r *Registry) Provider(id string) (Entry, bool) { return r.now.Load().find(id) }
 
-// Default is the operator's choice for a bot, in place of its file's.
+// Default is the operator's choice for a bot, which overrides its file.
 func (r *Registry) Default(bot string) (Choice, bool) {
 	c, ok := r.now.Load().defaults[bot]
 	return c, ok
 }
 
-// SetBuiltins replaces the built-in providers of this process, for those that
-// come and go with a server that answers.
+// SetBuiltins replaces the built-in providers of this process: some depend on a
+// local server that may start or stop.
 func (r *Registry) SetBuiltins(list []provider.Provider) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -177,7 +177,7 @@ func (s *snapshot) builtin(id string) (provider.Provider, bool) {
 	return provider.Provider{}, false
 }
 
-// merge lays the stored records over the built-in ones.
+// merge builds the list of entries: stored records override built-in providers.
 func (s *snapshot) merge() {
 	all := map[string]Entry{}
 	for _, p := range s.builtins {

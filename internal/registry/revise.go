@@ -1,6 +1,5 @@
-// Putting, adding and editing a provider, and the one rule about its secrets:
-// one that is not given again stays only as long as every request goes to a
-// server it was given for, in the same way.
+// Saving a provider, and the one rule about its secrets: a stored secret is kept
+// only if every request still goes to a server it was given for, in the same way.
 
 package registry
 
@@ -17,38 +16,38 @@ import (
 	"parley/internal/secret"
 )
 
-// Mode says how a Revision meets what is stored.
+// Mode says how a Revision combines with the stored record.
 type Mode int
 
 // The modes.
 const (
-	// Put replaces what is stored, or is new. It may stand in front of a built-in
-	// provider or of one from the providers file, which is there again when it is
-	// removed; a key and headers that it leaves out are those of that record.
+	// Put replaces the stored record or creates one. It may override a built-in
+	// provider or one from the providers file, until it is removed; if it has no key
+	// or no headers, it takes those of the provider that it overrides.
 	Put Mode = iota
-	// Add is new: it fails with *TakenError where there is a provider.
+	// Add creates a record. It fails with *TakenError if the id is in use.
 	Add
-	// Edit gives a stored provider a name, endpoint, models and, unless it is
-	// empty, an API key; the rest stays. It fails with ErrNotStored.
+	// Edit changes the name, endpoint, models and, unless it is empty, API key of a
+	// stored record, and nothing else. It fails with ErrNotStored if there is none.
 	Edit
 )
 
-// Revision is a provider as somebody wants it to be. A secret that says
-// provider.Kept, as providers are shown, stands for the stored one.
+// Revision is a provider to save. A secret with the value provider.Kept means the
+// stored one.
 type Revision struct {
 	Provider provider.Provider
 	Mode     Mode
 }
 
-// TakenError says that there is a provider with the id of one to add.
+// TakenError says that the id of a provider to add is in use.
 type TakenError struct{ ID, Source string }
 
 func (e *TakenError) Error() string { return fmt.Sprintf("there is a provider %q already", e.ID) }
 
-// ErrNotStored says that there is no record to edit. A built-in provider has none.
+// ErrNotStored says that there is no record to edit. Built-in providers have none.
 var ErrNotStored = errors.New("there is no such provider to edit")
 
-// KeepError lists the secrets of a Revision that are to stay and cannot.
+// KeepError lists the secrets that a Revision wants to keep and cannot.
 type KeepError struct{ Faults []KeepFault }
 
 func (e *KeepError) Error() string {
@@ -59,20 +58,21 @@ func (e *KeepError) Error() string {
 	return "stored secrets cannot stay: " + strings.Join(fields, ", ")
 }
 
-// KeepFault says why one secret cannot stay.
+// KeepFault says why one secret cannot be kept.
 type KeepFault struct {
 	Field string // "apiKey", "extraHeaders.X-Team", "proxy", "endpoint", "endpoints[0]"
 	Query bool   // the secret is in the query of a URL
-	// Moved says why the stored value may not go along; empty: none is stored.
+	// Moved says why the stored value may not be used any more; empty if no value is
+	// stored.
 	Moved string
-	// Params are the query's parameters for which none is stored on that server.
+	// Params are the query's parameters without a stored value for that server.
 	Params []string
 }
 
-// Revise stores rev as a custom record and returns the provider as it is stored;
-// created says that none was stored under its id. It works on the newest state,
-// not the snapshot, and nobody else's change comes between. Where secrets cannot
-// stay, nothing is stored and the error is *KeepError.
+// Revise stores rev as a custom record and returns the stored provider; created
+// says that its id had no record. It reads the newest state, not the snapshot, and
+// writes only if nobody changed it since. If secrets cannot be kept, it stores
+// nothing and returns *KeepError.
 func (r *Registry) Revise(ctx context.Context, by chat.Actor, rev Revision) (stored provider.Provider, created bool, err error) {
 	id := rev.Provider.ID
 	err = r.update(ctx, by, func(s *snapshot, c *change) error {
@@ -104,8 +104,8 @@ func (r *Registry) Revise(ctx context.Context, by chat.Actor, rev Revision) (sto
 	return stored, created, nil
 }
 
-// under is the provider that a custom record with this id stands in front of:
-// the file's, else the built-in one.
+// under is the provider that a custom record with this id overrides: the one in
+// the providers file, else the built-in one.
 func (r *Registry) under(s *snapshot, id string) (provider.Provider, bool) {
 	text, ok := s.shadowed[id]
 	if known, there := s.stored[id]; there && known.source == File {
@@ -121,7 +121,7 @@ func (r *Registry) under(s *snapshot, id string) (provider.Provider, bool) {
 	return rec.provider, true
 }
 
-// over is the provider that rev makes of old.
+// over returns the provider that results from applying rev to old.
 func (rev Revision) over(old Entry, found bool) (provider.Provider, error) {
 	p := rev.Provider
 	switch {
@@ -147,9 +147,8 @@ func (rev Revision) over(old Entry, found bool) (provider.Provider, error) {
 	return p, nil
 }
 
-// edited is old with what form says. What a form does not ask for stays, except
-// further endpoints and a proxy once the endpoint is on another server: a key
-// given for that one is not for them.
+// edited is old with the fields of form. Further endpoints and the proxy are
+// dropped if the endpoint moves to another server: the new key is not for them.
 func edited(old, form provider.Provider) provider.Provider {
 	p := old
 	p.Name, p.Endpoint, p.Models = form.Name, form.Endpoint, form.Models
@@ -175,10 +174,10 @@ func edited(old, form provider.Provider) provider.Provider {
 	return p
 }
 
-// keeper puts stored secrets in the place of provider.Kept.
+// keeper replaces provider.Kept by the stored secrets.
 type keeper struct {
 	old    provider.Provider
-	moved  string // why none may go along; empty: they may
+	moved  string // why the stored secrets may not be kept; empty if they may
 	faults []KeepFault
 }
 
@@ -200,7 +199,7 @@ func (k *keeper) restore(p provider.Provider) provider.Provider {
 	return p
 }
 
-// value is given, or where that says to keep it, stored.
+// value is given, or stored if given is provider.Kept.
 func (k *keeper) value(field, given, stored string) string {
 	if given != provider.Kept {
 		return given
@@ -214,7 +213,7 @@ func (k *keeper) value(field, given, stored string) string {
 	return stored
 }
 
-// url puts the stored keys back into a query that says to keep them.
+// url replaces provider.Kept in the query by the stored values.
 func (k *keeper) url(field, shown string) string {
 	raw, missing := provider.RestoreURL(shown, append([]string{k.old.Endpoint}, k.old.Endpoints...))
 	switch {
@@ -235,10 +234,9 @@ func header(h map[string]secret.Text, name string) string {
 	return ""
 }
 
-// moved says why the secrets of old may not go along to next, or "": they stay
-// as long as every request goes to a server of old, in the same way. Another
-// certificate authority, client certificate or proxy would let somebody else
-// answer for that server.
+// moved says why next may not keep the secrets of old, "" if it may: every request
+// must go to a server of old, in the same way. With another certificate authority,
+// client certificate or proxy, somebody else could answer for that server.
 func moved(old, next provider.Provider) string {
 	servers := append([]string{old.Endpoint}, old.Endpoints...)
 	known := func(raw string) bool {

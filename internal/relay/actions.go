@@ -1,6 +1,6 @@
-// Actions: everything people can do by a command, a button or a menu, each with
-// who may and who carries it out. Nothing else is asked when a control is used:
-// it works in any process, after any restart.
+// Actions: everything people can do with a command, a button or a menu. Each has a
+// rule that says who may do it, checked when it is used, so controls work in any
+// process and after a restart.
 
 package relay
 
@@ -15,16 +15,16 @@ import (
 	"parley/internal/suggest"
 )
 
-// action is one thing that people can do.
+// action is one thing people can do.
 type action struct {
-	// may says why the person of a request may not; nil: whoever may use the bot
-	// may.
+	// may returns an error if the person may not; nil lets everyone who may use the
+	// bot.
 	may func(ctx context.Context, c command) error
 	do  func(ctx context.Context, c command) (chat.Reply, error)
 }
 
-// actions are all there are, by id. Those of chat.Words can be typed; the others
-// are for controls alone.
+// actions are all actions by id. Those in chat.Words can be typed; the others are
+// for controls only.
 func (r *Relay) actions() map[string]action {
 	return map[string]action{
 		"model":           {may: r.mayModel, do: r.doModel},
@@ -43,19 +43,18 @@ func (r *Relay) actions() map[string]action {
 	}
 }
 
-// command is one action on its way: who asks which bot for what. Its Name is the
-// id of the action, its Args what is left of the command.
+// command is an action that somebody asked for. Its Name is the action's id, its
+// Args the rest of the command.
 type command struct {
 	chat.Command
 	bot bots.Bot
 	who bots.Person
-	// unsure is set where the platform did not say whether they are an admin.
+	// unsure is set if the platform could not say whether the person is an admin.
 	unsure error
 }
 
-// Do runs a command. Errors are *chat.UserError wherever the person can do
-// something about them; what else goes wrong is logged under a reference that
-// the person is told.
+// Do runs a command. Its errors are *chat.UserError. An error that the person
+// cannot fix is logged with a reference, which the person gets too.
 func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	reply, err := r.do(ctx, c)
 	if err != nil {
@@ -64,7 +63,7 @@ func (r *Relay) Do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	return reply, nil
 }
 
-// Press does the action of a button or a menu; errors are as those of Do.
+// Press runs the action of a button or menu. Its errors are like those of Do.
 func (r *Relay) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
 	c := chat.Command{Name: p.Action, Args: p.Args, Scope: p.Scope, Bot: p.Bot, Place: p.Place, Author: p.Author}
 	reply, err := r.act(ctx, c)
@@ -74,8 +73,8 @@ func (r *Relay) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
 	return reply, nil
 }
 
-// explained is a command's error in words for the person; one that was not
-// written for them is logged.
+// explained turns a command's error into one for the person. It logs errors that
+// were not written for people.
 func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error {
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
 		return &chat.UserError{Line: no.Line}
@@ -88,7 +87,7 @@ func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error 
 	return &chat.UserError{Line: sentence(err, ref)}
 }
 
-// do runs what somebody typed: the action behind the command.
+// do runs the action of a typed command.
 func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	w, ok := chat.WordOf(c.Name)
 	if !ok {
@@ -101,7 +100,7 @@ func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	return r.act(ctx, c)
 }
 
-// act does the action with the id asked.Name, if its person may.
+// act runs the action with the id asked.Name if the person may do it.
 func (r *Relay) act(ctx context.Context, asked chat.Command) (chat.Reply, error) {
 	a, ok := r.actions()[asked.Name]
 	if !ok {
@@ -120,13 +119,13 @@ func (r *Relay) act(ctx context.Context, asked chat.Command) (chat.Reply, error)
 	return reply, c.fair(err)
 }
 
-// wrongVerb says what a command takes instead.
+// wrongVerb says which verbs a command has.
 func wrongVerb(w chat.Word, typed string) error {
 	verb, _, _ := strings.Cut(typed, " ")
 	return chat.Tell("/%s takes %s.%s", w.Name, w.Takes(), didYouMean("/"+w.Name+" ", suggest.Names(verb, w.VerbNames(), 1)))
 }
 
-// fair is what to say instead of a refusal that an admin may not deserve.
+// fair replaces a refusal for admins only if the person may be an admin.
 func (c command) fair(err error) error {
 	if no, ok := errors.AsType[*bots.Refusal](err); ok && no.AdminsOnly && c.unsure != nil {
 		return c.unsure
@@ -134,7 +133,7 @@ func (c command) fair(err error) error {
 	return err
 }
 
-// command finds the bot and asks its rules whether this person may use it.
+// command finds the bot and checks that the person may use it.
 func (r *Relay) command(ctx context.Context, c chat.Command) (command, error) {
 	b, err := r.bot(ctx, c.Bot, c.Place)
 	if err != nil {
@@ -150,12 +149,12 @@ func (r *Relay) command(ctx context.Context, c chat.Command) (command, error) {
 	return command{Command: c, bot: b, who: who, unsure: unsure}, nil
 }
 
-// mayAdminister leaves an action to the bot's admins.
+// mayAdminister allows an action to the bot's admins only.
 func mayAdminister(_ context.Context, c command) error { return c.bot.MayAdminister(c.who) }
 
-// maySwitch refuses to change what others use where the bot keeps that for its
-// admins. A direct message, or a thread of one's own, may always be switched; a
-// thread of which nobody knows whose it is may not.
+// maySwitch refuses to change what others use if the bot reserves that for its
+// admins. Everyone may switch their direct message and the threads they started,
+// but not a thread with no known owner.
 func (r *Relay) maySwitch(ctx context.Context, c command) error {
 	own := c.Place.Direct
 	if c.Place.InThread() && c.bot.Access.Switch == bots.SwitchAdmins {
@@ -172,7 +171,7 @@ func (r *Relay) maySwitch(ctx context.Context, c command) error {
 	return c.bot.MaySwitch(c.who, own)
 }
 
-// actor is the author of what c changes.
+// actor is the author of c's changes.
 func (c command) actor() chat.Actor { return chat.PersonAt(c.Place, c.Author) }
 
 // here names what a setting applies to.
@@ -186,7 +185,7 @@ func (c command) here() string {
 	return "this channel"
 }
 
-// changed is a reply that everyone in a shared place should see.
+// changed is a reply that everyone in a shared place sees.
 func (c command) changed(format string, args ...any) chat.Reply {
 	return chat.Reply{Text: fmt.Sprintf(format, args...), Public: !c.Place.Direct}
 }

@@ -1,11 +1,10 @@
-// The commands that are no larger than a function: reset, stop, help.
+// The small commands: reset, stop and help.
 
 package relay
 
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -31,11 +30,11 @@ func (r *Relay) doReset(ctx context.Context, c command) (chat.Reply, error) {
 	if err := r.book.Forget(ctx, c.Scope, c.Place); err != nil {
 		return chat.Reply{}, err
 	}
-	return c.changed("Forgotten: %s starts anew.", strings.Replace(c.here(), "this channel", "the conversation in this channel", 1)), nil
+	return c.changed("Cleared %s's history.", c.here()), nil
 }
 
-// doStop ends answers being written: the one a button names, all in this
-// thread, or the caller's in this channel (an admin's: all of them).
+// doStop stops running answers: the one that a button names, all in this thread, or
+// the person's own in this channel (for an admin: all of them).
 func (r *Relay) doStop(ctx context.Context, c command) (chat.Reply, error) {
 	running, err := r.inbox.Running(ctx, c.Scope)
 	if err != nil {
@@ -62,7 +61,7 @@ func (r *Relay) doStop(ctx context.Context, c command) (chat.Reply, error) {
 	return chat.Reply{Text: fmt.Sprintf("Stopped %d answers.", stopped)}, nil
 }
 
-// stops reports whether c ends the running turn.
+// stops reports whether c stops the running turn.
 func (r *Relay) stops(c command, turn inbox.Running) bool {
 	p := turn.Place
 	if turn.Turn == c.Turn {
@@ -83,7 +82,7 @@ func (r *Relay) stops(c command, turn inbox.Running) bool {
 	return turn.Author.ID == c.Author.ID || c.bot.IsAdmin(c.who)
 }
 
-// doHelp says what one can do here.
+// doHelp shows what people can do here.
 func (r *Relay) doHelp(ctx context.Context, c command) (chat.Reply, error) {
 	ref, err := r.choice(ctx, c.bot, c.Place)
 	if err != nil {
@@ -112,7 +111,7 @@ It uses `+"`%s`"+` in %s. Mention it with a question, or write to it directly; i
 	return text
 }
 
-// forAdmins lists the verbs of a command that only admins may use.
+// forAdmins lists the verbs of a command that are for admins only.
 func forAdmins(command string) string {
 	word, _ := chat.WordOf(command)
 	var verbs []string

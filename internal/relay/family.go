@@ -1,4 +1,4 @@
-// The bots of one app in chat: which there are, and giving a place to another.
+// Listing the bots of an app in chat, and choosing the one that answers in a place.
 
 package relay
 
@@ -13,7 +13,7 @@ import (
 	"parley/internal/suggest"
 )
 
-// useBot gives the place to another bot of this app.
+// useBot lets another bot of this app answer in the place.
 func (r *Relay) useBot(ctx context.Context, c command) (chat.Reply, error) {
 	id := c.Args
 	if !slices.Contains(r.family(c.Place, c.Command.Bot), id) {
@@ -29,7 +29,7 @@ func (r *Relay) useBot(ctx context.Context, c command) (chat.Reply, error) {
 	return c.changed("**%s** answers in %s now.", b.Name, c.here()), nil
 }
 
-// noSuchBot says why a place cannot be given to the bot with an id.
+// noSuchBot says why the bot with an id cannot answer here.
 func (r *Relay) noSuchBot(c command, id string) error {
 	b, known := r.bots[id]
 	if known && r.ownDirect(c.Place) && r.mayBot(c, b) == nil {
@@ -74,8 +74,8 @@ func (r *Relay) platform(p chat.Place) chat.Platform {
 	return chat.Platform{Name: p.Platform}
 }
 
-// family is the bots that may answer in p where lead was written to: those that
-// share its app, sorted by id.
+// family are the bots that may answer in p instead of lead: those that share its
+// app, sorted by id.
 func (r *Relay) family(p chat.Place, lead string) []string {
 	if r.ownDirect(p) {
 		return []string{lead}

@@ -1,4 +1,4 @@
-// Which models there are, and switching between them.
+// Listing models, and switching between them.
 
 package relay
 
@@ -14,7 +14,7 @@ import (
 	"parley/internal/suggest"
 )
 
-// doModel shows the model and a menu, or switches.
+// doModel shows the current model and a menu, or switches.
 func (r *Relay) doModel(ctx context.Context, c command) (chat.Reply, error) {
 	switch name := modelName(c); name {
 	case "":
@@ -33,8 +33,8 @@ func (r *Relay) doModel(ctx context.Context, c command) (chat.Reply, error) {
 	}
 }
 
-// modelName is what a request calls the model: as parley itself writes ids, and
-// as phones write first words.
+// modelName is the model that c names, without the Markdown that parley shows ids
+// in. Phones capitalise the first word: "Reset".
 func modelName(c command) string {
 	name := strings.Trim(c.Args, "`*_ ")
 	if strings.EqualFold(name, "reset") {
@@ -43,8 +43,8 @@ func modelName(c command) string {
 	return name
 }
 
-// mayModel lets everybody look, and leaves switching to those who may. A model
-// that the person may not use at all is the first thing to say.
+// mayModel lets everyone see the models, and those who may switch use one. That the
+// person may not use the model at all is said first.
 func (r *Relay) mayModel(ctx context.Context, c command) error {
 	name := modelName(c)
 	if name == "" {
@@ -76,7 +76,7 @@ func (r *Relay) showModels(ctx context.Context, c command) (chat.Reply, error) {
 	return reply, nil
 }
 
-// options are all models this person may use, the current provider's first.
+// options are the models that this person may use, the current provider's first.
 func (r *Relay) options(ctx context.Context, c command, now bots.ModelRef) []chat.Option {
 	var current, others []chat.Option
 	for _, e := range r.offers(ctx, c) {
@@ -96,7 +96,7 @@ func (r *Relay) options(ctx context.Context, c command, now bots.ModelRef) []cha
 	return append(current, others...)
 }
 
-// switchModel finds what name means and makes it the place's model.
+// switchModel finds the model with a name and makes it the place's model.
 func (r *Relay) switchModel(ctx context.Context, c command, name string) (chat.Reply, error) {
 	now, err := r.choice(ctx, c.bot, c.Place)
 	if err != nil {
@@ -121,9 +121,8 @@ func (r *Relay) use(ctx context.Context, c command, ref bots.ModelRef) (chat.Rep
 	return c.changed("%s uses `%s` now.", upper(c.here()), ref), nil
 }
 
-// findModel reads a model's name as a person writes it: an exact id of the
-// current provider wins; else the part before the first slash, if it is a
-// provider's id, picks both.
+// findModel finds the model that a person means: a model of the current provider
+// with exactly this id, else "provider/model".
 func (r *Relay) findModel(ctx context.Context, c command, now bots.ModelRef, name string) (bots.ModelRef, error) {
 	if e, ok := r.registry.Provider(now.Provider); ok && r.catalog.has(ctx, e.Provider, name) {
 		return bots.ModelRef{Provider: now.Provider, Model: name}, nil
@@ -174,7 +173,7 @@ func (r *Relay) Complete(ctx context.Context, typed chat.Command) ([]chat.Option
 	return filter(options, rest, 25), nil
 }
 
-// providersFor are the ids that may follow a verb of /provider.
+// providersFor are the provider ids that may follow a verb of /provider.
 func (r *Relay) providersFor(ctx context.Context, c command, verb string) []string {
 	switch verb {
 	case "use":
@@ -188,7 +187,7 @@ func (r *Relay) providersFor(ctx context.Context, c command, verb string) []stri
 	})
 }
 
-// filter keeps at most n options that hold what was typed, those that begin
+// filter returns at most n options that contain what was typed, those that begin
 // with it first.
 func filter(options []chat.Option, typed string, n int) []chat.Option {
 	typed = strings.ToLower(strings.TrimSpace(typed))

@@ -1,5 +1,5 @@
-// What a person may choose from: every list, menu, completion and suggestion is
-// made of this, so that none names what they may not use.
+// What a person may choose from. Every list, menu, completion and suggestion uses
+// this, so that none names what they may not use.
 
 package relay
 
@@ -21,7 +21,7 @@ type offer struct {
 	models []provider.Model
 }
 
-// offers are the providers of which c's person may use a model.
+// offers are the providers with a model that the person may use.
 func (r *Relay) offers(ctx context.Context, c command) []offer {
 	var out []offer
 	entries := r.registry.Providers()
@@ -33,7 +33,7 @@ func (r *Relay) offers(ctx context.Context, c command) []offer {
 	return out
 }
 
-// usable are those of a provider's models that c's person may use.
+// usable are the models of a provider that the person may use.
 func (c command) usable(id string, list []provider.Model) []provider.Model {
 	var out []provider.Model
 	for _, m := range list {
@@ -44,7 +44,7 @@ func (c command) usable(id string, list []provider.Model) []provider.Model {
 	return out
 }
 
-// offered are the ids of the providers that c's person may use.
+// offered are the ids of the providers that the person may use.
 func (r *Relay) offered(ctx context.Context, c command) []string {
 	var ids []string
 	for _, f := range r.offers(ctx, c) {
@@ -53,8 +53,8 @@ func (r *Relay) offered(ctx context.Context, c command) []string {
 	return ids
 }
 
-// administered are the ids of the providers that c's person may test, change or
-// remove: an admin's are all.
+// administered are the ids of the providers that the person may test, change or
+// remove: all of them for an admin.
 func (r *Relay) administered(c command) []string {
 	if c.bot.MayAdminister(c.who) != nil {
 		return nil
@@ -66,8 +66,7 @@ func (r *Relay) administered(c command) []string {
 	return ids
 }
 
-// entry finds a provider by id; ids are those that may be named to the person
-// when there is none.
+// entry finds a provider by id. If there is none, the error may name those in ids.
 func (r *Relay) entry(id string, ids func() []string) (registry.Entry, error) {
 	if e, ok := r.registry.Provider(id); ok {
 		return e, nil
@@ -82,7 +81,7 @@ func (r *Relay) entry(id string, ids func() []string) (registry.Entry, error) {
 	return registry.Entry{}, chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", suggest.Names(id, known, 3)))
 }
 
-// mayBot says whether c's person may give the place to b: nil, or why not.
+// mayBot returns an error if the person may not let b answer here.
 func (r *Relay) mayBot(c command, b bots.Bot) error {
 	adapter, ok := r.adapters[c.Place.Platform]
 	if ok && c.unsure != nil && needsMember(adapter, b, c.Author) {
@@ -91,7 +90,7 @@ func (r *Relay) mayBot(c command, b bots.Bot) error {
 	return b.May(c.who)
 }
 
-// choosable are the bots of the app that c's person may use here.
+// choosable are the bots of the app that the person may use here.
 func (r *Relay) choosable(c command) []string {
 	return slices.DeleteFunc(r.family(c.Place, c.Command.Bot), func(id string) bool {
 		return r.mayBot(c, r.bots[id]) != nil

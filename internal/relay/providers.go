@@ -18,7 +18,7 @@ import (
 	"parley/internal/secret"
 )
 
-// probeTime bounds a probe asked for in chat.
+// probeTime is the time limit of a probe that was started in chat.
 const probeTime = 90 * time.Second
 
 // The forms of /provider add and /provider edit.
@@ -64,8 +64,8 @@ func (r *Relay) listProviders(ctx context.Context, c command) (chat.Reply, error
 	return reply, nil
 }
 
-// useProvider switches to the same model where the provider has it, else to
-// its first one that this person may use.
+// useProvider switches to the provider: to the same model if it has that, else to
+// its first model that this person may use.
 func (r *Relay) useProvider(ctx context.Context, c command) (chat.Reply, error) {
 	id := c.Args
 	e, err := r.entry(id, func() []string { return r.offered(ctx, c) })
@@ -92,7 +92,7 @@ func (r *Relay) useProvider(ctx context.Context, c command) (chat.Reply, error) 
 	return r.use(ctx, c, ref)
 }
 
-// offerForm opens a form, or where none can open offers a button that does.
+// offerForm opens a form, or shows a button that opens it if c cannot.
 func offerForm(c command, label string, form *chat.Form) chat.Reply {
 	if c.Inline {
 		return chat.Reply{
@@ -107,8 +107,8 @@ func (r *Relay) addProvider(_ context.Context, c command) (chat.Reply, error) {
 	return offerForm(c, "Add a provider", ProviderForm()), nil
 }
 
-// editProvider opens the form with what is stored; the key is never shown, and
-// stays when the field is left empty.
+// editProvider opens the form with the stored record. It never shows the key; an
+// empty field keeps it.
 func (r *Relay) editProvider(_ context.Context, c command) (chat.Reply, error) {
 	id := c.Args
 	e, err := r.entry(id, func() []string { return r.administered(c) })
@@ -217,8 +217,8 @@ func (r *Relay) Submit(ctx context.Context, s chat.Submission) (chat.Outcome, er
 	}}, nil
 }
 
-// faultsOf are the faults of single fields that only the registry could find, in
-// words for the form; none for any other error.
+// faultsOf turns the registry's errors about fields into errors for the form. It
+// returns none for other errors.
 func faultsOf(err error, id string) map[string]string {
 	if taken, ok := errors.AsType[*registry.TakenError](err); ok {
 		if taken.Source == registry.Builtin {
@@ -249,7 +249,7 @@ func faultsOf(err error, id string) map[string]string {
 	return faults
 }
 
-// fromForm reads the form's values; faults are by field.
+// fromForm reads the form's values; errors are by field.
 func fromForm(values map[string]string) (provider.Provider, map[string]string) {
 	value := func(id string) string { return strings.TrimSpace(values[id]) }
 	p := provider.Provider{
@@ -300,8 +300,8 @@ func (r *Relay) testProvider(ctx context.Context, c command) (chat.Reply, error)
 	return chat.Reply{Text: fmt.Sprintf("`%s`: %s", id, diagnosis)}, nil
 }
 
-// diagnosis probes p with a model that c's person may use, and says in a sentence
-// how it is; or it refuses, where they may use none.
+// diagnosis probes p with a model that the person may use, and returns the result as
+// a sentence. It refuses if they may use none.
 func (r *Relay) diagnosis(ctx context.Context, c command, p provider.Provider) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
