@@ -8,8 +8,6 @@ package discord
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,7 +18,6 @@ import (
 	"time"
 
 	"parley/adapters/internal/background"
-	"parley/adapters/internal/redact"
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/telemetry"
@@ -95,11 +92,10 @@ func New(o Options) (*Adapter, error) {
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log, background: background.New(o.Log.With(slog.String("platform", platform)))}
 	refused := &refusals{}
 	for _, group := range bots.Apps(Platform(), o.Bots) {
-		one, err := newApp(o, group, refused)
+		one, err := newApp(o, group, refused, a.background)
 		if err != nil {
 			return nil, err
 		}
-		one.background = a.background
 		a.apps = append(a.apps, one)
 		for _, b := range group {
 			a.byBot[b.ID] = one
@@ -116,7 +112,7 @@ func (a *Adapter) Platform() chat.Platform { return Platform() }
 func (a *Adapter) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, one := range a.apps {
-		running.Go(func() { one.run(ctx, &counter{app: one}) })
+		running.Go(func() { one.run(ctx) })
 	}
 	<-ctx.Done() // also where there is nothing to connect
 	running.Wait()
@@ -146,206 +142,4 @@ func (a *Adapter) of(bot string) (*app, error) {
 		return one, nil
 	}
 	return nil, fmt.Errorf("bot %q has no Discord application here", bot)
-}
-
-// app is one Discord application: a token and the bots that share it.
-type app struct {
-	lead     bots.Bot
-	bots     []bots.Bot
-	token    string
-	ports    chat.Ports
-	key      string // hex public key from the definition, if any
-	rest     *rest
-	world    *world
-	trust    *trust
-	sessions Sessions
-	rhythm   rhythm
-	log      *slog.Logger
-	metrics  *telemetry.Metrics
-
-	mu           sync.Mutex
-	ok           bool
-	reason       string
-	userID       string
-	id           string    // application id
-	verify       string    // public key, once known
-	verifyFailed time.Time // when asking for it failed last
-	register     bool      // commands were registered by this process
-	drafts       drafts
-
-	sentences  chan struct{} // posts for those who are turned away
-	background *background.Group
-}
-
-func newApp(o Options, group []bots.Bot, refused *refusals) (*app, error) {
-	lead := group[0]
-	log := o.Log.With(slog.String("platform", platform), slog.String("bot", lead.ID))
-	token := section(lead).App.Reveal()
-	if strings.ContainsAny(token, " \t\r\n") {
-		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
-	}
-	one := &app{
-		ports: o.Ports, lead: lead, bots: group, token: token, sessions: o.Sessions, rhythm: usualRhythm, log: log, metrics: o.Metrics, reason: "not connected yet",
-		rest: &rest{
-			base: strings.TrimRight(o.APIURL, "/"), token: token, secrets: redact.Of(token), http: o.HTTP, log: log, metrics: o.Metrics,
-			pace: newPace(o.GlobalLimit), refused: refused,
-		},
-	}
-	one.world = newWorld(one.rest)
-	one.trust = newTrust(one, o.Records)
-	one.sentences = make(chan struct{}, sentencesAt)
-	for _, b := range group {
-		if key := section(b).Value(publicKey); key != "" {
-			one.key = key
-		}
-	}
-	one.userID = userOf(token)
-	return one, nil
-}
-
-// userOf reads the bot's user id out of a token: its first part is the id in
-// base64. Empty when the token has another form.
-func userOf(token string) string {
-	first, _, _ := strings.Cut(token, ".")
-	id, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(first, "="))
-	if err != nil || !isSnowflake(string(id)) {
-		return ""
-	}
-	return string(id)
-}
-
-func isSnowflake(s string) bool {
-	if len(s) < 5 || len(s) > 20 {
-		return false
-	}
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
-}
-
-func (a *app) state() (bool, string) {
-	a.mu.Lock()
-	ok, reason := a.ok, a.reason
-	a.mu.Unlock()
-	if known, why := a.trust.known(); ok && !known {
-		return false, why
-	}
-	return ok, reason
-}
-
-func (a *app) setState(ok bool, reason string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ok, a.reason = ok, reason
-}
-
-// identity is the bot's user id and application id, asked from Discord when
-// the gateway has not told them. With an error, what is known is returned.
-func (a *app) identity(ctx context.Context) (user, application string, err error) {
-	a.mu.Lock()
-	user, application = a.userID, a.id
-	a.mu.Unlock()
-	if user != "" && application != "" {
-		return user, application, nil
-	}
-	if _, err = a.describe(ctx); err != nil {
-		return user, application, err
-	}
-	user, application = a.known()
-	return user, application, nil
-}
-
-// application is what matters of Discord's application object.
-type application struct {
-	ID     string `json:"id"`
-	Verify string `json:"verify_key"`
-	Public bool   `json:"bot_public"`
-	Bot    struct {
-		ID string `json:"id"`
-	} `json:"bot"`
-}
-
-// describe asks Discord for the application and notes who it is.
-func (a *app) describe(ctx context.Context) (application, error) {
-	var out application
-	if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application", wait: true}, &out); err != nil {
-		return out, err
-	}
-	if out.ID == "" {
-		return out, errors.New("discord named no application")
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.id, a.verify = out.ID, out.Verify
-	if out.Bot.ID != "" {
-		a.userID = out.Bot.ID
-	}
-	return out, nil
-}
-
-// introduce warns where anybody may invite the bot.
-func (a *app) introduce(ctx context.Context) {
-	out, err := a.describe(ctx)
-	switch {
-	case err != nil && ctx.Err() == nil:
-		a.log.WarnContext(ctx, "discord application not looked up, so it is not known whether anybody may invite the bot", slog.String("error", short(err)))
-	case err == nil && out.Public:
-		a.log.WarnContext(ctx, "anybody can invite this bot to a server of theirs: in the Developer Portal set Installation → Install Link to None, then switch off Bot → Public Bot",
-			slog.String("portal", portal(out.ID)))
-	}
-}
-
-// known is the identity without a call; fields are empty while unknown.
-func (a *app) known() (user, application string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.userID, a.id
-}
-
-func (a *app) scope() string {
-	user, _ := a.known()
-	return platform + ":" + user
-}
-
-// run keeps the application connected until ctx ends.
-func (a *app) run(ctx context.Context, desk *counter) {
-	known := make(chan struct{})
-	var learning sync.WaitGroup
-	learning.Go(func() {
-		defer close(known)
-		a.introduce(ctx)
-		a.trust.keep(ctx)
-	})
-	// What is said before it is known who may be answered would be turned away.
-	wait := time.NewTimer(learnWait)
-	select {
-	case <-known:
-	case <-wait.C:
-	case <-ctx.Done():
-	}
-	wait.Stop()
-	newGateway(a, desk).run(ctx)
-	learning.Wait()
-	a.setState(false, "stopped")
-}
-
-// learnWait is how long the gateway waits for the list of trusted servers.
-const learnWait = 5 * time.Second
-
-// sleep waits for d or until ctx ends; false means ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

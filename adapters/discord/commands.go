@@ -90,7 +90,7 @@ func argument(a chat.Argument, required bool) []optionDef {
 // registerCommands makes Discord's list of commands ours, if it is not already:
 // Discord limits how many commands may be made in a day.
 func (a *app) registerCommands(ctx context.Context) {
-	user, id, err := a.identity(ctx)
+	user, id, err := a.identity.get(ctx)
 	if err != nil {
 		id = user // which it is for most applications
 	}
@@ -107,9 +107,7 @@ func (a *app) registerCommands(ctx context.Context) {
 	if err != nil {
 		if ctx.Err() == nil {
 			a.log.ErrorContext(ctx, "slash commands not registered", slog.String("error", err.Error()))
-			a.mu.Lock()
-			a.register = false // with the next session again
-			a.mu.Unlock()
+			a.registered.Store(false) // with the next session again
 		}
 		return
 	}

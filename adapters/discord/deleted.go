@@ -40,7 +40,7 @@ func (d deletion) messages(k knowledge) []chat.Message {
 }
 
 // deleted passes on what was deleted until it is known, or it is too late.
-func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
+func (a *app) deleted(ctx context.Context, raw json.RawMessage) error {
 	var d deletion
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return err
@@ -48,21 +48,21 @@ func (g *gateway) deleted(ctx context.Context, raw json.RawMessage) error {
 	if d.Guild != "" {
 		// Nothing that strangers say is taken, so nothing is taken back: they
 		// could make the bot write, and ask about channels, as fast as they delete.
-		if ok, err := g.app.trust.trusts(ctx, d.Guild); err == nil && !ok {
+		if ok, err := a.trust.trusts(ctx, d.Guild); err == nil && !ok {
 			return nil
 		}
 	}
-	k := g.app.knowledge(d.Guild)
+	k := a.knowledge(d.Guild)
 	if d.Guild != "" {
-		k.place, _ = g.app.world.channel(ctx, d.Channel)
+		k.place, _ = a.world.channel(ctx, d.Channel)
 	}
 	for _, m := range d.messages(k) {
 		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			err := g.app.ports.Desk.Withdraw(ctx, m)
+			err := a.ports.Desk.Withdraw(ctx, m)
 			if err == nil {
 				break
 			}
-			g.log.WarnContext(ctx, "discord: a deleted message is not noted yet", "message", string(m.ID), "error", err)
+			a.log.WarnContext(ctx, "discord: a deleted message is not noted yet", "message", string(m.ID), "error", err)
 			if !sleep(ctx, jitter(pause)) {
 				return nil
 			}

@@ -33,8 +33,6 @@ type sequence struct {
 	pending []int64 // received, not handled; ascending
 }
 
-func newSequence() *sequence { return &sequence{} }
-
 func (s *sequence) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,16 +101,18 @@ type delivery struct {
 	at      time.Time
 }
 
+// lanes bring a shard's messages to the inbox.
 type lanes struct {
-	g       *gateway
-	ways    [laneCount]chan delivery
+	app     *app
+	seq     *sequence
+	ways    [laneCount]chan *delivery
 	waiting atomic.Int64
 }
 
-func newLanes(g *gateway) *lanes {
-	l := &lanes{g: g}
+func newLanes(a *app, seq *sequence) *lanes {
+	l := &lanes{app: a, seq: seq}
 	for i := range l.ways {
-		l.ways[i] = make(chan delivery, laneSize)
+		l.ways[i] = make(chan *delivery, laneSize)
 	}
 	return l
 }
@@ -125,9 +125,9 @@ func (l *lanes) start(ctx context.Context) (wait func()) {
 			for {
 				select {
 				case d := <-way:
-					l.g.guard("MESSAGE_CREATE", func() error { return l.g.deliver(ctx, d) })
+					l.app.guard("MESSAGE_CREATE", func() error { return l.app.deliver(ctx, d) })
 					if ctx.Err() == nil {
-						l.g.seq.done(d.session, d.seq)
+						l.seq.done(d.session, d.seq)
 					}
 					l.waiting.Add(-1)
 				case <-ctx.Done():
@@ -142,23 +142,23 @@ func (l *lanes) start(ctx context.Context) (wait func()) {
 // put hands an event to its channel's lane. False: the lane is full, and the
 // event counts as not received.
 func (l *lanes) put(f frame) bool {
-	d := delivery{seq: *f.S, at: time.Now()}
+	d := &delivery{seq: *f.S, at: time.Now()}
 	if err := json.Unmarshal(f.D, &d.event); err != nil {
 		// Nothing can be made of it, now or later.
-		l.g.log.Warn("discord message not understood", slog.String("error", err.Error()))
-		l.g.seq.skip(d.seq)
+		l.app.log.Warn("discord message not understood", slog.String("error", err.Error()))
+		l.seq.skip(d.seq)
 		return true
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(d.event.Channel))
-	d.session = l.g.seq.take(d.seq)
+	d.session = l.seq.take(d.seq)
 	l.waiting.Add(1)
 	select {
 	case l.ways[h.Sum32()%laneCount] <- d:
 		return true
 	default:
 		l.waiting.Add(-1)
-		l.g.seq.untake(d.seq)
+		l.seq.untake(d.seq)
 		return false
 	}
 }
@@ -185,52 +185,52 @@ func (l *lanes) drained(ctx context.Context) bool {
 
 // deliver translates a message and puts it into the inbox, again and again
 // until it is safe there or ctx ends.
-func (g *gateway) deliver(ctx context.Context, d delivery) error {
+func (a *app) deliver(ctx context.Context, d *delivery) error {
 	e := &d.event
-	self, _ := g.app.known()
+	self, _ := a.identity.known()
 	if e.Author != nil && e.Member != nil && !e.Author.Bot {
-		g.app.world.seeMember(e.Guild, e.Author.ID, e.Member.Roles, -1)
+		a.world.seeMember(e.Guild, e.Author.ID, e.Member.Roles, -1)
 	}
 	switch {
 	case e.Author != nil && e.Author.ID == self:
-		g.app.world.keepPost(e.ID)
+		a.world.keepPost(e.ID)
 	case e.Type == discordgo.MessageTypeThreadStarterMessage && e.Referenced.by(self):
-		g.app.world.keepPost(e.Channel)
+		a.world.keepPost(e.Channel)
 	}
 	if !e.written(self) {
 		return nil
 	}
-	if why, ok := errors.AsType[*turnedAway](g.app.trust.letIn(ctx, e.Guild, e.Author.ID)); ok {
-		g.turnAwayMessage(ctx, e, why)
+	if why, ok := errors.AsType[*turnedAway](a.trust.letIn(ctx, e.Guild, e.Author.ID)); ok {
+		a.turnAwayMessage(ctx, e, why)
 		return nil
 	}
 	if len(e.Roles) > 0 {
 		// After a resume in a new process no event has told the guild's roles.
-		_, _ = g.app.world.guild(ctx, e.Guild)
+		_, _ = a.world.guild(ctx, e.Guild)
 	}
-	k := g.app.knowledge(e.Guild)
+	k := a.knowledge(e.Guild)
 	if e.Guild != "" {
 		var ok bool
-		if k.place, ok = g.app.world.channel(ctx, e.Channel); !ok && e.ChannelType != nil {
+		if k.place, ok = a.world.channel(ctx, e.Channel); !ok && e.ChannelType != nil {
 			k.place = place{kind: *e.ChannelType}
 		}
 	}
 	if e.incomplete(k) {
-		g.lookUp(ctx, e)
+		a.lookUp(ctx, e)
 	}
 	m, ok := translate(e, k)
 	if !ok {
 		return nil
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := g.app.ports.Inbox.Put(ctx, m)
+		err := a.ports.Inbox.Put(ctx, m)
 		if errors.Is(err, chat.ErrUnstorable) {
-			g.log.ErrorContext(ctx, "a message can never be stored and is dropped", slog.String("message", e.ID), slog.String("error", err.Error()))
+			a.log.ErrorContext(ctx, "a message can never be stored and is dropped", slog.String("message", e.ID), slog.String("error", err.Error()))
 			return nil
 		}
-		g.storing.Note(ctx, err, "message", e.ID)
+		a.storing.Note(ctx, err, "message", e.ID)
 		if err == nil {
-			g.app.metrics.Received(platform, time.Since(d.at))
+			a.metrics.Received(platform, time.Since(d.at))
 			return nil
 		}
 		if !sleep(ctx, jitter(pause)) {
@@ -241,21 +241,21 @@ func (g *gateway) deliver(ctx context.Context, d delivery) error {
 
 // lookUp completes a reply that came without the message it answers. When that
 // cannot be had, the reply is taken as it came.
-func (g *gateway) lookUp(ctx context.Context, e *messageEvent) {
-	found, err := g.app.world.message(ctx, e.Channel, e.Reference.Message)
+func (a *app) lookUp(ctx context.Context, e *messageEvent) {
+	found, err := a.world.message(ctx, e.Channel, e.Reference.Message)
 	switch {
 	case err == nil:
 		e.Referenced = lookup{found, true}
 	case chat.Refused(err):
 		e.Referenced.told = true
 	case ctx.Err() == nil:
-		g.log.WarnContext(ctx, "the message that was replied to could not be read", slog.String("message", e.ID), slog.String("error", err.Error()))
+		a.log.WarnContext(ctx, "the message that was replied to could not be read", slog.String("message", e.ID), slog.String("error", err.Error()))
 	}
 }
 
 // knowledge is what translate needs for a message in a guild ("" for none).
 func (a *app) knowledge(guild string) knowledge {
-	self, _ := a.known()
+	self, _ := a.identity.known()
 	return knowledge{
 		self: self, bot: a.lead.ID,
 		role:    func(id string) role { return a.world.role(guild, id) },

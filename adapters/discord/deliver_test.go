@@ -15,7 +15,7 @@ import (
 )
 
 func TestSequenceIsHandledUpToTheFirstGap(t *testing.T) {
-	s := newSequence()
+	s := &sequence{}
 	one := s.take(1)
 	two := s.take(2)
 	s.skip(3)
@@ -63,18 +63,17 @@ func (b *blocked) Put(ctx context.Context, _ chat.Message) error {
 }
 
 func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
-	one := helper("MTIzNDU2Nzg5.a.b")
-	one.Access.Users = []string{"3"}
-	a, err := New(Options{Bots: []bots.Bot{one}, Log: slog.New(slog.DiscardHandler)})
+	bot := helper("MTIzNDU2Nzg5.a.b")
+	bot.Access.Users = []string{"3"}
+	a, err := New(Options{Bots: []bots.Bot{bot}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := &blocked{open: make(chan struct{})}
 	a.apps[0].ports.Inbox = in
-	g := newGateway(a.apps[0], &counter{app: a.apps[0]})
-	g.lanes = newLanes(g)
+	one := a.apps[0].shards[0]
 	ctx, cancel := context.WithCancel(t.Context())
-	wait := g.lanes.start(ctx)
+	wait := one.lanes.start(ctx)
 	defer func() { cancel(); wait() }()
 	event := func(n int64) frame {
 		d := fmt.Sprintf(`{"id":"%d","channel_id":"20","type":0,"content":"x","author":{"id":"3","username":"ann"}}`, n)
@@ -82,27 +81,27 @@ func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
 	}
 	var accepted int64
 	for n := int64(1); ; n++ {
-		if err := g.dispatch(ctx, event(n)); err != nil {
+		if err := one.dispatch(ctx, event(n)); err != nil {
 			break
 		}
 		accepted = n
 	}
-	if accepted > laneSize+1 || g.seq.received() != accepted || g.seq.handled() != 0 {
-		t.Errorf("%d accepted, %d received, %d handled", accepted, g.seq.received(), g.seq.handled())
+	if accepted > laneSize+1 || one.seq.received() != accepted || one.seq.handled() != 0 {
+		t.Errorf("%d accepted, %d received, %d handled", accepted, one.seq.received(), one.seq.handled())
 	}
 	close(in.open)
-	if !g.lanes.drained(ctx) {
+	if !one.lanes.drained(ctx) {
 		t.Fatal("the backlog was not stored")
 	}
 	// The resume begins after the last accepted event: the refused one comes again.
-	if err := g.dispatch(ctx, event(accepted)); err != nil || g.seq.received() != accepted {
+	if err := one.dispatch(ctx, event(accepted)); err != nil || one.seq.received() != accepted {
 		t.Errorf("an event that was accepted was taken twice: %v", err)
 	}
-	if err := g.dispatch(ctx, event(accepted+1)); err != nil {
+	if err := one.dispatch(ctx, event(accepted+1)); err != nil {
 		t.Errorf("the refused event is refused again: %v", err)
 	}
 	s := stage{t: t}
-	s.eventually("all are stored", func() bool { return g.seq.handled() == accepted+1 })
+	s.eventually("all are stored", func() bool { return one.seq.handled() == accepted+1 })
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.seen != int(accepted+1) {

@@ -225,7 +225,7 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 	if why.unsure {
 		key, within = "unsure/"+root, unsureFor
 	}
-	user, _ := t.app.known()
+	user, _ := t.app.identity.known()
 	first, err := t.records.First(ctx, platform+"/"+user+"/"+key, within)
 	if err != nil {
 		t.app.log.WarnContext(ctx, "could not look up whether the sentence was said", slog.String("error", err.Error()))
@@ -249,22 +249,22 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 
 // turnAwayMessage answers a message from where the bot does not answer, if it
 // was for the bot and not just said in a thread. It does not hold the lane up.
-func (g *gateway) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedAway) {
-	k := g.app.knowledge(e.Guild)
-	k.place = g.app.world.peek(e.Channel)
+func (a *app) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedAway) {
+	k := a.knowledge(e.Guild)
+	k.place = a.world.peek(e.Channel)
 	if trigger := e.trigger(k); trigger == "" || trigger == chat.Thread {
 		return
 	}
 	select {
-	case g.app.sentences <- struct{}{}:
+	case a.trust.sentences <- struct{}{}:
 	default:
 		return // strangers in many channels at once: not all need an answer
 	}
 	p := whereabouts(e.Guild, e.Channel, k.place)
-	g.own.Go(func() {
-		defer func() { <-g.app.sentences }()
-		g.guard("MESSAGE_CREATE", func() error {
-			g.app.trust.turnAway(ctx, why, e.Channel, p.Channel, e.ID)
+	a.own.Go(func() {
+		defer func() { <-a.trust.sentences }()
+		a.guard("MESSAGE_CREATE", func() error {
+			a.trust.turnAway(ctx, why, e.Channel, p.Channel, e.ID)
 			return nil
 		})
 	})

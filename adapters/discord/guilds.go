@@ -82,7 +82,8 @@ type trust struct {
 	learning chan struct{} // holds one token: who asks Discord
 	failed   time.Time     // when the last attempt to learn failed; for the holder
 
-	people *people
+	people    *people
+	sentences chan struct{} // posts for those who are turned away
 }
 
 // outlook is what is known of the list without a call.
@@ -95,7 +96,7 @@ type outlook struct {
 func (t *trust) publish() { t.outlook.Store(&outlook{t.now, t.fault}) }
 
 func newTrust(a *app, r Records) *trust {
-	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople()}
+	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople(), sentences: make(chan struct{}, sentencesAt)}
 	t.publish()
 	if r == nil {
 		t.records = &forgetful{values: map[string]string{}}
@@ -114,7 +115,7 @@ func newTrust(a *app, r Records) *trust {
 func (t *trust) inFile(guild string) bool { return t.named[guild] != "" }
 
 func (t *trust) key() (string, error) {
-	user, _ := t.app.known()
+	user, _ := t.app.identity.known()
 	if user == "" {
 		return "", errNotKnown
 	}
@@ -331,7 +332,7 @@ func (t *trust) turn(ctx context.Context) bool {
 
 // first stores the guilds the bot is in, unless another start has done so.
 func (t *trust) first(ctx context.Context) error {
-	if _, _, err := t.app.identity(ctx); err != nil {
+	if _, _, err := t.app.identity.get(ctx); err != nil {
 		if _, unknown := t.key(); unknown != nil {
 			return err
 		}
@@ -457,7 +458,7 @@ func (t *trust) earliest(ctx context.Context, list []myGuild) (myGuild, error) {
 	if len(list) > mostJoined {
 		return myGuild{}, fmt.Errorf("the bot joined %d servers before any was trusted: admit them with parley guild admit", len(list))
 	}
-	user, _ := t.app.known()
+	user, _ := t.app.identity.known()
 	var first myGuild
 	var since time.Time
 	for _, g := range list {
@@ -513,7 +514,7 @@ func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created
 	if t.inFile(guild) {
 		return false, nil
 	}
-	if _, _, err := t.app.identity(ctx); err != nil {
+	if _, _, err := t.app.identity.get(ctx); err != nil {
 		if _, unknown := t.key(); unknown != nil {
 			return false, err
 		}

@@ -413,10 +413,9 @@ func TestWhatStrangersDeleteIsNotHeardOf(t *testing.T) {
 	s := open(t, fake.Options{}, d, nil)
 	evil := s.Invite("mallory", "lair")
 	one := s.adapter.apps[0]
-	g := newGateway(one, &counter{app: one})
 	for guild, channel := range map[string]string{evil: s.ChannelID("lair"), s.GuildID(): s.ChannelID("general")} {
 		event := fmt.Sprintf(`{"ids":["1%[1]s"],"channel_id":%[2]q,"guild_id":%[1]q}`, guild, channel)
-		if err := g.deleted(t.Context(), json.RawMessage(event)); err != nil {
+		if err := one.deleted(t.Context(), json.RawMessage(event)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -444,7 +443,7 @@ func TestWhatIsKnownOfTheListWaitsForNoStore(t *testing.T) {
 	slow := &slowRecords{Records: shared(), asked: make(chan struct{}, 1), answer: make(chan struct{})}
 	s := prepare(t, fake.Options{}, func(o *Options) { o.Records = slow })
 	one := s.adapter.apps[0]
-	one.userID = "100"
+	one.identity.user = "100"
 	loaded := make(chan error, 1)
 	go func() { _, err := one.trust.load(t.Context()); loaded <- err }()
 	<-slow.asked

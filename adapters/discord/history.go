@@ -29,7 +29,7 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 	if n <= 0 {
 		return nil, nil
 	}
-	if _, _, err := one.identity(ctx); err != nil {
+	if _, _, err := one.identity.get(ctx); err != nil {
 		return nil, err
 	}
 	if err := one.trust.letIn(ctx, m.Place.Workspace, m.Author.ID); err != nil {

@@ -15,13 +15,23 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+const (
+	helloWait  = 20 * time.Second // for the first frame
+	writeWait  = 5 * time.Second
+	frameLimit = 64 << 20 // bytes; GUILD_CREATE of a large guild is some megabytes
+	// closeResumable is the code of our closes after which the session lives on;
+	// 1000 and 1001 would end it.
+	closeResumable = 4000
+)
+
 // link is one live WebSocket.
 type link struct {
-	g     *gateway
-	ws    *websocket.Conn
-	write sync.Mutex
-	acked chan struct{} // a heartbeat was acknowledged
-	beat  chan struct{} // Discord wants a heartbeat now
+	shard  *shard
+	permit *permit // to identify; nil where a session is resumed
+	ws     *websocket.Conn
+	write  sync.Mutex
+	acked  chan struct{} // a heartbeat was acknowledged
+	beat   chan struct{} // Discord wants a heartbeat now
 }
 
 // hold reads until the connection ends and says why it did.
@@ -36,63 +46,53 @@ func (c *link) hold(ctx context.Context) error {
 	parts.Go(func() {
 		<-ctx.Done()
 		code := closeResumable
-		if c.g.aside || parent.Err() != nil && c.g.app.sessions == nil {
+		if c.shard.aside || parent.Err() != nil && c.shard.app.sessions == nil {
 			code = websocket.CloseNormalClosure // nobody will resume: the session may end now
 		}
 		c.close(code)
 	})
 	c.ws.SetReadLimit(frameLimit)
 	c.ws.SetCloseHandler(func(int, string) error { return nil })
-	_ = c.ws.SetReadDeadline(time.Now().Add(helloWait))
-	started := false
+	interval, err := c.hello(ctx)
+	if err != nil {
+		return err
+	}
+	parts.Go(func() {
+		if err := c.heartbeat(ctx, interval); err != nil {
+			cancel(err)
+		}
+	})
 	for {
-		f, err := c.read()
+		f, err := c.read(ctx)
 		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
-			if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
-				if refused := fatalClose(closed.Code); refused != nil {
-					return refused
-				}
-			}
 			return err
 		}
-		switch f.Op {
-		case opHello:
-			if started {
-				continue
-			}
-			started = true
-			_ = c.ws.SetReadDeadline(time.Time{}) // the heartbeat watches from here on
-			interval, err := c.hello(f.D)
-			if err != nil {
-				return err
-			}
-			parts.Go(func() {
-				if err := c.heartbeat(ctx, interval); err != nil {
-					cancel(err)
-				}
-			})
-		case opHeartbeat:
-			offer(c.beat)
-		case opHeartbeatAck:
-			offer(c.acked)
-		case opReconnect:
-			return errReconnect
-		case opInvalidSession:
-			var resumable bool
-			_ = json.Unmarshal(f.D, &resumable)
-			if resumable {
-				return errResumable
-			}
-			return errInvalid
-		case opDispatch:
-			if err := c.g.dispatch(ctx, f); err != nil {
-				return err
-			}
+		if err := c.take(ctx, f); err != nil {
+			return err
 		}
 	}
+}
+
+// take acts on one frame. An error ends the connection.
+func (c *link) take(ctx context.Context, f frame) error {
+	switch f.Op {
+	case opHeartbeat:
+		offer(c.beat)
+	case opHeartbeatAck:
+		offer(c.acked)
+	case opReconnect:
+		return errReconnect
+	case opInvalidSession:
+		var resumable bool
+		_ = json.Unmarshal(f.D, &resumable)
+		if resumable {
+			return errResumable
+		}
+		return errInvalid
+	case opDispatch:
+		return c.shard.dispatch(ctx, f)
+	}
+	return nil
 }
 
 func offer(ch chan struct{}) {
@@ -102,10 +102,19 @@ func offer(ch chan struct{}) {
 	}
 }
 
-func (c *link) read() (frame, error) {
+// read is the next frame, or why the connection ended.
+func (c *link) read(ctx context.Context) (frame, error) {
 	var f frame
 	_, data, err := c.ws.ReadMessage()
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return f, cause
+		}
+		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
+			if refused := fatalClose(closed.Code); refused != nil {
+				return f, refused
+			}
+		}
 		return f, err
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -129,24 +138,42 @@ func (c *link) close(code int) {
 	_ = c.ws.Close()
 }
 
-// hello answers HELLO: it resumes the session, or begins one.
-func (c *link) hello(d json.RawMessage) (time.Duration, error) {
+// hello reads HELLO, which comes first, and answers it: it resumes the session,
+// or begins one.
+func (c *link) hello(ctx context.Context) (interval time.Duration, err error) {
+	_ = c.ws.SetReadDeadline(time.Now().Add(helloWait))
+	f, err := c.read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	_ = c.ws.SetReadDeadline(time.Time{}) // the heartbeat watches from here on
 	var hello struct {
 		Interval int64 `json:"heartbeat_interval"` // milliseconds
 	}
-	if err := json.Unmarshal(d, &hello); err != nil || hello.Interval <= 0 {
+	if err := json.Unmarshal(f.D, &hello); err != nil || f.Op != opHello || hello.Interval <= 0 {
 		return 0, errors.New("gateway: HELLO without a heartbeat interval")
 	}
-	interval := time.Duration(hello.Interval) * time.Millisecond
-	g := c.g
-	if g.session != "" {
-		return interval, c.send(opResume, map[string]any{"token": g.app.token, "session_id": g.session, "seq": g.seq.received()})
+	interval = time.Duration(hello.Interval) * time.Millisecond
+	s := c.shard
+	if c.permit == nil {
+		return interval, c.send(opResume, map[string]any{"token": s.app.rest.token, "session_id": s.session, "seq": s.seq.received()})
 	}
-	g.starts = append(g.starts, time.Now())
-	return interval, c.send(opIdentify, map[string]any{
-		"token": g.app.token, "intents": int(intents),
+	return interval, c.identify()
+}
+
+func (c *link) identify() error {
+	s := c.shard
+	d := map[string]any{
+		"token": s.app.rest.token, "intents": int(intents),
 		"properties": map[string]string{"os": runtime.GOOS, "browser": "parley", "device": "parley"},
-	})
+	}
+	if s.of > 1 {
+		d["shard"] = [2]int{s.id, s.of}
+	}
+	s.starts = append(s.starts, time.Now())
+	err := c.send(opIdentify, d)
+	c.permit.use()
+	return err
 }
 
 // heartbeat beats until ctx ends. A beat that stays unanswered for rhythm.ack
@@ -174,7 +201,7 @@ func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
 		case <-c.beat:
 		}
 		var seq any
-		if n := c.g.seq.handled(); n > 0 {
+		if n := c.shard.seq.handled(); n > 0 {
 			seq = n
 		}
 		if err := c.send(opHeartbeat, seq); err != nil {
@@ -182,7 +209,7 @@ func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
 		}
 		if !waiting {
 			waiting = true
-			dead.Reset(c.g.app.rhythm.ack)
+			dead.Reset(c.shard.app.rhythm.ack)
 		}
 	}
 }

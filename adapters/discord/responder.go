@@ -214,7 +214,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 	if err != nil {
 		return "", err
 	}
-	self, _ := r.app.known()
+	self, _ := r.app.identity.known()
 	var row []string
 	for _, m := range list {
 		if m.Author == nil || m.Author.ID != self || m.attached() != s.File {

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -50,98 +51,104 @@ type savedSession struct {
 	Free    bool      `json:"free"` // the owner has let go
 }
 
-func (g *gateway) sessionKey() string { return platform + "/" + g.app.lead.ID }
+// sessionKey is where the shard's session is kept. A session is of one shard of a
+// fixed number: after a change of that number nothing is resumed.
+func (s *shard) sessionKey() string {
+	key := platform + "/" + s.app.lead.ID
+	if s.of > 1 {
+		key += fmt.Sprintf("/%d-of-%d", s.id, s.of)
+	}
+	return key
+}
 
 // restore takes over a session that an earlier process left. What it returns is
 // a session that another process may still hold.
-func (g *gateway) restore(ctx context.Context) *savedSession {
-	s := g.takeSession(ctx)
-	if s == nil || !s.Free && time.Since(s.At) < g.app.rhythm.dead {
-		return s
+func (s *shard) restore(ctx context.Context) *savedSession {
+	saved := s.takeSession(ctx)
+	if saved == nil || !saved.Free && time.Since(saved.At) < s.app.rhythm.dead {
+		return saved
 	}
-	g.resumeFrom(s)
-	g.app.mu.Lock()
-	g.app.userID, g.app.id = s.User, s.App
-	g.app.mu.Unlock()
+	s.resumeFrom(saved)
+	s.app.identity.set(saved.User, saved.App)
 	return nil
 }
 
-func (g *gateway) resumeFrom(s *savedSession) {
-	g.session, g.resumeURL = s.Session, s.Resume
-	g.seq.start(s.Seq)
-	g.share()
+func (s *shard) resumeFrom(saved *savedSession) {
+	s.session, s.resumeURL = saved.Session, saved.Resume
+	s.seq.start(saved.Seq)
+	s.share()
 }
 
-// takeSession is the state that was left for this bot, or nil.
-func (g *gateway) takeSession(ctx context.Context) *savedSession {
-	if g.app.sessions == nil {
+// takeSession is the state that was left for this shard, or nil.
+func (s *shard) takeSession(ctx context.Context) *savedSession {
+	if s.app.sessions == nil {
 		return nil
 	}
-	data, err := g.app.sessions.Take(ctx, g.sessionKey())
+	data, err := s.app.sessions.Take(ctx, s.sessionKey())
 	if err != nil {
-		g.log.WarnContext(ctx, "gateway session not looked up", slog.String("error", err.Error()))
+		s.log.WarnContext(ctx, "gateway session not looked up", slog.String("error", err.Error()))
 	}
-	var s savedSession
-	if err != nil || data == nil || json.Unmarshal(data, &s) != nil || s.Session == "" || s.User == "" || s.Token != g.digest() {
+	var saved savedSession
+	if err != nil || data == nil || json.Unmarshal(data, &saved) != nil || saved.Session == "" || saved.User == "" || saved.Token != s.digest() {
 		return nil
 	}
-	return &s
+	return &saved
 }
 
 // digest tells the bot's token from others without giving it away: a token is
 // too random to be guessed from what it was hashed to.
-func (g *gateway) digest() string {
-	mac := hmac.New(sha256.New, []byte(g.app.token))
+func (s *shard) digest() string {
+	mac := hmac.New(sha256.New, []byte(s.app.rest.token))
 	mac.Write([]byte("parley gateway session"))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // share lets remember see the session.
-func (g *gateway) share() {
-	if g.session == "" {
-		g.current.Store(nil)
+func (s *shard) share() {
+	if s.session == "" {
+		s.current.Store(nil)
 		return
 	}
-	user, id := g.app.known()
-	g.current.Store(&savedSession{Session: g.session, Resume: g.resumeURL, User: user, App: id, Token: g.digest()})
+	user, id := s.app.identity.known()
+	s.current.Store(&savedSession{Session: s.session, Resume: s.resumeURL, User: user, App: id, Token: s.digest()})
 }
 
 // remember saves the session again and again until ctx ends, and before that
 // looks after one whose owner seemed alive.
-func (g *gateway) remember(ctx context.Context, other *savedSession) {
-	if g.app.sessions == nil {
+func (s *shard) remember(ctx context.Context, other *savedSession) {
+	if s.app.sessions == nil {
 		return
 	}
 	if other != nil {
-		if !sleep(ctx, g.app.rhythm.dead) {
+		if !sleep(ctx, s.app.rhythm.dead) {
 			return
 		}
 		// A living owner has saved again by now, and does so again after this.
-		if again := g.takeSession(ctx); again == nil || !again.At.After(other.At) {
-			g.catchUp(ctx, other)
+		if again := s.takeSession(ctx); again == nil || !again.At.After(other.At) {
+			s.catchUp(ctx, other)
 		}
 	}
-	for sleep(ctx, g.app.rhythm.save) {
-		g.keep(ctx, false)
+	for sleep(ctx, s.app.rhythm.save) {
+		s.keep(ctx, false)
 	}
 }
 
 // keep saves the session; free says that this process lets go of it.
-func (g *gateway) keep(ctx context.Context, free bool) {
-	shared := g.current.Load()
-	if g.app.sessions == nil || shared == nil {
+func (s *shard) keep(ctx context.Context, free bool) {
+	shared := s.current.Load()
+	if s.app.sessions == nil || shared == nil {
 		return
 	}
-	s := *shared
-	s.Seq, s.At, s.Free = g.seq.handled(), time.Now(), free
-	data, err := json.Marshal(s)
+	state := *shared
+	state.Seq, state.At, state.Free = s.seq.handled(), time.Now(), free
+	data, err := json.Marshal(state)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if err := g.app.sessions.Save(ctx, g.sessionKey(), data, sessionAge); err != nil {
-		g.log.WarnContext(ctx, "gateway session not kept", slog.String("error", err.Error()))
+	if err := s.app.sessions.Save(ctx, s.sessionKey(), data, sessionAge); err != nil {
+		s.log.WarnContext(ctx, "gateway session not kept", slog.String("error", err.Error()))
 	}
 }
 
@@ -150,23 +157,21 @@ var errCaughtUp = errors.New("caught up")
 
 // catchUp resumes the session of a process that died beside our own, stores
 // what is replayed, and ends it.
-func (g *gateway) catchUp(ctx context.Context, s *savedSession) {
+func (s *shard) catchUp(ctx context.Context, saved *savedSession) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	side := newGateway(g.app, g.desk)
+	side := newShard(s.app, s.id, s.of)
 	side.aside = true
-	side.lanes = newLanes(side)
 	wait := side.lanes.start(ctx)
-	side.resumeFrom(s)
-	err := side.once(ctx)
+	side.resumeFrom(saved)
+	err := side.connect(ctx)
 	if errors.Is(err, errCaughtUp) {
 		for side.lanes.waiting.Load() > 0 && sleep(ctx, 20*time.Millisecond) {
 		}
-		g.log.InfoContext(ctx, "caught up with the session of a process that died", slog.Int64("events", side.seq.received()-s.Seq))
+		s.log.InfoContext(ctx, "caught up with the session of a process that died", slog.Int64("events", side.seq.received()-saved.Seq))
 	} else {
-		g.log.InfoContext(ctx, "the session of a process that died is gone", slog.String("reason", short(err)))
+		s.log.InfoContext(ctx, "the session of a process that died is gone", slog.String("reason", short(err)))
 	}
 	cancel()
 	wait()
-	side.own.Wait()
 }

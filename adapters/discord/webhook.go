@@ -24,10 +24,7 @@ const (
 	webhookBody = 1 << 20         // bytes
 	freshness   = 5 * time.Minute // how far a signature's time may be off
 	replyWithin = 2500 * time.Millisecond
-	keyAgain    = 30 * time.Second // how long a failure to learn the public key is remembered
 )
-
-var errKeyUnknown = errors.New("the application's public key could not be asked from Discord a moment ago")
 
 // Handler serves interactions sent as signed HTTP requests. It answers 401 to a
 // signature that is missing, wrong or more than five minutes off, 413 to a body
@@ -40,14 +37,14 @@ func (a *Adapter) Handler() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		one.guard(w, func() { (&counter{app: one}).serve(w, r) })
+		one.guardRequest(w, func() { (&counter{app: one}).serve(w, r) })
 	})
 	return mux
 }
 
-// guard ends a request that met a defect: the person is told at once that it
+// guardRequest ends a request that met a defect: the person is told at once that it
 // failed.
-func (a *app) guard(w http.ResponseWriter, serve func()) {
+func (a *app) guardRequest(w http.ResponseWriter, serve func()) {
 	if err := fault.Guard(func() error { serve(); return nil }); err != nil {
 		a.log.Error("interaction failed", slog.String("error", err.Error()))
 		failed(w)
@@ -56,44 +53,6 @@ func (a *app) guard(w http.ResponseWriter, serve func()) {
 
 func failed(w http.ResponseWriter) {
 	http.Error(w, "the interaction met a defect of this server", http.StatusInternalServerError)
-}
-
-// publicKey is the key requests are signed with: from the definition, else
-// asked from Discord once. A failure is remembered for keyAgain: anybody can
-// send requests here, and each refused call to Discord counts towards its ban.
-func (a *app) publicKey(ctx context.Context) (ed25519.PublicKey, error) {
-	text := a.key
-	if text == "" {
-		a.mu.Lock()
-		var failed error
-		if text = a.verify; text == "" && time.Since(a.verifyFailed) < keyAgain {
-			failed = errKeyUnknown
-		}
-		a.mu.Unlock()
-		if failed != nil {
-			return nil, failed
-		}
-	}
-	if text == "" {
-		var out struct {
-			Verify string `json:"verify_key"`
-		}
-		if _, err := a.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application"}, &out); err != nil {
-			a.mu.Lock()
-			a.verifyFailed = time.Now()
-			a.mu.Unlock()
-			return nil, err
-		}
-		text = out.Verify
-		a.mu.Lock()
-		a.verify = text
-		a.mu.Unlock()
-	}
-	key, err := hex.DecodeString(text)
-	if err != nil || len(key) != ed25519.PublicKeySize {
-		return nil, errors.New("the application's public key is not 32 bytes in hex")
-	}
-	return key, nil
 }
 
 // signed reports whether the body is Discord's, and from now.
@@ -125,7 +84,7 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the signature is missing, wrong or too old", http.StatusUnauthorized)
 		return
 	}
-	key, err := c.app.publicKey(r.Context())
+	key, err := c.app.identity.publicKey(r.Context())
 	if err != nil {
 		c.app.log.ErrorContext(r.Context(), "interaction cannot be verified", slog.String("error", err.Error()))
 		http.Error(w, "the signature cannot be checked now", http.StatusServiceUnavailable)

@@ -87,7 +87,7 @@ func TestARequestThatMeetsADefectIsNotSaidToBeTaken(t *testing.T) {
 
 func TestADefectInReadingARequestIsAnsweredToo(t *testing.T) {
 	w := httptest.NewRecorder()
-	(&app{log: slog.New(slog.DiscardHandler)}).guard(w, func() { panic("not to be logged") })
+	(&app{log: slog.New(slog.DiscardHandler)}).guardRequest(w, func() { panic("not to be logged") })
 	if w.Code != http.StatusInternalServerError {
 		t.Errorf("%d, want 500", w.Code)
 	}

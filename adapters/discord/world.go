@@ -433,12 +433,12 @@ func (w *world) fetchGuild(ctx context.Context, id string) (*guild, error) {
 	return w.seeGuild(out, live), nil
 }
 
-// stale marks guilds as no longer kept current: the gateway session that did
-// so has ended.
-func (w *world) stale() {
+// stale marks guilds as no longer kept current: the gateway session that served
+// them has ended.
+func (w *world) stale(served func(guild string) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, g := range w.guilds {
-		g.live = false
+	for id, g := range w.guilds {
+		g.live = g.live && !served(id)
 	}
 }

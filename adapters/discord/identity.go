@@ -1,0 +1,161 @@
+// Who an application is at Discord: its bot's user, its id, and the key its
+// HTTP interactions are signed with.
+
+package discord
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/bots"
+)
+
+// keyAgain is how long a failure to learn the public key is remembered.
+const keyAgain = 30 * time.Second
+
+var errKeyUnknown = errors.New("the application's public key could not be asked from Discord a moment ago")
+
+// identity is what is known of one application. It is safe for concurrent use.
+type identity struct {
+	rest *rest
+	key  string // hex public key from a bot's file, if any
+
+	mu          sync.Mutex
+	user        string // id of the bot's user
+	application string
+	verify      string    // hex public key, as Discord says
+	failed      time.Time // when asking for it failed last
+}
+
+func newIdentity(r *rest, token string, group []bots.Bot) *identity {
+	i := &identity{rest: r, user: userOf(token)}
+	for _, b := range group {
+		if key := section(b).Value(publicKey); key != "" {
+			i.key = key
+		}
+	}
+	return i
+}
+
+// userOf reads the bot's user id out of a token: its first part is the id in
+// base64. Empty when the token has another form.
+func userOf(token string) string {
+	first, _, _ := strings.Cut(token, ".")
+	id, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(first, "="))
+	if err != nil || !isSnowflake(string(id)) {
+		return ""
+	}
+	return string(id)
+}
+
+func isSnowflake(s string) bool {
+	if len(s) < 5 || len(s) > 20 {
+		return false
+	}
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// known is the identity without a call; fields are empty while unknown.
+func (i *identity) known() (user, application string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.user, i.application
+}
+
+// set notes what the gateway said, now or in an earlier process.
+func (i *identity) set(user, application string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.user, i.application = user, application
+}
+
+// get is the identity, asked from Discord when the gateway has not said it. With
+// an error, what is known is returned.
+func (i *identity) get(ctx context.Context) (user, application string, err error) {
+	if user, application = i.known(); user != "" && application != "" {
+		return user, application, nil
+	}
+	if _, err = i.ask(ctx, true); err != nil {
+		return user, application, err
+	}
+	user, application = i.known()
+	return user, application, nil
+}
+
+// application is what matters of Discord's application object.
+type application struct {
+	ID     string `json:"id"`
+	Verify string `json:"verify_key"`
+	Public bool   `json:"bot_public"`
+	Bot    struct {
+		ID string `json:"id"`
+	} `json:"bot"`
+}
+
+// ask asks Discord for the application and notes what it says. With wait set it
+// waits for limits and tries again.
+func (i *identity) ask(ctx context.Context, wait bool) (application, error) {
+	var out application
+	if _, err := i.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application", wait: wait}, &out); err != nil {
+		return out, err
+	}
+	if out.ID == "" {
+		return out, errors.New("discord named no application")
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.application, i.verify = out.ID, out.Verify
+	if out.Bot.ID != "" {
+		i.user = out.Bot.ID
+	}
+	return out, nil
+}
+
+// publicKey is the key requests are signed with: from a bot's file, else asked
+// from Discord once. A failure is remembered for keyAgain: anybody can send
+// requests here, and each refused call to Discord counts towards its ban.
+func (i *identity) publicKey(ctx context.Context) (ed25519.PublicKey, error) {
+	text, err := i.hexKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(text)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return nil, errors.New("the application's public key is not 32 bytes in hex")
+	}
+	return key, nil
+}
+
+func (i *identity) hexKey(ctx context.Context) (string, error) {
+	if i.key != "" {
+		return i.key, nil
+	}
+	i.mu.Lock()
+	key, failed := i.verify, time.Since(i.failed) < keyAgain
+	i.mu.Unlock()
+	switch {
+	case key != "":
+		return key, nil
+	case failed:
+		return "", errKeyUnknown
+	}
+	out, err := i.ask(ctx, false)
+	if err != nil {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.failed = time.Now()
+	}
+	return out.Verify, err
+}

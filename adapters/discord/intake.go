@@ -1,0 +1,46 @@
+// The gateway's events, of all shards: each goes to what acts on it.
+
+package discord
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"parley/internal/fault"
+)
+
+// take takes every event but messages and those about the session itself:
+// quickly, as the next frame waits.
+func (a *app) take(ctx context.Context, f frame) error {
+	switch f.T {
+	case "INTERACTION_CREATE":
+		received := time.Now()
+		a.background.Go(ctx, workLimit, func(ctx context.Context) {
+			a.guard(f.T, func() error { return (&counter{app: a}).take(ctx, f.D, received) })
+		})
+		return nil
+	case "MESSAGE_DELETE", "MESSAGE_DELETE_BULK":
+		a.background.Go(ctx, withdrawWithin, func(ctx context.Context) {
+			a.guard(f.T, func() error { return a.deleted(ctx, f.D) })
+		})
+		return nil
+	}
+	if f.T == "GUILD_CREATE" && a.trust.open() {
+		a.own.Go(func() {
+			a.guard(f.T, func() error { return a.trust.joined(ctx) })
+		})
+	}
+	return a.world.see(f.T, f.D)
+}
+
+// guard keeps a fault in one event from harming the others.
+func (a *app) guard(event string, f func() error) {
+	var refused error
+	if err := fault.Guard(func() error { refused = f(); return nil }); err != nil {
+		a.log.Error("discord event failed", slog.String("event", event), slog.String("error", err.Error()))
+	}
+	if refused != nil {
+		a.log.Warn("discord event not understood", slog.String("event", event), slog.String("error", refused.Error()))
+	}
+}
