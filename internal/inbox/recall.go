@@ -14,23 +14,18 @@ type past struct {
 	journal  journal
 }
 
-// recall loads what an earlier owner knew of open turns.
+// recall loads what an earlier owner knew of open turns, in one round trip.
 func (n *tenure) recall(ctx context.Context) error {
-	fields, err := n.in.o.Client.HGetAll(ctx, n.key("turns")).Result()
-	if err != nil {
+	pipe := n.in.o.Client.Pipeline()
+	fields := pipe.HGetAll(ctx, n.key("turns"))
+	stopped := pipe.SMembers(ctx, n.key("stops"))
+	withdrawn := pipe.ZRange(ctx, n.key("withdrawn"), 0, -1)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
-	stopped, err := n.in.o.Client.SMembers(ctx, n.key("stops")).Result()
-	if err != nil {
-		return err
-	}
-	withdrawn, err := n.in.o.Client.ZRange(ctx, n.key("withdrawn"), 0, -1).Result()
-	if err != nil {
-		return err
-	}
-	records := recordsOf(fields)
-	n.remember(records, stopped)
-	n.withdraw(withdrawn...)
+	records := recordsOf(fields.Val())
+	n.remember(records, stopped.Val())
+	n.withdraw(withdrawn.Val()...)
 	return n.sweep(ctx, records)
 }
 
