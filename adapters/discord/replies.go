@@ -51,68 +51,86 @@ func pages(r chat.Reply) []messageData {
 	return out
 }
 
+const backticks = "```"
+
 // split cuts text at line ends into pieces of at most n code points. A fence
 // that is open at a cut, in a quote too, is closed there and opened again.
 func split(text string, n int) []string {
-	const fence = "```"
-	var out []string
-	var b strings.Builder
-	size, open, quote := 0, "", ""
-	flush := func() {
-		piece := b.String()
-		if open != "" {
-			piece += "\n" + quote + fence
-		}
-		if piece = strings.Trim(piece, "\n"); piece != "" {
-			out = append(out, piece)
-		}
-		b.Reset()
-		size = 0
-		if open != "" {
-			b.WriteString(quote + open)
-			size = utf8.RuneCountInString(quote + open)
-		}
-	}
-	const room = len("> " + fence + "\n") // for closing a fence
+	s := splitter{most: n - len("> "+backticks+"\n")} // room for closing a fence
 	for line := range strings.SplitSeq(text, "\n") {
-		for {
-			length := utf8.RuneCountInString(line) + 1
-			if size+length <= n-room {
-				break
-			}
-			if size > utf8.RuneCountInString(quote+open) {
-				flush()
-				continue
-			}
-			runes := []rune(line) // one line alone is too long
-			cut := min(n-room-size-1, len(runes))
-			b.WriteString("\n" + string(runes[:cut]))
-			line = string(runes[cut:])
-			size = n - room
-			flush()
-		}
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(line)
-		size += utf8.RuneCountInString(line) + 1
-		bare, quoted := strings.CutPrefix(line, "> ")
-		if mark := strings.TrimSpace(bare); strings.HasPrefix(mark, fence) {
-			if open == "" {
-				if open = mark; utf8.RuneCountInString(mark) > 20 {
-					open = fence // words after a fence that long are no language
-				}
-				if quote = ""; quoted {
-					quote = "> "
-				}
-			} else {
-				open, quote = "", ""
-			}
-		}
+		s.add(line)
 	}
-	open = "" // what is unclosed at the end stays as it was written
-	flush()
-	return out
+	s.fence = "" // what is unclosed at the end stays as it was written
+	s.cut()
+	return s.pieces
+}
+
+// splitter is how far split has come.
+type splitter struct {
+	most   int // code points in a piece
+	pieces []string
+	piece  strings.Builder // the one that is growing
+	size   int             // of it, in code points
+	head   int             // as much of it only opens the fence again
+	fence  string          // the line that opened the fence that is open
+	quote  string          // what stands before each of its lines
+}
+
+// add takes one line, which may fill several pieces.
+func (s *splitter) add(line string) {
+	for s.size+utf8.RuneCountInString(line)+1 > s.most {
+		if s.size == s.head { // the line alone is too long
+			runes := []rune(line)
+			n := min(s.most-s.size-1, len(runes))
+			s.write(string(runes[:n]))
+			line = string(runes[n:])
+		}
+		s.cut()
+	}
+	s.write(line)
+	s.follow(line)
+}
+
+func (s *splitter) write(line string) {
+	if s.size > 0 {
+		s.piece.WriteByte('\n')
+	}
+	s.piece.WriteString(line)
+	s.size += utf8.RuneCountInString(line) + 1
+}
+
+// cut ends the piece and begins the next.
+func (s *splitter) cut() {
+	text, again := s.piece.String(), ""
+	if s.fence != "" {
+		text, again = text+"\n"+s.quote+backticks, s.quote+s.fence
+	}
+	if text = strings.Trim(text, "\n"); text != "" {
+		s.pieces = append(s.pieces, text)
+	}
+	s.piece.Reset()
+	s.piece.WriteString(again)
+	s.size = utf8.RuneCountInString(again)
+	s.head = s.size
+}
+
+// follow notes whether a line opens or closes a fence.
+func (s *splitter) follow(line string) {
+	bare, quoted := strings.CutPrefix(line, "> ")
+	mark := strings.TrimSpace(bare)
+	switch {
+	case !strings.HasPrefix(mark, backticks):
+		return
+	case s.fence != "":
+		s.fence, s.quote = "", ""
+		return
+	}
+	if s.fence = mark; utf8.RuneCountInString(mark) > 20 {
+		s.fence = backticks // words after a fence that long are no language
+	}
+	if quoted {
+		s.quote = "> "
+	}
 }
 
 // first is the reply as the first answer.

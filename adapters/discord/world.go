@@ -125,65 +125,72 @@ func (c channelJSON) place() place {
 func (w *world) see(event string, d json.RawMessage) error {
 	switch event {
 	case "GUILD_CREATE", "GUILD_UPDATE":
-		var g guildJSON
-		if err := json.Unmarshal(d, &g); err != nil {
-			return err
-		}
-		w.seeGuild(g, true)
+		return decoded(d, func(g guildJSON) { w.seeGuild(g, true) })
 	case "GUILD_DELETE":
-		var g guildJSON
-		if err := json.Unmarshal(d, &g); err != nil {
-			return err
-		}
-		w.mu.Lock()
-		delete(w.guilds, g.ID)
-		w.mu.Unlock()
-	case "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE":
-		var e struct {
-			Guild  string   `json:"guild_id"`
-			Role   roleJSON `json:"role"`
-			RoleID string   `json:"role_id"`
-		}
-		if err := json.Unmarshal(d, &e); err != nil {
-			return err
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		g := w.guilds[e.Guild]
-		if g == nil {
-			return nil
-		}
-		if event == "GUILD_ROLE_DELETE" {
-			delete(g.roles, e.RoleID)
-		} else {
-			g.roles[e.Role.ID] = e.Role.role()
-		}
+		return decoded(d, w.dropGuild)
+	case "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE":
+		return decoded(d, w.keepRole)
+	case "GUILD_ROLE_DELETE":
+		return decoded(d, w.dropRole)
 	case "CHANNEL_CREATE", "CHANNEL_UPDATE", "THREAD_CREATE", "THREAD_UPDATE":
-		var c channelJSON
-		if err := json.Unmarshal(d, &c); err != nil {
-			return err
-		}
-		w.keepChannel(c.ID, c.place())
+		return decoded(d, w.seeChannel)
 	case "CHANNEL_DELETE", "THREAD_DELETE":
-		var c channelJSON
-		if err := json.Unmarshal(d, &c); err != nil {
-			return err
-		}
-		w.mu.Lock()
-		delete(w.channels, c.ID)
-		w.mu.Unlock()
+		return decoded(d, w.dropChannel)
 	case "THREAD_LIST_SYNC":
-		var e struct {
-			Threads []channelJSON `json:"threads"`
-		}
-		if err := json.Unmarshal(d, &e); err != nil {
-			return err
-		}
-		for _, c := range e.Threads {
-			w.keepChannel(c.ID, c.place())
-		}
+		return decoded(d, func(g guildJSON) {
+			for _, c := range g.Threads {
+				w.seeChannel(c)
+			}
+		})
 	}
 	return nil
+}
+
+// decoded gives f what d holds.
+func decoded[T any](d json.RawMessage, f func(T)) error {
+	var v T
+	if err := json.Unmarshal(d, &v); err != nil {
+		return err
+	}
+	f(v)
+	return nil
+}
+
+func (w *world) dropGuild(g guildJSON) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.guilds, g.ID)
+}
+
+// roleEvent is GUILD_ROLE_CREATE, _UPDATE and _DELETE.
+type roleEvent struct {
+	Guild  string   `json:"guild_id"`
+	Role   roleJSON `json:"role"`
+	RoleID string   `json:"role_id"` // of one that was deleted
+}
+
+func (w *world) keepRole(e roleEvent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g := w.guilds[e.Guild]; g != nil {
+		g.roles[e.Role.ID] = e.Role.role()
+	}
+}
+
+func (w *world) dropRole(e roleEvent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g := w.guilds[e.Guild]; g != nil {
+		delete(g.roles, e.RoleID)
+	}
+}
+
+func (w *world) seeChannel(c channelJSON) { w.keepChannel(c.ID, c.place()) }
+
+func (w *world) dropChannel(c channelJSON) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.channels, c.ID)
 }
 
 func (w *world) seeGuild(g guildJSON, live bool) *guild {
@@ -197,7 +204,7 @@ func (w *world) seeGuild(g guildJSON, live bool) *guild {
 	}
 	w.mu.Unlock()
 	for _, c := range append(g.Channels, g.Threads...) {
-		w.keepChannel(c.ID, c.place())
+		w.seeChannel(c)
 	}
 	return kept
 }
