@@ -28,16 +28,16 @@ func TestAMentionReachesTheInboxOnceAndItsAnswerGrows(t *testing.T) {
 		t.Errorf("app_mention and message made %d messages of %d", distinct, puts)
 	}
 
-	pen := r.responder(m)
-	first, err := pen.Post(t.Context(), chat.Content{Markdown: "Go is a", Key: "turn-0", Stop: "turn"})
+	responder := r.responder(m)
+	first, err := responder.Post(t.Context(), chat.Content{Markdown: "Go is a", Key: "turn-0", Stop: "turn"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pen.Edit(t.Context(), first.ID, chat.Content{Markdown: "Go is a language", Stop: "turn"}); err != nil {
+	if _, err := responder.Edit(t.Context(), first.ID, chat.Content{Markdown: "Go is a language", Stop: "turn"}); err != nil {
 		t.Fatal(err)
 	}
 	final := "Go is a language. <!channel> **Ask** <@U1> or <!subteam^S1>, `<!here>`"
-	if _, err := pen.Edit(t.Context(), first.ID, chat.Content{Markdown: final, Final: true}); err != nil {
+	if _, err := responder.Edit(t.Context(), first.ID, chat.Content{Markdown: final, Final: true}); err != nil {
 		t.Fatal(err)
 	}
 	line := r.ws.Timeline(string(first.ID))
@@ -87,20 +87,20 @@ func TestAMessageIsTakenBackOnce(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "hello")
 	m := r.message()
-	pen := &responder{app: r.adapter.apps[0], to: m}
-	got, err := pen.Post(t.Context(), chat.Content{Markdown: "one too many"})
+	responder := &responder{app: r.adapter.apps[0], to: m}
+	got, err := responder.Post(t.Context(), chat.Content{Markdown: "one too many"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := pen.Remove(t.Context(), got.ID); err != nil {
+		if _, err := responder.Remove(t.Context(), got.ID); err != nil {
 			t.Error(err)
 		}
 	}
 	if left := r.ws.Answers("C1", ts); len(left) != 0 {
 		t.Errorf("%+v", left)
 	}
-	if _, err := pen.Remove(t.Context(), m.ID); !chat.Refused(err, chat.NoAccess) {
+	if _, err := responder.Remove(t.Context(), m.ID); !chat.Refused(err, chat.NoAccess) {
 		t.Errorf("a person's message: %v", err)
 	}
 }
@@ -126,10 +126,10 @@ func TestAPostThatComesBackWithoutItsThreadIsTakenBack(t *testing.T) {
 // A post whose thread was gone when it arrived stands at the top of the channel.
 func TestAPostIsFoundWithoutAPost(t *testing.T) {
 	r := newRig(t, setup{fake: fake.Options{Limits: fake.Limits{Off: true}}})
-	pen := func(m chat.Message) chat.Remover { return r.responder(m).(chat.Remover) }
+	responder := func(m chat.Message) chat.Remover { return r.responder(m).(chat.Remover) }
 	find := func(m chat.Message, s chat.Sought) chat.MessageID {
 		t.Helper()
-		id, err := pen(m).Find(t.Context(), s)
+		id, err := responder(m).Find(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestAPostIsFoundWithoutAPost(t *testing.T) {
 		if got := find(m, chat.Sought{Key: "turn-1"}); got != "" {
 			t.Errorf("thread gone %v: the post of another key was found as %s", gone, got)
 		}
-		if _, err := pen(m).Remove(t.Context(), id); err != nil {
+		if _, err := responder(m).Remove(t.Context(), id); err != nil {
 			t.Error(err)
 		}
 	}
@@ -165,23 +165,23 @@ func TestAFileIsTakenBackWithItsMessage(t *testing.T) {
 	r := newRig(t, setup{fake: fake.Options{Limits: fake.Limits{Off: true}}})
 	ts := r.ws.Mention("C1", "U1", "hello")
 	m := r.message()
-	pen := r.responder(m).(interface {
+	responder := r.responder(m).(interface {
 		chat.Responder
 		chat.Remover
 	})
 	for _, known := range []bool{true, false} {
-		got, err := pen.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest is here.")
+		got, err := responder.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest is here.")
 		if err != nil {
 			t.Fatal(err)
 		}
 		id := got.ID
 		if !known {
-			if id, err = pen.Find(t.Context(), chat.Sought{Key: "turn-1", File: "answer.md"}); err != nil || id != got.ID {
+			if id, err = responder.Find(t.Context(), chat.Sought{Key: "turn-1", File: "answer.md"}); err != nil || id != got.ID {
 				t.Errorf("found %q, %v, want %q", id, err, got.ID)
 			}
 		}
 		for range 2 { // gone already is no error
-			if _, err := pen.Remove(t.Context(), id); err != nil {
+			if _, err := responder.Remove(t.Context(), id); err != nil {
 				t.Error(err)
 			}
 		}
@@ -189,7 +189,7 @@ func TestAFileIsTakenBackWithItsMessage(t *testing.T) {
 			t.Errorf("there stand %+v and %d files", left, len(r.ws.Uploads()))
 		}
 	}
-	if id, err := pen.Find(t.Context(), chat.Sought{Key: "turn-1", File: "answer.md"}); id != "" || err != nil {
+	if id, err := responder.Find(t.Context(), chat.Sought{Key: "turn-1", File: "answer.md"}); id != "" || err != nil {
 		t.Errorf("found %q, %v", id, err)
 	}
 }
@@ -199,13 +199,13 @@ func TestAFileThatMayNotBeDeletedIsARefusal(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "hello")
 	m := r.message()
-	pen := r.responder(m)
-	got, err := pen.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest is here.")
+	responder := r.responder(m)
+	got, err := responder.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest is here.")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.ws.Inject(fake.Fault{Method: "files.delete", Error: "file_deleting_disabled"})
-	if _, err := pen.(chat.Remover).Remove(t.Context(), got.ID); !chat.Refused(err, chat.NoAccess) {
+	if _, err := responder.(chat.Remover).Remove(t.Context(), got.ID); !chat.Refused(err, chat.NoAccess) {
 		t.Errorf("removing gave %v", err)
 	}
 	if left := r.ws.Answers("C1", ts); len(left) != 0 {

@@ -104,14 +104,9 @@ func newApp(group []bots.Bot, token string, apiURL *url.URL, o Options) *app {
 	a.historyFrom.Store(new(time.Time{}))
 	a.caller = bearer{limitedByHeader{o.HTTPClient}, apiURL, token}
 	a.api = slack.New(token, slack.OptionAPIURL(o.APIURL), slack.OptionAppLevelToken(a.appToken),
-		slack.OptionHTTPClient(lean{a.caller}), slack.OptionLog(quiet{}))
+		slack.OptionHTTPClient(withoutEcho{a.caller}), slack.OptionLog(quiet{}))
 	return a
 }
-
-// quiet swallows slack-go's own log, which may hold what people wrote.
-type quiet struct{}
-
-func (quiet) Output(int, string) error { return nil }
 
 // run connects and keeps the app connected until ctx ends.
 func (a *app) run(ctx context.Context) {

@@ -75,8 +75,8 @@ type slashCommand struct {
 	OrgWide     truth  `json:"is_enterprise_install"`
 }
 
-// occasion is where and to whom a reply goes, and what can still be done there.
-type occasion struct {
+// replyTarget is where and to whom a reply goes, and what can still be done there.
+type replyTarget struct {
 	place       chat.Place
 	user        chat.Author
 	responseURL string
@@ -100,7 +100,7 @@ type reply struct {
 	Metadata *slack.SlackMetadata `json:"metadata,omitempty"`
 
 	by *app // whose reply it is: its token reaches the place
-	to occasion
+	to replyTarget
 }
 
 // starting is the answer before it is known for whom a command is.
@@ -125,7 +125,7 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand) *rep
 		return starting()
 	}
 	team := self.team(c.Team, nil)
-	o := occasion{
+	o := replyTarget{
 		place: chat.Place{Platform: platform, Workspace: team, Channel: c.Channel, Direct: strings.HasPrefix(c.Channel, "D")},
 		user:  chat.Author{ID: c.User, Name: c.UserName}, responseURL: c.ResponseURL, triggerID: c.TriggerID, slash: true,
 	}
@@ -144,7 +144,7 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand) *rep
 
 // show makes the reply of what the desk said to a command or an action of this
 // name; nil when a form opened instead, or there is nothing to say.
-func (a *app) show(ctx context.Context, r chat.Reply, err error, name, scope string, o occasion) *reply {
+func (a *app) show(ctx context.Context, r chat.Reply, err error, name, scope string, o replyTarget) *reply {
 	if err != nil {
 		r = chat.Reply{Text: a.sorry(err, "command", name)}
 	}
@@ -159,7 +159,7 @@ func (a *app) show(ctx context.Context, r chat.Reply, err error, name, scope str
 }
 
 // reply renders what a command said.
-func (a *app) reply(r chat.Reply, o occasion) *reply {
+func (a *app) reply(r chat.Reply, o replyTarget) *reply {
 	if strings.TrimSpace(r.Text) == "" && r.Menu == nil && len(r.Buttons) == 0 {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (a *app) sorry(err error, what, name string) string {
 
 // tell sends a reply after the request was answered: by the response_url, else
 // through the Web API.
-func (a *app) tell(ctx context.Context, o occasion, said reply) {
+func (a *app) tell(ctx context.Context, o replyTarget, said reply) {
 	public := said.ResponseType == "in_channel"
 	if public && !o.slash {
 		said.Metadata = new(besides())

@@ -304,15 +304,15 @@ func TestACommandAtTheTopOfAChannelIsAboutTheChannel(t *testing.T) {
 	if m.Place.InThread() {
 		t.Errorf("%+v", m.Place)
 	}
-	pen := r.responder(m)
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "This channel now uses `lab/b`.", Key: "k"}); err != nil {
+	responder := r.responder(m)
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: "This channel now uses `lab/b`.", Key: "k"}); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(r.ws.Answers("C1", ts)); n != 1 {
 		t.Errorf("%d answers in the thread", n)
 	}
 	// Slack shows an ephemeral reply only in a thread that exists already.
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "for you", Only: "U1"}); err != nil {
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: "for you", Only: "U1"}); err != nil {
 		t.Fatal(err)
 	}
 	all := r.ws.Messages("C1")
@@ -466,7 +466,7 @@ func TestAReplyFindsAnotherWayWhenTheFirstIsClosed(t *testing.T) {
 	r.ws.Mention("C1", "U1", "hi")
 	m := r.message()
 	app := r.adapter.apps[0]
-	place := func() occasion { return occasion{place: m.Place, user: m.Author} }
+	place := func() replyTarget { return replyTarget{place: m.Place, user: m.Author} }
 	said := app.reply(chat.Reply{Text: "done"}, place())
 
 	used := place()

@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -24,9 +25,9 @@ func deletion(self identity, bot string, e envelope) (chat.Message, bool) {
 	ts := ""
 	switch {
 	case ev.Subtype == "message_deleted":
-		ts = orElse(ev.DeletedTS, ev.Previous.TS)
+		ts = cmp.Or(ev.DeletedTS, ev.Previous.TS)
 	case ev.Subtype == "message_changed" && ev.Message.Subtype == "tombstone":
-		ts = orElse(ev.Message.TS, ev.Previous.TS)
+		ts = cmp.Or(ev.Message.TS, ev.Previous.TS)
 	}
 	if ts == "" || ev.Previous.User == self.User || ev.Previous.BotID != "" {
 		return chat.Message{}, false
@@ -36,7 +37,7 @@ func deletion(self identity, bot string, e envelope) (chat.Message, bool) {
 		Key: self.key(team, ev.Channel, ts), ID: chat.MessageID(ts), Scope: self.scope(team), Bot: bot, At: stamp(ts),
 		Place: chat.Place{
 			Platform: platform, Workspace: team, Channel: ev.Channel,
-			Thread: orElse(ev.Previous.ThreadTS, orElse(ev.Message.ThreadTS, ts)), Direct: ev.direct(),
+			Thread: cmp.Or(ev.Previous.ThreadTS, ev.Message.ThreadTS, ts), Direct: ev.direct(),
 		},
 	}, true
 }

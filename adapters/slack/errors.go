@@ -113,16 +113,3 @@ func cause(err error) string {
 	}
 	return err.Error()
 }
-
-// limitedByHeader makes one of Slack's two ways of saying "too much": a 200
-// answer with Retry-After becomes the 429 that slack-go understands. Only
-// limited calls carry that header.
-type limitedByHeader struct{ *http.Client }
-
-func (c limitedByHeader) Do(r *http.Request) (*http.Response, error) {
-	resp, err := c.Client.Do(r)
-	if err == nil && resp.StatusCode == http.StatusOK && resp.Header.Get("Retry-After") != "" {
-		resp.StatusCode = http.StatusTooManyRequests
-	}
-	return resp, err
-}

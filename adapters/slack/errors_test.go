@@ -19,7 +19,7 @@ import (
 func TestEveryRefusalIsKnownForWhatItIs(t *testing.T) {
 	r := newRig(t, setup{})
 	r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
+	responder := r.responder(r.message())
 	for _, c := range []struct {
 		fault fake.Fault
 		after time.Duration // of a *chat.RateLimited
@@ -58,9 +58,9 @@ func TestEveryRefusalIsKnownForWhatItIs(t *testing.T) {
 				r.ws.Inject(c.fault)
 				var err error
 				if method == "chat.update" {
-					_, err = pen.Edit(t.Context(), "1.2", chat.Content{Markdown: "x"})
+					_, err = responder.Edit(t.Context(), "1.2", chat.Content{Markdown: "x"})
 				} else {
-					_, err = pen.Post(t.Context(), chat.Content{Markdown: "x"})
+					_, err = responder.Post(t.Context(), chat.Content{Markdown: "x"})
 				}
 				if err == nil {
 					t.Fatalf("%s: no error", method)
@@ -96,22 +96,22 @@ func TestTheMessageOfADeletedOrArchivedPlace(t *testing.T) {
 	r := newRig(t, setup{})
 	r.ws.Mention("C1", "U1", "hi")
 	m := r.message()
-	pen := r.responder(m)
-	got, err := pen.Post(t.Context(), chat.Content{Markdown: "x"})
+	responder := r.responder(m)
+	got, err := responder.Post(t.Context(), chat.Content{Markdown: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.ws.Delete(string(got.ID))
-	if _, err := pen.Edit(t.Context(), got.ID, chat.Content{Markdown: "y"}); !chat.Refused(err, chat.Gone) {
+	if _, err := responder.Edit(t.Context(), got.ID, chat.Content{Markdown: "y"}); !chat.Refused(err, chat.Gone) {
 		t.Errorf("deleted: %v", err)
 	}
 	r.ws.AddChannel(fake.Channel{ID: "C1", Archived: true})
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "y"}); !chat.Refused(err, chat.NoAccess) {
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: "y"}); !chat.Refused(err, chat.NoAccess) {
 		t.Errorf("archived: %v", err)
 	}
 	long := strings.Repeat("x", messageSize+1)
 	r.ws.AddChannel(fake.Channel{ID: "C1"})
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: long}); !chat.Refused(err, chat.TooLong) {
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: long}); !chat.Refused(err, chat.TooLong) {
 		t.Errorf("long: %v", err)
 	}
 	if v := r.ws.Violations(); len(v) != 1 || !strings.Contains(v[0], "12,000") {
@@ -119,14 +119,14 @@ func TestTheMessageOfADeletedOrArchivedPlace(t *testing.T) {
 	}
 	r.forgive()
 	whole := long[:messageSize]
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: whole}); err != nil {
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: whole}); err != nil {
 		t.Errorf("a whole message: %v", err)
 	}
-	if pen.Limits().Measure(whole) != pen.Limits().Size {
-		t.Errorf("measures %d", pen.Limits().Measure(whole))
+	if responder.Limits().Measure(whole) != responder.Limits().Size {
+		t.Errorf("measures %d", responder.Limits().Measure(whole))
 	}
 	pinging := strings.Repeat("<@U1> ", 1700) // fits only before it is neutralised
-	if n := pen.Limits().Measure(pinging); n != 1700*7 {
+	if n := responder.Limits().Measure(pinging); n != 1700*7 {
 		t.Errorf("measures %d", n)
 	}
 }
@@ -144,32 +144,32 @@ func TestBudgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pen, err := a.Responder(chat.Message{Bot: "helper", Scope: "slack:B1:T1", Place: chat.Place{Channel: "C1"}})
+		responder, err := a.Responder(chat.Message{Bot: "helper", Scope: "slack:B1:T1", Place: chat.Place{Channel: "C1"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := pen.Limits()
+		l := responder.Limits()
 		if l.Edits != c.want || (l.Posts.Calls == 0) != c.limit.Off || l.Size != 12_000 || l.Native {
 			t.Errorf("%+v", l)
 		}
 	}
 	if _, err := (&Adapter{}).Responder(chat.Message{Bot: "nobody"}); err == nil {
-		t.Error("a pen for no bot")
+		t.Error("a responder for no bot")
 	}
 }
 
 func TestARevokedTokenShowsInHealthUntilACallSucceeds(t *testing.T) {
 	r := newRig(t, setup{})
 	r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
+	responder := r.responder(r.message())
 	r.ws.Inject(fake.Fault{Method: "chat.postMessage", Error: "token_revoked"})
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x"}); !chat.Refused(err, chat.NoAccess) {
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: "x"}); !chat.Refused(err, chat.NoAccess) {
 		t.Errorf("%v", err)
 	}
 	if h := r.adapter.Health()[0]; h.OK || !strings.Contains(h.Reason, "token_revoked") {
 		t.Errorf("%+v", h)
 	}
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x"}); err != nil {
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: "x"}); err != nil {
 		t.Error(err)
 	}
 	if h := r.adapter.Health()[0]; !h.OK {
@@ -180,8 +180,8 @@ func TestARevokedTokenShowsInHealthUntilACallSucceeds(t *testing.T) {
 func TestWhatIsForOnePersonIsPostedPlainlyInADirectMessage(t *testing.T) {
 	r := newRig(t, setup{})
 	channel, ts := r.ws.DM("U1", " /model")
-	pen := r.responder(r.message())
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Only: "U1"}); err != nil {
+	responder := r.responder(r.message())
+	if _, err := responder.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Only: "U1"}); err != nil {
 		t.Fatal(err)
 	}
 	if said := r.ws.Answers(channel, ts); len(said) != 1 {
@@ -207,9 +207,9 @@ func TestRefusedBlocksAreSentPlainer(t *testing.T) {
 	for refusals, want := range map[int]string{1: "**Yes** &amp; &lt;no&gt;\n\n| a | b |\n| --- | --- |", 2: "**Yes** &amp; &lt;no&gt;\n\n| a | b |\n| --- | --- |"} {
 		r := newRig(t, setup{})
 		r.ws.Mention("C1", "U1", "hi")
-		pen := r.responder(r.message())
+		responder := r.responder(r.message())
 		r.ws.Inject(fake.Fault{Method: "chat.postMessage", Error: "invalid_blocks", Times: refusals})
-		got, err := pen.Post(t.Context(), chat.Content{Markdown: answer, Stop: "turn", Key: "k"})
+		got, err := responder.Post(t.Context(), chat.Content{Markdown: answer, Stop: "turn", Key: "k"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestRefusedBlocksAreSentPlainer(t *testing.T) {
 		if m.Seen != want || (len(m.Controls) == 1) != (refusals == 1) {
 			t.Errorf("after %d refusals: %q, %d controls", refusals, m.Seen, len(m.Controls))
 		}
-		if _, err := pen.Edit(t.Context(), got.ID, chat.Content{Markdown: answer + "\nmore"}); err != nil {
+		if _, err := responder.Edit(t.Context(), got.ID, chat.Content{Markdown: answer + "\nmore"}); err != nil {
 			t.Fatal(err)
 		}
 		if m, _ = r.ws.Message(string(got.ID)); m.Seen != want+"\nmore" {

@@ -4,6 +4,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -133,7 +134,7 @@ func translate(self identity, bot, prefix string, e envelope) (chat.Message, boo
 	if shared != "" && !command {
 		m.Text = loose.Join("\n\n", shared, m.Text)
 	}
-	if theirs := orElse(ev.UserTeam, ev.Team); theirs != "" && theirs != team {
+	if theirs := cmp.Or(ev.UserTeam, ev.Team); theirs != "" && theirs != team {
 		if m.Notes == nil {
 			m.Notes = map[string]string{}
 		}
@@ -159,14 +160,7 @@ func written(ev event, self identity) bool {
 }
 
 func (f file) neutral() chat.File {
-	out := chat.File{ID: f.ID, Name: f.Name, Type: f.Mimetype, Size: f.Size, URL: f.Download}
-	if out.Name == "" {
-		out.Name = f.Title
-	}
-	if out.URL == "" {
-		out.URL = f.URL
-	}
-	return out
+	return chat.File{ID: f.ID, Name: cmp.Or(f.Name, f.Title), Type: f.Mimetype, Size: f.Size, URL: cmp.Or(f.Download, f.URL)}
 }
 
 // canonical gives a command written after a mention its plain name:

@@ -4,6 +4,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,11 +47,11 @@ type origin struct {
 }
 
 // openForm shows a form. The trigger lives for three seconds.
-func (a *app) openForm(ctx context.Context, f chat.Form, scope string, o occasion) error {
+func (a *app) openForm(ctx context.Context, f chat.Form, scope string, o replyTarget) error {
 	from := origin{Form: f.ID, Scope: scope, Place: o.place}
 	v := slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: formCallback, Title: plainObject(f.Title, 24),
-		Submit: plainObject(orElse(f.Submit, "Save"), 24), Close: plainObject("Cancel", 24),
+		Submit: plainObject(cmp.Or(f.Submit, "Save"), 24), Close: plainObject("Cancel", 24),
 	}
 	for _, field := range f.Fields {
 		from.Fields = append(from.Fields, field.ID)
@@ -94,14 +95,7 @@ func inputBlock(f chat.Field) slack.Block {
 	if text != "" {
 		hint = plainObject(text, 2000)
 	}
-	return slack.NewInputBlock(f.ID, plainObject(orElse(f.Label, f.ID), 2000), hint, input).WithOptional(f.Optional)
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
+	return slack.NewInputBlock(f.ID, plainObject(cmp.Or(f.Label, f.ID), 2000), hint, input).WithOptional(f.Optional)
 }
 
 // submitAnswer keeps a modal open with errors at its fields.
@@ -119,7 +113,7 @@ func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction) *
 		return nil
 	}
 	s := chat.Submission{Form: from.Form, Values: i.View.values(), Scope: from.Scope, Bot: a.lead.ID, Place: from.Place}
-	o := i.occasion(from.Place.Workspace)
+	o := i.target(from.Place.Workspace)
 	o.place, o.responseURL = from.Place, ""
 	s.Author = o.user
 

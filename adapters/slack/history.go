@@ -84,7 +84,7 @@ func (a *app) past(self identity, m chat.Message, ev event) (chat.Message, bool)
 	}
 	h := chat.Message{
 		ID: chat.MessageID(ev.TS), Scope: m.Scope, Bot: m.Bot, Place: m.Place,
-		Author:  chat.Author{ID: orElse(ev.User, ev.BotID), Name: orElse(ev.Username, ev.BotProfile.Name)},
+		Author:  chat.Author{ID: cmp.Or(ev.User, ev.BotID), Name: cmp.Or(ev.Username, ev.BotProfile.Name)},
 		At:      stamp(ev.TS),
 		FromBot: own,
 	}
@@ -117,7 +117,7 @@ func answerOf(self identity, ev event) string {
 			parts = append(parts, reader{bot: self.User, app: true}.block(b, 0))
 		}
 	}
-	return orElse(loose.Join("\n\n", parts...), toMarkdown(ev.Text, self.User))
+	return cmp.Or(loose.Join("\n\n", parts...), toMarkdown(ev.Text, self.User))
 }
 
 // page is one page of history or of a thread.

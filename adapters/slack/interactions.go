@@ -4,6 +4,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -121,7 +122,7 @@ func (a *app) pressed(ctx context.Context, arrived time.Time, i interaction) {
 		if i.Team != nil && (bool(i.OrgWide) || team == "") {
 			team = i.Team.ID
 		}
-		o := i.occasion(team)
+		o := i.target(team)
 		r, err := a.ports.Desk.Press(ctx, chat.Press{
 			Action: action, Args: args, Scope: self.scope(team), Bot: a.lead.ID, Place: o.place, Author: o.user,
 		})
@@ -142,21 +143,14 @@ func (c action) does() (action, args string) {
 	return chat.ParseControl(c.Value)
 }
 
-func (i interaction) occasion(team string) occasion {
-	channel, thread := i.Channel.ID, i.Container.ThreadTS
-	if channel == "" {
-		channel = i.Container.ChannelID
-	}
-	if thread == "" {
-		thread = i.Message.ThreadTS
-	}
-	name := i.User.Username
-	if name == "" {
-		name = i.User.Name
-	}
-	return occasion{
-		place: chat.Place{Platform: platform, Workspace: team, Channel: channel, Thread: thread, Owner: i.owner(), Direct: strings.HasPrefix(channel, "D")},
-		user:  chat.Author{ID: i.User.ID, Name: name}, responseURL: i.ResponseURL, triggerID: i.TriggerID,
+func (i interaction) target(team string) replyTarget {
+	channel := cmp.Or(i.Channel.ID, i.Container.ChannelID)
+	return replyTarget{
+		place: chat.Place{
+			Platform: platform, Workspace: team, Channel: channel, Thread: cmp.Or(i.Container.ThreadTS, i.Message.ThreadTS),
+			Owner: i.owner(), Direct: strings.HasPrefix(channel, "D"),
+		},
+		user: chat.Author{ID: i.User.ID, Name: cmp.Or(i.User.Username, i.User.Name)}, responseURL: i.ResponseURL, triggerID: i.TriggerID,
 		replace: i.Container.IsEphemeral,
 	}
 }
@@ -223,11 +217,7 @@ func menuElement(menu chat.Menu) (slack.BlockElement, int) {
 			continue
 		}
 		seen[o.Value] = true
-		label := o.Label
-		if label == "" {
-			label = o.Value
-		}
-		option := slack.NewOptionBlockObject(o.Value, plainObject(label, maxOptionText), nil)
+		option := slack.NewOptionBlockObject(o.Value, plainObject(cmp.Or(o.Label, o.Value), maxOptionText), nil)
 		options = append(options, option)
 		if o.Current && current == nil {
 			current = option
@@ -236,11 +226,7 @@ func menuElement(menu chat.Menu) (slack.BlockElement, int) {
 	if len(options) == 0 {
 		return nil, left
 	}
-	placeholder := menu.Placeholder
-	if placeholder == "" {
-		placeholder = "Choose"
-	}
-	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(placeholder, 150), actionMenu+chat.ControlText(menu.Action, ""), options...)
+	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(cmp.Or(menu.Placeholder, "Choose"), 150), actionMenu+chat.ControlText(menu.Action, ""), options...)
 	e.InitialOption = current
 	return e, left
 }

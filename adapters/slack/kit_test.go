@@ -170,11 +170,11 @@ func (r *rig) message() chat.Message {
 
 func (r *rig) responder(m chat.Message) chat.Responder {
 	r.t.Helper()
-	pen, err := r.adapter.Responder(m)
+	responder, err := r.adapter.Responder(m)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return pen
+	return responder
 }
 
 // inbox stores messages once by key, like the real one.

@@ -4,6 +4,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,12 +38,12 @@ func appManifest(b chat.Profile, baseURL string) (chat.Manifest, error) {
 		}
 		return base + path
 	}
-	name := limited(orElse(b.Name, b.ID), 35)
+	name := limited(cmp.Or(b.Name, b.ID), 35)
 	m := manifest{
 		Display: manifestDisplay{Name: name, Description: limited(b.Description, 140)},
 		Features: manifestFeatures{
 			Home: manifestHome{MessagesTab: true},
-			Bot:  manifestBot{Name: limited(orElse(b.Name, b.ID), 80), Online: true},
+			Bot:  manifestBot{Name: limited(cmp.Or(b.Name, b.ID), 80), Online: true},
 		},
 		OAuth: manifestOAuth{Scopes: manifestScopes{Bot: scopes()}},
 		Settings: manifestSettings{

@@ -214,8 +214,8 @@ func TestHistoryOfADirectMessageHoldsItsThreads(t *testing.T) {
 func TestTheRestOfALongAnswerIsAFileInTheThread(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
-	if _, err := pen.Upload(t.Context(), "answer.md", []byte("# All of it\n"), "The rest <!here>"); err != nil {
+	responder := r.responder(r.message())
+	if _, err := responder.Upload(t.Context(), "answer.md", []byte("# All of it\n"), "The rest <!here>"); err != nil {
 		t.Fatal(err)
 	}
 	said := r.ws.Answers("C1", ts)
@@ -230,9 +230,9 @@ func TestTheRestOfALongAnswerIsAFileInTheThread(t *testing.T) {
 func TestThinkingShowsAStatusUntilTheAnswerBegins(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
+	responder := r.responder(r.message())
 	ctx, stop := context.WithCancel(t.Context())
-	go pen.Thinking(ctx)
+	go responder.Thinking(ctx)
 	r.await("a status", func() bool { s := r.ws.Statuses(); return len(s) == 1 && s[0].Thread == ts && s[0].Text != "" })
 	stop()
 	r.await("its end", func() bool { s := r.ws.Statuses(); return s[len(s)-1].Text == "" })
@@ -244,13 +244,13 @@ func TestThinkingShowsAStatusUntilTheAnswerBegins(t *testing.T) {
 func TestTheAnswerItselfTakesTheStatusAway(t *testing.T) {
 	r := newRig(t, setup{})
 	r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
+	answering := r.responder(r.message()).(*responder)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { pen.Thinking(ctx); close(done) }()
+	go func() { answering.Thinking(ctx); close(done) }()
 	r.await("a status", func() bool { return len(r.ws.Statuses()) == 1 })
-	eventually(t, "noticed", func() bool { return r.adapter.apps[0].indicators.standing(pen.(*responder).where()) })
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x"}); err != nil {
+	eventually(t, "noticed", func() bool { return r.adapter.apps[0].indicators.standing(answering.where()) })
+	if _, err := answering.Post(t.Context(), chat.Content{Markdown: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -267,11 +267,11 @@ func TestTheAnswerItselfTakesTheStatusAway(t *testing.T) {
 func TestWithoutAStatusThinkingShowsAReaction(t *testing.T) {
 	r := newRig(t, setup{})
 	ts := r.ws.Mention("C1", "U1", "hi")
-	pen := r.responder(r.message())
+	responder := r.responder(r.message())
 	r.ws.Inject(fake.Fault{Method: "assistant.threads.setStatus", Error: "missing_scope"})
 	for range 2 { // the refusal is remembered
 		ctx, stop := context.WithCancel(t.Context())
-		go pen.Thinking(ctx)
+		go responder.Thinking(ctx)
 		r.await("a reaction", func() bool { m, _ := r.ws.Message(ts); return len(m.Reactions["eyes"]) == 1 })
 		stop()
 		r.await("its end", func() bool { m, _ := r.ws.Message(ts); return len(m.Reactions["eyes"]) == 0 })
@@ -297,13 +297,13 @@ func TestAnAnswerThatBeginsAtOnceNeedsNoSign(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pen, err := a.Responder(chat.Message{Bot: "helper", Scope: "slack:B1:T1", Place: chat.Place{Channel: "C1", Thread: "1.1"}})
+			responder, err := a.Responder(chat.Message{Bot: "helper", Scope: "slack:B1:T1", Place: chat.Place{Channel: "C1", Thread: "1.1"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, stop := context.WithTimeout(t.Context(), answered)
 			defer stop()
-			pen.Thinking(ctx)
+			responder.Thinking(ctx)
 			synctest.Wait() // a sign that was set is taken away by itself
 			if (made > 0) != want {
 				t.Errorf("an answer after %s: %d calls", answered, made)

@@ -1,4 +1,4 @@
-// The pen: posting, editing and finding one answer's messages.
+// Posting and editing the messages of one answer.
 
 package slack
 

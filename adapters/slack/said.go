@@ -4,6 +4,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -150,8 +151,8 @@ func (r reader) quotation(a loose.Object, depth int) string {
 
 // source says who wrote a shared message, and where.
 func source(a loose.Object) string {
-	who := orElse(a.Text("author_name"), orElse(a.Text("author_subname"), orElse(a.Text("author_id"), "Somebody")))
-	if channel := orElse(a.Text("channel_name"), a.Text("channel_id")); channel != "" && !strings.HasPrefix(channel, "D") {
+	who := cmp.Or(a.Text("author_name"), a.Text("author_subname"), a.Text("author_id"), "Somebody")
+	if channel := cmp.Or(a.Text("channel_name"), a.Text("channel_id")); channel != "" && !strings.HasPrefix(channel, "D") {
 		return who + " wrote in #" + strings.TrimPrefix(channel, "#") + ":"
 	}
 	return who + " wrote:"
@@ -161,7 +162,7 @@ func source(a loose.Object) string {
 func filesOf(a loose.Object) string {
 	var lines []string
 	for _, f := range a.List("files") {
-		if name := orElse(f.Text("name"), f.Text("title")); name != "" {
+		if name := cmp.Or(f.Text("name"), f.Text("title")); name != "" {
 			lines = append(lines, "[attached file: "+name+"]")
 		} else {
 			lines = append(lines, "[attached: a file]")

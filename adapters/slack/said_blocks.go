@@ -3,6 +3,7 @@
 package slack
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -209,7 +210,7 @@ func (r reader) element(e loose.Object, code bool) string {
 	case "link":
 		label, to := e.Text("text"), e.Text("url")
 		if label == "" || label == to || code {
-			return orElse(label, to)
+			return cmp.Or(label, to)
 		}
 		return "[" + label + "](" + to + ")"
 	case "emoji":

@@ -88,23 +88,6 @@ func New(o Options) (*Adapter, error) {
 	return a, nil
 }
 
-func newHTTPClient() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 128
-	return &http.Client{
-		Transport: t,
-		Timeout:   30 * time.Second,
-		// The token travels in the form: it must not follow a redirect to
-		// another host.
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) > 3 || r.URL.Host != via[0].URL.Host {
-				return http.ErrUseLastResponse
-			}
-			return nil
-		},
-	}
-}
-
 // Platform describes Slack.
 func (a *Adapter) Platform() chat.Platform { return Platform() }
 
@@ -124,7 +107,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	return nil
 }
 
-// Responder is the pen for answering m. It fails only for a bot that is not
+// Responder writes the answer to m. It fails only for a bot that is not
 // connected to Slack here.
 func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 	app, ok := a.byBot[m.Bot]

@@ -4,6 +4,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -68,7 +69,7 @@ func (w *wire) health() chat.Health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.lines[0] && !w.lines[1] {
-		return chat.Health{Reason: orElse(w.problem, "no Socket Mode connection stands yet")}
+		return chat.Health{Reason: cmp.Or(w.problem, "no Socket Mode connection stands yet")}
 	}
 	return chat.Health{OK: true}
 }

@@ -4,6 +4,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -45,7 +46,7 @@ func bytesOf(markdown string) int { return len(Neutralise(markdown)) }
 func (r *responder) Start(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	options := []slack.MsgOption{inThread(r.thread()), slack.MsgOptionMarkdownText(Neutralise(c.Markdown))}
 	if !r.to.Place.Direct {
-		team := orElse(r.to.Notes[noteTeam], r.to.Place.Workspace)
+		team := cmp.Or(r.to.Notes[noteTeam], r.to.Place.Workspace)
 		options = append(options, slack.MsgOptionRecipientUserID(r.to.Author.ID), slack.MsgOptionRecipientTeamID(team))
 	}
 	status := r.app.indicators.standing(r.where())

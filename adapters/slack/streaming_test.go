@@ -91,8 +91,8 @@ func TestAutoStreamsAndEditDoesNot(t *testing.T) {
 func TestAGuestsOwnWorkspaceIsNamed(t *testing.T) {
 	r := newRig(t, setup{options: Options{StreamMode: "auto"}})
 	r.ws.Say(fake.Said{Channel: "C1", User: "U2", Text: "<@U0HELPER> hi", Extra: map[string]any{"team": "T9"}})
-	pen := r.responder(r.message()).(chat.Streamer)
-	if _, err := pen.Start(t.Context(), chat.Content{Markdown: "Hello"}); err != nil {
+	responder := r.responder(r.message()).(chat.Streamer)
+	if _, err := responder.Start(t.Context(), chat.Content{Markdown: "Hello"}); err != nil {
 		t.Fatal(err)
 	}
 	if start := r.ws.Calls("chat.startStream")[0].Args; start["recipient_team_id"] != "T9" || start["is_stoppable"] != "" {
@@ -103,9 +103,9 @@ func TestAGuestsOwnWorkspaceIsNamed(t *testing.T) {
 func TestADirectMessageIsStreamedToo(t *testing.T) {
 	r := newRig(t, setup{options: Options{StreamMode: "auto"}})
 	r.ws.DM("U1", "hello")
-	pen := r.responder(r.message())
-	if _, err := pen.(chat.Streamer).Start(t.Context(), chat.Content{Markdown: "Hello"}); err != nil || !pen.Limits().Native {
-		t.Errorf("%v, %+v", err, pen.Limits())
+	responder := r.responder(r.message())
+	if _, err := responder.(chat.Streamer).Start(t.Context(), chat.Content{Markdown: "Hello"}); err != nil || !responder.Limits().Native {
+		t.Errorf("%v, %+v", err, responder.Limits())
 	}
 }
 
@@ -194,8 +194,8 @@ func TestAReplyInTheThreadIsNotTakenForALostStream(t *testing.T) {
 			r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) {
 				return chat.Reply{Text: "This thread now uses `b`.", Public: true}, nil
 			}
-			pen := r.responder(m)
-			if _, err := pen.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Buttons: []chat.Button{{Label: "Use b", Action: "model", Args: "b"}}}); err != nil {
+			responder := r.responder(m)
+			if _, err := responder.Post(t.Context(), chat.Content{Markdown: "Now: `a`", Buttons: []chat.Button{{Label: "Use b", Action: "model", Args: "b"}}}); err != nil {
 				t.Fatal(err)
 			}
 			menu := r.ws.Answers("C1", string(m.ID))[0]
@@ -206,7 +206,7 @@ func TestAReplyInTheThreadIsNotTakenForALostStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.await("the reply", func() bool { return len(r.ws.Answers("C1", string(m.ID))) == 2 })
-			begun, err := pen.(chat.Streamer).Start(t.Context(), chat.Content{Markdown: "Half an ans", Key: "turn-0"})
+			begun, err := responder.(chat.Streamer).Start(t.Context(), chat.Content{Markdown: "Half an ans", Key: "turn-0"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,12 +227,12 @@ func TestAReplyInTheThreadIsNotTakenForALostStream(t *testing.T) {
 // A mention that would come about where two appends meet is not sent.
 func TestAMentionInTwoPiecesPingsNobody(t *testing.T) {
 	r, m, _ := streamed(t, setup{}, "auto")
-	pen := r.responder(m).(chat.Streamer)
-	got, err := pen.Start(t.Context(), chat.Content{Markdown: "To <!chan", Key: "turn-0"})
+	responder := r.responder(m).(chat.Streamer)
+	got, err := responder.Start(t.Context(), chat.Content{Markdown: "To <!chan", Key: "turn-0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pen.Append(t.Context(), got.ID, "To <!chan", "To <!channel>"); !chat.Refused(err) {
+	if _, err := responder.Append(t.Context(), got.ID, "To <!chan", "To <!channel>"); !chat.Refused(err) {
 		t.Errorf("%v", err)
 	}
 	if _, err := r.responder(m).Edit(t.Context(), got.ID, chat.Content{Markdown: "To <!channel>", Key: "turn-0", Final: true}); err != nil {
