@@ -121,14 +121,14 @@ func FuzzInteraction(f *testing.F) {
 	}
 	a.apps[0].ports.Desk = &desk{submit: func(context.Context, chat.Submission) (chat.Outcome, error) { return chat.Outcome{}, nil }}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c := &counter{app: a.apps[0]}
-		i, err := c.read(raw, time.Now())
+		i, err := a.apps[0].interaction(raw, time.Now())
 		if err != nil || i.Type == interactionModal || i.private() {
 			if err == nil {
 				_, _, _ = formValues(i.Data)
 			}
 			return
 		}
-		_ = c.answer(t.Context(), i, func(context.Context, callback) error { return nil })
+		i.respond = func(context.Context, callback) error { return nil }
+		_ = i.answer(t.Context())
 	})
 }

@@ -271,12 +271,12 @@ func (a *app) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedA
 }
 
 // turnAway answers an interaction to the person alone.
-func (c *counter) turnAway(ctx context.Context, i *interaction, why *turnedAway, say say) error {
+func (i *interaction) turnAway(ctx context.Context, why *turnedAway) error {
 	b := callback{callbackMessage, whisper(why.line.String())}
 	if i.Type == interactionAutocomplete {
 		b = callback{callbackAutocomplete, map[string]any{"choices": choices(nil)}}
 	}
-	err := say(ctx, b)
+	err := i.respond(ctx, b)
 	if n := code(err); n == codeAcknowledged || n == codeUnknownInteraction {
 		return nil // another process was faster
 	}

@@ -57,12 +57,12 @@ const labelComponent = 18
 
 // form is a chat.Form as a modal. Its id carries the line that opens it, for the
 // button that opens it again.
-func (c *counter) form(i *interaction, f *chat.Form, line string) modalData {
+func (i *interaction) form(f *chat.Form, line string) modalData {
 	id := idForm + f.ID + "|" + line
 	if utf8.RuneCountInString(id) > customIDLimit {
 		id = idForm + f.ID
 	}
-	kept := c.app.drafts.get(i.user.ID, f.ID)
+	kept := i.app.drafts.get(i.user.ID, f.ID)
 	m := modalData{ID: id, Title: clip(f.Title, titleLimit)}
 	labels := map[string]string{}
 	for _, field := range f.Fields {
@@ -83,7 +83,7 @@ func (c *counter) form(i *interaction, f *chat.Form, line string) modalData {
 		labels[field.ID] = field.Label
 		m.Components = append(m.Components, label{Type: labelComponent, Label: clip(field.Label, labelLimit), Description: clip(field.Hint, descriptionLimit), Component: in})
 	}
-	c.app.drafts.opened(i.user.ID, f, labels)
+	i.app.drafts.opened(i.user.ID, f, labels)
 	return m
 }
 
@@ -122,7 +122,7 @@ func formValues(data json.RawMessage) (id string, values map[string]string, err 
 }
 
 // submit takes a filled form.
-func (c *counter) submit(ctx context.Context, i *interaction, say say) error {
+func (i *interaction) submit(ctx context.Context) error {
 	id, values, err := formValues(i.Data)
 	if err != nil {
 		return err
@@ -130,28 +130,28 @@ func (c *counter) submit(ctx context.Context, i *interaction, say say) error {
 	formID, opener, _ := strings.Cut(strings.TrimPrefix(id, idForm), "|")
 	// Checking and saving may take as long as the store does; the answer is this
 	// person's in any case, so it is deferred at once.
-	if err := say(ctx, callback{callbackDefer, messageData{Flags: discordgo.MessageFlagsEphemeral}}); err != nil {
+	if err := i.respond(ctx, callback{callbackDefer, messageData{Flags: discordgo.MessageFlagsEphemeral}}); err != nil {
 		return err
 	}
-	out, err := c.app.ports.Desk.Submit(ctx, chat.Submission{
-		Form: formID, Values: values, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user,
+	out, err := i.app.ports.Desk.Submit(ctx, chat.Submission{
+		Form: formID, Values: values, Scope: i.app.scope(), Bot: i.app.lead.ID, Place: i.place, Author: i.user,
 	})
 	var reply chat.Reply
 	switch {
 	case err != nil:
-		reply = chat.Reply{Text: c.sorry("form "+formID, err)}
-		c.app.drafts.filled(i.user.ID, formID, values)
+		reply = chat.Reply{Text: i.sorry("form "+formID, err)}
+		i.app.drafts.filled(i.user.ID, formID, values)
 		reply.Buttons = opening("Open the form again", opener)
 	case len(out.Errors) > 0:
-		reply = c.errorReply(i, formID, opener, values, out.Errors)
+		reply = i.errorReply(formID, opener, values, out.Errors)
 	default:
-		c.app.drafts.drop(i.user.ID, formID)
+		i.app.drafts.drop(i.user.ID, formID)
 		reply = chat.Reply{Text: "Saved."}
 		if out.Then != nil {
 			reply = out.Then(ctx)
 		}
 	}
-	return c.later(ctx, i, opener, reply)
+	return i.later(ctx, opener, reply)
 }
 
 // opening is a button that opens the form of a line; none where that is empty.
@@ -164,8 +164,8 @@ func opening(label, line string) []chat.Button {
 }
 
 // errorReply lists what is wrong at which field.
-func (c *counter) errorReply(i *interaction, formID, opener string, values, errs map[string]string) chat.Reply {
-	kept := c.app.drafts.filled(i.user.ID, formID, values)
+func (i *interaction) errorReply(formID, opener string, values, errs map[string]string) chat.Reply {
+	kept := i.app.drafts.filled(i.user.ID, formID, values)
 	var b strings.Builder
 	b.WriteString("Nothing was saved yet:\n")
 	for _, id := range kept.order(errs) {

@@ -17,7 +17,7 @@ func (a *app) take(ctx context.Context, f frame) error {
 	case "INTERACTION_CREATE":
 		received := time.Now()
 		a.background.Go(ctx, workLimit, func(ctx context.Context) {
-			a.guard(f.T, func() error { return (&counter{app: a}).take(ctx, f.D, received) })
+			a.guard(f.T, func() error { return a.interact(ctx, f.D, received) })
 		})
 		return nil
 	case "MESSAGE_DELETE", "MESSAGE_DELETE_BULK":

@@ -73,9 +73,13 @@ type interaction struct {
 		Flags discordgo.MessageFlags `json:"flags"`
 	} `json:"message"`
 
+	app      *app
 	received time.Time
 	user     chat.Author
 	place    chat.Place
+	// respond gives the first answer: over REST, or as the response to the HTTP
+	// request that brought the interaction.
+	respond func(ctx context.Context, c callback) error
 }
 
 // private reports whether the message that was used is one only this person
@@ -90,35 +94,29 @@ type callback struct {
 	Data any `json:"data,omitempty"`
 }
 
-// counter is where one application's interactions are answered.
-type counter struct {
-	app *app
-}
-
-// say gives the first answer: over REST, or as the response to the HTTP
-// request that brought the interaction.
-type say func(ctx context.Context, c callback) error
-
-// take answers an interaction that the gateway brought.
-func (c *counter) take(ctx context.Context, d json.RawMessage, received time.Time) error {
-	i, err := c.read(d, received)
+// interact answers an interaction that the gateway brought.
+func (a *app) interact(ctx context.Context, d json.RawMessage, received time.Time) error {
+	i, err := a.interaction(d, received)
 	if err != nil {
 		return err
 	}
-	return c.answer(ctx, i, func(ctx context.Context, b callback) error {
-		// The first answer is given whatever else ends; later than this Discord
-		// takes none.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-		defer cancel()
-		path := "/interactions/" + i.ID + "/" + i.Token + "/callback"
-		_, err := c.app.rest.do(ctx, call{method: http.MethodPost, path: path, route: "POST callback", major: i.ID, name: "callback", body: b, open: true}, nil)
-		return err
-	})
+	i.respond = i.callBack
+	return i.answer(ctx)
 }
 
-// read decodes an interaction and notes what it tells of the person.
-func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, error) {
-	i := &interaction{received: received}
+// callBack gives the first answer over REST, whatever else ends; later than this
+// Discord takes none.
+func (i *interaction) callBack(ctx context.Context, b callback) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	path := "/interactions/" + i.ID + "/" + i.Token + "/callback"
+	_, err := i.app.rest.do(ctx, call{method: http.MethodPost, path: path, route: "POST callback", major: i.ID, name: "callback", body: b, open: true}, nil)
+	return err
+}
+
+// interaction decodes one and notes what it tells of the person.
+func (a *app) interaction(d json.RawMessage, received time.Time) (*interaction, error) {
+	i := &interaction{app: a, received: received}
 	if err := json.Unmarshal(d, i); err != nil {
 		return nil, fmt.Errorf("interaction: %w", err)
 	}
@@ -136,7 +134,7 @@ func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, err
 		if err != nil {
 			permissions = -1
 		}
-		c.app.world.seeMember(i.Guild, u.ID, i.Member.Roles, permissions)
+		a.world.seeMember(i.Guild, u.ID, i.Member.Roles, permissions)
 	}
 	if u == nil {
 		return nil, errors.New("interaction without a user")
@@ -148,39 +146,39 @@ func (c *counter) read(d json.RawMessage, received time.Time) (*interaction, err
 	}
 	where := i.Channel.place()
 	if i.Channel.ID == channel && i.Guild != "" {
-		where = c.app.world.keepChannel(channel, where)
+		where = a.world.keepChannel(channel, where)
 	}
 	i.place = whereabouts(i.Guild, channel, where)
 	return i, nil
 }
 
 // answer does what the person asked and says so, before ctx ends.
-func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
+func (i *interaction) answer(ctx context.Context) error {
 	prompt, done := context.WithDeadline(ctx, i.received.Add(promptLimit))
-	refused := c.app.trust.letIn(prompt, i.Guild, i.user.ID)
+	refused := i.app.trust.letIn(prompt, i.Guild, i.user.ID)
 	done()
 	if why, ok := errors.AsType[*turnedAway](refused); ok {
-		return c.turnAway(ctx, i, why, say)
+		return i.turnAway(ctx, why)
 	}
 	if i.Type == interactionAutocomplete {
-		return c.complete(ctx, i, say)
+		return i.complete(ctx)
 	}
-	if mine, err := c.claim(ctx, i); err != nil || !mine {
+	if mine, err := i.claim(ctx); err != nil || !mine {
 		return err
 	}
-	c.findOwner(ctx, i)
+	i.findOwner(ctx)
 	var err error
 	switch i.Type {
 	case interactionCommand:
 		var d commandData
 		if err = json.Unmarshal(i.Data, &d); err == nil {
-			order := c.order(i, d.Name, args(d.Options))
-			err = c.do(ctx, i, strings.TrimSpace(order.Name+" "+order.Args), say, func(ctx context.Context) (chat.Reply, error) { return c.app.ports.Desk.Do(ctx, order) })
+			typed := i.command(d.Name, args(d.Options))
+			err = i.do(ctx, strings.TrimSpace(typed.Name+" "+typed.Args), func(ctx context.Context) (chat.Reply, error) { return i.app.ports.Desk.Do(ctx, typed) })
 		}
 	case interactionComponent:
-		err = c.component(ctx, i, say)
+		err = i.component(ctx)
 	case interactionModal:
-		err = c.submit(ctx, i, say)
+		err = i.submit(ctx)
 	default:
 		return fmt.Errorf("interaction of unknown type %d", i.Type)
 	}
@@ -194,13 +192,13 @@ func (c *counter) answer(ctx context.Context, i *interaction, say say) error {
 const ownerLimit = time.Second
 
 // findOwner asks whose thread the interaction is in, where that is not known.
-func (c *counter) findOwner(ctx context.Context, i *interaction) {
+func (i *interaction) findOwner(ctx context.Context) {
 	if !i.place.InThread() || i.place.Owner != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, ownerLimit)
 	defer cancel()
-	if p, ok := c.app.world.channel(ctx, i.place.Thread); ok {
+	if p, ok := i.app.world.channel(ctx, i.place.Thread); ok {
 		i.place.Owner = p.owner
 	}
 }
@@ -208,48 +206,48 @@ func (c *counter) findOwner(ctx context.Context, i *interaction) {
 // claim makes sure that one process acts when several are connected, and that a
 // signed request sent again does nothing. A store that does not answer is no
 // reason to leave the person without an answer.
-func (c *counter) claim(ctx context.Context, i *interaction) (bool, error) {
+func (i *interaction) claim(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	mine, err := c.app.ports.Desk.Claim(ctx, c.app.scope()+":interaction:"+i.ID)
+	mine, err := i.app.ports.Desk.Claim(ctx, i.app.scope()+":interaction:"+i.ID)
 	if err != nil {
-		c.app.log.WarnContext(ctx, "interaction not claimed", slog.String("error", err.Error()))
+		i.app.log.WarnContext(ctx, "interaction not claimed", slog.String("error", err.Error()))
 		return true, nil
 	}
 	return mine, nil
 }
 
-func (c *counter) complete(ctx context.Context, i *interaction, say say) error {
+func (i *interaction) complete(ctx context.Context) error {
 	var d commandData
 	if err := json.Unmarshal(i.Data, &d); err != nil {
 		return err
 	}
 	within, cancel := context.WithDeadline(ctx, i.received.Add(completeLimit))
 	defer cancel()
-	options, err := c.app.ports.Desk.Complete(within, c.order(i, d.Name, typing(d.Options)))
+	options, err := i.app.ports.Desk.Complete(within, i.command(d.Name, typing(d.Options)))
 	if err != nil && within.Err() == nil {
-		c.app.log.WarnContext(ctx, "autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
+		i.app.log.WarnContext(ctx, "autocomplete failed", slog.String("command", d.Name), slog.String("error", err.Error()))
 	}
-	err = say(ctx, callback{callbackAutocomplete, map[string]any{"choices": choices(options)}})
+	err = i.respond(ctx, callback{callbackAutocomplete, map[string]any{"choices": choices(options)}})
 	if n := code(err); n == codeAcknowledged || n == codeUnknownInteraction {
 		return nil // the person has typed on
 	}
 	return err
 }
 
-// order is the chat.Command of an interaction.
-func (c *counter) order(i *interaction, name, args string) chat.Command {
-	return chat.Command{Name: name, Args: args, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user}
+// command is the chat.Command of an interaction.
+func (i *interaction) command(name, args string) chat.Command {
+	return chat.Command{Name: name, Args: args, Scope: i.app.scope(), Bot: i.app.lead.ID, Place: i.place, Author: i.user}
 }
 
 // press is the chat.Press of a control that carries line.
-func (c *counter) press(i *interaction, line string) chat.Press {
+func (i *interaction) press(line string) chat.Press {
 	action, args := chat.ParseControl(line)
-	return chat.Press{Action: action, Args: args, Scope: c.app.scope(), Bot: c.app.lead.ID, Place: i.place, Author: i.user}
+	return chat.Press{Action: action, Args: args, Scope: i.app.scope(), Bot: i.app.lead.ID, Place: i.place, Author: i.user}
 }
 
 // component does the action of a button or a menu.
-func (c *counter) component(ctx context.Context, i *interaction, say say) error {
+func (i *interaction) component(ctx context.Context) error {
 	var d struct {
 		ID     string   `json:"custom_id"`
 		Values []string `json:"values"`
@@ -260,28 +258,28 @@ func (c *counter) component(ctx context.Context, i *interaction, say say) error 
 	line := ""
 	switch {
 	case strings.HasPrefix(d.ID, idStop):
-		return c.stop(ctx, i, strings.TrimPrefix(d.ID, idStop), say)
+		return i.stop(ctx, strings.TrimPrefix(d.ID, idStop))
 	case strings.HasPrefix(d.ID, idRun):
 		line = strings.TrimPrefix(d.ID, idRun)
 	case strings.HasPrefix(d.ID, idMenu) && len(d.Values) > 0:
 		line = strings.TrimPrefix(d.ID, idMenu) + " " + d.Values[0]
 	default: // a control of an earlier version, or of another program with this token
-		return say(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
+		return i.respond(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
 	}
-	return c.do(ctx, i, line, say, func(ctx context.Context) (chat.Reply, error) { return c.app.ports.Desk.Press(ctx, c.press(i, line)) })
+	return i.do(ctx, line, func(ctx context.Context) (chat.Reply, error) { return i.app.ports.Desk.Press(ctx, i.press(line)) })
 }
 
 // stop is the Stop button: the answer itself shows that it ended, so success
 // says nothing more.
-func (c *counter) stop(ctx context.Context, i *interaction, turn string, say say) error {
-	if err := say(ctx, callback{Type: callbackDeferUpdate}); err != nil {
+func (i *interaction) stop(ctx context.Context, turn string) error {
+	if err := i.respond(ctx, callback{Type: callbackDeferUpdate}); err != nil {
 		return err
 	}
-	_, err := c.app.ports.Desk.Press(ctx, c.press(i, chat.ControlText(chat.ActionStop, turn)))
+	_, err := i.app.ports.Desk.Press(ctx, i.press(chat.ControlText(chat.ActionStop, turn)))
 	if err == nil {
 		return nil
 	}
-	return c.follow(ctx, i, whisper(c.sorry(chat.ActionStop, err)))
+	return i.follow(ctx, whisper(i.sorry(chat.ActionStop, err)))
 }
 
 // result is what the desk said.
@@ -292,7 +290,7 @@ type result struct {
 
 // do asks the desk and answers: at once when that is quick, else after deferring.
 // Line is what is asked, as a control carries it.
-func (c *counter) do(ctx context.Context, i *interaction, line string, say say, ask func(context.Context) (chat.Reply, error)) error {
+func (i *interaction) do(ctx context.Context, line string, ask func(context.Context) (chat.Reply, error)) error {
 	name, _, _ := strings.Cut(line, " ") // the rest is what somebody typed
 	done := make(chan result, 1)
 	go func() {
@@ -308,7 +306,7 @@ func (c *counter) do(ctx context.Context, i *interaction, line string, say say, 
 	var got result
 	select {
 	case got = <-done:
-		return c.first(ctx, i, line, c.settle(name, got), say)
+		return i.first(ctx, line, i.settle(name, got))
 	case <-timer.C:
 	}
 	update := i.Type == interactionComponent && i.private()
@@ -316,7 +314,7 @@ func (c *counter) do(ctx context.Context, i *interaction, line string, say say, 
 	if update {
 		b = callback{Type: callbackDeferUpdate}
 	}
-	if err := say(ctx, b); err != nil {
+	if err := i.respond(ctx, b); err != nil {
 		return err
 	}
 	select {
@@ -326,13 +324,13 @@ func (c *counter) do(ctx context.Context, i *interaction, line string, say say, 
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
-	return c.later(last, i, line, c.settle(name, got))
+	return i.later(last, line, i.settle(name, got))
 }
 
 // settle is the reply to show: an error becomes a sentence.
-func (c *counter) settle(name string, r result) chat.Reply {
+func (i *interaction) settle(name string, r result) chat.Reply {
 	if r.err != nil {
-		return chat.Reply{Text: c.sorry(name, r.err)}
+		return chat.Reply{Text: i.sorry(name, r.err)}
 	}
 	if r.reply.Text == "" && r.reply.Form == nil {
 		r.reply.Text = "Done."
@@ -342,10 +340,10 @@ func (c *counter) settle(name string, r result) chat.Reply {
 
 // sorry is the text for a person: what a UserError says, else a general line
 // with a reference that the log has too.
-func (c *counter) sorry(name string, err error) string {
+func (i *interaction) sorry(name string, err error) string {
 	line, ref := chat.Explain(err)
 	if told, ok := errors.AsType[*chat.UserError](err); !ok || told.Err != nil {
-		c.app.log.Error("a command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
+		i.app.log.Error("a command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
 	}
 	return line.String()
 }

@@ -31,7 +31,7 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adapter := func(t *testing.T) *counter {
+	adapter := func(t *testing.T) *app {
 		endless := &desk{do: func(ctx context.Context, _ chat.Command) (chat.Reply, error) {
 			<-ctx.Done()
 			return chat.Reply{}, ctx.Err()
@@ -44,23 +44,24 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.apps[0].ports.Desk = endless
-		return &counter{app: a.apps[0]}
+		return a.apps[0]
 	}
 	t.Run("gateway", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := adapter(t)
+			one := adapter(t)
 			begun := time.Now()
-			i, err := c.read(json.RawMessage(slashReset), begun)
+			i, err := one.interaction(json.RawMessage(slashReset), begun)
 			if err != nil {
 				t.Fatal(err)
 			}
 			kind, took := 0, time.Duration(0)
 			ctx, cancel := context.WithTimeout(t.Context(), workLimit)
 			defer cancel()
-			_ = c.answer(ctx, i, func(_ context.Context, b callback) error {
+			i.respond = func(_ context.Context, b callback) error {
 				kind, took = b.Type, time.Since(begun)
 				return nil
-			})
+			}
+			_ = i.answer(ctx)
 			if kind != callbackDefer || took > 3*time.Second-onTheWay {
 				t.Errorf("response %d after %s, want a deferral within 3 s less the way", kind, took)
 			}
@@ -68,16 +69,16 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 	})
 	t.Run("http", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := adapter(t)
+			one := adapter(t)
 			begun := time.Now()
 			stamp := strconv.FormatInt(begun.Unix(), 10)
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/discord/helper/interactions", strings.NewReader(slashReset))
 			r.Header.Set("X-Signature-Timestamp", stamp)
 			r.Header.Set("X-Signature-Ed25519", hex.EncodeToString(ed25519.Sign(private, []byte(stamp+slashReset))))
 			w := httptest.NewRecorder()
-			c.serve(w, r)
+			one.serve(w, r)
 			took := time.Since(begun)
-			c.app.background.Finish(workLimit)
+			one.background.Finish(workLimit)
 			var b callback
 			if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || b.Type != callbackDefer || took > 3*time.Second-onTheWay {
 				t.Errorf("status %d, %s after %s, want a deferral within 3 s less the way", w.Code, w.Body, took)

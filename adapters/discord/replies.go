@@ -134,75 +134,75 @@ func (s *splitter) follow(line string) {
 }
 
 // first is the reply as the first answer.
-func (c *counter) first(ctx context.Context, i *interaction, line string, r chat.Reply, say say) error {
+func (i *interaction) first(ctx context.Context, line string, r chat.Reply) error {
 	if r.Form != nil {
-		return say(ctx, callback{callbackModal, c.form(i, r.Form, line)})
+		return i.respond(ctx, callback{callbackModal, i.form(r.Form, line)})
 	}
 	list := pages(r)
 	kind := callbackMessage
 	if i.Type == interactionComponent && i.private() && !r.Public {
 		kind, list[0].Flags = callbackUpdate, 0 // the menu that was used becomes the answer
 	}
-	if err := say(ctx, callback{kind, list[0]}); err != nil {
+	if err := i.respond(ctx, callback{kind, list[0]}); err != nil {
 		return err
 	}
-	return c.rest(ctx, i, list[1:])
+	return i.followAll(ctx, list[1:])
 }
 
 // later is the reply after a deferral, which was seen by the person alone.
-func (c *counter) later(ctx context.Context, i *interaction, line string, r chat.Reply) error {
+func (i *interaction) later(ctx context.Context, line string, r chat.Reply) error {
 	if r.Form != nil {
 		// A form can only be the first answer.
 		r = chat.Reply{Text: "That took a moment; the form is ready now.", Buttons: opening("Open the form", line)}
 	}
 	list := pages(r)
 	if r.Public {
-		if err := c.original(ctx, i, whisper("Done; everyone here sees it.")); err != nil {
+		if err := i.original(ctx, whisper("Done; everyone here sees it.")); err != nil {
 			return err
 		}
-		return c.rest(ctx, i, list)
+		return i.followAll(ctx, list)
 	}
-	if err := c.original(ctx, i, list[0]); err != nil {
+	if err := i.original(ctx, list[0]); err != nil {
 		return err
 	}
-	return c.rest(ctx, i, list[1:])
+	return i.followAll(ctx, list[1:])
 }
 
-func (c *counter) rest(ctx context.Context, i *interaction, list []messageData) error {
+func (i *interaction) followAll(ctx context.Context, list []messageData) error {
 	for _, m := range list {
-		if err := c.follow(ctx, i, m); err != nil {
+		if err := i.follow(ctx, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *counter) webhook(i *interaction) string {
+func (i *interaction) webhook() string {
 	return "/webhooks/" + i.Application + "/" + i.Token
 }
 
 // original replaces the deferred answer. Its flags were fixed when it was
 // deferred.
-func (c *counter) original(ctx context.Context, i *interaction, m messageData) error {
+func (i *interaction) original(ctx context.Context, m messageData) error {
 	m.Flags = 0
-	return c.after(ctx, call{
-		method: http.MethodPatch, path: c.webhook(i) + "/messages/@original", route: "PATCH original", major: i.ID, name: "reply", body: m, wait: true, open: true,
+	return i.after(ctx, call{
+		method: http.MethodPatch, path: i.webhook() + "/messages/@original", route: "PATCH original", major: i.ID, name: "reply", body: m, wait: true, open: true,
 	})
 }
 
 // follow sends a further message.
-func (c *counter) follow(ctx context.Context, i *interaction, m messageData) error {
-	return c.after(ctx, call{
-		method: http.MethodPost, path: c.webhook(i), route: "POST followup", major: i.ID, name: "reply", body: m, wait: true, open: true,
+func (i *interaction) follow(ctx context.Context, m messageData) error {
+	return i.after(ctx, call{
+		method: http.MethodPost, path: i.webhook(), route: "POST followup", major: i.ID, name: "reply", body: m, wait: true, open: true,
 	})
 }
 
 // after makes a call that follows a first answer. Where that was the response
 // to an HTTP request, Discord may not have read it yet and then knows no such
 // webhook or message: a moment later it does.
-func (c *counter) after(ctx context.Context, one call) error {
+func (i *interaction) after(ctx context.Context, one call) error {
 	for pause := 200 * time.Millisecond; ; pause *= 2 {
-		_, err := c.app.rest.do(ctx, one, nil)
+		_, err := i.app.rest.do(ctx, one, nil)
 		if n := code(err); n != codeUnknownWebhook && n != codeUnknownMessage || pause > time.Second || !sleep(ctx, pause) {
 			return err
 		}

@@ -37,7 +37,7 @@ func (a *Adapter) Handler() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		one.guardRequest(w, func() { (&counter{app: one}).serve(w, r) })
+		one.guardRequest(w, func() { one.serve(w, r) })
 	})
 	return mux
 }
@@ -69,7 +69,7 @@ func signed(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) bo
 	return ed25519.Verify(key, append([]byte(timestamp), body...), signature)
 }
 
-func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
+func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhookBody))
 	if err != nil {
@@ -84,9 +84,9 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the signature is missing, wrong or too old", http.StatusUnauthorized)
 		return
 	}
-	key, err := c.app.identity.publicKey(r.Context())
+	key, err := a.identity.publicKey(r.Context())
 	if err != nil {
-		c.app.log.ErrorContext(r.Context(), "interaction cannot be verified", slog.String("error", err.Error()))
+		a.log.ErrorContext(r.Context(), "interaction cannot be verified", slog.String("error", err.Error()))
 		http.Error(w, "the signature cannot be checked now", http.StatusServiceUnavailable)
 		return
 	}
@@ -94,7 +94,7 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the signature is missing, wrong or too old", http.StatusUnauthorized)
 		return
 	}
-	i, err := c.read(bytes.TrimSpace(body), received)
+	i, err := a.interaction(bytes.TrimSpace(body), received)
 	if err != nil {
 		http.Error(w, "not an interaction", http.StatusBadRequest)
 		return
@@ -103,7 +103,7 @@ func (c *counter) serve(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, callback{Type: callbackPong})
 		return
 	}
-	c.inline(w, r, i)
+	i.inline(w, r)
 }
 
 // spoken is the first answer to an interaction, or how it ended without one.
@@ -117,19 +117,20 @@ var errNotTaken = errors.New("the interaction's request is over")
 
 // inline answers in the response to the request; what is left to do goes on
 // after it.
-func (c *counter) inline(w http.ResponseWriter, r *http.Request, i *interaction) {
+func (i *interaction) inline(w http.ResponseWriter, r *http.Request) {
 	written := make(chan struct{}) // the response was: what follows must not overtake it
 	defer close(written)
-	first, err := prompt.Ask(r.Context(), c.app.background, i.received.Add(replyWithin), workLimit, func(ctx context.Context, give func(spoken) bool) {
-		err := c.answer(ctx, i, func(_ context.Context, b callback) error {
+	first, err := prompt.Ask(r.Context(), i.app.background, i.received.Add(replyWithin), workLimit, func(ctx context.Context, give func(spoken) bool) {
+		i.respond = func(_ context.Context, b callback) error {
 			if !give(spoken{answer: &b}) {
 				return errNotTaken
 			}
 			<-written
 			return nil
-		})
+		}
+		err := i.answer(ctx)
 		if give(spoken{err: err}); err != nil {
-			c.app.log.WarnContext(ctx, "interaction not answered", slog.String("error", err.Error()))
+			i.app.log.WarnContext(ctx, "interaction not answered", slog.String("error", err.Error()))
 		}
 	})
 	switch {
