@@ -47,19 +47,22 @@ func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, responder chat.Resp
 		e.posted = posted
 	}
 	log = log.With("provider", e.target.provider.ID, "model", e.target.model)
-	if e.err != nil && !e.stopped {
-		log.WarnContext(ctx, "turn failed", "kind", kindOf(e.err), "error", e.err)
-	} else {
-		log.InfoContext(ctx, "turn ended", "outcome", result)
-	}
-	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
 	// Whatever is written under another hash tag comes here: see sink.
 	all, lasting := r.writes(ctx, e, log)
 	err := t.Close(ctx, all...)
 	if errors.Is(err, chat.ErrWithdrawn) {
 		r.owe(ctx, t, lasting, log)
 	}
-	return err
+	if err != nil {
+		return err // not ended: it is tried again
+	}
+	r.metrics.Turn(t.Message.Place.Platform, e.bot.ID, result)
+	if e.err != nil && !e.stopped {
+		log.WarnContext(ctx, "turn failed", "kind", kindOf(e.err), "error", e.err)
+	} else {
+		log.InfoContext(ctx, "turn ended", "outcome", result)
+	}
+	return nil
 }
 
 // oweUsed notes what lasts of an answer whose question was deleted.
