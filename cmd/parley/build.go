@@ -1,4 +1,4 @@
-// The wiring: which part is handed to which.
+// Wiring the parts together.
 
 package main
 
@@ -27,7 +27,7 @@ import (
 	"parley/internal/usage"
 )
 
-// parts are what is open before the rest is built on it.
+// parts are what build needs to be open already.
 type parts struct {
 	store   *store.Store
 	ring    *secret.Ring
@@ -47,14 +47,14 @@ type built struct {
 	client   *completion.Client
 	ledger   *usage.Ledger
 	guard    console.Guard
-	demoKey  secret.Text // what this process shows its own demo
+	demoKey  secret.Text // authenticates this process to its own demo
 	memo     *store.Memo
 	records  *store.Records
-	adapters []chat.Adapter // of the platforms that are served
+	adapters []chat.Adapter // of the enabled platforms
 	local    *local
 }
 
-// build makes every part. It opens no connection but the store's.
+// build makes every part. It connects only to the store.
 func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	b := &built{settings: s, kind: p.store.Kind, demoKey: secret.New(secret.GenerateToken())}
 	builtins := provider.Builtins(s.env.Get)
@@ -80,7 +80,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 		Learned: b.registry.Learned,
 		Learn: func(ctx context.Context, id, model string, q provider.Quirks) {
 			if err := b.registry.Learn(ctx, id, model, q); err != nil {
-				s.log.WarnContext(ctx, "what an endpoint refuses could not be remembered", "provider", id, "model", model, "error", err)
+				s.log.WarnContext(ctx, "endpoint quirks not saved", "provider", id, "model", model, "error", err)
 			}
 		},
 	})
@@ -88,7 +88,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	b.local.watch = s.config.PlaygroundServed()
 	lease := inbox.DefaultLease
 	if p.store.Kind == "embedded" {
-		lease = inbox.LoneLease // its keys do not outlive this process either
+		lease = inbox.LoneLease // no other process can hold the keys
 	}
 	b.inbox = inbox.New(inbox.Options{
 		Client: p.store.Client, Urgent: p.store.Urgent, Lease: lease, Prefix: s.config.RedisPrefix, Ring: p.ring, Log: s.log, Metrics: p.metrics,
@@ -104,7 +104,7 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	return b, b.connect(p)
 }
 
-// connect makes the adapters of the platforms that are served here.
+// connect makes the adapters of the enabled platforms.
 func (b *built) connect(p parts) error {
 	for _, row := range b.platforms {
 		a, err := row.connect(b, p)
@@ -119,8 +119,7 @@ func (b *built) connect(p parts) error {
 	return nil
 }
 
-// elsewhere is how the bots are connected on platforms that are not parley's
-// own.
+// elsewhere is the health of the bots on external platforms.
 func (b *built) elsewhere() []chat.Health {
 	var out []chat.Health
 	for _, a := range b.adapters {
@@ -131,7 +130,7 @@ func (b *built) elsewhere() []chat.Health {
 	return out
 }
 
-// mount puts every handler at its path.
+// mount registers every handler.
 func (b *built) mount(mux *http.ServeMux) {
 	options := console.Options{
 		Registry: b.registry, Bots: b.bots, Guard: b.guard,
@@ -161,7 +160,7 @@ func (b *built) mount(mux *http.ServeMux) {
 	}
 }
 
-// health is what /readyz asks.
+// health holds the checks of /readyz.
 func (b *built) health(st *store.Store) *telemetry.Health {
 	return telemetry.NewHealth(map[string]telemetry.Check{
 		"store": func(ctx context.Context) []telemetry.State {
@@ -174,7 +173,7 @@ func (b *built) health(st *store.Store) *telemetry.Health {
 		"bots": func(context.Context) []telemetry.State {
 			var states []telemetry.State
 			for _, a := range b.adapters {
-				group := "platforms" // one bot that works is enough; the pages' do not count
+				group := "platforms" // ready if one bot is connected; those of the pages do not count
 				if p := a.Platform(); p.Pages {
 					group = p.Name
 				}
@@ -187,7 +186,7 @@ func (b *built) health(st *store.Store) *telemetry.Health {
 	})
 }
 
-// demoProvider is the model that is none: this server itself.
+// demoProvider is this server's own demo, which streams canned text.
 func demoProvider(base string, key secret.Text) provider.Provider {
 	p := provider.Provider{
 		ID: "demo", Name: "Demo", Endpoint: base + "/demo/v1/chat/completions",
@@ -197,7 +196,7 @@ func demoProvider(base string, key secret.Text) provider.Provider {
 	return p.Own(base+"/demo/", key)
 }
 
-// listProviders is the registry as the page shows it.
+// listProviders is the registry as the pages show it.
 func (b *built) listProviders(context.Context) ([]playground.Provider, error) {
 	var out []playground.Provider
 	for _, e := range b.registry.Providers() {
@@ -213,26 +212,26 @@ func (b *built) listProviders(context.Context) ([]playground.Provider, error) {
 	return out, nil
 }
 
-// using is the provider and model of a bot at a place.
+// using is the provider and model that a bot uses in a place.
 func (b *built) using(ctx context.Context, bot string, p chat.Place) (providerID, model string) {
 	ref, err := b.relay.Using(ctx, bot, p)
 	if err != nil {
-		b.log.WarnContext(ctx, "which model is used could not be read", "bot", bot, "error", err)
+		b.log.WarnContext(ctx, "model of a place not read", "bot", bot, "error", err)
 	}
 	return ref.Provider, ref.Model
 }
 
-// endpoints is the client as the relay asks it.
+// endpoints adapts the client to the relay's interface.
 type endpoints struct{ *completion.Client }
 
 func (e endpoints) Diagnose(ctx context.Context, p provider.Provider, model string) string {
 	return probe.Run(ctx, e.Client, p, model).Diagnosis
 }
 
-// budgets keeps what was learned of rate limits.
+// budgets stores learned rate limits.
 type budgets struct{ memo *store.Memo }
 
-// budgetAge is how long a lesson counts: platforms change their limits.
+// budgetAge is how long a learned limit is kept: platforms change their limits.
 const budgetAge = 7 * 24 * time.Hour
 
 func (b budgets) Load(ctx context.Context, key string) (stream.Learned, bool, error) {
@@ -253,7 +252,7 @@ func (b budgets) Save(ctx context.Context, key string, l stream.Learned) error {
 	return b.memo.Save(ctx, "budget/"+url.PathEscape(key), data, budgetAge)
 }
 
-// report is the ledger as the admin API shows it.
+// report adapts the ledger to the admin API.
 type report struct{ ledger *usage.Ledger }
 
 func (r report) Usage(ctx context.Context, q console.UsageQuery) ([]console.UsageRow, error) {

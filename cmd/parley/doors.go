@@ -1,5 +1,5 @@
-// Who gets in: the admin token, the folder's address for the operator verbs, and
-// what the door stands before.
+// Admin access: the token, the address that operator verbs find, and the handlers
+// that require the token.
 
 package main
 
@@ -26,11 +26,11 @@ import (
 	"parley/internal/telemetry"
 )
 
-// tokenNeeded says why a server may not make a token for itself: what forwards
-// signed requests to its listener forwards all others too, and people beyond
-// this machine then need to know the token.
+// tokenNeeded returns an error if the server may not generate its own token: a
+// proxy that forwards signed requests to its listener forwards any request, so the
+// operator must choose the token.
 func (s settings) tokenNeeded() error {
-	if !s.config.AdminToken.IsZero() || !s.config.Loopback() { // config tells of other listeners
+	if !s.config.AdminToken.IsZero() || !s.config.Loopback() { // config.Load checks other listeners
 		return nil
 	}
 	for _, b := range s.bots {
@@ -41,8 +41,8 @@ func (s settings) tokenNeeded() error {
 	return nil
 }
 
-// signed is the field by which a platform sends the bot signed requests; empty
-// where none does.
+// signed is the setting that makes a platform send the bot signed requests, empty
+// if none does.
 func (s settings) signed(b bots.Bot) string {
 	for _, p := range s.platforms {
 		for _, f := range p.Settings {
@@ -54,14 +54,14 @@ func (s settings) signed(b bots.Bot) string {
 	return ""
 }
 
-// claimFolder marks DATA_DIR as this server's. The embedded store has one server
-// at a time; with a Redis the first is the one that verbs find. The claim is nil
-// where there is none.
+// claimFolder claims DATA_DIR for this server. With the embedded store, a second
+// server is an error; with Redis, operator verbs find the first, and the claim of
+// the others is nil.
 func (s settings) claimFolder(ctx context.Context) (*folder.Claim, error) {
 	embedded := s.config.Embedded()
 	if _, err := os.Stat(s.config.DataDir); errors.Is(err, fs.ErrNotExist) && (embedded || s.config.AdminToken.IsZero()) {
 		if err := os.MkdirAll(s.config.DataDir, 0o700); err != nil {
-			return nil, fmt.Errorf("DATA_DIR: %w; make %s a folder this user may write to", err, s.config.DataDir)
+			return nil, fmt.Errorf("DATA_DIR: %w; make %s a directory that this user can write to", err, s.config.DataDir)
 		}
 	}
 	claim, err := folder.NewClaim(s.config.DataDir)
@@ -70,15 +70,15 @@ func (s settings) claimFolder(ctx context.Context) (*folder.Claim, error) {
 	case err == nil:
 		return claim, nil
 	case taken && embedded && running.URL == "":
-		return nil, fmt.Errorf("parley is already starting in this folder (DATA_DIR %s); a second one needs a DATA_DIR of its own", s.config.DataDir)
+		return nil, fmt.Errorf("parley is already starting in this directory (DATA_DIR %s); a second server needs its own DATA_DIR", s.config.DataDir)
 	case taken && embedded:
-		return nil, fmt.Errorf("parley already runs in this folder, at %s: `parley open` prints an address for your browser; a second one needs a DATA_DIR of its own", running.URL)
+		return nil, fmt.Errorf("parley is already running in this directory, at %s: `parley open` prints an address for your browser; a second server needs its own DATA_DIR", running.URL)
 	}
-	s.log.DebugContext(ctx, "the operator verbs do not find this server by its folder", "data_dir", s.config.DataDir, "reason", err)
+	s.log.DebugContext(ctx, "data directory not claimed: operator verbs cannot find this server", "data_dir", s.config.DataDir, "reason", err)
 	return nil, nil
 }
 
-// adminToken is ADMIN_TOKEN, or the one kept in DATA_DIR.
+// adminToken is ADMIN_TOKEN, or the generated token in DATA_DIR.
 func (s settings) adminToken(ctx context.Context) (secret.Text, error) {
 	if !s.config.AdminToken.IsZero() {
 		return s.config.AdminToken, nil
@@ -89,14 +89,14 @@ func (s settings) adminToken(ctx context.Context) (secret.Text, error) {
 	}
 	path := folder.TokenPath(s.config.DataDir)
 	if tightened {
-		s.log.WarnContext(ctx, "others could read the admin token; its file is closed to them now: if somebody may have read it, remove it and start again", "file", path)
+		s.log.WarnContext(ctx, "admin token file was readable by others: permissions fixed; if someone may have read it, delete it and restart parley", "file", path)
 	}
-	s.log.InfoContext(ctx, "ADMIN_TOKEN is not set: the admin API, the pages and the metrics ask for the token kept in DATA_DIR, which operator verbs run here send", "file", path)
+	s.log.InfoContext(ctx, "admin token: ADMIN_TOKEN is not set, using the generated one in DATA_DIR; operator verbs in this directory find it", "file", path)
 	return token, nil
 }
 
-// announce prints where the playground is. On a loopback listener the address
-// opens it: its code is good once.
+// announce logs the playground's address. On a loopback listener the address
+// contains a login code, which works once.
 func (s settings) announce(ctx context.Context, l net.Listener, d *door.Door) {
 	i := slices.IndexFunc(s.platforms, func(p platform) bool { return p.Pages })
 	if i < 0 || !s.config.PlaygroundServed() {
@@ -104,20 +104,20 @@ func (s settings) announce(ctx context.Context, l net.Listener, d *door.Door) {
 	}
 	address := "http://" + reachable(l.Addr().String())
 	if !s.config.Loopback() {
-		s.log.InfoContext(ctx, "playground", "url", address, "note", "log in with ADMIN_TOKEN, or by the address that parley open prints")
+		s.log.InfoContext(ctx, "playground", "url", address, "note", "log in with ADMIN_TOKEN, or open the address that parley open prints")
 		return
 	}
 	code, _, err := d.NewCode(ctx)
 	if err != nil {
-		s.log.WarnContext(ctx, "no code for the playground could be kept: parley open makes one later", "error", err)
+		s.log.WarnContext(ctx, "login code not stored: use parley open later", "error", err)
 		s.log.InfoContext(ctx, "playground", "url", address)
 		return
 	}
-	s.log.InfoContext(ctx, "playground", "url", address+console.CodePath(s.platforms[i].Platform, code), "note", "good once, for 10 minutes; parley open prints a fresh one")
+	s.log.InfoContext(ctx, "playground", "url", address+console.CodePath(s.platforms[i].Platform, code), "note", "works once, for 10 minutes; parley open prints a fresh one")
 }
 
-// serveDemo serves the demo's model to parley itself, which shows key, and to
-// whoever may administer.
+// serveDemo serves the demo's model to parley itself, which sends key, and to
+// administrators.
 func serveDemo(guard console.Guard, key secret.Text) http.Handler {
 	model := http.StripPrefix("/demo", demo.New())
 	others := guard.Wrap(model)
@@ -132,9 +132,8 @@ func serveDemo(guard console.Guard, key secret.Text) http.Handler {
 	})
 }
 
-// serveReady tells everybody whether the server is ready, and the reasons only
-// to whoever may administer. A wrong token is refused: it would otherwise be a
-// way to guess.
+// serveReady shows everyone whether the server is ready, and administrators the
+// reasons. It refuses a wrong token, so that nobody can use it to test guesses.
 func serveReady(h *telemetry.Health, guard console.Guard) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := guard.Door.Admit(r)
@@ -146,7 +145,7 @@ func serveReady(h *telemetry.Health, guard console.Guard) http.HandlerFunc {
 	}
 }
 
-// serveMetrics asks for the token unless METRICS=open.
+// serveMetrics requires the token unless METRICS=open.
 func (s settings) serveMetrics(metrics http.Handler, guard console.Guard) http.Handler {
 	if strings.EqualFold(s.config.Metrics, "open") {
 		return metrics

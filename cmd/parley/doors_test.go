@@ -550,7 +550,7 @@ func TestAFoldersTokenGoesToItsOwnServerOnly(t *testing.T) {
 		{"the same by HTTP_ADDR", w.dir, map[string]string{"DATA_DIR": data, "HTTP_ADDR": s.addr}, 0, "", "helper"},
 		{"the same by another name", w.dir, map[string]string{"DATA_DIR": data, "HTTP_ADDR": strings.Replace(s.addr, "127.0.0.1", "localhost", 1)}, 0, "", "helper"},
 		{"by every interface's address", w.dir, map[string]string{"DATA_DIR": data, "HTTP_ADDR": strings.Replace(s.addr, "127.0.0.1", "", 1)}, 0, "", "helper"},
-		{"HTTP_ADDR of another server", w.dir, map[string]string{"DATA_DIR": data, "HTTP_ADDR": otherAddr}, 1, "", "HTTP_ADDR is from the environment"},
+		{"HTTP_ADDR of another server", w.dir, map[string]string{"DATA_DIR": data, "HTTP_ADDR": otherAddr}, 1, "", "HTTP_ADDR comes from the environment"},
 		{"PARLEY_URL of another server", w.dir, map[string]string{"DATA_DIR": data, "PARLEY_URL": other.URL}, 1, "", "PARLEY_URL is set"},
 		{"PARLEY_URL with the environment's token", w.dir, map[string]string{"DATA_DIR": data, "PARLEY_URL": other.URL, "ADMIN_TOKEN": inEnv}, 1, "Bearer " + inEnv, "refuses the admin token from ADMIN_TOKEN"},
 		{"PARLEY_URL with the file's token", dotenv(inFile), map[string]string{"PARLEY_URL": other.URL}, 1, "", "PARLEY_URL is set"},
@@ -591,7 +591,7 @@ func TestASecondStart(t *testing.T) {
 	delete(w.env, "DATA_DIR")
 	first := startFree(t, w, w.dir)
 	said := startRefused(t, w.dir, w.env, "--free-port")
-	if !strings.Contains(said, "parley already runs in this folder, at http://"+first.addr+": `parley open`") || strings.Count(said, "parley: ") != 1 {
+	if !strings.Contains(said, "parley is already running in this directory, at http://"+first.addr+": `parley open`") || strings.Count(said, "parley: ") != 1 {
 		t.Errorf("%s", said)
 	}
 	elsewhere := t.TempDir()
@@ -626,7 +626,7 @@ func startFree(t *testing.T, w *world, dir string) *server {
 func TestCheckStartsNothing(t *testing.T) {
 	t.Parallel()
 	w := folderWorld(t)
-	if code, out, errs := w.verb(w.dir, w.env, "check"); code != 0 || out != "The settings are sound: 1 bot, 1 provider in PROVIDERS_FILE.\n" || errs != "" {
+	if code, out, errs := w.verb(w.dir, w.env, "check"); code != 0 || out != "The settings are valid: 1 bot, 1 provider in PROVIDERS_FILE.\n" || errs != "" {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if _, err := os.Stat(w.env["DATA_DIR"]); err == nil {

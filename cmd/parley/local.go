@@ -1,5 +1,5 @@
-// Model servers on this machine: Ollama is a built-in provider while it
-// answers, and others are offered in the playground.
+// Model servers on this machine: Ollama is a built-in provider while it answers;
+// the playground offers the others.
 
 package main
 
@@ -17,27 +17,27 @@ import (
 	"parley/internal/registry"
 )
 
-// lookEvery is how often this machine is looked over.
+// lookEvery is how often to look for servers on this machine.
 const lookEvery = 20 * time.Second
 
-// local keeps an eye on the model servers of this machine.
+// local watches the model servers on this machine.
 type local struct {
 	client     *completion.Client
 	registry   *registry.Registry
 	builtins   []provider.Provider // without those found here
 	ollamaHost string
-	offer      bool // DISCOVER_LOCAL, on the embedded store
-	watch      bool // whether somebody is shown if a provider has ever answered
+	offer      bool // DISCOVER_LOCAL, with the embedded store
+	watch      bool // the pages show whether a provider has ever answered
 	found      atomic.Pointer[[]provider.Provider]
-	heard      sync.Map           // endpoints that have answered: string → true
-	asked      map[string]respite // by endpoint; for Run alone
+	answered   sync.Map         // endpoints that have answered: string → true
+	retries    map[string]retry // by endpoint; only Run uses it
 }
 
 func newLocal(c *completion.Client, r *registry.Registry, builtins []provider.Provider, ollamaHost string, offer bool) *local {
-	return &local{client: c, registry: r, builtins: builtins, ollamaHost: ollamaHost, offer: offer, asked: map[string]respite{}}
+	return &local{client: c, registry: r, builtins: builtins, ollamaHost: ollamaHost, offer: offer, retries: map[string]retry{}}
 }
 
-// Run looks at once and then every lookEvery, until ctx ends.
+// Run looks immediately and then every lookEvery, until ctx ends.
 func (l *local) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -58,8 +58,8 @@ func (l *local) Run(ctx context.Context) error {
 	}
 }
 
-// look makes Ollama a built-in provider while it answers. The other servers are
-// looked for only while nobody registered a provider.
+// look makes Ollama a built-in provider while it answers. It looks for other
+// servers only while no provider is registered.
 func (l *local) look(ctx context.Context) {
 	all := l.builtins
 	if p, ok := l.client.Ollama(ctx, l.ollamaHost); ok {
@@ -74,32 +74,32 @@ func (l *local) look(ctx context.Context) {
 }
 
 const (
-	// listenEvery is how soon a provider is asked whether it answers; each that
-	// does not is asked half as often every time, at least once a minute.
+	// listenEvery is how soon to ask a provider again whether it answers. The pause
+	// doubles with each failure, up to listenSeldom.
 	listenEvery   = 5 * time.Second
 	listenSeldom  = time.Minute
 	listenTimeout = 5 * time.Second
 )
 
-// respite is when a provider that did not answer is asked again.
-type respite struct {
+// retry is when to ask again a provider that did not answer.
+type retry struct {
 	next time.Time
 	wait time.Duration
 }
 
-// listen asks the providers for their models until one has answered: a record
-// alone is no connected model.
+// listen asks the providers for their models until one has answered: a record does
+// not prove that a model is connected.
 func (l *local) listen(ctx context.Context) {
 	for _, e := range l.registry.Providers() {
 		if e.ID == "demo" || e.Problem != "" {
 			continue
 		}
-		if _, known := l.heard.Load(e.Endpoint); known {
+		if _, known := l.answered.Load(e.Endpoint); known {
 			return
 		}
 	}
 	for _, e := range l.registry.Providers() {
-		p := l.asked[e.Endpoint]
+		p := l.retries[e.Endpoint]
 		if e.ID == "demo" || e.Problem != "" || time.Now().Before(p.next) {
 			continue
 		}
@@ -107,17 +107,17 @@ func (l *local) listen(ctx context.Context) {
 		_, err := l.client.Models(asking, e.Provider)
 		cancel()
 		if answers(err) {
-			l.heard.Store(e.Endpoint, true)
+			l.answered.Store(e.Endpoint, true)
 			return
 		}
 		p.wait = min(max(listenEvery, 2*p.wait), listenSeldom)
-		p.next = time.Now().Add(p.wait - time.Second) // the ticks are no more exact
-		l.asked[e.Endpoint] = p
+		p.next = time.Now().Add(p.wait - time.Second) // ticks are not more precise than that
+		l.retries[e.Endpoint] = p
 	}
 }
 
-// answers reports whether a server that gave err as its list of models may be
-// one that answers: many have no list.
+// answers reports whether err, from asking a server for its models, shows that
+// the server is running: many servers have no model list.
 func answers(err error) bool {
 	e, ok := errors.AsType[*completion.Error](err)
 	if !ok {
@@ -130,18 +130,17 @@ func answers(err error) bool {
 	return false
 }
 
-// silent reports whether nothing has answered at an endpoint yet, as far as is
-// known: once one provider has answered, the others are not asked.
+// silent reports whether an endpoint is not known to have answered. Once one
+// provider has answered, the others are no longer asked.
 func (l *local) silent(endpoint string) bool {
 	if !l.watch {
 		return false
 	}
-	_, known := l.heard.Load(endpoint)
+	_, known := l.answered.Load(endpoint)
 	return !known
 }
 
-// registered reports whether there is a provider besides the demo and those
-// that were found.
+// registered reports whether there is a provider besides the demo and Ollama.
 func (l *local) registered() bool {
 	for _, e := range l.registry.Providers() {
 		if e.ID != "demo" && e.ID != "ollama" {
@@ -151,7 +150,7 @@ func (l *local) registered() bool {
 	return false
 }
 
-// offers are the servers found that nobody registered yet.
+// offers are the found servers that are not registered.
 func (l *local) offers(context.Context) []playground.Server {
 	found := l.found.Load()
 	if found == nil {

@@ -1,6 +1,6 @@
-// Parley is a chat-platform bot server: it answers mentions on chat platforms
-// from any OpenAI-compatible endpoint. This is the only place where the parts are
-// wired together.
+// Parley is a bot server for chat platforms: it answers mentions with the output
+// of any OpenAI-compatible endpoint. This is the only package that wires the parts
+// together.
 package main
 
 import (
@@ -22,13 +22,13 @@ func main() {
 	}))
 }
 
-// process is what a verb may use of the outside.
+// process is a verb's access to the outside world.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
-	exit           func(code int) // ends the process, whatever still runs; nil outside of main
-	more           []platform     // beside those in the table; tests bring one
+	exit           func(code int) // ends the process, even if work is running; nil except in main
+	more           []platform     // in addition to the table, for tests
 }
 
 // usageText is what "parley help" prints.
@@ -53,30 +53,30 @@ const usageForm = `parley answers mentions in PLATFORMS from any OpenAI-compatib
                                        the GUILDs a bot answers in
   parley usage                         tokens and cost
   parley manifest MANIFESTS [--bot ID] [--url PUBLIC-ADDRESS]
-  parley open                          a fresh address of the playground, good once
-  parley check                         says what is wrong with the settings, starts nothing
-  parley key generate                  a fresh entry for MASTER_KEYS
-  parley health                        exit 0 when the server is alive
+  parley open                          print an address that opens the playground once
+  parley check                         check the settings without starting anything
+  parley key generate                  print a new entry for MASTER_KEYS
+  parley health                        exit 0 if the server is alive
   parley version
 
-provider, bot, guild, usage, manifest, open and health speak to the server of
-this folder: at HTTP_ADDR, with ADMIN_TOKEN or the token in DATA_DIR. PARLEY_URL
-names another server, which gets the environment's own ADMIN_TOKEN and no other.
-Every verb takes --json but serve, which prints nothing but its log
-(LOG_FORMAT=json). "parley VERB --help" says more.
+provider, bot, guild, usage, manifest, open and health talk to the server of this
+directory: at HTTP_ADDR, with ADMIN_TOKEN or the token in DATA_DIR. Set PARLEY_URL
+to talk to another server; it gets only the ADMIN_TOKEN of the environment.
+Every verb except serve takes --json; serve prints only its log (LOG_FORMAT=json).
+For more, run "parley VERB --help".
 `
 
 const serveText = `parley serve [--free-port]
 
 Runs the server in the foreground until SIGTERM or SIGINT. Its settings are
 environment variables, or lines in .env; .env.example lists them, and "parley
-check" says what is wrong with them.
+check" checks them.
 
-  --free-port   take the next free port when that of HTTP_ADDR is busy, as long
-                as HTTP_ADDR is not set
+  --free-port   if the default port is in use, take the next free one; has no
+                effect if HTTP_ADDR is set
 `
 
-// run carries out one verb and returns the exit code.
+// run runs one verb and returns the exit code.
 func run(ctx context.Context, args []string, p process) int {
 	verb := "serve"
 	if len(args) > 0 {

@@ -1,4 +1,4 @@
-// The verbs beside the admin API: manifest, version, health.
+// The verbs manifest, version and health.
 
 package main
 
@@ -20,16 +20,16 @@ import (
 
 func manifestVerb(table []platform) operatorVerb {
 	return operatorVerb{takes: strings.Join(manifestNames(table), "|") + " [--bot ID] [--url PUBLIC-ADDRESS]", run: manifest, least: 1, most: 1,
-		does: "prints what the platform must be told; with --url where it sends its requests over HTTP",
+		does: "prints the app manifest or setup steps for a platform; --url: for signed HTTP requests",
 		flags: func(o *operator) {
 			o.flags.String("bot", "", "")
 			o.flags.String("url", "", "")
 		}}
 }
 
-// manifest prints what a platform must be told so that a bot works there. The
-// definitions are those of BOTS_DIR where that is set here, else those of the
-// server; before there is a server, the ones built in.
+// manifest prints how to set up a bot on a platform. It uses the definitions in
+// BOTS_DIR if that is set, else the server's, or the built-in ones if no server is
+// running.
 func manifest(ctx context.Context, o *operator) error {
 	platform, id, base := o.args[0], flagText(o.flags, "bot"), flagText(o.flags, "url")
 	s, problems := read(o.process)
@@ -51,15 +51,14 @@ func manifest(ctx context.Context, o *operator) error {
 	return o.show(m.Manifest, func(w io.Writer) { _, _ = fmt.Fprintln(w, strings.TrimSpace(m.Text)) })
 }
 
-// described is what a platform must be told of a bot, for people and machines.
+// described is how to set up a bot on a platform, for people and for machines.
 type described struct {
 	Bot      string          `json:"bot"`
 	Text     string          `json:"text"`
 	Manifest json.RawMessage `json:"manifest"`
 }
 
-// describe asks the platform's description what must be set up for a bot. An
-// empty id is the bot that answers first.
+// describe makes the manifest of a bot. An empty id is the default bot.
 func describe(s settings, name, id, base string) (described, error) {
 	usage := func(format string, args ...any) error {
 		return &operatorError{code: exitUsage, text: fmt.Sprintf(format, args...)}
@@ -70,21 +69,21 @@ func describe(s settings, name, id, base string) (described, error) {
 	}
 	i := slices.IndexFunc(s.bots, func(b bots.Bot) bool { return b.ID == id || id == "" && b.Default })
 	if i < 0 && id == "" {
-		i = 0 // they stand in the order of their ids
+		i = 0 // bots are sorted by id
 	}
 	if i < 0 {
 		var ids []string
 		for _, b := range s.bots {
 			ids = append(ids, b.ID)
 		}
-		return described{}, usage("--bot %q is not a bot here; there is %s", id, strings.Join(ids, ", "))
+		return described{}, usage("--bot: there is no bot %q; the bots are %s", id, strings.Join(ids, ", "))
 	}
 	b := s.bots[i]
 	m, err := p.Manifest(b.Profile(p.Platform), base)
 	return described{Bot: b.ID, Text: m.Text, Manifest: m.JSON}, err
 }
 
-// withManifest is the platform of that name, if something must be set up there.
+// withManifest finds the platform with that name, if it has a manifest.
 func withManifest(table []platform, name string) (platform, bool) {
 	i := slices.IndexFunc(table, func(p platform) bool { return p.Name == name && p.Manifest != nil })
 	if i < 0 {
@@ -107,8 +106,7 @@ func printVersion(_ context.Context, o *operator) error {
 	return o.show(map[string]string{"version": version()}, func(w io.Writer) { _, _ = fmt.Fprintln(w, "parley", version()) })
 }
 
-// checkHealth asks the server whether it is alive, for a container that has no
-// curl.
+// checkHealth asks the server whether it is alive, for containers without curl.
 func checkHealth(ctx context.Context, o *operator) error {
 	server, err := o.target()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Every verb but serve. Most speak to a running server over its admin API.
+// Every verb except serve. Most talk to a running server over its admin API.
 
 package main
 
@@ -20,27 +20,27 @@ import (
 // The exit codes of the operator's verbs.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // the server refused, or what was asked for failed
+	exitFailed      = 1 // the server refused the request, or it failed
 	exitUsage       = 2 // the command line is wrong
-	exitUnreachable = 3 // no server answers
+	exitUnreachable = 3 // the server does not answer
 )
 
 // operator is one call of a verb.
 type operator struct {
 	process
 	flags *flag.FlagSet
-	args  []string // what is left beside the flags
+	args  []string // without the flags
 	json  bool
 }
 
-// operatorVerb is one verb: what it is called, what it takes, and its work.
+// operatorVerb is one verb.
 type operatorVerb struct {
 	name  string
 	takes string // for the usage line
 	does  string
 	run   func(ctx context.Context, o *operator) error
-	flags func(o *operator) // declares its own
-	least int               // arguments needed
+	flags func(o *operator) // declares the verb's flags
+	least int               // number of arguments
 	most  int
 }
 
@@ -48,12 +48,12 @@ type operatorVerb struct {
 func operate(ctx context.Context, args []string, p process) int {
 	at := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") })
 	if at < 0 {
-		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb in %q; parley help lists them", args)})
+		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("no verb in %q; parley help lists the verbs", args)})
 	}
 	noun := args[at]
 	verbs, ok := operatorVerbs(p.platforms())[noun]
 	if !ok {
-		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("there is no verb %q; parley help lists them", noun)})
+		return p.fail(false, &operatorError{code: exitUsage, text: fmt.Sprintf("unknown verb %q; parley help lists the verbs", noun)})
 	}
 	verb, rest, err := pickVerb(noun, verbs, slices.Concat(args[:at], args[at+1:]))
 	if err != nil {
@@ -88,16 +88,16 @@ func operatorVerbs(table []platform) map[string][]operatorVerb {
 		"bot":      botVerbs(),
 		"guild":    guildVerbs(table),
 		"usage":    {usageVerb()},
-		"key":      {{name: "generate", does: "prints a fresh entry for MASTER_KEYS", run: generateKey}},
+		"key":      {{name: "generate", does: "prints a new entry for MASTER_KEYS", run: generateKey}},
 		"manifest": {manifestVerb(table)},
-		"open":     {{does: "prints a fresh address of the playground, good once, for 10 minutes", run: openPages}},
-		"check":    {{does: "says what is wrong with the settings; starts nothing", run: checkSettings}},
-		"health":   {{does: "succeeds when the server is alive", run: checkHealth}},
+		"open":     {{does: "prints an address that opens the playground once, within 10 minutes", run: openPages}},
+		"check":    {{does: "checks the settings without starting anything", run: checkSettings}},
+		"health":   {{does: "succeeds if the server is alive", run: checkHealth}},
 		"version":  {{does: "prints the version", run: printVersion}},
 	}
 }
 
-// pickVerb finds the verb that rest begins with; flags may stand before it.
+// pickVerb finds the verb in rest; flags may come before it.
 func pickVerb(noun string, verbs []operatorVerb, rest []string) (operatorVerb, []string, error) {
 	if len(verbs) == 1 && verbs[0].name == "" {
 		if len(rest) == 1 && rest[0] == "help" {
@@ -137,7 +137,7 @@ func verbHelp(noun string, verbs []operatorVerb) string {
 	}
 	var b strings.Builder
 	writeTable(&b, rows)
-	b.WriteString("\nEvery verb takes --json. Which server it is, and with which token: parley help says more.\n")
+	b.WriteString("\nEvery verb takes --json. \"parley help\" says which server the verbs talk to.\n")
 	return b.String()
 }
 
@@ -166,22 +166,23 @@ func (o *operator) parse(noun string, verb operatorVerb, rest []string) error {
 	}
 	switch {
 	case len(o.args) < verb.least:
-		return usage("something is missing")
+		return usage("an argument is missing")
 	case len(o.args) > verb.most:
-		return usage(fmt.Sprintf("%q is too much", o.args[verb.most]))
+		return usage(fmt.Sprintf("unexpected argument %q", o.args[verb.most]))
 	}
 	return nil
 }
 
-// operatorError is why a verb failed: one line, and further ones where several
-// things are wrong.
+// operatorError is why a verb failed: one line, and more if there are several
+// problems.
 type operatorError struct {
 	code   int
 	text   string
 	more   []string
-	status int             // HTTP status, 0 when no server answered
-	server json.RawMessage // what the server said, for --json
-	// stranger: no server of this folder answers, and none was named.
+	status int             // HTTP status, 0 if no server answered
+	server json.RawMessage // the server's response, for --json
+	// stranger is set if PARLEY_URL names no server and this directory's does not
+	// answer, or its token is unknown.
 	stranger bool
 }
 
@@ -189,13 +190,13 @@ func (e *operatorError) Error() string {
 	return strings.Join(append([]string{e.text}, e.more...), "\n")
 }
 
-// fail prints why a verb failed, on stderr.
+// fail prints why a verb failed to stderr and returns the exit code.
 func (p process) fail(asJSON bool, err error) int {
 	e, ok := errors.AsType[*operatorError](err)
 	if !ok {
 		e = &operatorError{code: exitFailed, text: err.Error()}
 	}
-	if e.text == "" { // the reply said it all
+	if e.text == "" { // already printed
 		return e.code
 	}
 	if asJSON {
@@ -211,7 +212,7 @@ func (p process) fail(asJSON bool, err error) int {
 	return e.code
 }
 
-// show prints v as JSON, or what human writes.
+// show prints v as JSON with --json, else what human writes.
 func (o *operator) show(v any, human func(w io.Writer)) error {
 	if !o.json {
 		human(o.stdout)
@@ -227,10 +228,10 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// read is the file of that name, or standard input for "-" or none.
+// read reads a file, or standard input if name is empty or "-".
 func (o *operator) read(name string) ([]byte, error) {
 	if name != "" && name != "-" {
-		f, err := os.Open(name) // a pipe is welcome: <(command)
+		f, err := os.Open(name) // may be a pipe: <(command)
 		if err != nil {
 			return nil, &operatorError{code: exitUsage, text: err.Error()}
 		}

@@ -1,4 +1,4 @@
-// parley bot … and parley usage: the bots, what they use, and what it cost.
+// The verbs parley bot … and parley usage.
 
 package main
 
@@ -17,9 +17,9 @@ import (
 
 func botVerbs() []operatorVerb {
 	return []operatorVerb{
-		{name: "list", does: "lists the bots and what they use", run: listBots},
+		{name: "list", does: "lists the bots and their models", run: listBots},
 		{name: "show", takes: "ID", does: "shows one bot", run: showBot, least: 1, most: 1},
-		{name: "set", takes: "ID PROVIDER/MODEL | ID --provider P --model M | ID --reset", does: "gives a bot a new default; --reset: its file's", run: setBot, least: 1, most: 3,
+		{name: "set", takes: "ID PROVIDER/MODEL | ID --provider P --model M | ID --reset", does: "sets a bot's default model; --reset: back to its file's", run: setBot, least: 1, most: 3,
 			flags: func(o *operator) {
 				o.flags.String("provider", "", "")
 				o.flags.String("model", "", "")
@@ -53,7 +53,7 @@ func listBots(ctx context.Context, o *operator) error {
 	})
 }
 
-// remark says what an operator should know about the model in use.
+// remark is a note for the operator about the model in use.
 func (b shownBot) remark() string {
 	switch {
 	case b.Problem != "":
@@ -113,11 +113,11 @@ func setBot(ctx context.Context, o *operator) error {
 	}
 	switch {
 	case reset && len(change) > 0:
-		return &operatorError{code: exitUsage, text: "--reset goes back to the file's default and takes no provider or model"}
+		return &operatorError{code: exitUsage, text: "--reset restores the file's default; it takes no provider or model"}
 	case reset:
 		change = map[string]any{"provider": nil, "model": nil}
 	case len(change) == 0:
-		return &operatorError{code: exitUsage, text: "say which: parley bot set ID PROVIDER/MODEL, or --reset"}
+		return &operatorError{code: exitUsage, text: "no model given: use parley bot set ID PROVIDER/MODEL, or --reset"}
 	}
 	body, err := json.Marshal(change)
 	if err != nil {
@@ -131,7 +131,7 @@ func setBot(ctx context.Context, o *operator) error {
 }
 
 func usageVerb() operatorVerb {
-	return operatorVerb{takes: "[--by user|channel|model|day] [--since DATE] [--until DATE]", does: "sums up tokens and cost", run: showUsage,
+	return operatorVerb{takes: "[--by user|channel|model|day] [--since DATE] [--until DATE]", does: "shows tokens and cost", run: showUsage,
 		flags: func(o *operator) {
 			o.flags.String("by", "model", "")
 			o.flags.String("since", "", "")
@@ -165,7 +165,7 @@ func showUsage(ctx context.Context, o *operator) error {
 	}
 	return o.show(raw, func(w io.Writer) {
 		if len(report.Usage) == 0 {
-			_, _ = fmt.Fprintln(w, "No answers in these days.")
+			_, _ = fmt.Fprintln(w, "No answers in this period.")
 			return
 		}
 		rows := [][]string{{strings.ToUpper(report.By), "ANSWERS", "TOKENS IN", "TOKENS OUT", "COST", ""}}

@@ -1,4 +1,4 @@
-// The admin API's client: every failure becomes a line that says what to do.
+// A client for the admin API. Its errors say what to do.
 
 package main
 
@@ -18,11 +18,11 @@ import (
 
 const (
 	callTime    = 30 * time.Second
-	probeTime   = 5 * time.Minute // the server's own limit is below
+	probeTime   = 5 * time.Minute // longer than the server's own limit
 	maxResponse = 32 << 20        // bytes
 )
 
-// problemReply is an RFC 9457 problem as the server sends it.
+// problemReply is an RFC 9457 problem from the server.
 type problemReply struct {
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
@@ -73,7 +73,7 @@ func (o *operator) call(ctx context.Context, method, path string, body []byte, o
 
 func unreachable(server target, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // its own text repeats the URL
+		err = e.Err // e's own text repeats the URL
 	}
 	text := fmt.Sprintf("no server answers at %s (%v): start one with `make run` or `parley serve`, or set PARLEY_URL", server.url, err)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -92,17 +92,17 @@ func understand(base string, resp *http.Response, text []byte, out any) error {
 	case strings.HasPrefix(kind, "application/problem+json"):
 		return refused(resp.StatusCode, text)
 	case resp.StatusCode/100 == 3:
-		return &operatorError{code: exitFailed, text: fmt.Sprintf("%s redirects to %s: set PARLEY_URL to where the server itself is", base, resp.Header.Get("Location"))}
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("%s redirects to %s: set PARLEY_URL to the server's own address", base, resp.Header.Get("Location"))}
 	case resp.StatusCode/100 != 2 || !strings.HasPrefix(kind, "application/json"):
 		return &operatorError{code: exitFailed, status: resp.StatusCode,
-			text: fmt.Sprintf("%s does not answer like parley (HTTP %d): check PARLEY_URL", base, resp.StatusCode)}
+			text: fmt.Sprintf("%s is not a parley server (HTTP %d): check PARLEY_URL", base, resp.StatusCode)}
 	case out == nil:
 		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(out); err != nil {
-		return &operatorError{code: exitFailed, text: fmt.Sprintf("the answer of %s is not readable: %v", base, err)}
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("cannot read the response of %s: %v", base, err)}
 	}
 	return nil
 }
@@ -110,10 +110,10 @@ func understand(base string, resp *http.Response, text []byte, out any) error {
 func refused(status int, text []byte) error {
 	var p problemReply
 	if json.Unmarshal(text, &p) != nil || p.Detail == "" {
-		return &operatorError{code: exitFailed, status: status, text: fmt.Sprintf("the server refused (HTTP %d)", status)}
+		return &operatorError{code: exitFailed, status: status, text: fmt.Sprintf("the server refused the request (HTTP %d)", status)}
 	}
 	e := &operatorError{code: exitFailed, status: status, text: p.Detail, server: text}
-	if len(p.Errors) > 1 { // one error is the detail already
+	if len(p.Errors) > 1 { // a single error is in the detail already
 		for _, f := range p.Errors {
 			e.more = append(e.more, f.Field+": "+f.Detail)
 		}
@@ -129,5 +129,5 @@ func compact(raw json.RawMessage) string {
 	return b.String()
 }
 
-// randomName is short and new, to tell keys apart.
+// randomName makes a short random name that tells keys apart.
 func randomName() string { return rand.Text()[:6] }

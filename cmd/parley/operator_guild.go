@@ -1,5 +1,4 @@
-// parley guild …: the servers that a bot trusts, where its platform has such a
-// list.
+// The verb parley guild …: the servers that a bot trusts.
 
 package main
 
@@ -17,12 +16,12 @@ func guildVerbs(table []platform) []operatorVerb {
 	guild := guildWord(table)
 	return []operatorVerb{
 		{name: "list", takes: "BOT", does: "lists the " + guild + "s a bot answers in", run: listGuilds, least: 1, most: 1},
-		{name: "admit", takes: "BOT ID", does: "lets a bot answer in a " + guild, run: admitGuild, least: 2, most: 2},
-		{name: "remove", takes: "BOT ID", does: "takes that back", run: removeGuild, least: 2, most: 2},
+		{name: "admit", takes: "BOT ID", does: "makes a bot trust a " + guild, run: admitGuild, least: 2, most: 2},
+		{name: "remove", takes: "BOT ID", does: "makes a bot stop trusting a " + guild, run: removeGuild, least: 2, most: 2},
 	}
 }
 
-// guildWord is what people call a guild: "Discord server".
+// guildWord is the platform's term for a guild: "Discord server".
 func guildWord(table []platform) string {
 	for _, p := range table {
 		if p.Trusts != "" {
@@ -32,7 +31,7 @@ func guildWord(table []platform) string {
 	return "guild"
 }
 
-// shownGuild is a server as the API shows it.
+// shownGuild is a guild as the API shows it.
 type shownGuild struct {
 	ID, Name, Source string
 	Since            time.Time
@@ -61,7 +60,7 @@ func listGuilds(ctx context.Context, o *operator) error {
 	}
 	return o.show(raw, func(w io.Writer) {
 		if len(list.Guilds) == 0 {
-			_, _ = fmt.Fprintln(w, "No "+guildWord(o.platforms())+" is trusted; admit one with parley guild admit BOT ID.")
+			_, _ = fmt.Fprintln(w, "The bot trusts no "+guildWord(o.platforms())+"; add one with parley guild admit BOT ID.")
 			return
 		}
 		rows := [][]string{{"ID", "NAME", "SOURCE", "SINCE"}}

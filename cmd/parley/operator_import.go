@@ -1,5 +1,5 @@
-// parley provider import: other programs' providers, one put each. What is
-// stored already keeps its secrets where the file brings none.
+// The verb parley provider import: puts each provider in another program's file.
+// A stored provider keeps its secrets if the file has none.
 
 package main
 
@@ -26,7 +26,7 @@ type importReport struct {
 	Skipped []importer.Skipped `json:"skipped"`
 }
 
-// importAction is what became of one record.
+// importAction is the result for one record.
 type importAction struct {
 	ID       string   `json:"id"`
 	Action   string   `json:"action"` // "add", "replace" or "failed"
@@ -92,7 +92,7 @@ func importProviders(ctx context.Context, o *operator) error {
 	return nil
 }
 
-// newIDs reads "OLD=NEW".
+// newIDs parses pairs "OLD=NEW".
 func newIDs(pairs []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, pair := range pairs {
@@ -105,8 +105,8 @@ func newIDs(pairs []string) (map[string]string, error) {
 	return out, nil
 }
 
-// importRecord stores one record, unless it is a dry run. Only a server that
-// cannot be asked at all is an error; a refusal is part of the action.
+// importRecord stores one record, unless it is a dry run. If the server refuses the
+// record, the action says so; other failures are errors.
 func (o *operator) importRecord(ctx context.Context, record importer.Record, stored map[string]shownProvider, dry bool) (importAction, error) {
 	a := importAction{ID: record.ID, Action: "add", Endpoint: provider.ShownURL(record.Endpoint), Models: len(record.Models.List), Notes: record.Notes}
 	body, err := record.Body()
@@ -115,7 +115,7 @@ func (o *operator) importRecord(ctx context.Context, record importer.Record, sto
 	}
 	switch old, ok := stored[record.ID]; {
 	case ok && old.Source == registry.Builtin:
-		a.Notes = append(a.Notes, "it takes the place of the built-in provider, which comes back when it is removed")
+		a.Notes = append(a.Notes, "it overrides the built-in provider; remove it to restore that one")
 	case ok:
 		a.Action = "replace"
 		a.Notes = append(a.Notes, keepSecrets(body, record, old)...)
@@ -135,15 +135,15 @@ func (o *operator) importRecord(ctx context.Context, record importer.Record, sto
 	return a, err
 }
 
-// keepSecrets says "set" for the secrets that are stored and not in the file,
-// where the server stays the same.
+// keepSecrets writes "set" into body for secrets that are stored but not in the
+// file, if the server stays the same. It returns notes for the operator.
 func keepSecrets(body map[string]any, record importer.Record, old shownProvider) []string {
 	noKey, noHeaders := record.APIKey.IsZero() && old.APIKey != "", len(record.ExtraHeaders) == 0 && len(old.ExtraHeaders) > 0
 	if !noKey && !noHeaders {
 		return nil
 	}
 	if !provider.SameServer(old.Endpoint, record.Endpoint) {
-		return []string{"the secrets stored now go: they were given for another server"}
+		return []string{"the stored secrets are deleted: they belong to another server"}
 	}
 	if noKey {
 		body["apiKey"] = "set"
@@ -151,7 +151,7 @@ func keepSecrets(body map[string]any, record importer.Record, old shownProvider)
 	if noHeaders {
 		body["extraHeaders"] = old.ExtraHeaders
 	}
-	return []string{"the secrets stored now stay"}
+	return []string{"the stored secrets are kept"}
 }
 
 func (r importReport) print(w io.Writer) {
@@ -162,7 +162,7 @@ func (r importReport) print(w io.Writer) {
 	if len(r.Records) > 0 {
 		writeTable(w, rows)
 	} else {
-		_, _ = fmt.Fprintln(w, "No provider in the file can be taken.")
+		_, _ = fmt.Fprintln(w, "The file has no provider that can be imported.")
 	}
 	for _, a := range r.Records {
 		for _, note := range a.Notes {
@@ -173,7 +173,7 @@ func (r importReport) print(w io.Writer) {
 		}
 	}
 	for _, s := range r.Skipped {
-		_, _ = fmt.Fprintf(w, "not taken: %s: %s\n", printable(s.Name), printable(s.Reason))
+		_, _ = fmt.Fprintf(w, "skipped: %s: %s\n", printable(s.Name), printable(s.Reason))
 	}
 	if r.DryRun {
 		_, _ = fmt.Fprintln(w, "Nothing was stored (--dry-run).")

@@ -1,5 +1,4 @@
-// parley open and parley check: the way in, and what would keep the server from
-// starting.
+// The verbs parley open and parley check.
 
 package main
 
@@ -15,7 +14,7 @@ import (
 	"parley/internal/folder"
 )
 
-// openPages prints an address that opens the pages once.
+// openPages prints an address that logs in to the pages once.
 func openPages(ctx context.Context, o *operator) error {
 	server, err := o.target()
 	if err != nil {
@@ -29,7 +28,7 @@ func openPages(ctx context.Context, o *operator) error {
 	return o.show(map[string]string{"url": address, "expires": code.Expires}, func(w io.Writer) { _, _ = fmt.Fprintln(w, address) })
 }
 
-// checkSettings reads all that serve would read, and starts nothing.
+// checkSettings reads everything that serve reads, and starts nothing.
 func checkSettings(_ context.Context, o *operator) error {
 	s, problems := read(o.process)
 	if s.config.AdminToken.IsZero() && len(problems) == 0 {
@@ -57,6 +56,6 @@ func checkSettings(_ context.Context, o *operator) error {
 	if s.config.ProvidersFile != "" {
 		about += ", " + chat.Count(len(s.file), "provider") + " in PROVIDERS_FILE"
 	}
-	_, err := fmt.Fprintf(o.stdout, "The settings are sound: %s.\n", about)
+	_, err := fmt.Fprintf(o.stdout, "The settings are valid: %s.\n", about)
 	return err
 }

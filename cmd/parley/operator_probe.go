@@ -1,4 +1,4 @@
-// parley provider test: the probe's report.
+// The verb parley provider test.
 
 package main
 
@@ -26,8 +26,7 @@ type shownStep struct {
 	Took                 float64
 }
 
-// testProvider exits with exitFailed when the endpoint does not work, also
-// with --json.
+// testProvider returns an error if the endpoint does not work, also with --json.
 func testProvider(ctx context.Context, o *operator) error {
 	model := flagText(o.flags, "model")
 	if len(o.args) == 2 {
@@ -55,7 +54,7 @@ func testProvider(ctx context.Context, o *operator) error {
 	return err
 }
 
-// printReport gives the diagnosis first, then what it rests on.
+// printReport prints the diagnosis, then the steps behind it.
 func printReport(w io.Writer, r shownReport) {
 	verdict := "works"
 	if !r.OK {

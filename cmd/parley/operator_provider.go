@@ -1,4 +1,4 @@
-// parley provider …: the registry from the command line.
+// The verbs parley provider …, except test and import.
 
 package main
 
@@ -24,20 +24,20 @@ func providerVerbs() []operatorVerb {
 	return []operatorVerb{
 		{name: "list", takes: "[--source builtin|file|custom]", does: "lists the providers", run: listProviders,
 			flags: func(o *operator) { o.flags.String("source", "", "") }},
-		{name: "show", takes: "ID", does: "shows one provider, and what was learned of it", run: showProvider, least: 1, most: 1},
-		{name: "put", takes: "ID [FILE]", does: "adds or replaces a provider: its JSON from a file or standard input", run: putProvider, least: 1, most: 2,
+		{name: "show", takes: "ID", does: "shows one provider, with its learned quirks", run: showProvider, least: 1, most: 1},
+		{name: "put", takes: "ID [FILE]", does: "adds or replaces a provider; reads JSON from a file or standard input", run: putProvider, least: 1, most: 2,
 			flags: func(o *operator) { o.flags.String("file", "", "") }},
 		{name: "remove", takes: "ID", does: "removes a provider", run: removeProvider, least: 1, most: 1},
-		{name: "test", takes: "ID [MODEL]", does: "asks the endpoint for real and says what is wrong", run: testProvider, least: 1, most: 2,
+		{name: "test", takes: "ID [MODEL]", does: "sends the endpoint a real request and reports problems", run: testProvider, least: 1, most: 2,
 			flags: func(o *operator) { o.flags.String("model", "", "") }},
-		{name: "import", takes: "[FILE] [--format parley|aiscouncil|litellm|librechat] [--id OLD=NEW] [--only ID] [--dry-run]", does: "takes providers from other programs' files", run: importProviders, most: 1,
+		{name: "import", takes: "[FILE] [--format parley|aiscouncil|litellm|librechat] [--id OLD=NEW] [--only ID] [--dry-run]", does: "imports providers from other programs' files", run: importProviders, most: 1,
 			flags: func(o *operator) {
 				o.flags.String("format", "", "")
 				o.flags.Var(&listFlag{}, "id", "")
 				o.flags.Var(&listFlag{}, "only", "")
 				o.flags.Bool("dry-run", false, "")
 			}},
-		{name: "export", takes: "[ID…] [--output FILE]", does: "writes records without secrets, as import and PROVIDERS_FILE take them", run: exportProviders, most: 1000,
+		{name: "export", takes: "[ID…] [--output FILE]", does: "writes records without secrets, for import and PROVIDERS_FILE", run: exportProviders, most: 1000,
 			flags: func(o *operator) { o.flags.String("output", "", "") }},
 	}
 }
@@ -57,7 +57,7 @@ type shownProvider struct {
 	Problem      string                     `json:"problem"`
 }
 
-// listFlag is a flag that may be given several times, or with commas.
+// listFlag is a flag that can be repeated or take a comma-separated list.
 type listFlag []string
 
 func (l *listFlag) String() string { return strings.Join(*l, ",") }
@@ -216,10 +216,10 @@ func putProvider(ctx context.Context, o *operator) error {
 	switch {
 	case provider.ValidID(id):
 	case file != "":
-		return &operatorError{code: exitFailed, text: fmt.Sprintf("%q is no provider id: it has lowercase letters, digits and hyphens, for example corp-gateway", id)}
+		return &operatorError{code: exitFailed, text: fmt.Sprintf("%q is not a valid provider id: use lowercase letters, digits and hyphens, for example corp-gateway", id)}
 	case id != "-" && !exists(id):
 		return &operatorError{code: exitUsage, text: fmt.Sprintf("%q is neither a provider id (lowercase letters, digits and hyphens, for example corp-gateway) nor a file", id)}
-	default: // provider put FILE, the id inside
+	default: // provider put FILE: the file has the id
 		file, id = id, ""
 	}
 	body, err := o.read(file)
@@ -229,12 +229,12 @@ func putProvider(ctx context.Context, o *operator) error {
 	if id == "" {
 		var named struct{ ID string }
 		if json.Unmarshal(body, &named) != nil || named.ID == "" {
-			return &operatorError{code: exitUsage, text: fmt.Sprintf("which provider is it? %s holds no \"id\": say `parley provider put ID %s`", o.args[0], o.args[0])}
+			return &operatorError{code: exitUsage, text: fmt.Sprintf("no id: %s has no \"id\" field; use `parley provider put ID %s`", o.args[0], o.args[0])}
 		}
 		id = named.ID
 	}
 	if len(body) == 0 {
-		return &operatorError{code: exitUsage, text: "the record is empty; it is a JSON object with at least an endpoint"}
+		return &operatorError{code: exitUsage, text: "the record is empty; write a JSON object with at least an endpoint"}
 	}
 	var raw json.RawMessage
 	if err := o.call(ctx, http.MethodPut, providerPath(id), body, &raw); err != nil {
@@ -256,8 +256,8 @@ func removeProvider(ctx context.Context, o *operator) error {
 	return o.show(map[string]string{"removed": id}, func(w io.Writer) { _, _ = fmt.Fprintf(w, "removed %s\n", id) })
 }
 
-// exportProviders writes a map {id: record} of the stored records, or of those
-// named. Secrets are left out and named on stderr.
+// exportProviders writes a map {id: record} of the stored records, or of the ones
+// in args. It omits secrets and lists them on stderr.
 func exportProviders(ctx context.Context, o *operator) error {
 	var list struct{ Providers []map[string]json.RawMessage }
 	if err := o.call(ctx, http.MethodGet, "/providers", nil, &list); err != nil {

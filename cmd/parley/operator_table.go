@@ -1,5 +1,4 @@
-// Tables for people: columns as wide as their widest cell, as terminals
-// measure it.
+// Tables for terminals, with aligned columns.
 
 package main
 
@@ -36,7 +35,8 @@ func writeTable(w io.Writer, rows [][]string) {
 	_, _ = io.WriteString(w, b.String())
 }
 
-// printable keeps what a server sends from steering the terminal.
+// printable replaces control characters, so that a server's text cannot control
+// the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {

@@ -1,6 +1,6 @@
-// Which server a verb talks to, and which token it gets. A token that lies in a
-// folder is for the server of that folder and for no other: whoever names
-// another server brings its token in the environment.
+// Which server a verb talks to, and which token it sends. A token in a directory's
+// files is only for the server of that directory; to use another server, set its
+// token in the environment.
 
 package main
 
@@ -20,14 +20,14 @@ import (
 // target is the server that a verb talks to.
 type target struct {
 	url   string
-	named bool        // by PARLEY_URL, rather than being this folder's
-	token secret.Text // zero: none is sent
-	from  string      // where the token is from
-	lacks string      // why none is sent, and what to do
+	named bool        // by PARLEY_URL; otherwise it is this directory's server
+	token secret.Text // zero: no token is sent
+	from  string      // where the token comes from
+	lacks string      // why no token is sent, and what to do
 }
 
-// environment is the process's own and the file .env under it, as the server
-// reads them.
+// environment is the process environment and the file .env, as the server reads
+// them.
 func (o *operator) environment() (config.Environment, error) {
 	return config.ReadEnvironment(o.environ, ".env")
 }
@@ -42,7 +42,7 @@ func (o *operator) target() (target, error) {
 	if err != nil {
 		return target{}, &operatorError{code: exitUsage, text: err.Error()}
 	}
-	c, _ := config.Load(env) // what is wrong with other settings is not for here
+	c, _ := config.Load(env) // problems with other settings do not matter here
 	t, ours := folderTarget(env, c)
 	if named.URL != "" && !(env.FromFile("PARLEY_URL") && sameAddress(named.URL, t.url)) {
 		t, ours = target{url: named.URL, named: true}, false
@@ -52,16 +52,16 @@ func (o *operator) target() (target, error) {
 	case !given.IsZero() && !env.FromFile("ADMIN_TOKEN"):
 		t.token, t.from = given, "ADMIN_TOKEN"
 	case !ours && t.named:
-		t.lacks = "PARLEY_URL is set, so only the environment's own ADMIN_TOKEN is sent, and it has none; what .env or DATA_DIR holds is for the server of this folder"
+		t.lacks = "PARLEY_URL is set, so set ADMIN_TOKEN in the environment; the token in .env or DATA_DIR is only for the server of this directory"
 	case !ours:
-		t.lacks = fmt.Sprintf("HTTP_ADDR is from the environment, and no server of this folder (DATA_DIR %s) is known to run there: set ADMIN_TOKEN in the environment", c.DataDir)
+		t.lacks = fmt.Sprintf("HTTP_ADDR comes from the environment, and the server of this directory (DATA_DIR %s) is not running there: set ADMIN_TOKEN in the environment", c.DataDir)
 	case !given.IsZero():
 		t.token, t.from = given, "ADMIN_TOKEN in .env"
 	default:
 		t.token, err = folder.Token(c.DataDir)
 		t.from = folder.TokenPath(c.DataDir)
 		if errors.Is(err, fs.ErrNotExist) {
-			t.lacks = fmt.Sprintf("set ADMIN_TOKEN, or run this in the folder that the server runs in: here is neither ADMIN_TOKEN in .env nor %s", t.from)
+			t.lacks = fmt.Sprintf("set ADMIN_TOKEN, or run this in the server's directory; this one has neither ADMIN_TOKEN in .env nor %s", t.from)
 		} else if err != nil {
 			t.lacks = err.Error()
 		}
@@ -69,10 +69,9 @@ func (o *operator) target() (target, error) {
 	return t, nil
 }
 
-// folderTarget is the server of this folder: the one that is running, unless
-// HTTP_ADDR says which port it is to have. ours reports whether HTTP_ADDR is
-// that folder's indeed, rather than that of some other server whose settings
-// are in the environment.
+// folderTarget is the server of this directory: the running one, unless HTTP_ADDR
+// sets its port. ours reports whether HTTP_ADDR belongs to this directory's
+// server; in the environment, it may be another server's.
 func folderTarget(env config.Environment, c config.Config) (t target, ours bool) {
 	running := folder.Running(c.DataDir)
 	t.url = "http://" + reachable(c.HTTPAddr)
@@ -82,8 +81,8 @@ func folderTarget(env config.Environment, c config.Config) (t target, ours bool)
 	return t, !c.HTTPAddrGiven || env.FromFile("HTTP_ADDR") || sameAddress(running, t.url)
 }
 
-// reachable is where a server that listens on addr can be reached from this
-// machine.
+// reachable is the address at which this machine reaches a server that listens on
+// addr.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -95,8 +94,8 @@ func reachable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// sameAddress reports whether two URLs lead to the same listener; all names of
-// loopback are one.
+// sameAddress reports whether two URLs lead to the same listener. All loopback
+// addresses count as the same.
 func sameAddress(a, b string) bool {
 	return a != "" && b != "" && listenerOf(a) == listenerOf(b)
 }
@@ -116,13 +115,14 @@ func listenerOf(address string) string {
 	return u.Scheme + "://" + net.JoinHostPort(host, port) + strings.TrimRight(u.Path, "/")
 }
 
-// wantsToken is why the server refused: it got no token, or another server's.
+// wantsToken is the error for a server that refused: it got no token or a wrong
+// one.
 func (t target) wantsToken() error {
 	e := &operatorError{code: exitFailed, status: 401, stranger: t.token.IsZero() && !t.named}
 	if t.token.IsZero() {
-		e.text = fmt.Sprintf("the server at %s wants its admin token: %s", t.url, t.lacks)
+		e.text = fmt.Sprintf("the server at %s requires its admin token: %s", t.url, t.lacks)
 		return e
 	}
-	e.text = fmt.Sprintf("the server at %s refuses the admin token from %s: it is another server's, or the server has a new one", t.url, t.from)
+	e.text = fmt.Sprintf("the server at %s refuses the admin token from %s: it belongs to another server, or the server has a new one", t.url, t.from)
 	return e
 }

@@ -167,11 +167,11 @@ func TestVerbsExplainFailures(t *testing.T) {
 		{"a file without an id", ``, []string{"provider", "put", d.file("Lab.json", `{"endpoint":"http://lab/v1/chat/completions"}`)}, exitUsage, "parley provider put ID"},
 		{"no such file", ``, []string{"provider", "put", "x", "/does/not/exist"}, exitUsage, "no such file"},
 		{"built-in", ``, []string{"provider", "remove", "openai"}, exitFailed, "built in"},
-		{"unknown noun", ``, []string{"providers"}, exitUsage, `no verb "providers"`},
+		{"unknown noun", ``, []string{"providers"}, exitUsage, `unknown verb "providers"`},
 		{"no verb", ``, []string{"provider"}, exitUsage, "list, show, put, remove, test, import, export"},
 		{"unknown verb", ``, []string{"provider", "delete", "x"}, exitUsage, `not "delete"`},
 		{"too little", ``, []string{"provider", "show"}, exitUsage, "usage: parley provider show ID"},
-		{"too much", ``, []string{"provider", "show", "a", "b"}, exitUsage, `"b" is too much`},
+		{"too much", ``, []string{"provider", "show", "a", "b"}, exitUsage, `unexpected argument "b"`},
 		{"unknown flag", ``, []string{"provider", "list", "--colour"}, exitUsage, "colour"},
 		{"bad source", ``, []string{"provider", "list", "--source", "x"}, exitFailed, "builtin, file, custom"},
 		{"bad model", ``, []string{"bot", "set", "helper", "corp-gateway/gpt-4"}, exitFailed, "Did you mean gpt-4o?"},
@@ -279,7 +279,7 @@ func TestExportComesBackByImport(t *testing.T) {
 
 	before := d.ok("", "provider", "list", "--json")
 	holds(t, d.ok(s.out, "provider", "import", "--dry-run"), "corp-gateway  replace", "Nothing was stored")
-	holds(t, d.ok(s.out, "provider", "import"), "corp-gateway  replace  3", "the secrets stored now stay")
+	holds(t, d.ok(s.out, "provider", "import"), "corp-gateway  replace  3", "the stored secrets are kept")
 	if after := d.ok("", "provider", "list", "--json"); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
@@ -310,7 +310,7 @@ model_list:
   - {model_name: t, litellm_params: {model: bedrock/t}}
 `)
 	out := d.ok("", "provider", "import", file, "--dry-run")
-	holds(t, out, "lab-8000", "add", "not taken: t:", "Nothing was stored")
+	holds(t, out, "lab-8000", "add", "skipped: t:", "Nothing was stored")
 	if _, ok := d.registry.Provider("lab-8000"); ok {
 		t.Fatal("a dry run stored something")
 	}
@@ -338,7 +338,7 @@ model_list:
 `)
 	holds(t, d.ok("", "provider", "import", file, "--dry-run"), "lab-8000", "lab-8000-2", "--id lab-8000-2=NEW")
 	out := d.ok("", "provider", "import", file, "--id", "lab-8000=gold", "--id", "lab-8000-2=silver", "--only", "gold,lab-8000-2")
-	holds(t, out, "gold", "silver", "not taken: other-8000: left out by --only")
+	holds(t, out, "gold", "silver", "skipped: other-8000: left out by --only")
 	for id, tier := range map[string]string{"gold": "gold", "silver": "silver"} {
 		if e, ok := d.registry.Provider(id); !ok || e.ExtraHeaders["X-Tier"].Reveal() != tier {
 			t.Errorf("%s: %v %v", id, e.ExtraHeaders, ok)
@@ -422,7 +422,7 @@ func TestImportShowsNoKey(t *testing.T) {
 		if strings.Contains(out, "gate-secret") {
 			t.Errorf("%v shows the key:\n%s", args, out)
 		}
-		holds(t, out, "gate.example/v1/chat/completions?api-key=set", "it takes the place of the built-in provider")
+		holds(t, out, "gate.example/v1/chat/completions?api-key=set", "it overrides the built-in provider")
 	}
 	if e, _ := d.registry.Provider("gate-example"); !strings.HasSuffix(e.Endpoint, "?api-key=gate-secret-1") {
 		t.Errorf("stored is %s", e.Endpoint)

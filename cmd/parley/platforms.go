@@ -1,5 +1,5 @@
-// The platforms: one table, from which the loader of definitions, the wiring,
-// the admin API, the manifest and the help learn what there is.
+// The table of platforms, which feeds the loader of definitions, the wiring, the
+// admin API, the manifest and the help.
 
 package main
 
@@ -11,17 +11,16 @@ import (
 	"parley/internal/chat"
 )
 
-// platform is one row: what a platform is, and how its adapter is made of the
-// server's parts.
+// platform is one row: a platform's description, and the function that makes its
+// adapter.
 type platform struct {
 	chat.Platform
-	// connect makes the adapter: nil without an error where this server does not
-	// serve the platform.
+	// connect makes the adapter, nil if the platform is not enabled.
 	connect func(b *built, p parts) (chat.Adapter, error)
 }
 
-// platforms are all there are, in the order in which people read them. What the
-// process brings along comes last.
+// platforms are all platforms, in the order in which they are shown, those of
+// p.more last.
 func (p process) platforms() []platform {
 	return append([]platform{
 		{slack.Platform(), connectSlack},
@@ -39,7 +38,7 @@ func descriptions(table []platform) []chat.Platform {
 	return out
 }
 
-// ports are what every adapter hands on what people say and do to.
+// ports are where adapters deliver messages and commands.
 func (b *built) ports() chat.Ports { return chat.Ports{Inbox: b.inbox, Desk: b.relay} }
 
 func connectSlack(b *built, p parts) (chat.Adapter, error) {

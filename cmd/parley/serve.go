@@ -1,4 +1,4 @@
-// The server: what it is made of, in the order in which it starts.
+// Starting and stopping the server, in the order in which its parts start.
 
 package main
 
@@ -29,10 +29,9 @@ import (
 	"parley/internal/telemetry"
 )
 
-// heapGrowth is how much garbage, in percent of what lives, is kept before it is
-// collected. An answer leaves much and keeps little: below Go's own 100 a tenth
-// of the memory is saved and no processor time lost (make bench, row Answers).
-// GOGC overrides it.
+// heapGrowth is the GC percentage. Answers allocate much and keep little: with 75
+// instead of Go's default 100, the server uses a tenth less memory and no more
+// processor time (make bench, row Answers). GOGC overrides it.
 const heapGrowth = 75
 
 // maxProvidersFile is the most bytes PROVIDERS_FILE may have.
@@ -67,7 +66,7 @@ func serve(ctx context.Context, args []string, p process) int {
 	return 0
 }
 
-// settings is everything read before anything is started.
+// settings is everything that is read before anything starts.
 type settings struct {
 	platforms []platform
 	config    config.Config
@@ -79,10 +78,10 @@ type settings struct {
 	freePort  bool
 	deadline  *deadline // of the stop; nil in tests that run the server in their own process
 	log       *slog.Logger
-	ready     *slog.Logger // says "parley ready" at any LOG_LEVEL: others wait for that line
+	ready     *slog.Logger // logs "parley ready" at any LOG_LEVEL, because scripts wait for that line
 }
 
-// read gathers the configuration and every problem with it, one line each.
+// read reads the configuration and returns every problem with it, one error each.
 func read(p process) (settings, []error) {
 	s := settings{platforms: p.platforms()}
 	var problems []error
@@ -108,7 +107,7 @@ func read(p process) (settings, []error) {
 	}
 	keep(err)
 	keep(s.tokenNeeded())
-	if len(problems) == 0 { // config has told what is wrong with it already
+	if len(problems) == 0 { // config.Load has reported invalid networks already
 		s.networks, err = provider.ParseNetworks(s.config.ProviderNetworks, s.config.Loopback())
 		keep(err)
 	}
@@ -127,7 +126,7 @@ func read(p process) (settings, []error) {
 	return s, problems
 }
 
-// problemsOf is what is wrong with a record, a line each.
+// problemsOf lists the problems of a record, one per line.
 func problemsOf(err error) string {
 	invalid, ok := errors.AsType[*provider.InvalidError](err)
 	if !ok {
@@ -143,7 +142,7 @@ func problemsOf(err error) string {
 // run starts the parts, serves until ctx ends, and stops them in reverse order.
 func (s settings) run(ctx context.Context) (err error) {
 	var cleanup stack
-	// Stopping takes as long as the grace says, not as ctx: that is over then.
+	// By then ctx has ended, but closing still needs a live context.
 	defer func() { cleanup.unwind(context.WithoutCancel(ctx), s.log) }()
 
 	for _, b := range s.bots {
@@ -201,7 +200,7 @@ func (s settings) run(ctx context.Context) (err error) {
 	return s.live(ctx, listener, mux, health, built)
 }
 
-// listen takes the folder and the address, and finds the token.
+// listen claims the data directory, finds the admin token and opens the listener.
 func (s settings) listen(ctx context.Context, cleanup *stack) (net.Listener, secret.Text, error) {
 	claim, err := s.claimFolder(ctx)
 	if err != nil {
@@ -217,15 +216,15 @@ func (s settings) listen(ctx context.Context, cleanup *stack) (net.Listener, sec
 		return nil, secret.Text{}, err
 	}
 	cleanup.add("listener", func(context.Context) error { return ignoreClosed(l.Close()) })
-	if err := claim.Announce("http://" + reachable(l.Addr().String())); err != nil { // a full disk is no reason not to start
-		s.log.WarnContext(ctx, "the address could not be left for the operator verbs", "error", err)
+	if err := claim.Announce("http://" + reachable(l.Addr().String())); err != nil { // start even with a full disk
+		s.log.WarnContext(ctx, "address not written to DATA_DIR: operator verbs cannot find this server", "error", err)
 	}
 	return l, token, nil
 }
 
-// live runs everything until ctx ends or a part that must not end does. The
-// platforms and the listener stop first, so that nothing new comes in, and the
-// inbox finishes or hands over what is running.
+// live runs all parts until ctx ends or one of them fails. The adapters and the
+// listener stop first, so that nothing new comes in, and the inbox finishes or
+// hands over running answers.
 func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, health *telemetry.Health, b *built) error {
 	server := telemetry.NewServer(mux, s.log)
 	running, stop := context.WithCancelCause(ctx)
@@ -257,9 +256,9 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	s.announce(ctx, l, b.guard.Door)
 	<-running.Done()
 	if s.deadline != nil {
-		s.deadline.begin() // also where a part that ended ends the rest
+		s.deadline.begin() // ctx is still live if a part failed
 	}
-	s.log.InfoContext(ctx, "stopping: running answers may finish", "grace", s.config.ShutdownGrace)
+	s.log.InfoContext(ctx, "parley stopping: running answers may finish", "grace", s.config.ShutdownGrace)
 	health.Stopping()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
@@ -275,9 +274,9 @@ func (s settings) live(ctx context.Context, l net.Listener, mux http.Handler, he
 	return context.Cause(running)
 }
 
-// closingTime is how long open requests may take once the server stops: as long
-// as a platform waits for its answer. A connection that a browser opened in
-// advance, or a request that never ends, must not hold the stop up.
+// closingTime is how long open requests may take after the server begins to stop:
+// as long as a platform waits for a response. An idle connection of a browser, or
+// a request that never ends, must not delay the stop.
 const closingTime = 3 * time.Second
 
 func ignoreClosed(err error) error {
@@ -287,7 +286,7 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// stack is what must be closed, last opened first.
+// stack holds what must be closed, in reverse order of opening.
 type stack struct{ entries []closer }
 
 type closer struct {
@@ -304,7 +303,7 @@ func (s *stack) unwind(ctx context.Context, log *slog.Logger) {
 	defer cancel()
 	for _, e := range slices.Backward(s.entries) {
 		if err := e.close(ctx); err != nil {
-			log.WarnContext(ctx, "did not close cleanly", "part", e.name, "error", err)
+			log.WarnContext(ctx, "part not closed cleanly", "part", e.name, "error", err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// The end of the process: what signals mean, and when waiting is over.
+// Stopping the process: signals, and the hard deadline.
 
 package main
 
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// untilSignal returns a context that the first SIGTERM or SIGINT ends. A second
-// one ends the process at once. It catches them for as long as the process lives.
+// untilSignal returns a context that the first SIGTERM or SIGINT cancels. A second
+// signal ends the process immediately. It never stops catching signals.
 func untilSignal(ctx context.Context, stderr io.Writer, exit func(code int)) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
@@ -26,15 +26,15 @@ func untilSignal(ctx context.Context, stderr io.Writer, exit func(code int)) con
 		cancel()
 		again := <-signals
 		within(lastWords, func() {
-			_, _ = fmt.Fprintf(stderr, "parley: second signal (%s): ended at once; the next start goes on with what was left\n", again)
+			_, _ = fmt.Fprintf(stderr, "parley: second signal (%s): exiting now; the next start continues unfinished answers\n", again)
 		})
 		exit(1)
 	}()
 	return ctx
 }
 
-// ignoreHangup logs SIGHUP instead of dying of it, until stop is called: a
-// terminal that closes, or a habit from other servers, must not end answers.
+// ignoreHangup logs SIGHUP and ignores it until stop is called: closing a terminal,
+// or reloading out of habit, must not interrupt answers.
 func ignoreHangup(ctx context.Context, log *slog.Logger) (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
@@ -55,11 +55,11 @@ func ignoreHangup(ctx context.Context, log *slog.Logger) (stop func()) {
 	}
 }
 
-// overtime is how much longer than SHUTDOWN_GRACE the whole stop may take.
+// overtime is how long after SHUTDOWN_GRACE the process exits in any case.
 const overtime = 10 * time.Second
 
-// deadline is the hard end of a stop: something that hangs must not keep the
-// process, and with it its address and its store, for ever.
+// deadline ends the process if a stop hangs, so that a hung part cannot hold the
+// address and the store forever.
 type deadline struct {
 	after time.Duration
 	log   *slog.Logger
@@ -70,7 +70,7 @@ type deadline struct {
 	over  bool
 }
 
-// begin starts the time, the first time it is called.
+// begin starts the timer when it is first called.
 func (d *deadline) begin() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,7 +79,7 @@ func (d *deadline) begin() {
 	}
 }
 
-// met calls the hard end off: everything has stopped.
+// met cancels the deadline: everything has stopped.
 func (d *deadline) met() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,23 +89,23 @@ func (d *deadline) met() {
 	}
 }
 
-// stackLimit bounds what is logged of the goroutines that hang.
+// stackLimit is the most bytes of goroutine stacks to log.
 const stackLimit = 4 << 20
 
 func (d *deadline) end() {
 	stacks := make([]byte, stackLimit)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	within(lastWords, func() {
-		d.log.Error("the stop did not end in time: the process ends as it is; report these stacks", "after", d.after.String(), "stacks", string(stacks))
+		d.log.Error("stop timed out: exiting now; please report these stacks", "after", d.after.String(), "stacks", string(stacks))
 	})
 	d.exit(1)
 }
 
-// lastWords is how long the process waits for its last lines to be taken: what
-// hangs may be the log itself, a pipe that nobody reads any more.
+// lastWords is how long the process waits to write its last lines: the log itself
+// may hang, for example on a pipe that nobody reads.
 const lastWords = 2 * time.Second
 
-// within runs f and returns when it has ended, at the latest after most.
+// within runs f and returns when f has returned, or after most.
 func within(most time.Duration, f func()) {
 	done := make(chan struct{})
 	go func() {

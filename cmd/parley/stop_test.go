@@ -40,7 +40,7 @@ func TestAStopThatHangsEndsWithStacks(t *testing.T) {
 	if c.ProcessState.ExitCode() != 1 {
 		t.Errorf("exit %d (%v)", c.ProcessState.ExitCode(), err)
 	}
-	for _, want := range []string{"did not end in time", "goroutine", "parley.hang"} {
+	for _, want := range []string{"stop timed out", "goroutine", "parley.hang"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the log lacks %q: %s", want, out)
 		}
