@@ -133,7 +133,7 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand) *rep
 		Name: commandName(c.Command, prefixOf(a.lead)), Args: strings.TrimSpace(c.Text), Scope: self.scope(team),
 		Bot: a.lead.ID, Place: o.place, Author: o.user,
 	}
-	said, _ := prompt.Ask(ctx, a.background, arrived.Add(a.within), commandLife, func(ctx context.Context, give func(*reply) bool) {
+	said, _ := prompt.Ask(ctx, a.background, arrived.Add(a.intake.within), commandLife, func(ctx context.Context, give func(*reply) bool) {
 		r, err := a.ports.Desk.Do(ctx, command)
 		if said := a.show(ctx, r, err, command.Name, command.Scope, o); said != nil && !give(said) {
 			a.tell(ctx, o, *said)
@@ -236,8 +236,8 @@ func (a *app) tell(ctx context.Context, o replyTarget, said reply) {
 
 // respond posts to a response_url: five uses within thirty minutes, Slack's own
 // hosts or the host of SLACK_API_URL only.
-func (a *app) respond(ctx context.Context, to string, said reply) error {
-	if !a.trusts(to) {
+func (c *client) respond(ctx context.Context, to string, said reply) error {
+	if !c.trusts(to) {
 		return errors.New("the response_url is not at Slack")
 	}
 	body, err := json.Marshal(said)
@@ -251,7 +251,7 @@ func (a *app) respond(ctx context.Context, to string, said reply) error {
 		return errors.New("the response_url is malformed")
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	resp, err := a.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return errors.New("the response_url could not be reached") // the error holds the URL, which is a secret
 	}

@@ -20,12 +20,12 @@ const restBetween = time.Second
 
 // classify turns an error of the Web API into *chat.RateLimited, *chat.Refusal
 // or an error that may be retried. No result holds the token.
-func (a *app) classify(err error) error {
+func (c *client) classify(err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return a.secrets.Error(err)
+		return c.secrets.Error(err)
 	}
 	if e, ok := errors.AsType[*slack.RateLimitedError](err); ok {
 		return &chat.RateLimited{After: max(e.RetryAfter, restBetween)}
@@ -44,7 +44,7 @@ func (a *app) classify(err error) error {
 	}
 	e, ok := errors.AsType[slack.SlackErrorResponse](err)
 	if !ok {
-		return a.secrets.Error(err)
+		return c.secrets.Error(err)
 	}
 	switch e.Err {
 	case "ratelimited", "rate_limited":
@@ -52,7 +52,7 @@ func (a *app) classify(err error) error {
 	case "message_limit_exceeded": // the whole workspace sends too much
 		return &chat.RateLimited{After: 30 * time.Second}
 	}
-	said := errors.New(a.secrets.Text(describe(e)))
+	said := errors.New(c.secrets.Text(describe(e)))
 	if reason, final := refusal(e.Err); final {
 		return &chat.Refusal{Reason: reason, Err: said}
 	}

@@ -84,9 +84,9 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 	app := r.adapter.apps[0]
 	for _, err := range []error{
 		fmt.Errorf("Post \"https://x/?token=%s\": EOF", app.token),
-		fmt.Errorf("wrapped: %w", errors.New(app.secret)),
+		fmt.Errorf("wrapped: %w", errors.New(app.intake.signingSecret)),
 	} {
-		if got := app.classify(err); strings.Contains(got.Error(), app.token) || strings.Contains(got.Error(), app.secret) {
+		if got := app.classify(err); strings.Contains(got.Error(), app.token) || strings.Contains(got.Error(), app.intake.signingSecret) {
 			t.Errorf("%v", got)
 		}
 	}

@@ -117,7 +117,7 @@ func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction) *
 	o.place, o.responseURL = from.Place, ""
 	s.Author = o.user
 
-	answer, _ := prompt.Ask(ctx, a.background, arrived.Add(a.within), commandLife, func(ctx context.Context, give func(*submitAnswer) bool) {
+	answer, _ := prompt.Ask(ctx, a.background, arrived.Add(a.intake.within), commandLife, func(ctx context.Context, give func(*submitAnswer) bool) {
 		tell := func(r chat.Reply) {
 			if said := a.reply(r, o); said != nil {
 				a.tell(ctx, o, *said)

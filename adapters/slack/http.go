@@ -63,7 +63,7 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			http.Error(w, "the request could not be read", http.StatusBadRequest)
 			return
 		}
-		if app.secret == "" {
+		if app.intake.signingSecret == "" {
 			http.Error(w, "this bot has no slack.signing_secret, so no request can be trusted", http.StatusUnauthorized)
 			return
 		}
@@ -82,7 +82,7 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 const defectText = "a defect of this server, send it again"
 
 func (a *app) verify(h http.Header, body []byte) error {
-	v, err := slack.NewSecretsVerifier(h, a.secret)
+	v, err := slack.NewSecretsVerifier(h, a.intake.signingSecret)
 	if err != nil {
 		return err
 	}
@@ -136,9 +136,9 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte) {
 // storeWithin stores the message of an event. What takes longer than
 // answerWithin goes on by itself, and what Slack then sends again is a duplicate.
 func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope) error {
-	stored, err := prompt.Ask(ctx, a.background, arrived.Add(a.within), putWithin, func(ctx context.Context, give func(error) bool) {
+	stored, err := prompt.Ask(ctx, a.background, arrived.Add(a.intake.within), putWithin, func(ctx context.Context, give func(error) bool) {
 		err := a.pass(ctx, e)
-		a.storing.Note(ctx, err, "event", e.EventID)
+		a.intake.storing.Note(ctx, err, "event", e.EventID)
 		give(err)
 	})
 	return cmp.Or(err, stored)
@@ -146,7 +146,7 @@ func (a *app) storeWithin(ctx context.Context, arrived time.Time, e envelope) er
 
 // pass hands an event to the app it is for; one that is for nobody is done with.
 func (a *app) pass(ctx context.Context, e envelope) error {
-	to, err := a.receiver(ctx, a.signedAlike, e.addressee())
+	to, err := a.receiver(ctx, a.intake.signedAlike, e.addressee())
 	if err == nil {
 		err = to.receive(ctx, e)
 	}
@@ -207,7 +207,7 @@ func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte) 
 	if form.Get("ssl_check") == "1" { // Slack tries the address now and then
 		return
 	}
-	to, err := a.receiver(r.Context(), a.signedAlike, c.addressee())
+	to, err := a.receiver(r.Context(), a.intake.signedAlike, c.addressee())
 	if err != nil {
 		writeJSON(w, unrouted(err))
 		return
@@ -225,7 +225,7 @@ func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []by
 		http.Error(w, "the body holds no payload", http.StatusBadRequest)
 		return
 	}
-	to, err := a.receiver(r.Context(), a.signedAlike, i.addressee())
+	to, err := a.receiver(r.Context(), a.intake.signedAlike, i.addressee())
 	if errors.Is(err, errNobody) {
 		return
 	}

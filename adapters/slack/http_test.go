@@ -179,7 +179,7 @@ func TestASlowStoreIsToldInTime(t *testing.T) {
 	r := newRig(t, setup{})
 	r.await("connected", func() bool { return len(r.ws.Calls("auth.test")) > 0 })
 	app := r.adapter.byBot["helper"]
-	app.within = 20 * time.Millisecond
+	app.intake.within = 20 * time.Millisecond
 	r.inbox.mu.Lock() // Put waits for it
 	body := `{"type":"event_callback","team_id":"T0TEAM","event_id":"Ev1","event":{"type":"app_mention","channel":"C1","user":"U1","text":"<@U0HELPER> hello","ts":"1700000000.000100"}}`
 	req := httptest.NewRequest(http.MethodPost, "/slack/helper/events", strings.NewReader(body))

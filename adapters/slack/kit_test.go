@@ -103,11 +103,11 @@ func newRig(t *testing.T, s setup) *rig {
 		t.Fatal(err)
 	}
 	for _, app := range r.adapter.apps {
-		if app.wire != nil {
-			app.wire.stagger = 0
+		if app.intake.wire != nil {
+			app.intake.wire.stagger = 0
 		}
 		if !s.slow {
-			app.within = patience
+			app.intake.within = patience
 		}
 	}
 	if !s.socket {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -77,7 +76,7 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 	if status {
 		r.app.indicators.stand(r.where(), false) // a reply takes the status away
 	}
-	r.app.notice("")
+	r.app.health.notice("")
 	if r.thread() != "" && thread == "" {
 		return chat.Receipt{ID: chat.MessageID(ts)}, r.astray(ctx, ts)
 	}
@@ -179,26 +178,6 @@ func (r *responder) whisper(ctx context.Context, c chat.Content) (chat.Receipt, 
 		return err
 	})
 	return chat.Receipt{ID: chat.MessageID(ts)}, r.app.failed("post", err)
-}
-
-// failed classifies a call's error, counts the limited ones, and keeps the
-// app's health true.
-func (a *app) failed(call string, err error) error {
-	if err == nil {
-		a.notice("")
-		return nil
-	}
-	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
-		a.notice(e.Err)
-	}
-	if e, ok := errors.AsType[slack.StatusCodeError](err); ok && e.Code == http.StatusUnauthorized {
-		a.notice("invalid_auth")
-	}
-	err = a.classify(err)
-	if _, ok := errors.AsType[*chat.RateLimited](err); ok {
-		a.metrics.Limited(platform, call)
-	}
-	return err
 }
 
 // Upload puts a file into the thread of the answer, in Slack's three steps.

@@ -9,9 +9,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
-
-	"parley/internal/telemetry"
 )
 
 // addressee is what a request says of whom it is for.
@@ -125,27 +122,3 @@ func (t *truth) UnmarshalJSON(b []byte) error {
 	*t = strings.Trim(string(b), `"`) == "true"
 	return nil
 }
-
-// share tells every app which others have its app token, and which its signing
-// secret. Those with one app token have one pair of connections.
-func share(apps []*app) {
-	wires := map[string]*wire{}
-	for _, a := range apps {
-		if a.appToken != "" {
-			w := wires[a.appToken]
-			if w == nil {
-				w = &wire{stagger: lineStagger, outage: telemetry.NewOutage(a.log, "a Socket Mode connection failed; trying again", "Socket Mode connects again")}
-				wires[a.appToken] = w
-			}
-			a.wire, w.apps = w, append(w.apps, a)
-		}
-		for _, other := range apps {
-			if a.secret != "" && other.secret == a.secret {
-				a.signedAlike = append(a.signedAlike, other)
-			}
-		}
-	}
-}
-
-// whoamiWithin is how long a request waits for an app to learn who it is.
-const whoamiWithin = 2 * time.Second

@@ -78,7 +78,7 @@ func New(o Options) (*Adapter, error) {
 	}
 	a := &Adapter{byBot: map[string]*app{}, log: o.Log}
 	for _, group := range bots.Apps(Platform(), o.Bots) {
-		app := newApp(group, section(group[0]).App.Reveal(), u, o)
+		app := newApp(group, u, o)
 		a.apps = append(a.apps, app)
 		for _, b := range group {
 			a.byBot[b.ID] = app
@@ -121,7 +121,7 @@ func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 func (a *Adapter) Health() []chat.Health {
 	var out []chat.Health
 	for id, app := range a.byBot {
-		h := app.health()
+		h := app.state()
 		h.Bot, h.Platform = id, platform
 		out = append(out, h)
 	}

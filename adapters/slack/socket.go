@@ -141,9 +141,9 @@ func (w *wire) fail(problem string) {
 // holdLines keeps both connections standing until ctx ends.
 func (a *app) holdLines(ctx context.Context) {
 	var lines sync.WaitGroup
-	for n := range a.wire.lines {
+	for n := range a.intake.wire.lines {
 		lines.Go(func() {
-			if retry.Sleep(ctx, time.Duration(n)*a.wire.stagger) {
+			if retry.Sleep(ctx, time.Duration(n)*a.intake.wire.stagger) {
 				a.holdLine(ctx, n)
 			}
 		})
@@ -165,10 +165,10 @@ func (a *app) holdLine(ctx context.Context, n int) {
 		}
 		wait := pauses.NextBackOff()
 		if err = a.classify(err); chat.Refused(err) {
-			a.wire.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
+			a.intake.wire.fail(fmt.Sprintf("Slack refuses Socket Mode (%s): check slack.app_token of bot %s, and that Socket Mode is on", cause(err), a.lead.ID))
 			wait = retry.AtLeast(longestWait)
 		}
-		a.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n)
+		a.intake.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n)
 		if !retry.Sleep(ctx, wait) {
 			return
 		}
@@ -178,14 +178,14 @@ func (a *app) holdLine(ctx context.Context, n int) {
 // line runs one managed connection. It ends with ctx, or when Slack refuses the
 // app token.
 func (a *app) line(ctx context.Context, n int) error {
-	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope), socketmode.OptionDialer(a.wire.dialer(n)),
+	client := socketmode.New(a.api, socketmode.OptionLog(quiet{}), socketmode.OptionReadLimit(maxEnvelope), socketmode.OptionDialer(a.intake.wire.dialer(n)),
 		socketmode.OptionPingInterval(pingWithin+time.Duration(n)*pingWithin/3))
 	// The connection outlives ctx by a moment: what was taken is acknowledged.
 	conn, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	ended := make(chan error, 1)
 	go func() { ended <- client.RunContext(conn) }()
-	defer a.wire.set(n, false)
+	defer a.intake.wire.set(n, false)
 
 	var busy sync.WaitGroup
 	for {
@@ -245,7 +245,7 @@ func drain(client *socketmode.Client, ended chan error) error {
 func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e socketmode.Event, busy *sync.WaitGroup) error {
 	switch e.Type {
 	case socketmode.EventTypeConnecting:
-		switch stood, reason := a.wire.ended(n); {
+		switch stood, reason := a.intake.wire.ended(n); {
 		case !stood:
 		case reason == "":
 			a.log.InfoContext(ctx, "slack: socket closed; connecting again", "connection", n, "reason", "Slack asked for a new one, or fell silent")
@@ -253,14 +253,14 @@ func (a *app) onLine(ctx context.Context, client *socketmode.Client, n int, e so
 			a.log.WarnContext(ctx, "slack: socket lost; connecting again", "connection", n, "reason", reason)
 		}
 	case socketmode.EventTypeConnected:
-		a.wire.set(n, true)
-		a.wire.outage.Note(ctx, nil)
+		a.intake.wire.set(n, true)
+		a.intake.wire.outage.Note(ctx, nil)
 		a.log.InfoContext(ctx, "Socket Mode connection stands", "connection", n)
 	case socketmode.EventTypeConnectionError:
 		if ce, ok := e.Data.(*slack.ConnectionErrorEvent); ok {
 			err := a.classify(ce.ErrorObj)
-			a.wire.fail("Slack cannot be reached by Socket Mode: " + cause(err))
-			a.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n, "again_in", ce.Backoff.String())
+			a.intake.wire.fail("Slack cannot be reached by Socket Mode: " + cause(err))
+			a.intake.wire.outage.Note(ctx, errors.New(cause(err)), "connection", n, "again_in", ce.Backoff.String())
 			if _, told := errors.AsType[*chat.RateLimited](err); !told && ce.Backoff > longestWait {
 				return err // the library would wait for up to five minutes
 			}
@@ -296,7 +296,7 @@ func (a *app) answer(ctx context.Context, client *socketmode.Client, s socketEnv
 	if errors.Is(err, errNobody) {
 		err = nil
 	}
-	if a.storing.Note(ctx, err, "envelope", s.EnvelopeID); err != nil {
+	if a.intake.storing.Note(ctx, err, "envelope", s.EnvelopeID); err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
@@ -322,7 +322,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope) (any, error) {
 		if json.Unmarshal(s.Payload, &e) != nil {
 			return nil, nil
 		}
-		to, err := a.receiver(ctx, a.wire.apps, e.addressee())
+		to, err := a.receiver(ctx, a.intake.wire.apps, e.addressee())
 		if err != nil {
 			return nil, err
 		}
@@ -332,7 +332,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope) (any, error) {
 		if json.Unmarshal(s.Payload, &c) != nil {
 			return nil, nil
 		}
-		to, err := a.receiver(ctx, a.wire.apps, c.addressee())
+		to, err := a.receiver(ctx, a.intake.wire.apps, c.addressee())
 		if err != nil {
 			return unrouted(err), nil
 		}
@@ -347,7 +347,7 @@ func (a *app) handle(ctx context.Context, s socketEnvelope) (any, error) {
 		if json.Unmarshal(s.Payload, &i) != nil {
 			return nil, nil
 		}
-		to, err := a.receiver(ctx, a.wire.apps, i.addressee())
+		to, err := a.receiver(ctx, a.intake.wire.apps, i.addressee())
 		if err != nil {
 			return nil, err
 		}
