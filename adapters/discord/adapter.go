@@ -41,7 +41,7 @@ type Options struct {
 	// Sessions keeps gateway sessions over a restart, so that what was said
 	// meanwhile is replayed. Nil: a restart begins a new session.
 	Sessions Sessions
-	// Records keeps which servers are trusted. Nil: in this process only.
+	// Records keeps which servers are trusted.
 	Records Records
 	// HTTP makes the REST calls; nil means a client of the adapter's own.
 	HTTP    *http.Client

@@ -16,7 +16,7 @@ func bot(id, token string, lead bool) bots.Bot {
 }
 
 func TestBotsWithOneTokenShareOneApplication(t *testing.T) {
-	a, err := New(Options{Bots: []bots.Bot{
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{
 		bot("zeta", "one.a.b", false), bot("alpha", "one.a.b", false), bot("beta", "two.a.b", false), bot("omega", "two.a.b", true), bot("slackonly", "", false),
 	}})
 	if err != nil {

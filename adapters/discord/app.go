@@ -119,18 +119,3 @@ func (a *app) introduce(ctx context.Context) {
 			slog.String("portal", portal(out.ID)))
 	}
 }
-
-// sleep waits for d or until ctx ends; false means ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

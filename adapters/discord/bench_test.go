@@ -22,7 +22,7 @@ func (quickDiscord) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func BenchmarkEdit(b *testing.B) {
-	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: quickDiscord{}}})
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: quickDiscord{}}})
 	if err != nil {
 		b.Fatal(err)
 	}

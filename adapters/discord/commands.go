@@ -168,18 +168,8 @@ func typing(options []optionData) string {
 // choices are the options of an autocomplete answer.
 func choices(options []chat.Option) []map[string]string {
 	out := []map[string]string{}
-	for _, o := range options {
-		if len(out) == mostOptions {
-			break
-		}
-		if o.Value == "" || len([]rune(o.Value)) > optionLimit {
-			continue
-		}
-		label := o.Label
-		if label == "" {
-			label = o.Value
-		}
-		out = append(out, map[string]string{"name": clip(label, optionLimit), "value": o.Value})
+	for _, o := range fitting(options) {
+		out = append(out, map[string]string{"name": o.Label, "value": o.Value})
 	}
 	return out
 }

@@ -4,6 +4,7 @@
 package discord
 
 import (
+	"cmp"
 	"unicode/utf8"
 
 	"github.com/bwmarrin/discordgo"
@@ -73,22 +74,10 @@ func menuRow(m *chat.Menu) (discordgo.MessageComponent, bool) {
 		return nil, false
 	}
 	var options []discordgo.SelectMenuOption
-	seen := map[string]bool{}
 	marked := false
-	for _, o := range m.Options {
-		if len(options) == mostOptions {
-			break
-		}
-		if o.Value == "" || utf8.RuneCountInString(o.Value) > optionLimit || seen[o.Value] {
-			continue
-		}
-		seen[o.Value] = true
-		label := o.Label
-		if label == "" {
-			label = o.Value
-		}
+	for _, o := range fitting(m.Options) {
 		// A single-choice menu takes one default.
-		options = append(options, discordgo.SelectMenuOption{Label: clip(label, optionLimit), Value: o.Value, Default: o.Current && !marked})
+		options = append(options, discordgo.SelectMenuOption{Label: o.Label, Value: o.Value, Default: o.Current && !marked})
 		marked = marked || o.Current
 	}
 	id := idMenu + chat.ControlText(m.Action, "")
@@ -98,6 +87,23 @@ func menuRow(m *chat.Menu) (discordgo.MessageComponent, bool) {
 	return discordgo.ActionsRow{Components: []discordgo.MessageComponent{discordgo.SelectMenu{
 		MenuType: discordgo.StringSelectMenu, CustomID: id, Placeholder: clip(m.Placeholder, placeholderLimit), Options: options,
 	}}}, true
+}
+
+// fitting are the options that Discord takes, with labels.
+func fitting(options []chat.Option) []chat.Option {
+	var out []chat.Option
+	seen := map[string]bool{}
+	for _, o := range options {
+		if o.Value == "" || utf8.RuneCountInString(o.Value) > optionLimit || seen[o.Value] {
+			continue
+		}
+		seen[o.Value] = true
+		o.Label = clip(cmp.Or(o.Label, o.Value), optionLimit)
+		if out = append(out, o); len(out) == mostOptions {
+			break
+		}
+	}
+	return out
 }
 
 // clip cuts s to n code points, with an ellipsis where something is lost.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -32,9 +33,7 @@ func (d deletion) messages(k knowledge) []chat.Message {
 			continue
 		}
 		at, _ := discordgo.SnowflakeTimestamp(id) // none is as good as unknown
-		out = append(out, chat.Message{
-			Key: k.scope() + ":" + id, ID: chat.MessageID(id), Scope: k.scope(), Bot: k.bot, At: at, Place: whereabouts(d.Guild, d.Channel, k.place),
-		})
+		out = append(out, k.message(id, at, whereabouts(d.Guild, d.Channel, k.place)))
 	}
 	return out
 }
@@ -57,15 +56,15 @@ func (a *app) deleted(ctx context.Context, raw json.RawMessage) error {
 		k.place, _ = a.world.channel(ctx, d.Channel)
 	}
 	for _, m := range d.messages(k) {
-		for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := retry.Until(ctx, retry.Growing(50*time.Millisecond, 5*time.Second), func() error {
 			err := a.ports.Desk.Withdraw(ctx, m)
-			if err == nil {
-				break
+			if err != nil {
+				a.log.WarnContext(ctx, "discord: a deleted message is not noted yet", "message", string(m.ID), "error", err)
 			}
-			a.log.WarnContext(ctx, "discord: a deleted message is not noted yet", "message", string(m.ID), "error", err)
-			if !sleep(ctx, jitter(pause)) {
-				return nil
-			}
+			return err
+		})
+		if err != nil {
+			return nil // ctx has ended
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -176,7 +177,7 @@ func (s *sequence) untake(n int64) {
 // drained waits until most of the backlog is stored; false: ctx ended.
 func (l *lanes) drained(ctx context.Context) bool {
 	for l.waiting.Load() > laneSize/2 {
-		if !sleep(ctx, 100*time.Millisecond) {
+		if !retry.Sleep(ctx, 100*time.Millisecond) {
 			return false
 		}
 	}
@@ -222,21 +223,18 @@ func (a *app) deliver(ctx context.Context, d *delivery) error {
 	if !ok {
 		return nil
 	}
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+	_ = retry.Until(ctx, retry.Growing(50*time.Millisecond, 5*time.Second), func() error {
 		err := a.ports.Inbox.Put(ctx, m)
 		if errors.Is(err, chat.ErrUnstorable) {
 			a.log.ErrorContext(ctx, "a message can never be stored and is dropped", slog.String("message", e.ID), slog.String("error", err.Error()))
 			return nil
 		}
-		a.storing.Note(ctx, err, "message", e.ID)
-		if err == nil {
+		if a.storing.Note(ctx, err, "message", e.ID); err == nil {
 			a.metrics.Received(platform, time.Since(d.at))
-			return nil
 		}
-		if !sleep(ctx, jitter(pause)) {
-			return nil
-		}
-	}
+		return err
+	})
+	return nil
 }
 
 // lookUp completes a reply that came without the message it answers. When that

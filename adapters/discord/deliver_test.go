@@ -65,7 +65,7 @@ func (b *blocked) Put(ctx context.Context, _ chat.Message) error {
 func TestABacklogIsBoundedAndNothingOfItLost(t *testing.T) {
 	bot := helper("MTIzNDU2Nzg5.a.b")
 	bot.Access.Users = []string{"3"}
-	a, err := New(Options{Bots: []bots.Bot{bot}, Log: slog.New(slog.DiscardHandler)})
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{bot}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func FuzzInteraction(f *testing.F) {
 	f.Add([]byte(`{"id":"12345","type":3,"token":"t","user":{"id":"30000"},"message":{"id":"1","flags":64},"data":{"custom_id":"menu:model","values":["a"]}}`))
 	one := helper("MTIzNDU2Nzg5.a.b")
 	one.Sections, one.Access.Users = inDiscord("MTIzNDU2Nzg5.a.b", "10"), []string{"30000"}
-	a, err := New(Options{Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}})
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func open(t *testing.T, o fake.Options, desk chat.Desk, change func(*Options)) *
 func prepare(t *testing.T, o fake.Options, change func(*Options)) *stage {
 	t.Helper()
 	srv := startFake(t, o)
-	options := Options{Bots: []bots.Bot{helper(srv.Token())}, APIURL: srv.APIURL(), GlobalLimit: 50, Log: logger(t)}
+	options := Options{Records: shared(), Bots: []bots.Bot{helper(srv.Token())}, APIURL: srv.APIURL(), GlobalLimit: 50, Log: logger(t)}
 	if change != nil {
 		change(&options)
 	}

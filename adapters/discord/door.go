@@ -9,12 +9,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/bwmarrin/discordgo"
 
 	"parley/internal/chat"
 )
@@ -104,16 +101,13 @@ func (p *people) recall(guild, user string) (in, known bool) {
 func (p *people) note(guild, user string, in bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.in) > mostKept {
-		clear(p.in)
-	}
-	p.in[guild+" "+user] = membershipAnswer{in, time.Now().Add(personAge)}
+	keep(p.in, guild+" "+user, membershipAnswer{in, time.Now().Add(personAge)})
 }
 
 func (p *people) bar(guild string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.barred[guild] = time.Now().Add(barredAge)
+	keep(p.barred, guild, time.Now().Add(barredAge))
 }
 
 // trustsPerson reports whether a person may write to the bot directly: named
@@ -184,9 +178,7 @@ func (t *trust) askFor(ctx context.Context, guilds []string, user string) (bool,
 
 // member asks whether a person is in a guild.
 func (t *trust) member(ctx context.Context, guild, user string) (bool, error) {
-	_, err := t.app.rest.do(ctx, call{
-		method: http.MethodGet, path: endpoint(discordgo.EndpointGuildMember(guild, url.PathEscape(user))), route: "GET member", major: guild, name: "member", wait: true,
-	}, nil)
+	_, err := t.app.rest.do(ctx, getMember(guild, user), nil)
 	switch {
 	case err == nil:
 		t.people.note(guild, user, true)
@@ -234,14 +226,10 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 		return
 	}
 	r := &responder{app: t.app, channel: channel, question: question}
-	body := messageBody{
-		Content: clip(render(why.line.String()), sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
-		Nonce: r.nonce("turned away"), Enforce: true, Reference: &reference{Message: question},
-	}
-	c := call{
-		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(channel)), route: "POST messages", major: channel,
-		name: "turned-away", wait: true,
-	}
+	body := r.sentence("turned away", render(why.line.String()))
+	body.Reference = &reference{Message: question}
+	c := postMessage(channel, "turned-away")
+	c.wait = true
 	if _, err := r.send(ctx, c, body, nil); err != nil {
 		t.app.log.WarnContext(ctx, "the sentence for a server that is not trusted was not posted", slog.String("channel", channel), slog.String("error", short(err)))
 	}

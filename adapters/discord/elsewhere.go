@@ -35,12 +35,9 @@ func (r *responder) TellElsewhere(ctx context.Context, text string) error {
 // tell posts a text that refers to nothing in a channel, once.
 func (r *responder) tell(ctx context.Context, channel, text string) error {
 	there := &responder{app: r.app, channel: channel, question: r.question}
-	_, err := there.send(ctx, call{
-		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(channel)), route: "POST messages", major: channel, name: "elsewhere", wait: true,
-	}, messageBody{
-		Content: clip(text, sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
-		Nonce: there.nonce("elsewhere"), Enforce: true,
-	}, nil)
+	c := postMessage(channel, "elsewhere")
+	c.wait = true
+	_, err := there.send(ctx, c, there.sentence("elsewhere", text), nil)
 	return err
 }
 

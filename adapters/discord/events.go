@@ -73,7 +73,11 @@ type knowledge struct {
 // it was opened from, whose id it then has.
 func (k knowledge) started(thread string) bool { return k.place.owner == k.self || k.wrote(thread) }
 
-func (k knowledge) scope() string { return platform + ":" + k.self }
+// message is what every message has: its id, scope and place.
+func (k knowledge) message(id string, at time.Time, p chat.Place) chat.Message {
+	scope := platform + ":" + k.self
+	return chat.Message{Key: scope + ":" + id, ID: chat.MessageID(id), Scope: scope, Bot: k.bot, Place: p, At: at}
+}
 
 // written reports whether a person wrote the message: not a bot, a webhook,
 // Discord itself, nor the bot, and no join, pin or other notice.
@@ -183,10 +187,9 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	if why == "" {
 		return chat.Message{}, false
 	}
-	m := chat.Message{
-		Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: whereabouts(e.Guild, e.Channel, k.place),
-		Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Trigger: why, Text: e.said(k, e.origin()), ReplyTo: e.replyTo(), At: e.At,
-	}
+	m := k.message(e.ID, e.At, whereabouts(e.Guild, e.Channel, k.place))
+	m.Author, m.ReplyTo = e.author(), e.replyTo()
+	m.Trigger, m.Text = why, e.said(k, e.origin())
 	m.Joined = why == chat.Thread && k.started(e.Channel)
 	m.Files = files(e.Attachments)
 	if _, _, command := m.Command(); command {
@@ -246,6 +249,11 @@ func destination(p chat.Place) string {
 		return p.Thread
 	}
 	return p.Channel
+}
+
+// author is who wrote the message; there must be one.
+func (e *messageEvent) author() chat.Author {
+	return chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}
 }
 
 // displayName is the name people see: the guild's nickname, else the chosen

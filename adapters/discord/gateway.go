@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -140,6 +139,3 @@ func short(err error) string {
 	}
 	return plain(err).Error()
 }
-
-// jitter adds up to a quarter to d.
-func jitter(d time.Duration) time.Duration { return d + rand.N(d/4+1) }

@@ -166,7 +166,7 @@ func TestAFatalCloseEndsThatBotAlone(t *testing.T) {
 			t.Parallel()
 			two := &stage{Server: startFakeWith(t, "Helper", "Other"), inbox: newInbox(), t: t}
 			var err error
-			two.adapter, err = New(Options{Bots: []bots.Bot{helper(two.Token()), {ID: "other", Sections: inDiscord(two.App("Other").Token)}}, APIURL: two.APIURL(), Log: logger(t)})
+			two.adapter, err = New(Options{Records: shared(), Bots: []bots.Bot{helper(two.Token()), {ID: "other", Sections: inDiscord(two.App("Other").Token)}}, APIURL: two.APIURL(), Log: logger(t)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -354,7 +354,7 @@ func restart(t *testing.T, token string) {
 // restarted is a new process with the same bots.
 func (s *stage) restarted(kept Sessions, change func(*app)) {
 	s.t.Helper()
-	next, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Sessions: kept, Log: logger(s.t)})
+	next, err := New(Options{Records: shared(), Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Sessions: kept, Log: logger(s.t)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -15,15 +15,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/bwmarrin/discordgo"
-
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -98,9 +96,6 @@ func (t *trust) publish() { t.outlook.Store(&outlook{t.now, t.fault}) }
 func newTrust(a *app, r Records) *trust {
 	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople(), sentences: make(chan struct{}, sentencesAt)}
 	t.publish()
-	if r == nil {
-		t.records = &forgetful{values: map[string]string{}}
-	}
 	for _, b := range a.bots {
 		for _, id := range section(b).List(guildList) {
 			if !t.inFile(id) {
@@ -287,13 +282,14 @@ func (t *trust) open() bool {
 
 // keep learns the list, trying again until that works or ctx ends.
 func (t *trust) keep(ctx context.Context) {
-	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+	for pauses := retry.Growing(time.Second, time.Minute); ; {
 		err := t.learn(ctx, true)
 		if err == nil || ctx.Err() != nil || status(err) == http.StatusUnauthorized {
 			return // a refused token ends the gateway too, which says so
 		}
+		pause := pauses.NextBackOff()
 		t.app.log.WarnContext(ctx, "discord servers not listed; until they are, no server is trusted that no file names", slog.String("error", short(err)), slog.String("pause", pause.String()))
-		if !sleep(ctx, jitter(pause)) {
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 	}
@@ -403,7 +399,7 @@ func (t *trust) list(ctx context.Context) ([]myGuild, error) {
 			return nil, err
 		}
 		for _, g := range page {
-			if !isSnowflake(g.ID) || !before(after, g.ID) {
+			if !isSnowflake(g.ID) || compareIDs(after, g.ID) >= 0 {
 				return nil, errors.New("discord lists its servers in no order")
 			}
 			after = g.ID
@@ -414,9 +410,6 @@ func (t *trust) list(ctx context.Context) ([]myGuild, error) {
 		}
 	}
 }
-
-// before compares ids by value.
-func before(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
 
 // joined trusts the guild that the bot joined first, where it was in none at
 // its first start.
@@ -465,10 +458,7 @@ func (t *trust) earliest(ctx context.Context, list []myGuild) (myGuild, error) {
 		var own struct {
 			Joined time.Time `json:"joined_at"`
 		}
-		_, err := t.app.rest.do(ctx, call{
-			method: http.MethodGet, path: endpoint(discordgo.EndpointGuildMember(g.ID, url.PathEscape(user))), route: "GET member", major: g.ID, name: "member", wait: true,
-		}, &own)
-		if err != nil {
+		if _, err := t.app.rest.do(ctx, getMember(g.ID, user), &own); err != nil {
 			return myGuild{}, err
 		}
 		if first.ID == "" || own.Joined.Before(since) {
@@ -500,12 +490,7 @@ func (t *trust) guilds(ctx context.Context) ([]chat.Guild, error) {
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b chat.Guild) int {
-		if before(a.ID, b.ID) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b chat.Guild) int { return compareIDs(a.ID, b.ID) })
 	return out, nil
 }
 
@@ -581,42 +566,4 @@ func (a *Adapter) RemoveGuild(ctx context.Context, by chat.Actor, bot, guild str
 		return chat.ErrNoApp
 	}
 	return one.trust.remove(ctx, by, guild)
-}
-
-// forgetful is Records of this process alone.
-type forgetful struct {
-	mu     sync.Mutex
-	values map[string]string
-	until  map[string]time.Time
-}
-
-func (f *forgetful) Read(_ context.Context, key string) (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.values[key], nil
-}
-
-func (f *forgetful) Swap(_ context.Context, key, old, next string, _ ...chat.Change) (bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.values[key] != old {
-		return false, nil
-	}
-	f.values[key] = next
-	return true, nil
-}
-
-func (f *forgetful) First(_ context.Context, key string, within time.Duration) (bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	maps.DeleteFunc(f.until, func(_ string, t time.Time) bool { return now.After(t) })
-	if _, taken := f.until[key]; taken {
-		return false, nil
-	}
-	if f.until == nil {
-		f.until = map[string]time.Time{}
-	}
-	f.until[key] = now.Add(within)
-	return true, nil
 }

@@ -19,9 +19,6 @@ import (
 	fake "parley/internal/fake/discord"
 )
 
-// shared is what several processes keep together.
-func shared() *forgetful { return &forgetful{values: map[string]string{}} }
-
 // operator is who admits and removes servers.
 func operator() chat.Actor { return chat.Actor{Kind: chat.ByToken} }
 

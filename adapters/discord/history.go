@@ -46,7 +46,7 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 		list, err = append(first, list[min(len(list), len(first)):]...), missed
 	}
 	list = slices.DeleteFunc(list, func(e messageEvent) bool {
-		return !later(string(m.ID), e.ID) || after != "" && !later(e.ID, string(after))
+		return compareIDs(e.ID, string(m.ID)) >= 0 || after != "" && compareIDs(e.ID, string(after)) <= 0
 	})
 	return one.listed(ctx, m.Place, list), err
 }
@@ -69,15 +69,7 @@ func (a *app) messages(ctx context.Context, channel, name string, n int, side, o
 			list = append(list, e)
 		}
 	}
-	slices.SortStableFunc(list, func(x, y messageEvent) int {
-		switch {
-		case later(x.ID, y.ID):
-			return 1
-		case later(y.ID, x.ID):
-			return -1
-		}
-		return 0
-	})
+	slices.SortStableFunc(list, func(x, y messageEvent) int { return compareIDs(x.ID, y.ID) })
 	return list, len(raw) < n, err
 }
 
@@ -102,11 +94,9 @@ func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []c
 		if e.Reference != nil && !known[e.Reference.Message] {
 			text = loose.Bounded(loose.Join("\n\n", e.meant(k), text))
 		}
-		h := chat.Message{
-			Key: k.scope() + ":" + e.ID, ID: chat.MessageID(e.ID), Scope: k.scope(), Bot: k.bot, Place: p,
-			Author: chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}, Text: text, Files: files(e.allFiles()),
-			ReplyTo: e.replyTo(), At: e.At, FromBot: e.Author.ID == k.self,
-		}
+		h := k.message(e.ID, e.At, p)
+		h.Author, h.FromBot, h.ReplyTo = e.author(), e.Author.ID == k.self, e.replyTo()
+		h.Text, h.Files = text, files(e.allFiles())
 		if h.Text != "" || len(h.Files) > 0 {
 			out = append(out, h)
 		}

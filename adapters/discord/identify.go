@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/adapters/internal/retry"
 )
 
 // identifies spaces the IDENTIFYs of one application's shards. It knows those of
@@ -47,7 +49,7 @@ func (i *identifies) permit(ctx context.Context, shard int, gap time.Duration) (
 	select {
 	case last := <-bucket:
 		p := &permit{bucket: bucket, last: last}
-		if !sleep(ctx, time.Until(last.Add(gap))) {
+		if !retry.Sleep(ctx, time.Until(last.Add(gap))) {
 			p.end()
 			return nil, ctx.Err()
 		}

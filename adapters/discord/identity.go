@@ -55,18 +55,6 @@ func userOf(token string) string {
 	return string(id)
 }
 
-func isSnowflake(s string) bool {
-	if len(s) < 5 || len(s) > 20 {
-		return false
-	}
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
-}
-
 // known is the identity without a call; fields are empty while unknown.
 func (i *identity) known() (user, application string) {
 	i.mu.Lock()

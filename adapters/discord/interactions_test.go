@@ -165,7 +165,7 @@ func TestCommandsAreWrittenOnlyWhenTheyChanged(t *testing.T) {
 	s.until("commands are registered", func() bool { return s.CommandWrites("") == 1 })
 	stop()
 	asked := s.Count("GET", "/commands", 200)
-	again, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
+	again, err := New(Options{Records: shared(), Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -466,7 +466,7 @@ func TestTwoProcessesActOnce(t *testing.T) {
 	d := &desk{}
 	s := open(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, d, nil)
 	s.until("commands are registered", func() bool { return len(s.Commands("")) > 0 })
-	second, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
+	second, err := New(Options{Records: shared(), Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestTheFirstAnswerComesInTime(t *testing.T) {
 		one := helper("MTIzNDU2Nzg5.a.b")
 		one.Sections = inDiscord("MTIzNDU2Nzg5.a.b", "7")
 		section(one).Values[publicKey] = secret.New(hex.EncodeToString(public))
-		a, err := New(Options{Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}, Log: logger(t)})
+		a, err := New(Options{Records: shared(), Bots: []bots.Bot{one}, HTTP: &http.Client{Transport: &discordIn{}}, Log: logger(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

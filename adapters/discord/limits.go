@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -216,7 +217,7 @@ func (p *pace) await(ctx context.Context, route, major string, exempt bool) erro
 		if wait <= 0 {
 			return nil
 		}
-		if !sleep(ctx, wait) {
+		if !retry.Sleep(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}

@@ -75,8 +75,5 @@ func (w *world) mayReply(channel string) bool {
 func (w *world) noReplies(channel string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.silent) > mostKept {
-		clear(w.silent)
-	}
-	w.silent[channel] = time.Now().Add(repliesAgain)
+	keep(w.silent, channel, time.Now().Add(repliesAgain))
 }

@@ -27,7 +27,7 @@ type suite struct {
 
 func openSuite(t *testing.T, p chattest.Ports) chattest.Stage {
 	srv := startFake(t, fake.Options{Limits: fake.Limits{Calls: 1000, Global: -1}})
-	s := &suite{Server: srv, t: t, options: Options{Bots: []bots.Bot{helper(srv.Token())}, APIURL: srv.APIURL(), Ports: p.Ports, Log: p.Log}}
+	s := &suite{Server: srv, t: t, options: Options{Records: shared(), Bots: []bots.Bot{helper(srv.Token())}, APIURL: srv.APIURL(), Ports: p.Ports, Log: p.Log}}
 	s.adapter = s.Another().(*Adapter)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -203,7 +204,7 @@ func (i *interaction) follow(ctx context.Context, m messageData) error {
 func (i *interaction) after(ctx context.Context, one call) error {
 	for pause := 200 * time.Millisecond; ; pause *= 2 {
 		_, err := i.app.rest.do(ctx, one, nil)
-		if n := code(err); n != codeUnknownWebhook && n != codeUnknownMessage || pause > time.Second || !sleep(ctx, pause) {
+		if n := code(err); n != codeUnknownWebhook && n != codeUnknownMessage || pause > time.Second || !retry.Sleep(ctx, pause) {
 			return err
 		}
 	}

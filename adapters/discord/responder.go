@@ -17,6 +17,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
 
@@ -114,6 +115,14 @@ func (r *responder) body(c chat.Content) messageBody {
 	return messageBody{Content: render(c.Markdown), Mentions: nobody, Components: contentRows(c)}
 }
 
+// sentence is a message without controls; Discord posts that of a key once.
+func (r *responder) sentence(key, text string) messageBody {
+	return messageBody{
+		Content: clip(text, sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
+		Nonce: r.nonce(key), Enforce: true,
+	}
+}
+
 // Post creates a message as a reply that pings nobody: to the question, or to
 // the part of the answer that it continues. With the same Key within
 // a few minutes Discord itself returns the message that is there already; with
@@ -142,10 +151,8 @@ func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, err
 
 func (r *responder) create(ctx context.Context, name string, body messageBody, file *upload) (chat.Receipt, error) {
 	var out shown
-	c := call{
-		method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(r.channel)), route: "POST messages", major: r.channel,
-		name: name, file: file,
-	}
+	c := postMessage(r.channel, name)
+	c.file = file
 	rate, err := r.send(ctx, c, body, &out)
 	if err != nil {
 		return chat.Receipt{}, err
@@ -164,10 +171,8 @@ func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content)
 
 // Upload posts a file as a reply.
 func (r *responder) Upload(ctx context.Context, name string, data []byte, comment string) (chat.Receipt, error) {
-	body := messageBody{
-		Content: render(comment), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
-		Nonce: r.nonce("file " + name), Enforce: true, Files: []attachmentPart{{ID: "0", Name: name}},
-	}
+	body := r.sentence("file "+name, render(comment))
+	body.Files = []attachmentPart{{ID: "0", Name: name}}
 	if r.question != "" {
 		body.Reference = &reference{Message: r.question}
 	}
@@ -180,7 +185,7 @@ func (r *responder) Thinking(ctx context.Context) {
 	c := call{method: http.MethodPost, path: endpoint(discordgo.EndpointChannelTyping(r.channel)), route: "POST typing", major: r.channel, name: "typing"}
 	for ctx.Err() == nil {
 		_, err := r.app.rest.do(ctx, c, nil)
-		if chat.Refused(err) || !sleep(ctx, typingEvery) {
+		if chat.Refused(err) || !retry.Sleep(ctx, typingEvery) {
 			return
 		}
 	}
@@ -256,10 +261,6 @@ func part(key string) int {
 	}
 	return n
 }
-
-// later reports whether a was written after b: ids are snowflakes, which grow
-// with time, and a longer number is a larger one.
-func later(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
 
 // Member says which roles a person has and whether they may manage the server.
 // In a direct message there are neither.

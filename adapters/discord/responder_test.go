@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"parley/adapters/internal/retry"
 	"parley/bots"
 	"parley/internal/chat"
 	fake "parley/internal/fake/discord"
@@ -64,7 +65,7 @@ func TestAPostOfAnEarlierProcessIsFoundAgain(t *testing.T) {
 	for _, id := range []string{first, second} {
 		s.Age(id, 10*time.Minute) // Discord has forgotten the nonces
 	}
-	other, err := New(Options{Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
+	other, err := New(Options{Records: shared(), Bots: s.adapter.apps[0].bots, APIURL: s.APIURL(), Log: logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +297,7 @@ func (l *silentLimit) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestAnUnknownLimitIsLearnedFromA429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &silentLimit{}
-		a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: l}, Log: logger(t)})
+		a, err := New(Options{Records: shared(), Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: l}, Log: logger(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -307,7 +308,7 @@ func TestAnUnknownLimitIsLearnedFromA429(t *testing.T) {
 		for posted := 0; posted < 6; {
 			_, err := pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(posted), Key: fmt.Sprint(posted)})
 			if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
-				sleep(t.Context(), limited.After)
+				retry.Sleep(t.Context(), limited.After)
 				continue
 			}
 			if err != nil {
@@ -413,7 +414,7 @@ func (d *discordIn) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestTypingIsShownAllTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &discordIn{}
-		a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: d}})
+		a, err := New(Options{Records: shared(), Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, HTTP: &http.Client{Transport: d}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -565,7 +566,7 @@ func TestAThreadNobodyToldOfIsLookedUpOnce(t *testing.T) {
 }
 
 func TestLimitsAreData(t *testing.T) {
-	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, GlobalLimit: 50})
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}, GlobalLimit: 50})
 	if err != nil {
 		t.Fatal(err)
 	}

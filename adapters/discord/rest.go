@@ -24,6 +24,7 @@ import (
 	"github.com/bwmarrin/discordgo"
 
 	"parley/adapters/internal/redact"
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 	"parley/internal/telemetry"
 )
@@ -64,6 +65,17 @@ type upload struct {
 	data []byte
 }
 
+// postMessage is the call that creates a message in a channel.
+func postMessage(channel, name string) call {
+	return call{method: http.MethodPost, path: endpoint(discordgo.EndpointChannelMessages(channel)), route: "POST messages", major: channel, name: name}
+}
+
+// getMember is the call that reads a guild's member.
+func getMember(guild, user string) call {
+	path := endpoint(discordgo.EndpointGuildMember(guild, url.PathEscape(user)))
+	return call{method: http.MethodGet, path: path, route: "GET member", major: guild, name: "member", wait: true}
+}
+
 // endpoint is the path of one of discordgo's endpoint URLs.
 func endpoint(full string) string {
 	return "/" + strings.TrimPrefix(full, discordgo.EndpointAPI)
@@ -88,7 +100,7 @@ func (r *rest) do(ctx context.Context, c call, out any) (chat.Rate, error) {
 		if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
 			pause = limited.After
 		}
-		if !sleep(ctx, jitter(pause)) {
+		if !retry.Sleep(ctx, retry.AtLeast(pause)) {
 			return rate, err
 		}
 	}

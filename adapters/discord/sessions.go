@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"parley/adapters/internal/retry"
 )
 
 // Sessions keeps the state of gateway sessions outside the process. Take gives
@@ -120,7 +122,7 @@ func (s *shard) remember(ctx context.Context, other *savedSession) {
 		return
 	}
 	if other != nil {
-		if !sleep(ctx, s.app.rhythm.dead) {
+		if !retry.Sleep(ctx, s.app.rhythm.dead) {
 			return
 		}
 		// A living owner has saved again by now, and does so again after this.
@@ -128,7 +130,7 @@ func (s *shard) remember(ctx context.Context, other *savedSession) {
 			s.catchUp(ctx, other)
 		}
 	}
-	for sleep(ctx, s.app.rhythm.save) {
+	for retry.Sleep(ctx, s.app.rhythm.save) {
 		s.keep(ctx, false)
 	}
 }
@@ -166,7 +168,7 @@ func (s *shard) catchUp(ctx context.Context, saved *savedSession) {
 	side.resumeFrom(saved)
 	err := side.connect(ctx)
 	if errors.Is(err, errCaughtUp) {
-		for side.lanes.waiting.Load() > 0 && sleep(ctx, 20*time.Millisecond) {
+		for side.lanes.waiting.Load() > 0 && retry.Sleep(ctx, 20*time.Millisecond) {
 		}
 		s.log.InfoContext(ctx, "caught up with the session of a process that died", slog.Int64("events", side.seq.received()-saved.Seq))
 	} else {

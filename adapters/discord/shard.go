@@ -19,6 +19,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 	"parley/internal/telemetry"
 )
@@ -101,7 +102,7 @@ func (s *shard) run(ctx context.Context) {
 		s.health.set(false, "reconnecting to Discord: "+short(err))
 		pause := s.after(err)
 		s.outage.Note(ctx, errors.New(short(err)), "resume", s.session != "", "pause", pause.String())
-		if !sleep(ctx, pause) {
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 		if errors.Is(err, errBacklog) && !s.lanes.drained(ctx) {
@@ -124,7 +125,7 @@ func (s *shard) after(err error) time.Duration {
 		s.forget()
 	}
 	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
-		return jitter(limited.After)
+		return retry.AtLeast(limited.After)
 	}
 	if s.failures == 0 {
 		return rand.N(250 * time.Millisecond) // it had been working: come back at once
@@ -157,7 +158,7 @@ func (s *shard) connect(ctx context.Context) error {
 	}
 	c := &link{shard: s, acked: make(chan struct{}, 1), beat: make(chan struct{}, 1)}
 	if s.session == "" {
-		if !sleep(ctx, s.starts.wait(time.Now())) {
+		if !retry.Sleep(ctx, s.starts.wait(time.Now())) {
 			return ctx.Err()
 		}
 		var err error

@@ -196,7 +196,7 @@ func TestOneShardKeepsItsSessionWhereEarlierVersionsDid(t *testing.T) {
 }
 
 func TestAnEndedSessionLeavesTheGuildsOfOtherShardsCurrent(t *testing.T) {
-	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}})
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestAnEndedSessionLeavesTheGuildsOfOtherShardsCurrent(t *testing.T) {
 }
 
 func TestTheHealthOfShardsIsOne(t *testing.T) {
-	a, err := New(Options{Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}})
+	a, err := New(Options{Records: shared(), Bots: []bots.Bot{helper("MTIzNDU2Nzg5.a.b")}})
 	if err != nil {
 		t.Fatal(err)
 	}

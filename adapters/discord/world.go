@@ -214,24 +214,26 @@ func (w *world) seeGuild(g guildJSON, live bool) *guild {
 func (w *world) keepChannel(id string, p place) place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.channels) > mostKept {
-		clear(w.channels)
-	}
 	if old := w.channels[id]; p.owner == "" {
 		p.owner, p.asked = old.owner, p.asked || old.asked
 	}
-	w.channels[id] = p
+	keep(w.channels, id, p)
 	return p
+}
+
+// keep puts a value into a cache. One that has grown large begins again.
+func keep[V any](cache map[string]V, key string, value V) {
+	if len(cache) >= mostKept {
+		clear(cache)
+	}
+	cache[key] = value
 }
 
 // keepPost notes that the bot wrote a message.
 func (w *world) keepPost(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.posts) > mostKept {
-		clear(w.posts)
-	}
-	w.posts[id] = true
+	keep(w.posts, id, true)
 }
 
 // wrote reports whether the bot is known to have written a message.
@@ -252,10 +254,7 @@ func (w *world) dm(user string) string {
 func (w *world) keepDM(user, channel string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.dms) > mostKept {
-		clear(w.dms)
-	}
-	w.dms[user] = channel
+	keep(w.dms, user, channel)
 }
 
 // message looks up a message that an event did not bring along. It gives up
@@ -356,10 +355,7 @@ func (w *world) seeMember(guild, user string, roles []string, permissions int64)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.members) > mostKept {
-		clear(w.members)
-	}
-	w.members[guild+" "+user] = membership{roles: slices.Clone(roles), permissions: permissions, until: time.Now().Add(memberAge)}
+	keep(w.members, guild+" "+user, membership{roles: slices.Clone(roles), permissions: permissions, until: time.Now().Add(memberAge)})
 }
 
 // member is a person's roles and whether they may manage the guild.
@@ -371,8 +367,7 @@ func (w *world) member(ctx context.Context, guildID, user string) (chat.Member, 
 		var out struct {
 			Roles []string `json:"roles"`
 		}
-		c := call{method: http.MethodGet, path: endpoint(discordgo.EndpointGuildMember(guildID, user)), route: "GET member", major: guildID, name: "member", wait: true}
-		if _, err := w.rest.do(ctx, c, &out); err != nil {
+		if _, err := w.rest.do(ctx, getMember(guildID, user), &out); err != nil {
 			return chat.Member{}, err
 		}
 		w.seeMember(guildID, user, out.Roles, -1)
