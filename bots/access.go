@@ -9,35 +9,34 @@ import (
 	"parley/internal/chat"
 )
 
-// Person is who asks, as far as the rules need to know. What is not known is
-// left at its zero value, which lets nobody in.
+// Person is who asks, as far as the rules need to know. Fields that are
+// unknown keep their zero value, which lets nobody in.
 type Person struct {
 	ID      string
-	Groups  []string // may be nil when NeedsGroups is false
+	Groups  []string // may be nil if NeedsGroups is false
 	Admin   bool     // of the workspace
-	Channel string   // where they ask; for a thread the channel it is in
-	// Insider says that they belong to the workspace or its organisation, Guest
-	// that they do so as a guest, Gone that their account is deactivated. May
-	// looks at these where NeedsStanding is true.
+	Channel string   // where they ask; for a thread, its channel
+	// Insider is set for people of the workspace or its organisation, Guest for
+	// guests among them, Gone for deactivated accounts. May reads these if
+	// NeedsStanding is true.
 	Insider, Guest, Gone bool
-	// Unsure says that the platform did not tell whether they are an insider.
+	// Unsure is set if the platform could not say whether they are an insider.
 	Unsure bool
-	// Untold are groups whose members the platform does not tell.
+	// Untold are groups with members that the platform does not reveal.
 	Untold []string
 }
 
-// Refusal says no to a person and who can help. Its text was written for the
-// chat.
+// Refusal refuses a person and names who can help. It is written for the chat.
 type Refusal struct {
 	AdminsOnly bool // an admin would not be refused
-	// Line is the sentence, with the platform's ids of those who can help.
+	// Line is the sentence. It names people by their ids on the platform.
 	Line chat.Line
 }
 
 func (r *Refusal) Error() string { return r.Line.String() }
 
-// whoHelps names at most three admins: a longer list helps nobody. Nobody is
-// sent to themselves.
+// whoHelps names at most three admins, because a longer list does not help. It
+// never names p.
 func (b *Bot) whoHelps(p Person) chat.Line {
 	others := slices.DeleteFunc(slices.Clone(b.Access.Admins), func(id string) bool { return id == p.ID })
 	if len(others) == 0 {
@@ -48,10 +47,10 @@ func (b *Bot) whoHelps(p Person) chat.Line {
 
 func refuse(l chat.Line) error { return &Refusal{Line: l} }
 
-// May says whether p may use the bot where they ask: nil, or a *Refusal. Deny
-// wins over everything; then people of other organisations and guests are kept
-// out unless the bot takes them or names them in users; users and groups add up,
-// channels narrows. Being an admin opens none of these.
+// May returns nil if p may use the bot where they ask, else a *Refusal. Deny
+// overrides everything. People from other organisations and guests need the
+// bot's permission or an entry in users. Users and groups add up; channels
+// restricts. Being an admin overrides none of these.
 func (b *Bot) May(p Person) error {
 	a := b.Access
 	if b.denies(p) {
@@ -69,8 +68,8 @@ func (b *Bot) May(p Person) error {
 	return nil
 }
 
-// denies reports whether a deny rule names p, or may name them: one that names a
-// group whose members the platform does not tell.
+// denies reports whether a deny rule names p, or may name them because it
+// names a group with unknown members.
 func (b *Bot) denies(p Person) bool {
 	return slices.ContainsFunc(b.Access.Deny, func(d DenyRule) bool {
 		return in(p, d.Users, d.Groups) ||
@@ -78,7 +77,8 @@ func (b *Bot) denies(p Person) bool {
 	})
 }
 
-// takes says whether the bot takes people of p's standing: nil, or a *Refusal.
+// takes returns nil if the bot answers people of p's standing, else a
+// *Refusal.
 func (b *Bot) takes(p Person) error {
 	a := b.Access
 	named := p.ID != "" && slices.Contains(a.Users, p.ID)
@@ -97,9 +97,9 @@ func (b *Bot) takes(p Person) error {
 	return nil
 }
 
-// MayModel says whether p may use a model with this bot: nil, or a *Refusal.
-// The first rule whose Match fits decides; without one everyone may. Fallbacks
-// obey it too.
+// MayModel returns nil if p may use a model with this bot, else a *Refusal.
+// The first rule with a matching Match decides; without one, everyone may.
+// Fallbacks follow the same rules.
 func (b *Bot) MayModel(ref ModelRef, p Person) error {
 	for _, rule := range b.Access.Models {
 		if !Glob(rule.Match, ref.String()) {
@@ -113,14 +113,15 @@ func (b *Bot) MayModel(ref ModelRef, p Person) error {
 	return nil
 }
 
-// NoModelOf refuses a provider of whose models p may use none, without naming
-// any of them.
+// NoModelOf is the refusal for a provider if p may use none of its models. It
+// does not name the models.
 func (b *Bot) NoModelOf(provider string, p Person) error {
 	return refuse(chat.Say("You don't have access to the models of %s with this bot. Ask %s for access.", provider, b.whoHelps(p)))
 }
 
-// IsAdmin says whether p administers this bot: named in access.admins, or an
-// admin of the workspace. Who is denied, or an admin elsewhere, is none.
+// IsAdmin reports whether p administers this bot: access.admins names them, or
+// they are an admin of the workspace. People who are denied, and admins of
+// other organisations, are not.
 func (b *Bot) IsAdmin(p Person) bool {
 	if b.denies(p) || p.Gone {
 		return false
@@ -128,8 +129,9 @@ func (b *Bot) IsAdmin(p Person) bool {
 	return p.Admin && p.Insider || p.ID != "" && slices.Contains(b.Access.Admins, p.ID)
 }
 
-// MaySwitch says whether p may switch the model of the place: nil, or a
-// *Refusal. Own is a direct message or a thread p began: always allowed.
+// MaySwitch returns nil if p may switch the model of the place, else a
+// *Refusal. Everyone may if own is set: in a direct message or a thread that p
+// started.
 func (b *Bot) MaySwitch(p Person, own bool) error {
 	if own || b.Access.Switch != SwitchAdmins || b.IsAdmin(p) {
 		return nil
@@ -137,7 +139,7 @@ func (b *Bot) MaySwitch(p Person, own bool) error {
 	return &Refusal{AdminsOnly: true, Line: chat.Say("Only %s admins can switch the model here. Ask %s, or use a direct message or a thread you started.", b.Name, b.whoHelps(p))}
 }
 
-// MayAdminister says whether p may add, change or remove providers: nil, or a
+// MayAdminister returns nil if p may add, change or remove providers, else a
 // *Refusal.
 func (b *Bot) MayAdminister(p Person) error {
 	if b.IsAdmin(p) {
@@ -158,12 +160,12 @@ func (b *Bot) NamedGroups() []string {
 	return groups
 }
 
-// NeedsGroups reports whether the rules look at a person's groups; when not, the
-// platform need not be asked for them.
+// NeedsGroups reports whether the rules depend on a person's groups. If not,
+// there is no need to ask the platform.
 func (b *Bot) NeedsGroups() bool { return len(b.NamedGroups()) > 0 }
 
-// NeedsStanding reports whether May depends on whether a person is an insider or
-// a guest: not where the bot takes everybody, or users names them.
+// NeedsStanding reports whether May depends on a person being an insider or a
+// guest. It does not if the bot answers everyone, or if users names them.
 func (b *Bot) NeedsStanding(user string) bool {
 	return !(b.Access.External && b.Access.Guests) && !slices.Contains(b.Access.Users, user)
 }
@@ -175,9 +177,9 @@ func in(p Person, users, groups []string) bool {
 	return slices.ContainsFunc(p.Groups, func(g string) bool { return slices.Contains(groups, g) })
 }
 
-// Glob reports whether pattern fits the whole of s. A * stands for any run of
-// characters, "/" included; all else stands for itself. Letter case does not
-// count: some model servers ignore it, and a rule must not be got around so.
+// Glob reports whether pattern matches all of s. A * matches any characters,
+// "/" included; everything else matches itself. Case is ignored, because some
+// model servers ignore it, and a different case must not bypass a rule.
 func Glob(pattern, s string) bool {
 	pattern, s = strings.ToLower(pattern), strings.ToLower(s)
 	head, rest, star := strings.Cut(pattern, "*")

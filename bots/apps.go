@@ -1,5 +1,5 @@
-// Bots that share an app: the rules between their definitions, and who is in
-// which app.
+// Bots that share an app: the rules between their definitions, and which bots
+// are in which app.
 
 package bots
 
@@ -12,7 +12,7 @@ import (
 	"parley/internal/secret"
 )
 
-// together checks what concerns several bots: ids, and apps they share.
+// together checks rules across bots: ids, and shared apps.
 func together(all []definition, platforms []chat.Platform) []Problem {
 	var out []Problem
 	for i, b := range all {
@@ -26,7 +26,7 @@ func together(all []definition, platforms []chat.Platform) []Problem {
 	return out
 }
 
-// besides says what is wrong with b where it shares an app with a.
+// besides lists the problems of b if it shares an app with a.
 func (b definition) besides(a definition, platforms []chat.Platform) []Problem {
 	var out []Problem
 	together := false
@@ -51,8 +51,8 @@ func (b definition) problem(field, format string, args ...any) Problem {
 	return Problem{File: b.File, Line: b.lines[field], Text: fmt.Sprintf(format, args...)}
 }
 
-// sameApp compares what was written too, so that a clash shows before the
-// variables are set.
+// sameApp compares the values or, if both are empty, the text in the files. So
+// it finds a conflict even before the variables are set.
 func sameApp(a, b section) bool {
 	x, y := a.app(), b.app()
 	if x.value == "" && y.value == "" {
@@ -61,9 +61,9 @@ func sameApp(a, b section) bool {
 	return x.value == y.value
 }
 
-// Apps groups the bots of a platform by the app that their sections name. In
-// each group the bot that answers first comes first: the one with Default, else
-// the first by id. On a platform without apps all bots are in one group.
+// Apps groups the bots of a platform by app. In each group the default bot
+// comes first: the one with Default, else the first by id. On a platform
+// without apps, all bots are in one group.
 func Apps(p chat.Platform, all []Bot) [][]Bot {
 	var out [][]Bot
 	at := map[secret.Text]int{}

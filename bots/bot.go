@@ -1,5 +1,5 @@
-// Package bots says what a bot is: its definition, the parameters it sends to a
-// model, and the rules for who may use it.
+// Package bots defines bots: their definition files, the parameters they send
+// to a model, and the rules for who may use them.
 package bots
 
 import (
@@ -16,24 +16,24 @@ type Bot struct {
 	Fallbacks   []ModelRef
 	System      string
 	Params      Params
-	MaxMessages int // messages one answer may fill before the rest becomes a file
+	MaxMessages int // messages one answer may fill; the rest becomes a file
 	Access      Access
-	Default     bool // answers first where several bots share one app
-	// Sections are what the file says of each platform, by the platform's name.
+	Default     bool // answers by default if several bots share one app
+	// Sections holds the file's section for each platform, by name.
 	Sections map[string]chat.Section
-	File     string // where it was read from, for messages to the operator
+	File     string // the file it was read from, for messages to the operator
 	Skipped  []Skipped
 }
 
-// Skipped is a platform section that is there but whose tokens are all empty:
-// the bot runs without that platform, and the operator is told in one line.
+// Skipped is a platform section with empty tokens. The bot runs without that
+// platform, and the log says so.
 type Skipped struct {
 	Platform  string
-	Variables []string // to set, as the section names them; empty where it names none
+	Variables []string // to set, as the section names them; empty if it names none
 }
 
-// ModelRef names a model of a provider, written "provider/model"; the model may
-// hold slashes of its own.
+// ModelRef names a model of a provider, written "provider/model". The model
+// may contain slashes.
 type ModelRef struct {
 	Provider string `json:"provider"`
 	Model    string `json:"model"`
@@ -41,7 +41,8 @@ type ModelRef struct {
 
 func (r ModelRef) String() string { return r.Provider + "/" + r.Model }
 
-// Params are the sampling parameters of a request; what is nil is not sent.
+// Params are the sampling parameters of a request. A nil parameter is not
+// sent.
 type Params struct {
 	Temperature      *float64       `json:"temperature,omitzero" yaml:"temperature"`
 	TopP             *float64       `json:"top_p,omitzero" yaml:"top_p"`
@@ -53,23 +54,23 @@ type Params struct {
 	ReasoningEffort  *string        `json:"reasoning_effort,omitzero" yaml:"reasoning_effort"`
 }
 
-// Access is who may use a bot, and with which models. Users and groups add up,
-// channels narrows; all absent means everyone in the workspace. Deny wins over
-// all of it.
+// Access is who may use a bot, and with which models. Users and groups add up;
+// channels restricts. If all are absent, everyone in the workspace may. Deny
+// overrides everything.
 type Access struct {
 	Users    []string
 	Groups   []string
 	Channels []string
-	External bool // people of other organisations too
-	Guests   bool // guests of the workspace too; true when the file does not say
+	External bool // also people from other organisations
+	Guests   bool // also guests of the workspace; true by default
 	Deny     []DenyRule
 	Models   []ModelRule
 	Switch   string // "everyone" or "admins": who may switch a channel's model
 	Admins   []string
 }
 
-// ModelRule says who may use the models that Match fits ("lab/legal-*"; * also
-// matches "/"). The first rule that fits decides.
+// ModelRule says who may use the models that Match matches ("lab/legal-*"; *
+// also matches "/"). The first matching rule decides.
 type ModelRule struct {
 	Match  string
 	Users  []string
@@ -82,12 +83,12 @@ type DenyRule struct {
 	Groups []string
 }
 
-// On reports whether the bot can be met on a platform.
+// On reports whether the bot is on a platform.
 func (b Bot) On(p chat.Platform) bool {
 	return !p.HasApps() || !b.Sections[p.Name].App.IsZero()
 }
 
-// Profile is the bot as a platform's Manifest needs it.
+// Profile is the bot for a platform's Manifest.
 func (b Bot) Profile(p chat.Platform) chat.Profile {
 	return chat.Profile{ID: b.ID, Name: b.Name, Description: b.Description, Section: b.Sections[p.Name]}
 }

@@ -1,4 +1,4 @@
-// The fields of a definition file and the values they may hold.
+// The fields of a definition file and their allowed values.
 
 package bots
 
@@ -12,7 +12,7 @@ import (
 	"parley/internal/chat"
 )
 
-// DefaultMaxMessages is how many messages one answer may fill when the
+// DefaultMaxMessages is how many messages one answer may fill if the
 // definition does not say.
 const DefaultMaxMessages = 30
 
@@ -28,10 +28,10 @@ var (
 	efforts       = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 )
 
-// definition is a Bot on its way, with what the rules across bots need.
+// definition is a Bot being read, with what the rules across bots need.
 type definition struct {
 	Bot
-	lines    map[string]int     // of the fields at the top
+	lines    map[string]int     // of the top-level fields
 	sections map[string]section // by platform
 }
 
@@ -85,7 +85,7 @@ func (r *reader) id(n *yaml.Node, path string) string {
 	case strings.Contains(v, "${"):
 		r.expandedElsewhere(n, path)
 	case !idGrammar.MatchString(v):
-		r.fail(n, "%s %q may hold only lowercase letters, digits and hyphens", path, clip(v))
+		r.fail(n, "%s %q may contain only lowercase letters, digits and hyphens", path, clip(v))
 	}
 	return v
 }
@@ -114,8 +114,9 @@ func (r *reader) ref(n *yaml.Node, path string) ModelRef {
 	return ref
 }
 
-// ParseModelRef reads "provider/model"; what follows the first slash is the
-// model. It reports false when either part is missing or the provider is no id.
+// ParseModelRef parses "provider/model"; everything after the first slash is
+// the model. It returns false if a part is missing or the provider is not a
+// valid id.
 func ParseModelRef(s string) (ModelRef, bool) {
 	provider, model, ok := strings.Cut(s, "/")
 	if !ok || model == "" || !idGrammar.MatchString(provider) {
@@ -125,7 +126,7 @@ func ParseModelRef(s string) (ModelRef, bool) {
 }
 
 // params reads the sampling parameters. The ranges are OpenAI's; an endpoint
-// that takes less says so itself.
+// with narrower ranges reports that itself.
 func (r *reader) params(n *yaml.Node) Params {
 	var p Params
 	r.mapping(n, "params", fields{
@@ -147,7 +148,7 @@ func (r *reader) params(n *yaml.Node) Params {
 	return p
 }
 
-// stop takes one text too, as OpenAI's API does.
+// stop also accepts a single string, like OpenAI's API.
 func (r *reader) stop(n *yaml.Node) []string {
 	var out []string
 	one := func(n *yaml.Node, at string) {
@@ -198,9 +199,9 @@ func (r *reader) access(n *yaml.Node) Access {
 			r.list(n, "access.models", func(n *yaml.Node, at string) { a.Models = append(a.Models, r.rule(n, at)) })
 		},
 	})
-	// A list that is there but names nobody could mean everyone or no one.
+	// A list that is present but names nobody could mean everyone or no one.
 	if line := max(seen["users"], seen["groups"]); line > 0 && len(a.Users)+len(a.Groups) == 0 {
-		r.failAt(line, "access names no user and no group: leave both out to let everyone in")
+		r.failAt(line, "access.users and access.groups are empty: leave both out to let everyone in")
 	}
 	if line := seen["channels"]; line > 0 && len(a.Channels) == 0 {
 		r.failAt(line, "access.channels is empty: leave it out to allow every channel")
@@ -222,7 +223,7 @@ func (r *reader) rule(n *yaml.Node, path string) ModelRule {
 		r.fail(n, "%s needs match, for example \"lab/legal-*\"", path)
 	}
 	if len(m.Users)+len(m.Groups) == 0 {
-		r.fail(n, "%s names no user and no group, so nobody could use these models: name who may", path)
+		r.fail(n, "%s names no user and no group, so nobody could use these models: add who may use them", path)
 	}
 	return m
 }
@@ -234,13 +235,13 @@ func (r *reader) denyRule(n *yaml.Node, path string) DenyRule {
 		"groups": func(n *yaml.Node) { d.Groups = r.ids(n, path+".groups") },
 	})
 	if n.Kind == yaml.MappingNode && len(d.Users)+len(d.Groups) == 0 {
-		r.fail(n, "%s names no user and no group, so it denies nobody: name who may not use the bot, or remove it", path)
+		r.fail(n, "%s names no user and no group, so it denies nobody: add who may not use the bot, or remove the rule", path)
 	}
 	return d
 }
 
-// ids reads platform ids. YAML takes an unquoted one of digits for a number,
-// which is fine.
+// ids reads platform ids. YAML parses an unquoted id of digits as a number;
+// that is allowed.
 func (r *reader) ids(n *yaml.Node, path string) []string {
 	var out []string
 	r.list(n, path, func(n *yaml.Node, at string) {

@@ -16,25 +16,25 @@ var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 var variableGrammar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// raw is a value of a platform's section after expansion, with where it came
-// from. It never goes into an error.
+// raw is the expanded value of a platform's setting, and where it came from.
+// It must not appear in errors.
 type raw struct {
 	at     string // "section.setting", "section.list[2]"
 	line   int
 	value  string
 	source string   // as written in the file
-	names  []string // of the variables in it
-	bad    bool     // a problem with it was reported
+	names  []string // of the variables it uses
+	bad    bool     // a problem with it has been reported
 }
 
-// expanded reads a value of a platform's section.
+// expanded reads and expands a value of a platform's section.
 func (r *reader) expanded(n *yaml.Node, path string) raw {
 	before := len(r.problems)
 	out := raw{at: path, line: n.Line, source: r.text(n, path)}
 	value := reference.ReplaceAllStringFunc(out.source, func(s string) string {
 		name := s[2 : len(s)-1]
 		if !variableGrammar.MatchString(name) {
-			r.fail(n, "%s: only ${NAME} is understood, with letters, digits and underscores", path)
+			r.fail(n, "%s: only ${NAME} is supported, with letters, digits and underscores", path)
 			return ""
 		}
 		out.names = append(out.names, name)
@@ -48,16 +48,16 @@ func (r *reader) expanded(n *yaml.Node, path string) raw {
 	return out
 }
 
-// expandedElsewhere refuses a reference where none is expanded.
+// expandedElsewhere reports a reference in a field that is not expanded.
 func (r *reader) expandedElsewhere(n *yaml.Node, path string) {
 	var names []string
 	for _, p := range r.sections() {
 		names = append(names, p.Name)
 	}
-	r.fail(n, "%s: ${NAME} is taken from the environment in %s values only", path, chat.Listed(names, "and"))
+	r.fail(n, "%s: ${NAME} is expanded in %s values only", path, chat.Listed(names, "and"))
 }
 
-// remedy says how to give a value that is missing.
+// remedy says how to set a missing value.
 func (v raw) remedy(example string) string {
 	if len(v.names) > 0 {
 		return "set " + strings.Join(v.names, ", ") + " (" + example + ")"
@@ -73,7 +73,7 @@ func (v raw) name() string {
 	return v.at
 }
 
-// variables lists what would have to be set.
+// variables lists the variables to set.
 func variables(values []raw) []string {
 	var out []string
 	for _, v := range values {

@@ -1,4 +1,4 @@
-// Reading definitions from a folder.
+// Reading definitions from a directory.
 
 package bots
 
@@ -19,19 +19,19 @@ import (
 //go:embed definitions/*.yaml
 var definitions embed.FS
 
-// maxFile is the most one definition may measure, in bytes.
+// maxFile is the most bytes a definition may have.
 const maxFile = 1 << 20
 
-// Builtin holds the definitions that are built into the binary.
+// Builtin holds the built-in definitions.
 func Builtin() fs.FS {
 	sub, err := fs.Sub(definitions, "definitions")
 	if err != nil {
-		panic(err) // the folder is embedded above
+		panic(err) // the directory is embedded above
 	}
 	return sub
 }
 
-// LoadDir loads the definitions of a folder on disk, BOTS_DIR.
+// LoadDir loads the definitions in a directory on disk, BOTS_DIR.
 func LoadDir(dir string, platforms []chat.Platform, getenv func(string) string) ([]Bot, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -45,13 +45,13 @@ func LoadDir(dir string, platforms []chat.Platform, getenv func(string) string) 
 	return loaded, err
 }
 
-// ErrNone says that a folder holds no definition.
+// ErrNone means that a directory has no definition.
 var ErrNone = errors.New("no bot definition (*.yaml) in the folder")
 
-// Load reads every *.yaml and *.yml at the top of fsys and returns the bots
-// sorted by id. Each of the platforms may have a section in them; getenv gives
-// the values of ${NAME} there. The error is ErrNone, an *InvalidError with every
-// problem of every file, or that of reading; none holds a secret.
+// Load reads every *.yaml and *.yml at the top of fsys and returns the bots,
+// sorted by id. Each of the platforms may have a section in them; getenv
+// returns the values for ${NAME}. The error is ErrNone, an *InvalidError with
+// all problems of all files, or a read error; none contains a secret.
 func Load(fsys fs.FS, platforms []chat.Platform, getenv func(string) string) ([]Bot, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -85,8 +85,8 @@ func Load(fsys fs.FS, platforms []chat.Platform, getenv func(string) string) ([]
 	return out, nil
 }
 
-// isDefinition tells definitions from what else lies in the folder: hidden
-// files (a mounted ConfigMap has some), folders, notes.
+// isDefinition tells definitions from other files in the directory: hidden
+// files (a mounted ConfigMap has some), subdirectories, notes.
 func isDefinition(fsys fs.FS, e fs.DirEntry) bool {
 	ext := strings.ToLower(path.Ext(e.Name()))
 	if strings.HasPrefix(e.Name(), ".") || (ext != ".yaml" && ext != ".yml") || e.IsDir() {
@@ -96,11 +96,11 @@ func isDefinition(fsys fs.FS, e fs.DirEntry) bool {
 	return err != nil || !info.IsDir()
 }
 
-// load reads the file; what is wrong with it is in r.problems then.
+// load reads the file and reports its problems in r.problems.
 func (r *reader) load(fsys fs.FS) definition {
 	none := definition{Bot: Bot{File: r.file}}
 	switch info, err := fs.Stat(fsys, r.file); {
-	case err != nil: // said below
+	case err != nil: // reported below
 	case !info.Mode().IsRegular():
 		r.failAt(0, "is not a regular file")
 		return none
@@ -120,7 +120,7 @@ func (r *reader) load(fsys fs.FS) definition {
 	d := r.bot(root)
 	stem := strings.TrimSuffix(r.file, path.Ext(r.file))
 	if idGrammar.MatchString(d.ID) && d.ID != stem {
-		r.failAt(d.lines["id"], "id %q must be the file's name: rename the file to %s.yaml or the bot to %s", d.ID, d.ID, stem)
+		r.failAt(d.lines["id"], "id %q does not match the file name: rename the file to %s.yaml or the bot to %s", d.ID, d.ID, stem)
 	}
 	return d
 }

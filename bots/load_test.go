@@ -148,12 +148,12 @@ func TestAProblemIsNamedWithFileLineAndReason(t *testing.T) {
 		"missing model":             {"id: x\nprovider: p\n", `required field "model" is missing`},
 		"null is missing":           {"id: x\nprovider: p\nmodel:\n", `required field "model" is missing`},
 		"empty model":               {"id: x\nprovider: p\nmodel: ''\n", `x.yaml:3: model is empty`},
-		"id grammar":                {"id: Big_Bot\nprovider: p\nmodel: m\n", `x.yaml:1: id "Big_Bot" may hold only lowercase letters`},
-		"id is not the file's name": {"id: y\nprovider: p\nmodel: m\n", `x.yaml:1: id "y" must be the file's name: rename the file to y.yaml or the bot to x`},
-		"provider grammar":          {"id: x\nprovider: Open AI\nmodel: m\n", `x.yaml:2: provider "Open AI" may hold only`},
+		"id grammar":                {"id: Big_Bot\nprovider: p\nmodel: m\n", `x.yaml:1: id "Big_Bot" may contain only lowercase letters`},
+		"id is not the file's name": {"id: y\nprovider: p\nmodel: m\n", `x.yaml:1: id "y" does not match the file name: rename the file to y.yaml or the bot to x`},
+		"provider grammar":          {"id: x\nprovider: Open AI\nmodel: m\n", `x.yaml:2: provider "Open AI" may contain only`},
 		"id is a list":              {"id: [x]\nprovider: p\nmodel: m\n", `x.yaml:1: id must be text, not a list`},
 		"name is a boolean":         {base + "name: true\n", `x.yaml:4: name must be text, not true or false; put it in quotes`},
-		"expansion elsewhere":       {"id: x\nprovider: p\nmodel: ${MODEL}\n", "x.yaml:3: model: ${NAME} is taken from the environment in slack and discord values only"},
+		"expansion elsewhere":       {"id: x\nprovider: p\nmodel: ${MODEL}\n", "x.yaml:3: model: ${NAME} is expanded in slack and discord values only"},
 		"fallback without slash":    {base + "fallbacks: [gpt-4o]\n", `x.yaml:4: fallbacks[0] "gpt-4o" must be provider/model`},
 		"fallbacks not a list":      {base + "fallbacks: lab/q\n", "x.yaml:4: fallbacks must be a list like [a, b], not text"},
 		"empty list entry":          {base + "fallbacks: [~]\n", "x.yaml:4: fallbacks[0] is empty"},
@@ -179,7 +179,7 @@ func TestAProblemIsNamedWithFileLineAndReason(t *testing.T) {
 		"switch":                    {base + "access: {switch: nobody}\n", `x.yaml:4: access.switch must be everyone or admins, not "nobody"`},
 		"user by name":              {base + "access: {users: ['@ann']}\n", `access.users[0] "@ann" is not an id`},
 		"wildcard user":             {base + "access: {users: ['*']}\n", `is not an id`},
-		"names nobody":              {base + "access:\n  users: []\n", "x.yaml:5: access names no user and no group"},
+		"names nobody":              {base + "access:\n  users: []\n", "x.yaml:5: access.users and access.groups are empty"},
 		"no channel":                {base + "access:\n  channels: []\n", "x.yaml:5: access.channels is empty"},
 		"rule without match":        {base + "access: {models: [{users: [U1]}]}\n", "access.models[0] needs match"},
 		"rule without people":       {base + "access: {models: [{match: a/b}]}\n", "access.models[0] names no user and no group"},
@@ -237,7 +237,7 @@ func TestAllProblemsOfAllFilesAreReportedAtOnce(t *testing.T) {
 	), platforms(), none)
 	got := strings.Split(fmt.Sprint(err), "\n")
 	want := []string{
-		`a.yaml:1: id "A" may hold`, `a.yaml:1: required field "provider"`, `a.yaml:1: required field "model"`,
+		`a.yaml:1: id "A" may contain`, `a.yaml:1: required field "provider"`, `a.yaml:1: required field "model"`,
 		`a.yaml:3: params.top_p`, `a.yaml:4: params.temperature`,
 		`b.yaml:4: max_messages`, `b.yaml:5: unknown field "wrong"`, `c.yaml:1: the file is empty`,
 	}
@@ -276,7 +276,7 @@ func TestRulesAcrossBots(t *testing.T) {
 		"two defaults without any app": {files("a.yaml", bot("a", "default: true\n"), "b.yaml", bot("b", "default: true\n")), ""},
 		"one bot token, two app tokens": {files(
 			"a.yaml", bot("a", "slack: {bot_token: \"${T}\", app_token: \"${A}\"}\n"),
-			"b.yaml", bot("b", "slack: {bot_token: \"${T}\", app_token: xapp-other}\n")), "b.yaml:4: slack.bot_token is the one of a.yaml, but slack.app_token is not"},
+			"b.yaml", bot("b", "slack: {bot_token: \"${T}\", app_token: xapp-other}\n")), "b.yaml:4: slack.bot_token is the same as in a.yaml, but slack.app_token is not"},
 		"one app, two prefixes": {files(
 			"a.yaml", bot("a", "slack: {bot_token: \"${T}\", app_token: \"${A}\", command_prefix: a-}\n"),
 			"b.yaml", bot("b", "slack: {bot_token: \"${T}\", app_token: \"${A}\", command_prefix: b-}\n")), "b.yaml:4: slack.command_prefix differs"},
@@ -316,8 +316,8 @@ slack:
 		"bot token alone":             {inSlack, []string{"MY_BOT", "xoxb-hidden"}, "slack.app_token and slack.signing_secret are both empty, so no event would arrive: set MY_APP for Socket Mode or MY_SIGNING for signed requests"},
 		"tokens swapped":              {inSlack, []string{"MY_BOT", "xapp-hidden", "MY_APP", "xoxb-hidden"}, "MY_BOT is not a bot token"},
 		"signing secret is a token":   {inSlack, []string{"MY_BOT", "xoxb-hidden", "MY_SIGNING", "xapp-hidden"}, "MY_SIGNING is a token"},
-		"white space inside":          {inSlack, []string{"MY_BOT", "xoxb-hid den", "MY_APP", "xapp-1"}, "x.yaml:5: slack.bot_token holds white space"},
-		"bad reference":               {strings.ReplaceAll(inSlack, "${MY_BOT}", "${MY_BOT:-xoxb-hidden}"), nil, "x.yaml:5: slack.bot_token: only ${NAME} is understood"},
+		"white space inside":          {inSlack, []string{"MY_BOT", "xoxb-hid den", "MY_APP", "xapp-1"}, "x.yaml:5: slack.bot_token contains white space"},
+		"bad reference":               {strings.ReplaceAll(inSlack, "${MY_BOT}", "${MY_BOT:-xoxb-hidden}"), nil, "x.yaml:5: slack.bot_token: only ${NAME} is supported"},
 		"unclosed reference":          {strings.ReplaceAll(inSlack, "${MY_BOT}", "\"${MY_BOT\""), nil, "x.yaml:5: slack.bot_token: a ${ is not closed"},
 		"a token where a field goes":  {"id: x\nprovider: p\nmodel: m\nslack: {xoxb-hidden-1234567890}\n", nil, "x.yaml:4: unknown field under slack"},
 		"a list of tokens":            {"id: x\nprovider: p\nmodel: m\nslack: {bot_token: [xoxb-hidden]}\n", nil, "x.yaml:4: slack.bot_token must be text, not a list"},

@@ -1,4 +1,4 @@
-// What is wrong with definitions, told all at once.
+// Problems of definitions, reported together.
 
 package bots
 
@@ -11,11 +11,11 @@ import (
 	"parley/internal/suggest"
 )
 
-// Problem is one thing wrong with one definition file.
+// Problem is one mistake in one definition file.
 type Problem struct {
-	File string // name inside the folder
-	Line int    // from 1; 0 when it concerns the whole file
-	Text string // holds no secret
+	File string // name in the directory
+	Line int    // from 1; 0 if it concerns the whole file
+	Text string // contains no secret
 }
 
 // String is "helper.yaml:12: unknown field "foo"".
@@ -29,8 +29,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
 }
 
-// InvalidError is every problem of every definition, in the order of files and
-// lines. Its text has one line per problem.
+// InvalidError lists every problem of every definition, in order of file and
+// line. Its text has one line per problem.
 type InvalidError struct{ Problems []Problem }
 
 func (e *InvalidError) Error() string {
@@ -51,7 +51,7 @@ func invalid(problems []Problem) error {
 	return &InvalidError{Problems: slices.Compact(problems)}
 }
 
-// nearest gives the candidate that was probably meant, or "".
+// nearest returns the candidate that was probably meant, or "".
 func nearest(word string, candidates []string) string {
 	return strings.Join(suggest.Names(word, candidates, 1), "")
 }

@@ -1,4 +1,5 @@
-// A platform's section of a definition, read as the platform's description says.
+// A platform's section of a definition, read according to the platform's
+// description.
 
 package bots
 
@@ -13,16 +14,16 @@ import (
 	"parley/internal/secret"
 )
 
-// section is a platform's section on its way.
+// section is a platform's section being read.
 type section struct {
 	platform chat.Platform
 	line     int
 	lines    map[string]int // of its settings
-	values   map[string]raw // of every setting but lists, also of those left out
+	values   map[string]raw // of every setting except lists, also of absent ones
 	lists    map[string][]raw
 }
 
-// section reads one section and checks it by itself.
+// section reads one section and checks it.
 func (r *reader) section(n *yaml.Node, p chat.Platform, d *definition) {
 	s := section{platform: p, line: n.Line, values: map[string]raw{}, lists: map[string][]raw{}}
 	known := fields{}
@@ -53,7 +54,7 @@ func (r *reader) section(n *yaml.Node, p chat.Platform, d *definition) {
 // app is the value that names the app.
 func (s section) app() raw { return s.values[s.platform.App().Name] }
 
-// at is the line of a setting, or of the section where it is left out.
+// at is the line of a setting, or of the section if the setting is absent.
 func (s section) at(setting string) int { return max(s.lines[setting], s.line) }
 
 func (s section) secrets() []raw {
@@ -66,11 +67,11 @@ func (s section) secrets() []raw {
 	return out
 }
 
-// needsApp reports whether a setting means nothing without the app.
+// needsApp reports whether a setting is meaningless without the app.
 func needsApp(f chat.Setting) bool { return f.Receives != "" || f.Signed }
 
-// complete says what is missing in a section. It reports false where nothing
-// that counts is given, so that the platform is left out.
+// complete reports missing settings. It returns false if the section has no
+// tokens, so that the platform is skipped.
 func (r *reader) complete(s section) bool {
 	if !s.platform.HasApps() {
 		return true
@@ -104,9 +105,9 @@ func (r *reader) complete(s section) bool {
 	return true
 }
 
-// stray names a value that is given beside a missing app. What is no secret may
-// stay in the file when the secrets are taken away; set in the environment it is
-// a mistake like the others.
+// stray finds a value that is set although the app's token is missing. A
+// public value may stay in the file when the secrets are removed, but one from
+// the environment is a mistake.
 func (s section) stray() (string, bool) {
 	for _, f := range s.platform.Settings {
 		v := s.values[f.Name]
@@ -123,7 +124,7 @@ func (s section) stray() (string, bool) {
 	return "", false
 }
 
-// checkSetting says what is wrong with the values of one setting.
+// checkSetting checks the values of one setting.
 func (r *reader) checkSetting(s section, f chat.Setting) {
 	if v := s.values[f.Name]; v.value != "" {
 		r.checkValue(v, f, s.at(f.Name))
@@ -133,7 +134,8 @@ func (r *reader) checkSetting(s section, f chat.Setting) {
 		case v.value != "" || len(v.names) == 0:
 			r.checkValue(v, f, v.line)
 		case s.app().value != "" && !v.bad:
-			// A list that a variable nobody set makes empty may mean something else.
+			// If an unset variable makes a list empty, the list may have been
+			// meant differently.
 			r.failAt(v.line, "%s is empty: %s", v.at, v.remedy(f.Example))
 		}
 	}
@@ -149,11 +151,11 @@ func (r *reader) checkValue(v raw, f chat.Setting, line int) {
 	case wrong != "":
 		r.failAt(line, "%s %s", v.name(), wrong)
 	case strings.ContainsAny(v.value, " \t\r\n"):
-		r.failAt(v.line, "%s holds white space", v.at)
+		r.failAt(v.line, "%s contains white space", v.at)
 	}
 }
 
-// section is what the rest of the program gets of it.
+// section is the section for the rest of the program.
 func (s section) section() chat.Section {
 	out := chat.Section{Values: map[string]secret.Text{}, Lists: map[string][]secret.Text{}}
 	for _, f := range s.platform.Settings {
@@ -169,7 +171,7 @@ func (s section) section() chat.Section {
 	return out
 }
 
-// distinct are the values that are there, each once.
+// distinct are the non-empty values, each once.
 func distinct(values []raw) []secret.Text {
 	var out []secret.Text
 	seen := map[string]bool{"": true}
@@ -182,8 +184,8 @@ func distinct(values []raw) []secret.Text {
 	return out
 }
 
-// disagreement says how b differs from a in what bots of one app share, each
-// with its line in b's file.
+// disagreement lists where b differs from a in settings that bots of one app
+// share, with the lines in b's file.
 func (b section) disagreement(a section, file string) []Problem {
 	var out []Problem
 	app := b.platform.App().Name
@@ -192,7 +194,7 @@ func (b section) disagreement(a section, file string) []Problem {
 		if !f.Shared || a.values[f.Name].value == v.value {
 			continue
 		}
-		p := Problem{Line: b.lines[app], Text: fmt.Sprintf("%s is the one of %s, but %s is not: bots of one app name the same tokens", b.app().at, file, v.at)}
+		p := Problem{Line: b.lines[app], Text: fmt.Sprintf("%s is the same as in %s, but %s is not: bots of one app must have the same tokens", b.app().at, file, v.at)}
 		if !f.Secret {
 			p.Line = cmp.Or(b.lines[f.Name], p.Line)
 			p.Text = fmt.Sprintf("%s differs from the one in %s, and both share one app", v.at, file)

@@ -1,6 +1,6 @@
-// Strict reading of YAML: every node is checked against what belongs there, and
+// Strict reading of YAML: every node is checked against its expected type, and
 // every problem is kept with its line. A plain decode would stop at the first
-// type error, miss the line of an unknown field and quote secrets.
+// type error, lose the line of an unknown field and quote secrets.
 
 package bots
 
@@ -45,8 +45,8 @@ func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
-// document parses data into its one document; nil when there is none worth
-// walking, which has then been reported.
+// document parses data into its single document. It returns nil if there is
+// nothing to read, after reporting that.
 func (r *reader) document(data []byte) *yaml.Node {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
@@ -96,7 +96,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// kind names what stands at n, for a type error.
+// kind names the type of n, for an error.
 func kind(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -115,11 +115,11 @@ func kind(n *yaml.Node) string {
 	return "text"
 }
 
-// fields says what may stand in a mapping and who reads it.
+// fields maps the fields of a mapping to their readers.
 type fields map[string]func(n *yaml.Node)
 
-// mapping walks a mapping. Null values count as absent. It returns the line of
-// every field that was there.
+// mapping reads a mapping. Null values count as absent. It returns the line of
+// every field that is present.
 func (r *reader) mapping(n *yaml.Node, path string, known fields) map[string]int {
 	seen := map[string]int{}
 	n = resolve(n)
@@ -169,8 +169,7 @@ func join(path, name string) string {
 
 var fieldGrammar = regexp.MustCompile(`^[A-Za-z_-]{1,30}$`)
 
-// printable quotes an unknown field's name, except where a secret may have been
-// put in the place of one.
+// printable quotes an unknown field's name, unless it may be a secret.
 func (r *reader) printable(path, name string) string {
 	section := slices.ContainsFunc(r.platforms, func(p chat.Platform) bool { return p.Name == path })
 	if section && !fieldGrammar.MatchString(name) {
@@ -186,10 +185,10 @@ func clip(s string) string {
 	return s
 }
 
-// home is where a field belongs that people put elsewhere.
+// home is the section that each field belongs in, to find misplaced ones.
 func (r *reader) home() map[string]string {
 	out := map[string]string{}
-	for _, p := range slices.Backward(r.platforms) { // the first has the last word
+	for _, p := range slices.Backward(r.platforms) { // the first platform wins
 		for _, s := range p.Settings {
 			out[s.Name] = p.Name
 		}
@@ -223,8 +222,8 @@ func (r *reader) hint(path, name string, known fields) string {
 	return fmt.Sprintf(" (known here: %s)", strings.Join(names, ", "))
 }
 
-// text reads a scalar as it was written: an unquoted id may be a number to
-// YAML and text to us.
+// text reads a scalar as written: YAML parses an unquoted id of digits as a
+// number.
 func (r *reader) text(n *yaml.Node, path string) string {
 	switch {
 	case n.Kind != yaml.ScalarNode:
@@ -234,7 +233,7 @@ func (r *reader) text(n *yaml.Node, path string) string {
 	case n.ShortTag() == "!!binary":
 		r.fail(n, "%s must be plain text, not !!binary", path)
 	case strings.ContainsRune(n.Value, 0):
-		r.fail(n, "%s must not hold a NUL character", path)
+		r.fail(n, "%s must not contain a NUL character", path)
 	default:
 		return n.Value
 	}
@@ -297,7 +296,7 @@ func got(n *yaml.Node) string {
 	return fmt.Sprintf(", not %q", clip(n.Value))
 }
 
-// object reads a free-form mapping that will be sent as JSON.
+// object reads a free-form mapping that is sent as JSON.
 func (r *reader) object(n *yaml.Node, path string) map[string]any {
 	if n.Kind != yaml.MappingNode {
 		r.fail(n, "%s must be a mapping like {type: text}, not %s", path, kind(n))

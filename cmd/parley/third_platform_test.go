@@ -291,7 +291,7 @@ func TestAThirdPlatformsSettingsAreChecked(t *testing.T) {
 		"a secret without a token": {func(b *toyBox) { b.env["TOY_TOKEN"] = "" }, "helper.yaml:9: toy.token is empty while toy.hook_secret (TOY_SECRET) is not: set TOY_TOKEN (toy-…)"},
 		"bots that do not agree": {func(b *toyBox) {
 			b.write("bots/coder.yaml", "id: coder\nprovider: lab\nmodel: m1\ntoy: {token: \"${TOY_TOKEN}\"}\n")
-		}, "helper.yaml:9: toy.token is the one of coder.yaml, but toy.hook_secret is not"},
+		}, "helper.yaml:9: toy.token is the same as in coder.yaml, but toy.hook_secret is not"},
 		"a field out of its place":   {func(b *toyBox) { b.write("bots/lone.yaml", "id: lone\nprovider: lab\nmodel: m1\nhook_secret: x\n") }, `lone.yaml:4: unknown field "hook_secret" (it belongs under "toy")`},
 		"a variable that is wrong":   {func(b *toyBox) { b.env["TOY_SIZE"] = "few" }, `TOY_SIZE: "few" is not a number of characters; for example TOY_SIZE=500`},
 		"signed, and no admin token": {func(b *toyBox) { delete(b.env, "ADMIN_TOKEN") }, "ADMIN_TOKEN: is required because bot coder has a toy.hook_secret"},

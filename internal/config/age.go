@@ -1,4 +1,4 @@
-// Ages: settings that are written in a form of their own.
+// Ages: how long something is kept.
 
 package config
 
@@ -11,8 +11,8 @@ import (
 
 var errForm = errors.New("wrong form")
 
-// Age is how long something is kept: "400d", or a duration of at least an hour
-// such as "36h".
+// Age is how long something is kept: a number of days such as "400d", or a
+// duration of at least an hour such as "36h".
 type Age time.Duration
 
 // UnmarshalText reads an age.

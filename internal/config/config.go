@@ -1,5 +1,5 @@
-// Package config turns the environment into one typed struct and says
-// everything that is wrong with it at once.
+// Package config reads the environment into one typed struct and reports all
+// problems together.
 package config
 
 import (
@@ -11,9 +11,9 @@ import (
 	"parley/internal/secret"
 )
 
-// Config is every setting of the server. Field tags: "want" says what a value
-// must be and "example" shows one, both for errors; "oneof" lists the words that
-// are allowed.
+// Config holds every setting of the server. Field tags: "want" describes a
+// valid value and "example" shows one, both for errors; "oneof" lists the
+// allowed words.
 type Config struct {
 	// The server itself.
 	HTTPAddr      string        `env:"HTTP_ADDR" envDefault:"127.0.0.1:7070" want:"host:port" example:"127.0.0.1:7070"`
@@ -41,7 +41,7 @@ type Config struct {
 	// Platforms.
 	Platforms map[string]string `env:"-"` // the values of their Variables, by name
 
-	// Built-in providers: each becomes usable when its variable is set.
+	// Built-in providers: setting the variable enables the provider.
 	OpenAIKey         secret.Text `env:"OPENAI_API_KEY"`
 	AnthropicKey      secret.Text `env:"ANTHROPIC_API_KEY"`
 	GeminiKey         secret.Text `env:"GEMINI_API_KEY"`
@@ -54,43 +54,43 @@ type Config struct {
 	CloudflareAccount string      `env:"CLOUDFLARE_ACCOUNT_ID"`
 	OllamaHost        string      `env:"OLLAMA_HOST"`
 
-	// Traces, by the names OpenTelemetry gives them.
+	// Traces, with OpenTelemetry's variable names.
 	OTLPEndpoint string      `env:"OTEL_EXPORTER_OTLP_ENDPOINT" want:"an http or https URL" example:"http://127.0.0.1:4318"`
 	OTLPProtocol string      `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
 	OTLPHeaders  secret.Text `env:"OTEL_EXPORTER_OTLP_HEADERS" want:"name=value pairs separated by commas"`
 	ServiceName  string      `env:"OTEL_SERVICE_NAME" envDefault:"parley"`
 
-	// HTTPAddrGiven reports that HTTP_ADDR was set: another port may then not
-	// be taken in its place.
+	// HTTPAddrGiven is set if HTTP_ADDR was set: then the server must not use
+	// another port.
 	HTTPAddrGiven bool `env:"-"`
 }
 
-// Operator is what the verbs that talk to a running server read beside what the
-// server itself reads.
+// Operator holds additional settings for the verbs that talk to a running
+// server.
 type Operator struct {
 	URL string `env:"PARLEY_URL" want:"an http or https URL" example:"https://parley.example.com"`
 }
 
-// Loopback reports whether HTTP_ADDR can be reached from this machine only.
+// Loopback reports whether only this machine can reach HTTP_ADDR.
 func (c Config) Loopback() bool { return loopback(c.HTTPAddr) }
 
 // Embedded reports whether the embedded store is used.
 func (c Config) Embedded() bool { return c.RedisURL.IsZero() }
 
-// PlaygroundServed reports whether the playground answers at all.
+// PlaygroundServed reports whether the playground is enabled.
 func (c Config) PlaygroundServed() bool {
 	return c.Playground == "on" || (c.Playground == "auto" && c.Loopback())
 }
 
-// Level is LOG_LEVEL for slog.
+// Level is LOG_LEVEL as a slog level.
 func (c Config) Level() slog.Level {
 	var l slog.Level
-	_ = l.UnmarshalText([]byte(c.LogLevel)) // one of four words: checked by Load
+	_ = l.UnmarshalText([]byte(c.LogLevel)) // cannot fail: checked by Load
 	return l
 }
 
-// loopback takes "localhost" and loopback addresses. A name that only resolves
-// to one is not trusted: that may change while the server runs.
+// loopback accepts "localhost" and loopback addresses. It does not trust other
+// names, because they may resolve differently while the server runs.
 func loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {

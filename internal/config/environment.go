@@ -1,4 +1,4 @@
-// Where values come from: the process's environment, and a .env file under it.
+// Where values come from: the process environment, and the .env file.
 
 package config
 
@@ -17,16 +17,15 @@ import (
 // maxDotenv is the most bytes a .env file may have.
 const maxDotenv = 1 << 20
 
-// Environment is what variables hold, read once.
+// Environment is a snapshot of the variables.
 type Environment struct {
 	values map[string]string
-	file   map[string]string // of those, what came from .env
+	file   map[string]string // those from .env
 }
 
-// ReadEnvironment takes environ in the form of os.Environ and, for variables
-// not in it, those of the file dotenv, which need not exist. A variable that is
-// there but empty counts as given: an empty value in the real environment hides
-// the file's.
+// ReadEnvironment takes environ in the form of os.Environ and adds variables
+// from the file dotenv, which need not exist. An empty variable in environ
+// counts as set: it hides the file's value.
 func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
 	e := Environment{values: map[string]string{}, file: map[string]string{}}
 	var problem error
@@ -37,7 +36,7 @@ func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
 		}
 		e.values, e.file = values, maps.Clone(values)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: fmt.Sprintf("is there but cannot be read: %v", err)}}}
+		problem = &InvalidError{Problems: []Problem{{Variable: dotenv, Text: fmt.Sprintf("exists but cannot be read: %v", err)}}}
 	}
 	for _, pair := range environ {
 		if name, value, ok := strings.Cut(pair, "="); ok && name != "" {
@@ -48,23 +47,23 @@ func ReadEnvironment(environ []string, dotenv string) (Environment, error) {
 	return e, problem
 }
 
-// Get returns a variable's value, empty when it is not set.
+// Get returns a variable's value, empty if it is not set.
 func (e Environment) Get(name string) string { return e.values[name] }
 
-// FromFile reports whether a variable's value is the one in .env.
+// FromFile reports whether a variable's value comes from .env.
 func (e Environment) FromFile(name string) bool {
 	_, ok := e.file[name]
 	return ok
 }
 
-// parseDotenv never gives the library's own error away: it quotes the file, and
-// the file holds secrets.
+// parseDotenv never returns the library's own error: it quotes the file, which
+// contains secrets.
 func parseDotenv(text string) (map[string]string, error) {
 	values, err := godotenv.Unmarshal(text)
 	if err == nil {
 		return values, nil
 	}
-	// The first line that no longer reads, whatever follows, is where it is.
+	// The error is on the line after the longest prefix of lines that parses.
 	lines, good := strings.SplitAfter(text, "\n"), 0
 	for i := range lines {
 		if _, err := godotenv.Unmarshal(strings.Join(lines[:i+1], "")); err == nil {

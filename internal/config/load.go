@@ -1,4 +1,4 @@
-// Reading and checking, with every problem told at once.
+// Reading and checking the settings; all problems are reported together.
 
 package config
 
@@ -20,15 +20,15 @@ import (
 	"parley/internal/secret"
 )
 
-// Problem is one variable that is wrong.
+// Problem is one invalid variable.
 type Problem struct {
 	Variable string
-	Text     string // one line, holds no secret
+	Text     string // one line, contains no secret
 }
 
 func (p Problem) String() string { return p.Variable + ": " + p.Text }
 
-// InvalidError is every problem of the environment, one line each.
+// InvalidError lists every problem of the environment, one line each.
 type InvalidError struct{ Problems []Problem }
 
 func (e *InvalidError) Error() string {
@@ -39,9 +39,9 @@ func (e *InvalidError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads the server's settings, those of the platforms among them. With an *InvalidError the Config holds what
-// could be read, so that a caller can go on to look for problems elsewhere and
-// tell all of them together.
+// Load reads the server's settings, including those of the platforms. With an
+// *InvalidError the Config still holds the valid settings, so that a caller
+// can look for other problems and report them together.
 func Load(e Environment, platforms ...chat.Platform) (Config, error) {
 	var c Config
 	k := read(e, &c)
@@ -54,7 +54,7 @@ func Load(e Environment, platforms ...chat.Platform) (Config, error) {
 	return c, k.err()
 }
 
-// LoadOperator reads what the operator verbs need.
+// LoadOperator reads the settings of the operator verbs.
 func LoadOperator(e Environment) (Operator, error) {
 	var o Operator
 	k := read(e, &o)
@@ -63,23 +63,24 @@ func LoadOperator(e Environment) (Operator, error) {
 	return o, k.err()
 }
 
-// FreshToken ends the sentence about an ADMIN_TOKEN that is missing or too weak.
+// FreshToken ends an error about a missing or weak ADMIN_TOKEN with a new
+// token.
 func FreshToken() string {
-	return "a fresh one, ready to paste: ADMIN_TOKEN=" + secret.GenerateToken()
+	return "a new one, ready to paste: ADMIN_TOKEN=" + secret.GenerateToken()
 }
 
-// check collects problems about the struct whose fields it knows.
+// check collects problems of a struct's fields.
 type check struct {
 	environment Environment
 	fields      map[string]field // by variable
 	problems    []Problem
 }
 
-// field is what is known of one variable.
+// field describes one variable.
 type field struct {
-	index         []int // in the struct; its first number is also the order of problems
+	index         []int // in the struct; problems are sorted by its first number
 	want, example string
-	words         []string // the only values there may be
+	words         []string // the only allowed values, if any
 	secret        bool
 }
 
@@ -91,7 +92,7 @@ func fieldOf(f reflect.StructField) field {
 	return out
 }
 
-// read fills into, a pointer to a struct with env tags.
+// read fills into, which points to a struct with env tags.
 func read(e Environment, into any) *check {
 	k := &check{environment: e, fields: map[string]field{}}
 	variable := map[string]string{} // by field name
@@ -122,7 +123,7 @@ func read(e Environment, into any) *check {
 	return k
 }
 
-// value is what the environment holds of a variable.
+// value is a variable's value in the environment.
 func (k *check) value(variable string) string {
 	value := strings.TrimSpace(k.environment.Get(variable))
 	if k.fields[variable].words != nil {
@@ -131,7 +132,7 @@ func (k *check) value(variable string) string {
 	return value
 }
 
-// word wants a value to be one of the words there are.
+// word checks that a value is one of the allowed words.
 func (k *check) word(variable, value string) {
 	if words := k.fields[variable].words; !slices.Contains(words, value) {
 		k.add(variable, "%s is not one of %s; for example %s=%s", k.shown(variable), strings.Join(words, ", "), variable, words[0])
@@ -142,7 +143,7 @@ func (k *check) add(variable, format string, args ...any) {
 	k.problems = append(k.problems, Problem{Variable: variable, Text: fmt.Sprintf(format, args...)})
 }
 
-// wrong says that a value is not what its field's tags want.
+// wrong reports that a value is not what its field's tag wants.
 func (k *check) wrong(variable string) {
 	f := k.fields[variable]
 	text := k.shown(variable) + " is not " + f.want
@@ -152,8 +153,8 @@ func (k *check) wrong(variable string) {
 	k.add(variable, "%s", text)
 }
 
-// shown is the value for an error, or "its value" where it is or may hold a
-// secret, as a URL with a password does.
+// shown quotes the value for an error. It returns "its value" if that may
+// contain a secret, like a URL with a password.
 func (k *check) shown(variable string) string {
 	value := strings.TrimSpace(k.environment.Get(variable))
 	if k.fields[variable].secret || strings.Contains(value, "@") {
@@ -165,7 +166,7 @@ func (k *check) shown(variable string) string {
 	return strconv.Quote(value)
 }
 
-// err gives the problems in the order of the struct's fields.
+// err returns the problems in the order of the struct's fields.
 func (k *check) err() error {
 	if len(k.problems) == 0 {
 		return nil
@@ -213,17 +214,17 @@ func (k *check) store(c *Config) {
 	}
 	if c.MasterKeys.IsZero() {
 		if !c.Embedded() {
-			k.add("MASTER_KEYS", "is required with REDIS_URL, to seal keys and texts at rest; give every replica the same line and keep a copy of it. A fresh one, ready to paste: MASTER_KEYS=%s", secret.GenerateKey("k1"))
+			k.add("MASTER_KEYS", "is required with REDIS_URL, to encrypt keys and texts at rest; set the same value on every replica and keep a copy. A new one, ready to paste: MASTER_KEYS=%s", secret.GenerateKey("k1"))
 		}
 		return
 	}
 	if _, err := secret.ParseRing(c.MasterKeys.Reveal()); err != nil {
-		k.add("MASTER_KEYS", "%v; a fresh one: MASTER_KEYS=%s", err, secret.GenerateKey("k1"))
+		k.add("MASTER_KEYS", "%v; a new one: MASTER_KEYS=%s", err, secret.GenerateKey("k1"))
 	}
 }
 
-// redisURL accepts one URL or a comma-separated list, in which the later ones
-// may leave out the scheme.
+// redisURL accepts a URL or a comma-separated list, where the later ones may
+// omit the scheme.
 func redisURL(list string) bool {
 	for i, s := range strings.Split(list, ",") {
 		s = strings.TrimSpace(s)
@@ -253,8 +254,8 @@ func (k *check) networks(list string) {
 	}
 }
 
-// endpoint checks a base URL. Query and fragment make no sense in one, and a
-// password would end up in logs.
+// endpoint checks a base URL. It rejects query and fragment, which are
+// meaningless there, and passwords, which would end up in logs.
 func (k *check) endpoint(variable string, value *string) {
 	if *value == "" {
 		return
@@ -265,11 +266,11 @@ func (k *check) endpoint(variable string, value *string) {
 		return
 	}
 	if u.User != nil {
-		k.add(variable, "must not hold a user name or password")
+		k.add(variable, "must not contain a user name or password")
 	}
 }
 
-// platforms reads what the platforms take from the environment.
+// platforms reads the platforms' variables.
 func (k *check) platforms(c *Config, all []chat.Platform) {
 	at, _ := reflect.TypeFor[Config]().FieldByName("Platforms")
 	c.Platforms = map[string]string{}
@@ -303,8 +304,8 @@ func (k *check) traces(c *Config) {
 	}
 }
 
-// Headers reads "name=value,name=value" with percent-encoded values, as
-// OpenTelemetry writes them.
+// Headers parses "name=value,name=value" with percent-encoded values,
+// OpenTelemetry's format.
 func Headers(list secret.Text) (map[string]string, error) {
 	out := map[string]string{}
 	for pair := range strings.SplitSeq(list.Reveal(), ",") {

@@ -7,11 +7,10 @@ import (
 	"runtime/debug"
 )
 
-// Recovered makes an error of what recover gave, with the stack of the
-// goroutine that panicked; nil of nil. Call it in the deferred function as
-// Recovered(recover()). A panic's value may be someone's message or a key, so
-// its text is left out: the error names its type, or what the Go runtime itself
-// complained about.
+// Recovered turns the result of recover into an error with the stack of the
+// goroutine that panicked, and nil into nil. Call it in the deferred function
+// as Recovered(recover()). It omits the panic's value, which may be a person's
+// message or a key; the error has its type, or the Go runtime's own error.
 func Recovered(value any) error {
 	switch v := value.(type) {
 	case nil:
@@ -22,7 +21,7 @@ func Recovered(value any) error {
 	return &panicked{what: fmt.Sprintf("a value of type %T", value), stack: debug.Stack()}
 }
 
-// Guard runs f and gives its error, or that of its panic.
+// Guard runs f and returns its error, or an error for its panic.
 func Guard(f func() error) (err error) {
 	defer func() {
 		if defect := Recovered(recover()); defect != nil {
@@ -35,7 +34,7 @@ func Guard(f func() error) (err error) {
 type panicked struct {
 	what  string
 	stack []byte
-	cause error // the runtime's own error, else nil
+	cause error // the runtime's own error, or nil
 }
 
 func (p *panicked) Error() string { return "panic: " + p.what + "\n" + string(p.stack) }

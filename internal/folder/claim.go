@@ -1,4 +1,4 @@
-// The address of the server that runs in a folder.
+// The address of the server that runs in a directory.
 
 package folder
 
@@ -12,41 +12,41 @@ import (
 	"time"
 )
 
-// addressFile holds the address, and is locked for as long as the server runs:
-// what a killed one left is not believed.
+// addressFile holds the address. It is locked while the server runs, so that
+// the address of a killed server is not used.
 const addressFile = "address"
 
-// maxAddress is the most bytes of it that are read.
+// maxAddress is the most bytes to read of it.
 const maxAddress = 1 << 10
 
-// RunningError says that another server runs in the folder.
+// RunningError means that another server runs in the directory.
 type RunningError struct {
-	URL string // empty: it is starting
+	URL string // empty while it starts
 }
 
 func (e *RunningError) Error() string {
 	if e.URL == "" {
-		return "another parley is starting in this folder"
+		return "another parley is starting in this directory"
 	}
-	return "another parley runs in this folder, at " + e.URL
+	return "another parley runs in this directory, at " + e.URL
 }
 
-// Claim is this server's hold on its folder. A nil Claim holds none, and does
-// nothing.
+// Claim is a server's claim on its directory. A nil Claim claims nothing, and
+// its methods do nothing.
 type Claim struct{ f *os.File }
 
-// claimTries and claimPause: a verb that looks into the folder holds a lock for
-// a moment, too.
+// NewClaim retries, because a verb that looks into the directory also holds
+// the lock briefly.
 const (
 	claimTries = 20
 	claimPause = 20 * time.Millisecond
 )
 
-// NewClaim marks dir, which must exist, as this server's until Close or the end
-// of the process. The error is a *RunningError where another server holds it.
+// NewClaim claims dir, which must exist, until Close or the end of the
+// process. The error is a *RunningError if another server has claimed it.
 func NewClaim(dir string) (*Claim, error) {
 	f, _, err := open(dir, addressFile, os.O_RDWR|os.O_CREATE)
-	if errors.Is(err, fs.ErrExist) { // made meanwhile by another
+	if errors.Is(err, fs.ErrExist) { // created by another process meanwhile
 		f, _, err = open(dir, addressFile, os.O_RDWR)
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func NewClaim(dir string) (*Claim, error) {
 	}
 }
 
-// Announce tells the verbs where this server answers.
+// Announce writes this server's address for the operator verbs.
 func (c *Claim) Announce(url string) error {
 	if c == nil {
 		return nil
@@ -81,7 +81,7 @@ func (c *Claim) Announce(url string) error {
 	return err
 }
 
-// Close takes the address back.
+// Close removes the address and releases the claim.
 func (c *Claim) Close() error {
 	if c == nil {
 		return nil
@@ -89,7 +89,7 @@ func (c *Claim) Close() error {
 	return errors.Join(c.f.Truncate(0), c.f.Close())
 }
 
-// Running is the address of the server that runs in dir, empty where none does.
+// Running is the address of the server that runs in dir, empty if none does.
 func Running(dir string) string {
 	f, _, err := open(dir, addressFile, os.O_RDONLY)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package folder is what a running server leaves in DATA_DIR for the operator
-// verbs on the same machine: the admin token it made, and its address.
+// Package folder manages the files in DATA_DIR that a running server leaves
+// for the operator verbs on the same machine: its generated admin token and
+// its address.
 package folder
 
 import (
@@ -10,11 +11,11 @@ import (
 	"syscall"
 )
 
-// errOdd says that a name in the folder is not the plain file it should be.
+// errOdd means that a name is not the plain file it should be.
 var errOdd = errors.New("it is not a plain file")
 
-// open opens a file of the folder. It follows no link and waits for no pipe:
-// what is opened is a regular file that lies in the folder itself.
+// open opens a file in dir. It does not follow links or block on pipes: it
+// opens only regular files in dir itself.
 func open(dir, name string, flag int) (*os.File, fs.FileInfo, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -24,7 +25,7 @@ func open(dir, name string, flag int) (*os.File, fs.FileInfo, error) {
 	before, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && flag&os.O_CREATE != 0:
-		flag |= os.O_EXCL // what appears meanwhile is not ours
+		flag |= os.O_EXCL // do not open what another process creates meanwhile
 	case err != nil:
 		return nil, nil, err
 	case !before.Mode().IsRegular():
@@ -47,10 +48,10 @@ func open(dir, name string, flag int) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// create makes the folder, which holds secrets, where it is missing.
+// create creates the directory if it is missing. It will hold secrets.
 func create(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("DATA_DIR: %w; make %s a folder this user may write to", err, dir)
+		return fmt.Errorf("DATA_DIR: %w; make %s a directory that this user can write to", err, dir)
 	}
 	return nil
 }

@@ -4,6 +4,6 @@ package folder
 
 import "os"
 
-// lock reports that whoever wrote an address last is running, where there is no
-// flock that could tell.
+// lock assumes that the server that wrote the address is running: there is no
+// flock to ask.
 func lock(_ *os.File, shared bool) (bool, error) { return !shared, nil }

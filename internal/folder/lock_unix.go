@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lock takes the lock on f that the kernel gives back when the process ends,
-// however it ends. It reports false where another process holds it.
+// lock takes a lock on f that the kernel releases when the process ends,
+// however it ends. It returns false if another process holds it.
 func lock(f *os.File, shared bool) (bool, error) {
 	how := syscall.LOCK_EX
 	if shared {

@@ -1,4 +1,4 @@
-// The admin token of a server that was given none.
+// The generated admin token.
 
 package folder
 
@@ -14,17 +14,17 @@ import (
 	"parley/internal/secret"
 )
 
-// tokenFile is its name inside DATA_DIR.
+// tokenFile is the token's file in DATA_DIR.
 const tokenFile = "admin-token"
 
-// maxToken is the most bytes of the file that are read.
+// maxToken is the most bytes to read of it.
 const maxToken = 4 << 10
 
-// TokenPath is where the token of dir is.
+// TokenPath is the path of the token in dir.
 func TokenPath(dir string) string { return filepath.Join(dir, tokenFile) }
 
-// Token is the token kept in dir. Only its owner may read the file; the error
-// wraps fs.ErrNotExist where there is none.
+// Token reads the token in dir. Only the file's owner can read it; the error
+// wraps fs.ErrNotExist if there is none.
 func Token(dir string) (secret.Text, error) {
 	f, _, err := open(dir, tokenFile, os.O_RDONLY)
 	if err != nil {
@@ -34,8 +34,8 @@ func Token(dir string) (secret.Text, error) {
 	return readToken(dir, f)
 }
 
-// KeepToken is the token kept in dir, made on first use. A file that others
-// could read is closed to them; tightened reports that it was so.
+// KeepToken reads the token in dir, and generates one on first use. It makes
+// the file private if others could read it, and reports that as tightened.
 func KeepToken(dir string) (token secret.Text, tightened bool, err error) {
 	if err := create(dir); err != nil {
 		return secret.Text{}, false, err
@@ -52,7 +52,7 @@ func KeepToken(dir string) (token secret.Text, tightened bool, err error) {
 	defer f.Close()
 	if info.Mode().Perm()&0o077 != 0 {
 		if err := f.Chmod(0o600); err != nil {
-			return secret.Text{}, false, tokenError(dir, fmt.Errorf("others may read it: %w", err))
+			return secret.Text{}, false, tokenError(dir, fmt.Errorf("others can read it: %w", err))
 		}
 		tightened = true
 	}
@@ -60,8 +60,8 @@ func KeepToken(dir string) (token secret.Text, tightened bool, err error) {
 	return token, tightened, err
 }
 
-// generate writes a fresh token in full before it gets its name, so that a crash
-// leaves either none or a whole one; of two processes the first wins.
+// generate writes a new token completely before it gives it its name, so that
+// a crash leaves either none or a whole one. Of two processes, the first wins.
 func generate(dir string) error {
 	f, err := os.CreateTemp(dir, tokenFile+".*") // mode 0600, never an existing file
 	if err != nil {
@@ -75,7 +75,7 @@ func generate(dir string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	// A link replaces nothing and follows nothing.
+	// A link never replaces a file.
 	if err := os.Link(f.Name(), TokenPath(dir)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -93,11 +93,11 @@ func readToken(dir string, f io.Reader) (secret.Text, error) {
 	}
 	token := strings.TrimSpace(string(data))
 	if len(token) < secret.MinToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return secret.Text{}, fmt.Errorf("DATA_DIR: %s holds no token of at least %d characters; remove it, and the next start makes a fresh one", TokenPath(dir), secret.MinToken)
+		return secret.Text{}, fmt.Errorf("DATA_DIR: %s has no token of at least %d characters; remove it, and the next start generates one", TokenPath(dir), secret.MinToken)
 	}
 	return secret.New(token), nil
 }
 
 func tokenError(dir string, err error) error {
-	return fmt.Errorf("DATA_DIR: %s cannot be used: %w; remove it or make it readable for this user alone, or set ADMIN_TOKEN", TokenPath(dir), err)
+	return fmt.Errorf("DATA_DIR: %s cannot be used: %w; remove it, make it readable for this user only, or set ADMIN_TOKEN", TokenPath(dir), err)
 }

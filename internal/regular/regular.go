@@ -1,5 +1,5 @@
-// Package regular reads files that somebody named in a setting or a record: they
-// may turn out to be a pipe, a device or endless, and must not hold anybody up.
+// Package regular reads files that a setting or a record names. They may turn
+// out to be a pipe, a device or endless, and must not block the caller.
 package regular
 
 import (
@@ -11,11 +11,10 @@ import (
 	"syscall"
 )
 
-// ErrNotRegular says that a name is not that of a regular file, or of a link to
-// one.
+// ErrNotRegular means that a name is neither a regular file nor a link to one.
 var ErrNotRegular = errors.New("not a regular file")
 
-// LargeError says that a file has more bytes than it may.
+// LargeError means that a file is larger than allowed.
 type LargeError struct{ Most int64 }
 
 func (e *LargeError) Error() string {
@@ -25,12 +24,12 @@ func (e *LargeError) Error() string {
 	return fmt.Sprintf("larger than %d KiB", e.Most>>10)
 }
 
-// Open opens a regular file for reading; links to one are followed. A pipe
-// without a writer does not block it, and a device is not opened. What was
-// checked is the opened file, whatever becomes of the name meanwhile. A
-// filesystem that hangs still blocks: call it where waiting does no harm.
+// Open opens a regular file for reading and follows links to one. It does not
+// block on a pipe without a writer, and does not open a device. It checks the
+// opened file, so replacing the name meanwhile has no effect. A filesystem
+// that hangs still blocks: call it where waiting is harmless.
 func Open(name string) (*os.File, fs.FileInfo, error) {
-	info, err := os.Stat(name) // opening a device may already do something
+	info, err := os.Stat(name) // opening a device may have effects
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,8 +51,9 @@ func Open(name string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// ReadFile is os.ReadFile for regular files of at most most bytes. The error is
-// a *fs.PathError that wraps ErrNotRegular, a *LargeError or the system's own.
+// ReadFile is os.ReadFile for regular files of at most most bytes. The error
+// is a *fs.PathError that wraps ErrNotRegular or a *LargeError, or is the
+// system's own.
 func ReadFile(name string, most int64) ([]byte, error) {
 	f, info, err := Open(name)
 	if err != nil {
@@ -66,7 +66,7 @@ func ReadFile(name string, most int64) ([]byte, error) {
 	return Read(f, name, most)
 }
 
-// Read reads what is left of r, which name stands for, as ReadFile does.
+// Read reads the rest of r, like ReadFile. Errors contain name.
 func Read(r io.Reader, name string, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(data)) > most {

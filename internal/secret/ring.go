@@ -1,4 +1,4 @@
-// Sealing at rest: AES-256-GCM under a ring of named keys.
+// Encryption at rest: AES-256-GCM under a ring of named keys.
 
 package secret
 
@@ -15,29 +15,29 @@ import (
 	"strings"
 )
 
-// ErrSealed says that a sealed value could not be opened: its key is not in the
-// ring, it was altered, or it was moved from where it was stored.
+// ErrSealed means that a sealed value cannot be opened: its key is not in the
+// ring, the value was altered, or it was moved from where it was stored.
 var ErrSealed = errors.New("sealed value cannot be opened with the keys in MASTER_KEYS")
 
-// ErrUnknownKey is the ErrSealed of a value whose key is not in the ring: another
-// process may hold it.
+// ErrUnknownKey is the ErrSealed of a value with a key that is not in the
+// ring. Another process may have it.
 var ErrUnknownKey = fmt.Errorf("%w: it was sealed with a key that is not among them", ErrSealed)
 
-// Ring is a list of named keys: the first seals, all open.
+// Ring is a list of named keys: the first encrypts, all decrypt.
 type Ring struct {
 	names []string
 	aeads map[string]cipher.AEAD
 }
 
-// GenerateKey returns a fresh ring entry, "name:base64(32 random bytes)".
+// GenerateKey returns a new ring entry, "name:base64(32 random bytes)".
 func GenerateKey(name string) string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails since Go 1.24
 	return name + ":" + base64.StdEncoding.EncodeToString(key)
 }
 
-// ParseRing reads "name:base64(32 bytes)[,older…]". The error never holds key
-// material.
+// ParseRing parses "name:base64(32 bytes)[,older…]". The error never contains
+// key material.
 func ParseRing(s string) (*Ring, error) {
 	r := &Ring{aeads: map[string]cipher.AEAD{}}
 	for i, entry := range strings.Split(s, ",") {
@@ -70,9 +70,9 @@ func ParseRing(s string) (*Ring, error) {
 	return r, nil
 }
 
-// Seal encrypts plain for the place it will be stored at: opening it anywhere
-// else fails. Layout: one byte of name length, the key's name, nonce and
-// ciphertext.
+// Seal encrypts plain and binds it to where it will be stored: Open fails for
+// any other place. Layout: one byte for the length of the key's name, the
+// name, nonce and ciphertext.
 func (r *Ring) Seal(plain []byte, where string) []byte {
 	name := r.names[0]
 	out := make([]byte, 0, 1+len(name)+len(plain)+28)
@@ -81,8 +81,8 @@ func (r *Ring) Seal(plain []byte, where string) []byte {
 	return r.aeads[name].Seal(out, nil, plain, []byte(where))
 }
 
-// Open decrypts what Seal made for the same place. Stale says that an older key
-// of the ring sealed it: store it anew.
+// Open decrypts what Seal made for the same place. Stale means that an older
+// key of the ring encrypted it: store it again.
 func (r *Ring) Open(sealed []byte, where string) (plain []byte, stale bool, err error) {
 	if len(sealed) == 0 || len(sealed) < 1+int(sealed[0]) {
 		return nil, false, ErrSealed

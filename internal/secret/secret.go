@@ -1,5 +1,5 @@
-// Package secret keeps API keys and tokens out of logs, and what is stored out
-// of the eyes of whoever reads the store's files.
+// Package secret keeps API keys and tokens out of logs, and encrypts what is
+// stored.
 package secret
 
 import (
@@ -11,14 +11,14 @@ import (
 
 const redacted = "[redacted]"
 
-// Text is a secret string. However it is printed, logged or marshalled, it
-// says "[redacted]"; only Reveal gives the value.
+// Text is a secret string. It prints, logs and marshals as "[redacted]"; only
+// Reveal returns the value.
 type Text struct{ value string }
 
 // New wraps a secret.
 func New(value string) Text { return Text{value} }
 
-// Reveal returns the secret itself. Every call is a place to review.
+// Reveal returns the secret itself. Review every call.
 func (t Text) Reveal() string { return t.value }
 
 // IsZero reports whether there is no secret; encoding/json's omitzero uses it.
@@ -45,13 +45,13 @@ func (t Text) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // MarshalText redacts in JSON and YAML.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText takes the value as it stands.
+// UnmarshalText takes the value unchanged.
 func (t *Text) UnmarshalText(b []byte) error {
 	t.value = string(b)
 	return nil
 }
 
-// MinToken is the fewest characters an admin token may have.
+// MinToken is the minimum length of an admin token in characters.
 const MinToken = 16
 
 // GenerateToken makes an admin token of 192 random bits.

@@ -1,5 +1,5 @@
-// Package suggest finds the names that a person who typed an unknown one probably
-// meant, for every "did you mean".
+// Package suggest finds the names that a person probably meant by an unknown
+// one, for every "did you mean".
 package suggest
 
 import (
@@ -9,27 +9,27 @@ import (
 	"strings"
 )
 
-// How well a name fits what was typed; less is better. What is only a few letters
-// away scores misspelt and the number of those letters.
+// How well a name fits what was typed; less is better. A name that differs by
+// a few letters scores misspelt plus the number of those letters.
 const (
 	same = iota
 	begins
 	contains
 	misspelt
-	unlike = math.MaxInt32 // and the letters, so that Ranked has an order for these too
+	unlike = math.MaxInt32 // plus the letters, so that Ranked can sort these too
 )
 
-// leastPart is how many letters name and typed must share to count as one inside
-// the other: fewer are in many names by chance.
+// leastPart is how many letters a name and the typed text must share for one
+// to count as part of the other: shorter parts match by chance.
 const leastPart = 3
 
-// mostCompared bounds what is compared, in code points: names are short, and what
-// a person typed may be a whole message.
+// mostCompared limits what is compared, in code points: names are short, but a
+// person may type a whole message.
 const mostCompared = 200
 
-// Names returns up to n of names that may be meant by typed, the likeliest first;
-// none where none is close. Letter case and separators do not count, and a name
-// with slashes may be meant by what follows one.
+// Names returns up to n of names that typed may mean, the likeliest first, or
+// none if none is close. Case and separators are ignored. A name with slashes
+// also matches by the part after a slash.
 func Names(typed string, names []string, n int) []string {
 	all := scored(typed, names)
 	far := slices.IndexFunc(all, func(c candidate) bool { return c.score >= unlike })
@@ -39,7 +39,7 @@ func Names(typed string, names []string, n int) []string {
 	return namesOf(all[:min(n, far)])
 }
 
-// Ranked returns all names, those most like typed first.
+// Ranked returns all names, the most similar to typed first.
 func Ranked(typed string, names []string) []string { return namesOf(scored(typed, names)) }
 
 // Close reports whether typed may mean name.
@@ -70,8 +70,8 @@ func namesOf(candidates []candidate) []string {
 	return out
 }
 
-// score is the best fit of a plain word with name, or with what follows a slash
-// in it.
+// score is the best fit of a plain word with name or a part of it after a
+// slash.
 func score(word, name string) int {
 	best := fit(word, plain(name))
 	for {
@@ -103,7 +103,7 @@ func fit(word, name string) int {
 	return unlike + letters
 }
 
-// plain is s as it is compared: in lower case, without separators.
+// plain prepares s for comparison: lower case, without separators.
 func plain(s string) string {
 	if len(s) > 4*mostCompared { // no code point is longer than four bytes
 		s = s[:4*mostCompared]
@@ -112,7 +112,7 @@ func plain(s string) string {
 	return string(r[:min(len(r), mostCompared)])
 }
 
-// edits counts the insertions, deletions and replacements that make b of a.
+// edits counts the insertions, deletions and replacements that turn a into b.
 func edits(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	row := make([]int, len(y)+1)
