@@ -252,7 +252,7 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 		}
 	}()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		err := errorFromResponse(resp, body)
+		err := c.complete(ctx, errorFromResponse(resp, body))
 		ticket.outcome(err)
 		return err
 	}
@@ -279,7 +279,7 @@ func (c *call) send(client *http.Client, req *http.Request, ticket *ticket) (*ht
 	if err == nil {
 		return resp, nil
 	}
-	err = connectError(req.Context(), err)
+	err = c.complete(req.Context(), connectError(req.Context(), err))
 	if !c.stale {
 		ticket.outcome(err)
 	}

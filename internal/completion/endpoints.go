@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -30,6 +31,35 @@ type endpoints struct {
 type endpoint struct {
 	busy    int
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	cause   atomic.Pointer[Error] // the last failure that counted for the breaker
+}
+
+// failed keeps what is needed of err to repeat it, if it counts for the breaker.
+func (e *endpoint) failed(err error) {
+	if cause, ok := errors.AsType[*Error](err); ok && unhealthy(err) {
+		e.cause.Store(&Error{Kind: cause.Kind, Provider: cause.Provider, Status: cause.Status, Text: cause.Text, Page: cause.Page, Err: cause.Err})
+	}
+}
+
+// refusal says that the endpoint is left alone, with the cause that opened its
+// breaker: whoever asks now reads the same as those before. Which provider and model
+// are asked is the call's to add. The server's words may speak of what it was asked,
+// so only the provider they were said to reads them.
+func (e *endpoint) refusal(provider string) *Error {
+	r := &Error{Kind: KindOverloaded, RetryAfter: time.Second, leftAlone: true}
+	r.Err = fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)
+	cause := e.cause.Load()
+	if cause == nil {
+		return r
+	}
+	r.Kind, r.Status = cause.Kind, cause.Status
+	if cause.Provider == provider {
+		r.Text, r.Page = cause.Text, cause.Page
+	}
+	if cause.Err != nil {
+		r.Err = fmt.Errorf("%w: %w", r.Err, cause.Err)
+	}
+	return r
 }
 
 func (es *endpoints) get(url string) *endpoint {
@@ -101,7 +131,7 @@ func (es *endpoints) enter(p provider.Provider, last string, force bool) (*ticke
 		t.done = done
 		t.trial = t.e.breaker.State() == gobreaker.StateHalfOpen
 	case !force:
-		return t, &Error{Kind: KindOverloaded, RetryAfter: time.Second, Err: fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)}
+		return t, t.e.refusal(p.ID)
 	}
 	return t, nil
 }
@@ -127,7 +157,8 @@ func (es *endpoints) pick(all []string, last string) string {
 	return best
 }
 
-// outcome tells the breaker how the request began.
+// outcome tells the breaker how the request began. The text of err is clean: the
+// next one who is refused may be somebody else.
 func (t *ticket) outcome(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -136,6 +167,7 @@ func (t *ticket) outcome(err error) {
 		t.done, _ = t.e.breaker.Allow() // nil where another trial is under way or decided
 	}
 	if t.done != nil {
+		t.e.failed(err) // before the breaker opens: from then on others ask for the cause
 		t.done(err)
 		t.done = nil
 	}

@@ -57,10 +57,11 @@ type Error struct {
 	Size       int           // KindContext: how many tokens it counted in the prompt, 0 if it does not say
 	Err        error
 
-	Page     bool     // the endpoint answered a web page
-	codes    []string // the endpoint's own codes
-	raw      string   // the endpoint's text before cleaning, for learning; never shown
-	endpoint string   // whose words these are
+	Page      bool     // the endpoint answered a web page
+	leftAlone bool     // the endpoint was not asked this time: Kind and words are of the time before
+	codes     []string // the endpoint's own codes
+	raw       string   // the endpoint's text before cleaning, for learning; never shown
+	endpoint  string   // whose words these are
 }
 
 // Error is for the log: kind, status and the endpoint's cleaned text.
@@ -101,6 +102,9 @@ func (e *Error) Mentions(words string) bool { return strings.Contains(strings.To
 // again reports whether the same endpoint may be asked again with the same
 // request.
 func (e *Error) again() bool {
+	if e.leftAlone {
+		return true // it may be well by then, whatever was wrong before
+	}
 	switch e.Kind {
 	case KindConnect, KindRateLimit, KindOverloaded, KindTruncated:
 		return true

@@ -194,7 +194,7 @@ func TestAnEndpointThatKeepsFailingIsLeftAloneForAWhile(t *testing.T) {
 		_ = try(&Error{Kind: KindCanceled}) // says nothing about the server
 		_ = try(&Error{Kind: KindConnect})
 		refused, ok := errors.AsType[*Error](try(nil))
-		if !ok || refused.Kind != KindOverloaded || refused.RetryAfter == 0 {
+		if !ok || refused.Kind != KindConnect || refused.RetryAfter == 0 {
 			t.Fatalf("after %d failures: %v", breakAfter, refused)
 		}
 		for range 4 {
