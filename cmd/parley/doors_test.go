@@ -649,7 +649,7 @@ func TestCheckStartsNothing(t *testing.T) {
 	delete(w.env, "SLACK_BOT_TOKEN")
 	delete(w.env, "SLACK_SIGNING_SECRET")
 	w.env["LOG_LEVEL"] = "info"
-	if code, _, errs := w.verb(w.dir, w.env, "check"); code != 1 || !strings.Contains(errs, "holds no token of at least 16 characters") {
+	if code, _, errs := w.verb(w.dir, w.env, "check"); code != 1 || !strings.Contains(errs, "has no token of at least 16 characters") {
 		t.Errorf("%d %s", code, errs)
 	}
 }
