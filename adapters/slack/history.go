@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"slices"
 	"strconv"
@@ -78,7 +79,7 @@ func (a *app) past(self identity, m chat.Message, ev event) (chat.Message, bool)
 		return chat.Message{}, false
 	}
 	own := ev.User == self.User || ev.BotID == self.App
-	posted := metadataOf(ev)
+	posted, _ := ev.mark()
 	if own && posted != eventType || posted == besideType {
 		return chat.Message{}, false
 	}
@@ -100,12 +101,12 @@ func (a *app) past(self identity, m chat.Message, ev event) (chat.Message, bool)
 	return h, h.Text != "" || len(h.Files) > 0
 }
 
-func metadataOf(ev event) string {
-	var m struct {
-		EventType string `json:"event_type"`
-	}
+// mark is what parley put into a message's metadata: what it is, and the key of
+// the post. What others put there reads as empty.
+func (ev event) mark() (kind, key string) {
+	var m loose.Object
 	_ = json.Unmarshal(ev.Metadata, &m) // none is as good as none that can be read
-	return m.EventType
+	return m.Text("event_type"), m.Object("event_payload").Text("key")
 }
 
 // answerOf is the text of an answer of this app: of its blocks, without the
@@ -129,31 +130,46 @@ type page struct {
 	} `json:"response_metadata"`
 }
 
+// listed gives the messages of a listing, page by page, with their metadata. An
+// error is the last that it gives.
+func (c *client) listed(ctx context.Context, method string, ask url.Values) iter.Seq2[event, error] {
+	ask.Set("limit", strconv.Itoa(historyPage))
+	ask.Set("include_all_metadata", "true")
+	return func(yield func(event, error) bool) {
+		for range historyPages {
+			var got page
+			if err := c.call(ctx, method, ask, &got); err != nil {
+				yield(event{}, err)
+				return
+			}
+			for _, m := range got.Messages {
+				if !yield(m, nil) {
+					return
+				}
+			}
+			if !got.More || got.Metadata.Cursor == "" {
+				return
+			}
+			ask.Set("cursor", got.Metadata.Cursor)
+		}
+	}
+}
+
 // thread is a thread's messages between oldest, where it is not empty, and
 // latest, oldest first: with an error, those of the pages before it.
 func (a *app) thread(ctx context.Context, channel, ts, oldest, latest string) ([]event, error) {
-	var out []event
-	ask := url.Values{
-		"channel": {channel}, "ts": {ts}, "latest": {latest}, "inclusive": {"false"},
-		"limit": {strconv.Itoa(historyPage)}, "include_all_metadata": {"true"},
-	}
+	ask := url.Values{"channel": {channel}, "ts": {ts}, "latest": {latest}, "inclusive": {"false"}}
 	if oldest != "" {
 		ask.Set("oldest", oldest)
 	}
-	for range historyPages {
-		var got page
-		if err := a.call(ctx, "conversations.replies", ask, &got); err != nil {
+	var out []event
+	for m, err := range a.listed(ctx, "conversations.replies", ask) {
+		if err != nil {
 			return out, err
 		}
-		for _, m := range got.Messages {
-			if len(out) == 0 || m.TS > out[len(out)-1].TS { // each page repeats the root
-				out = append(out, m)
-			}
+		if len(out) == 0 || m.TS > out[len(out)-1].TS { // each page repeats the root
+			out = append(out, m)
 		}
-		if !got.More || got.Metadata.Cursor == "" {
-			break
-		}
-		ask.Set("cursor", got.Metadata.Cursor)
 	}
 	return out, nil
 }

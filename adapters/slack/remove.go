@@ -5,10 +5,9 @@ package slack
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/slack-go/slack"
 
 	"parley/internal/chat"
 )
@@ -34,8 +33,8 @@ func isFile(id chat.MessageID) bool { return strings.HasPrefix(string(id), "F") 
 // say which it was. Slack shares an upload a moment after it has confirmed it,
 // so there may be no message yet; without its file it does not come.
 func (r *responder) removeFile(ctx context.Context, id chat.MessageID) error {
-	ts, err := r.findAnywhere(ctx, func(m slack.Message) bool {
-		return slices.ContainsFunc(m.Files, func(f slack.File) bool { return f.ID == string(id) })
+	ts, err := r.findAnywhere(ctx, func(m event) bool {
+		return slices.ContainsFunc(m.Files, func(f file) bool { return f.ID == string(id) })
 	})
 	if err == nil && ts != "" {
 		err = r.removeMessage(ctx, string(ts))
@@ -62,7 +61,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 		return r.findAnywhere(ctx, r.hasKey(s.Key))
 	}
 	var id chat.MessageID
-	_, err := r.findAnywhere(ctx, func(m slack.Message) bool {
+	_, err := r.findAnywhere(ctx, func(m event) bool {
 		for _, f := range m.Files {
 			if f.Name == s.File && r.own(m) {
 				id = chat.MessageID(f.ID)
@@ -74,32 +73,50 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 }
 
 // hasKey matches the post that carries key.
-func (r *responder) hasKey(key string) func(slack.Message) bool {
-	return func(m slack.Message) bool {
-		return m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == key || r.lostStream(m)
+func (r *responder) hasKey(key string) func(event) bool {
+	return func(m event) bool {
+		kind, of := m.mark()
+		return kind == eventType && of == key || r.lostStream(m)
 	}
 }
 
-func (r *responder) own(m slack.Message) bool {
+func (r *responder) own(m event) bool {
 	self := r.app.self.Load()
 	return self != nil && m.User == self.User
 }
 
 // find looks for a message in the thread since the question. It gives "" when
 // there is none, or when Slack does not let the app look.
-func (r *responder) find(ctx context.Context, match func(slack.Message) bool) (chat.MessageID, error) {
-	id, err := r.findIn(ctx, r.replies, match)
+func (r *responder) find(ctx context.Context, match func(event) bool) (chat.MessageID, error) {
+	id, err := r.findIn(ctx, "conversations.replies", match)
 	return id, r.unlessRefused(ctx, err)
 }
 
 // findAnywhere looks at the top of the channel too where the thread is gone:
 // Slack puts a reply to it there.
-func (r *responder) findAnywhere(ctx context.Context, match func(slack.Message) bool) (chat.MessageID, error) {
-	id, err := r.findIn(ctx, r.replies, match)
+func (r *responder) findAnywhere(ctx context.Context, match func(event) bool) (chat.MessageID, error) {
+	id, err := r.findIn(ctx, "conversations.replies", match)
 	if chat.Refused(err, chat.Gone) {
-		id, err = r.findIn(ctx, r.channel, match)
+		id, err = r.findIn(ctx, "conversations.history", match)
 	}
 	return id, r.unlessRefused(ctx, err)
+}
+
+// findIn looks at what was said since the question.
+func (r *responder) findIn(ctx context.Context, method string, match func(event) bool) (chat.MessageID, error) {
+	ask := url.Values{"channel": {r.to.Place.Channel}, "oldest": {string(r.to.ID)}, "inclusive": {"false"}}
+	if method == "conversations.replies" {
+		ask.Set("ts", r.thread())
+	}
+	for m, err := range r.app.listed(ctx, method, ask) {
+		if err != nil {
+			return "", r.app.failed("look", err)
+		}
+		if match(m) {
+			return chat.MessageID(m.TS), nil
+		}
+	}
+	return "", nil
 }
 
 func (r *responder) unlessRefused(ctx context.Context, err error) error {
@@ -108,50 +125,4 @@ func (r *responder) unlessRefused(ctx context.Context, err error) error {
 	}
 	r.app.log.WarnContext(ctx, "cannot look for an earlier post", "error", err)
 	return nil
-}
-
-// leaf is one page of messages, and the cursor of the next.
-type leaf struct {
-	messages []slack.Message
-	next     string
-}
-
-func (r *responder) findIn(ctx context.Context, read func(ctx context.Context, cursor string) (leaf, error), match func(slack.Message) bool) (chat.MessageID, error) {
-	cursor := ""
-	for range historyPages {
-		page, err := read(ctx, cursor)
-		if err != nil {
-			return "", r.app.failed("look", err)
-		}
-		for _, m := range page.messages {
-			if match(m) {
-				return chat.MessageID(m.Timestamp), nil
-			}
-		}
-		if cursor = page.next; cursor == "" {
-			break
-		}
-	}
-	return "", nil
-}
-
-func (r *responder) replies(ctx context.Context, cursor string) (leaf, error) {
-	list, more, next, err := r.app.api.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
-		ChannelID: r.to.Place.Channel, Timestamp: r.thread(), Oldest: string(r.to.ID), Limit: historyPage,
-		Cursor: cursor, IncludeAllMetadata: true,
-	})
-	if !more {
-		next = ""
-	}
-	return leaf{list, next}, err
-}
-
-func (r *responder) channel(ctx context.Context, cursor string) (leaf, error) {
-	got, err := r.app.api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
-		ChannelID: r.to.Place.Channel, Oldest: string(r.to.ID), Limit: historyPage, Cursor: cursor, IncludeAllMetadata: true,
-	})
-	if err != nil {
-		return leaf{}, err
-	}
-	return leaf{got.Messages, got.ResponseMetaData.NextCursor}, nil
 }

@@ -146,7 +146,7 @@ func (r *responder) mark(key string) []slack.MsgOption {
 // lostStream reports whether m is a stream of this app that was started and
 // never ended, so that it has no metadata: all else that the app posts has some.
 // Answers in a thread are written one after the other, so it belongs to this one.
-func (r *responder) lostStream(m slack.Message) bool {
-	return r.app.streaming.auto && r.own(m) && m.Metadata.EventType == "" &&
-		m.ThreadTimestamp != "" && m.ThreadTimestamp != m.Timestamp && len(m.Files) == 0
+func (r *responder) lostStream(m event) bool {
+	kind, _ := m.mark()
+	return r.app.streaming.auto && r.own(m) && kind == "" && m.ThreadTS != "" && m.ThreadTS != m.TS && len(m.Files) == 0
 }
