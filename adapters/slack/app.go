@@ -43,10 +43,10 @@ func newApp(group []bots.Bot, apiURL *url.URL, o Options) *app {
 			known: make(chan struct{}), outage: telemetry.NewOutage(o.Log, "slack app not connected; trying again", "Slack answers again"),
 		},
 		ports: o.Ports, lead: lead, limit: o.UpdateLimit, intake: in,
-		members:    members{asking: make(chan struct{}, 1), slow: make(chan struct{}, 1)},
 		streaming:  streaming{auto: o.StreamMode == "auto"},
 		background: background.New(o.Log),
 	}
+	a.members = newMembers(a.background)
 	for _, b := range group {
 		a.groups = append(a.groups, b.NamedGroups()...)
 	}

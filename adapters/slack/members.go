@@ -12,6 +12,8 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"parley/adapters/internal/background"
+	"parley/adapters/internal/kept"
 	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
@@ -31,32 +33,30 @@ const (
 	membersKept = 10_000
 )
 
+// members is what Slack said of people and their groups.
 type members struct {
-	mu     sync.Mutex
-	people map[string]*profile
-	groups cachedGroups
-	asking chan struct{} // capacity 1: held while the groups are looked up
+	people *kept.Answers[chat.Member]
+	groups *kept.Answers[userGroups]
 	slow   chan struct{} // capacity 1: held by the look-up that waits for a rate limit
+
+	mu sync.Mutex
 	// told is the refusal to name people that the log has; "" when there is none.
 	told string
 }
 
-// profile is what Slack says of one person.
-type profile struct {
-	chat.Member
-	err   error // transient: what is here is of an earlier answer, or nothing
-	known time.Time
-	until time.Time
-	done  chan struct{} // closed when the look-up under way has ended
-	// limited says that the look-up under way waits for a rate limit.
-	limited bool
+func newMembers(g *background.Group) members {
+	return members{
+		people: kept.NewAnswers[chat.Member](g, membersKept, memberAsk, memberStale),
+		groups: kept.NewAnswers[userGroups](g, 1, memberAsk, memberStale),
+		slow:   make(chan struct{}, 1),
+	}
 }
 
-type cachedGroups struct {
+// userGroups are the groups of everybody, and those that rules name but Slack
+// says nothing of.
+type userGroups struct {
 	byUser map[string][]string
 	untold []string
-	known  time.Time
-	until  time.Time
 }
 
 // Outsiders marks Slack as a platform where people of other organisations can
@@ -80,110 +80,50 @@ func (a *Adapter) Member(ctx context.Context, bot string, _ chat.Place, who chat
 	if len(app.groups) == 0 {
 		return member, nil // no rule looks at groups: they need no scope and no call
 	}
-	member.Groups, member.Untold, err = app.groupsOf(ctx, who.ID)
+	groups, err := app.members.groups.Get(ctx, "", app.lookUpGroups)
+	member.Groups, member.Untold = groups.byUser[who.ID], groups.untold
 	return member, err
 }
 
-// profile is what is remembered of a person, else what Slack says. Those who ask
-// at the same time share one call.
+// profile is what is remembered of a person, else what Slack says.
 func (a *app) profile(ctx context.Context, user string) (chat.Member, error) {
-	a.members.mu.Lock()
-	p := a.members.people[user]
-	if p == nil || p.done == nil && !time.Now().Before(p.until) {
-		p = a.members.begin(user, p)
-		a.members.mu.Unlock()
-		a.background.Go(ctx, memberAsk, func(ctx context.Context) { a.lookUp(ctx, user, p) })
-	} else {
-		a.members.mu.Unlock()
+	m, err := a.members.people.Get(ctx, user, func(ctx context.Context) (chat.Member, time.Duration, error) { return a.lookUp(ctx, user) })
+	if err != nil && ctx.Err() != nil && len(a.members.slow) > 0 {
+		return m, &chat.RateLimited{After: restBetween} // the look-up goes on
 	}
-	return a.members.wait(ctx, p)
+	return m, err
 }
 
-// begin notes that a person is being looked up; before is what was known. The
-// caller holds m.mu.
-func (m *members) begin(user string, before *profile) *profile {
-	p := &profile{done: make(chan struct{})}
-	if before != nil {
-		p.Member, p.known = before.Member, before.known
-	}
-	if m.people == nil || len(m.people) >= membersKept {
-		m.people = map[string]*profile{}
-	}
-	m.people[user] = p
-	return p
-}
-
-// wait gives p once its look-up has ended.
-func (m *members) wait(ctx context.Context, p *profile) (chat.Member, error) {
-	m.mu.Lock()
-	done := p.done
-	m.mu.Unlock()
-	if done != nil {
-		select {
-		case <-done:
-		case <-ctx.Done():
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case p.done == nil && p.err == nil, time.Since(p.known) < memberStale:
-		return p.Member, nil // better what was true a while ago than nothing
-	case p.done == nil:
-		return chat.Member{}, p.err
-	case p.limited:
-		return chat.Member{}, &chat.RateLimited{After: restBetween}
-	}
-	return chat.Member{}, context.Cause(ctx)
-}
-
-// lookUp asks Slack about a person and fills p.
-func (a *app) lookUp(ctx context.Context, user string, p *profile) {
-	next := profile{Member: chat.Member{Unsure: true}, err: errNotLookedUp}
-	defer func() { // also after a defect
-		a.members.mu.Lock()
-		defer a.members.mu.Unlock()
-		p.err, p.until = next.err, next.until
-		if next.err == nil {
-			p.Member, p.known = next.Member, time.Now()
-		}
-		close(p.done)
-		p.done = nil
-	}()
+// lookUp asks Slack about a person, and says for how long the answer counts.
+func (a *app) lookUp(ctx context.Context, user string) (chat.Member, time.Duration, error) {
 	self, ok := a.whoami(ctx)
 	if !ok {
-		return
+		return chat.Member{}, 0, errStarting
 	}
-	u, err := a.userInfo(ctx, user, p)
+	u, err := a.userInfo(ctx, user)
 	if err == nil {
-		next = profile{Member: self.member(*u), until: time.Now().Add(memberKeeps)}
 		a.tellOnce(ctx, "")
-		return
+		return self.member(*u), memberKeeps, nil
 	}
 	said := word(err)
 	if err = a.failed("user", err); !chat.Refused(err) {
-		next.err = err // asked again the next time
-		return
+		return chat.Member{}, 0, err
 	}
-	next.err, next.until = nil, time.Now().Add(refusalKeeps)
 	if said == "user_not_found" || said == "user_not_visible" {
-		next.Member.Unsure, next.until = false, time.Now().Add(memberKeeps)
-		return // a stranger: nobody of this workspace is hidden from its apps
+		return chat.Member{}, memberKeeps, nil // a stranger: nobody of this workspace is hidden from its apps
 	}
 	a.tellOnce(ctx, cause(err))
+	return chat.Member{Unsure: true}, refusalKeeps, nil
 }
 
 // userInfo asks until Slack does not say to slow down, or ctx ends. While it does,
 // one look-up asks at a time and the others wait behind it.
-func (a *app) userInfo(ctx context.Context, user string, p *profile) (*slack.User, error) {
+func (a *app) userInfo(ctx context.Context, user string) (*slack.User, error) {
 	if len(a.members.slow) == 0 {
 		if u, limit, err := a.askUser(ctx, user); limit == nil {
 			return u, err
 		}
 	}
-	a.members.mu.Lock()
-	p.limited = true
-	a.members.mu.Unlock()
 	select {
 	case a.members.slow <- struct{}{}:
 		defer func() { <-a.members.slow }()
@@ -206,9 +146,6 @@ func (a *app) askUser(ctx context.Context, user string) (u *slack.User, limit *c
 	}
 	return u, limit, err
 }
-
-// errNotLookedUp is of a look-up that did not come to an answer.
-var errNotLookedUp = errors.New("the person could not be looked up yet")
 
 // tellOnce logs that Slack refuses to say who people are, once for each reason
 // until it says so again ("").
@@ -274,46 +211,17 @@ func (a *app) membersOf(ctx context.Context, group string) (users []string, told
 	return nil, said == "no_such_subteam", nil
 }
 
-// groupsOf are a person's user groups, and those that rules name but Slack says
-// nothing of.
-func (a *app) groupsOf(ctx context.Context, user string) (groups, untold []string, err error) {
-	select {
-	case a.members.asking <- struct{}{}:
-		defer func() { <-a.members.asking }()
-	case <-ctx.Done():
-		return nil, nil, context.Cause(ctx)
-	}
-	now := time.Now()
-	a.members.mu.Lock()
-	known := a.members.groups
-	a.members.mu.Unlock()
-	if now.Before(known.until) {
-		return known.byUser[user], known.untold, nil
-	}
-	fresh, err := a.lookUpGroups(ctx)
-	switch {
-	case err == nil:
-		a.members.mu.Lock()
-		a.members.groups = fresh
-		a.members.mu.Unlock()
-		return fresh.byUser[user], fresh.untold, nil
-	case now.Sub(known.known) < memberStale:
-		return known.byUser[user], known.untold, nil
-	}
-	return nil, nil, err
-}
-
 // lookUpGroups asks Slack who is in the groups of the workspace, and in those
 // that rules name.
-func (a *app) lookUpGroups(ctx context.Context) (cachedGroups, error) {
+func (a *app) lookUpGroups(ctx context.Context) (userGroups, time.Duration, error) {
 	all, err := a.api.GetUserGroupsContext(ctx, slack.GetUserGroupsOptionIncludeUsers(true))
 	if err != nil {
 		if err = a.failed("groups", err); !chat.Refused(err) {
-			return cachedGroups{}, err
+			return userGroups{}, 0, err
 		}
 		a.log.WarnContext(ctx, "slack does not list the user groups", "reason", cause(err))
 	}
-	fresh := cachedGroups{byUser: map[string][]string{}, known: time.Now(), until: time.Now().Add(memberKeeps)}
+	fresh := userGroups{byUser: map[string][]string{}}
 	listed := map[string]bool{}
 	for _, g := range all {
 		listed[g.ID] = len(g.Users) > 0
@@ -328,7 +236,7 @@ func (a *app) lookUpGroups(ctx context.Context) (cachedGroups, error) {
 		listed[id] = true
 		users, told, err := a.membersOf(ctx, id)
 		if err != nil {
-			return cachedGroups{}, err
+			return userGroups{}, 0, err
 		}
 		if !told {
 			fresh.untold = append(fresh.untold, id)
@@ -340,5 +248,5 @@ func (a *app) lookUpGroups(ctx context.Context) (cachedGroups, error) {
 	for _, ids := range fresh.byUser {
 		slices.Sort(ids)
 	}
-	return fresh, nil
+	return fresh, memberKeeps, nil
 }

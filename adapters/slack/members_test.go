@@ -97,15 +97,7 @@ func TestWithoutTheScopeNobodyBelongs(t *testing.T) {
 	if n := strings.Count(r.logged.String(), "users:read"); n != 2 { // in the sentence and in Slack's reason
 		t.Errorf("the scope is named %d times:\n%s", n, r.logged.String())
 	}
-	known := &r.adapter.apps[0].members
-	known.mu.Lock()
-	for user, p := range known.people {
-		if left := time.Until(p.until); left > refusalKeeps {
-			t.Errorf("the refusal for %s is kept for %s", user, left)
-		}
-		p.until = time.Time{}
-	}
-	known.mu.Unlock()
+	r.adapter.apps[0].members.people.Age(refusalKeeps)
 	r.ws.Inject(fake.Fault{Method: "users.info", Error: "user_not_found"})
 	if m := r.member("U1"); m.Unsure {
 		t.Error("the refusal stands although Slack answers")
@@ -119,18 +111,13 @@ func TestAFailedLookUpDecidesNothing(t *testing.T) {
 	if !r.member("U1").Admin {
 		t.Fatal("no admin")
 	}
-	known := &r.adapter.apps[0].members
-	expire := func(age time.Duration) {
-		known.mu.Lock()
-		defer known.mu.Unlock()
-		known.people["U1"].until, known.people["U1"].known = time.Time{}, time.Now().Add(-age)
-	}
-	expire(time.Minute)
+	known := r.adapter.apps[0].members.people
+	known.Age(memberKeeps)
 	r.ws.Inject(fake.Fault{Method: "users.info", Status: http.StatusBadGateway, Times: 9})
 	if m := r.member("U1"); !m.Admin || !m.Insider {
-		t.Errorf("what was true a minute ago: %+v", m)
+		t.Errorf("what was true a while ago: %+v", m)
 	}
-	expire(2 * memberStale)
+	known.Age(memberStale)
 	for _, user := range []string{"U1", "U2"} {
 		if m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: user}); err == nil {
 			t.Errorf("a failed look-up says %+v of %s", m, user)
@@ -210,16 +197,6 @@ func TestGroupsAreAskedForOnlyWhereARuleNamesOne(t *testing.T) {
 	}
 }
 
-func TestWhatIsRememberedOfPeopleIsBounded(t *testing.T) {
-	var m members
-	for i := range 3 * membersKept {
-		m.begin(fmt.Sprint("U", i), nil)
-	}
-	if len(m.people) > membersKept {
-		t.Errorf("%d people are remembered", len(m.people))
-	}
-}
-
 // A deny rule may name a group of which Slack says nothing: then nobody is known
 // to be outside it. One that does not exist is of nobody.
 func TestGroupsThatSlackDoesNotTell(t *testing.T) {
@@ -253,17 +230,12 @@ func TestGroupsOfLongAgoDecideNothing(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	r.ws.Inject(fake.Fault{Method: "usergroups.list", Status: http.StatusBadGateway, Times: 9})
-	known := &r.adapter.apps[0].members
-	expire := func(age time.Duration) {
-		known.mu.Lock()
-		defer known.mu.Unlock()
-		known.groups.until, known.groups.known = time.Time{}, time.Now().Add(-age)
-	}
-	expire(memberStale / 2)
+	known := r.adapter.apps[0].members.groups
+	known.Age(memberStale / 2)
 	if m := r.member("U1"); len(m.Groups) != 1 {
 		t.Errorf("what was true half an hour ago: %+v", m)
 	}
-	expire(2 * memberStale)
+	known.Age(memberStale)
 	if m, err := r.adapter.Member(t.Context(), "helper", chat.Place{}, chat.Author{ID: "U1"}); err == nil {
 		t.Errorf("a failed look-up says %+v", m)
 	}

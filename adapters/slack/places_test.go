@@ -119,10 +119,7 @@ func TestAGroupThatCouldNotBeAskedForIsAskedForAgain(t *testing.T) {
 			if got, err := groups(); err != nil || !slices.Equal(got, []string{"S1"}) {
 				t.Errorf("asked again: %v %v", got, err)
 			}
-			known := &r.adapter.apps[0].members
-			known.mu.Lock()
-			known.groups.until = time.Now()
-			known.mu.Unlock()
+			r.adapter.apps[0].members.groups.Age(memberKeeps)
 			r.ws.Inject(fault)
 			if got, err := groups(); err != nil || !slices.Equal(got, []string{"S1"}) {
 				t.Errorf("what was true a while ago: %v %v", got, err)

@@ -63,6 +63,7 @@ var rooms = map[string][]string{
 
 	// What platforms share: one idea each, for every adapter and for nobody else.
 	"adapters/internal/background": {},
+	"adapters/internal/kept":       {},
 	"adapters/internal/loose":      {},
 	"adapters/internal/prompt":     {},
 	"adapters/internal/redact":     {},
@@ -114,6 +115,7 @@ var libraries = map[string][]string{
 	"github.com/redis/go-redis/v9":        {"internal/audit", "internal/audit/audittest", "internal/store", "internal/store/storetest", "internal/inbox", "internal/inbox/inboxtest", "internal/registry", "internal/conversation", "internal/usage", "adapters/playground/board", "test:internal/", "test:cmd/"},
 	"github.com/alicebob/miniredis/v2":    {"internal/store", "test:internal/", "test:cmd/"},
 	"github.com/caarlos0/env/v11":         {"internal/config"},
+	"github.com/jellydator/ttlcache/v3":   {"adapters/internal/kept"},
 	"github.com/joho/godotenv":            {"internal/config"},
 	"go.yaml.in/yaml/v3":                  {"bots", "internal/provider", "internal/registry/importer", "test:deploy"},
 	"github.com/prometheus/client_golang": {"internal/telemetry"},
