@@ -103,6 +103,27 @@ func TestEveryChangeHasAnAuthor(t *testing.T) {
 	})
 }
 
+// A provider that asks its endpoint for models and names some has two stored fields
+// that the API shows as one.
+func TestOnlyWhatChangedIsNamed(t *testing.T) {
+	each(t, func(t *testing.T, c redis.UniversalClient) {
+		r := open(t, options(t, c, newKey()))
+		p := corp()
+		p.Models.Discover = true
+		for i := range 20 {
+			p.Name = fmt.Sprint("Gateway ", i)
+			if _, err := put(t, r, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, e := range audittest.Read(t, c, registryBase)[1:] {
+			if got := strings.Join(e.Fields, ","); got != "name" {
+				t.Fatalf("a new name changed %s", got)
+			}
+		}
+	})
+}
+
 func TestARotatedKeyIsInTheTrail(t *testing.T) {
 	each(t, func(t *testing.T, c redis.UniversalClient) {
 		before, after := secret.GenerateKey("old"), secret.GenerateKey("new")

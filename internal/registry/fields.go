@@ -62,11 +62,12 @@ func openFields(p provider.Provider) (map[string]string, error) {
 		return nil, err
 	}
 	out := map[string]string{}
-	for name, value := range raw {
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		value := string(raw[name])
 		if name == "discover" { // a part of models in the API
 			name = "models"
 		}
-		out[name] += string(value)
+		out[name] += value
 	}
 	return out, nil
 }
