@@ -3,7 +3,6 @@
 package slack
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,12 +68,13 @@ func section(b bots.Bot) chat.Section { return b.Sections[platform] }
 
 func prefixOf(b bots.Bot) string { return section(b).Value(commandPrefix) }
 
-// checkPrefix leaves room for the longest command in Slack's 32 characters.
+// checkPrefix leaves room for the longest command in Slack's 32 characters. What is
+// written there instead may be a token.
 func checkPrefix(v string) string {
 	if regexp.MustCompile(`^[a-z0-9_-]{0,20}$`).MatchString(v) {
 		return ""
 	}
-	return fmt.Sprintf("%q may hold at most 20 lowercase letters, digits, hyphens and underscores", limited(v, 60))
+	return "may hold at most 20 lowercase letters, digits, hyphens and underscores"
 }
 
 // otherToken recognises by their beginnings tokens of another kind.
