@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -42,8 +43,11 @@ func (r *Relay) doStop(ctx context.Context, c command) (chat.Reply, error) {
 	}
 	stopped := 0
 	for _, turn := range running {
-		if !r.stops(c, turn) {
+		switch {
+		case !c.means(turn), !c.mayStop(turn) && c.Args == "":
 			continue
+		case !c.mayStop(turn):
+			return chat.Reply{}, cmp.Or(c.unsure, chat.Tell("Only the person who asked, or an admin, can stop this answer."))
 		}
 		if err := r.inbox.Stop(ctx, c.Scope, turn.Turn); err != nil {
 			return chat.Reply{}, err
@@ -61,23 +65,25 @@ func (r *Relay) doStop(ctx context.Context, c command) (chat.Reply, error) {
 	return chat.Reply{Text: fmt.Sprintf("Stopped %d answers.", stopped)}, nil
 }
 
-// stops reports whether c stops the running turn.
-func (r *Relay) stops(c command, turn inbox.Running) bool {
+// means reports whether a running turn is one that c, a stop, is about.
+func (c command) means(turn inbox.Running) bool {
 	p := turn.Place
-	if turn.Turn == c.Turn {
+	switch {
+	case turn.Turn == c.Turn:
 		return false // the command itself
-	}
-	if p.Platform != c.Place.Platform || p.Workspace != c.Place.Workspace || p.Channel != c.Place.Channel {
+	case p.Platform != c.Place.Platform || p.Workspace != c.Place.Workspace || p.Channel != c.Place.Channel:
 		return false
-	}
-	if c.Args != "" {
+	case c.Args != "":
 		return turn.Turn == c.Args
 	}
-	if c.Place.Direct {
+	return !c.Place.InThread() || p.Thread == c.Place.Thread
+}
+
+// mayStop reports whether c may stop a turn in its channel: in a direct message and
+// in a thread everyone may; elsewhere the person who asked and admins.
+func (c command) mayStop(turn inbox.Running) bool {
+	if c.Place.Direct || c.Place.InThread() && turn.Place.Thread == c.Place.Thread {
 		return true
-	}
-	if c.Place.InThread() {
-		return p.Thread == c.Place.Thread
 	}
 	return turn.Author.ID == c.Author.ID || c.bot.IsAdmin(c.who)
 }
