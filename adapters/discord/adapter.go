@@ -1,9 +1,9 @@
-// Package discord is parley on Discord: the gateway's events in, posts and
-// edits out, and the commands, menus and forms of the contract as Discord's
-// application commands, components and modals.
+// Package discord connects parley to Discord: gateway events come in, posts and
+// edits go out, and commands, menus and forms are application commands,
+// components and modals.
 //
-// Facts about Discord are from its documentation for developers
-// (discord.com/developers/docs) unless a comment names another source.
+// Facts about Discord come from discord.com/developers/docs unless a comment
+// names another source.
 package discord
 
 import (
@@ -26,37 +26,37 @@ import (
 // DefaultAPIURL is Discord's own REST API, version 10.
 const DefaultAPIURL = "https://discord.com/api/v10"
 
-// Options are what an Adapter is made of.
+// Options configure an Adapter.
 type Options struct {
-	// Bots are all bots of the server; those without a Discord token are passed
-	// over. Bots with the same token share one application, and the one marked
-	// Default, else the first by id, leads it.
+	// Bots are all bots of this server; those without a Discord token are ignored.
+	// Bots with the same token share one application. The one marked Default leads
+	// it, or the first by id.
 	Bots []bots.Bot
-	// APIURL is the REST API's root; empty means DefaultAPIURL. The gateway's
-	// address comes from its /gateway/bot.
+	// APIURL is the root of the REST API; empty means DefaultAPIURL. Its
+	// /gateway/bot says where the gateway is.
 	APIURL string
-	// GlobalLimit is how many requests a second one bot may make over all
-	// routes; 0 means no limit. Discord's own is 50.
+	// GlobalLimit is the number of requests per second that one bot may make over
+	// all routes; 0 means no limit. Discord's own limit is 50.
 	GlobalLimit int
-	// Sessions keeps gateway sessions over a restart, so that what was said
-	// meanwhile is replayed. Nil: a restart begins a new session.
+	// Sessions keeps gateway sessions across restarts, so that Discord replays what
+	// was said in between. With nil, a restart begins a new session.
 	Sessions Sessions
-	// Records keeps which servers are trusted.
+	// Records stores which servers are trusted.
 	Records Records
-	// HTTP makes the REST calls; nil means a client of the adapter's own.
+	// HTTP makes the REST calls; nil means a new client.
 	HTTP    *http.Client
-	Ports   chat.Ports   // for what Run and Handler bring in
+	Ports   chat.Ports   // where messages and commands go
 	Log     *slog.Logger // nil discards
 	Metrics *telemetry.Metrics
 }
 
-// Adapter serves every Discord application its bots name. It is safe for
+// Adapter serves the Discord applications of all bots. It is safe for
 // concurrent use.
 type Adapter struct {
 	apps  []*app
 	byBot map[string]*app
 	log   *slog.Logger
-	// background is what people are still answered when the server stops.
+	// background holds the replies that are finished when the server stops.
 	background *background.Group
 }
 
@@ -65,8 +65,8 @@ var (
 	_ chat.Truster = (*Adapter)(nil)
 )
 
-// New makes the adapter; it does no call. An error means a value that can never
-// work.
+// New makes an adapter without calling Discord. An error means an option that
+// can never work.
 func New(o Options) (*Adapter, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -107,23 +107,24 @@ func New(o Options) (*Adapter, error) {
 // Platform describes Discord.
 func (a *Adapter) Platform() chat.Platform { return Platform() }
 
-// Run connects every application and returns once ctx has ended and all is
-// closed. A bot that Discord refuses for good ends alone; Health says why.
+// Run connects every application and returns when ctx has ended and everything
+// is closed. If Discord refuses a bot for good, only that bot stops; Health says
+// why.
 func (a *Adapter) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, one := range a.apps {
 		running.Go(func() { one.run(ctx) })
 	}
-	<-ctx.Done() // also where there is nothing to connect
+	<-ctx.Done() // even if there is nothing to connect
 	running.Wait()
 	a.background.Finish(lastAnswers)
 	return nil
 }
 
-// lastAnswers is how long answers to commands may take once the server stops.
+// lastAnswers is how long replies to commands may take after the server stops.
 const lastAnswers = 10 * time.Second
 
-// Health is the state of every bot that has a Discord token.
+// Health reports the state of every bot that has a Discord token.
 func (a *Adapter) Health() []chat.Health {
 	var out []chat.Health
 	for _, one := range a.apps {
@@ -136,7 +137,7 @@ func (a *Adapter) Health() []chat.Health {
 	return out
 }
 
-// of finds the application that a bot belongs to.
+// of is the application of a bot.
 func (a *Adapter) of(bot string) (*app, error) {
 	if one := a.byBot[bot]; one != nil {
 		return one, nil

@@ -1,4 +1,4 @@
-// One Discord application: a token, the bots that share it, and its shards.
+// One Discord application: a token, the bots that share it, its shards.
 
 package discord
 
@@ -29,17 +29,17 @@ type app struct {
 	trust    *trust
 	drafts   drafts
 	sessions Sessions
-	rhythm   rhythm
+	timing   timing
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
-	storing  *telemetry.Outage // of the inbox
+	storing  *telemetry.Outage // storing messages in the inbox
 
 	shards     []*shard
 	identifies identifies
-	registered atomic.Bool // commands were registered by this process
+	registered atomic.Bool // this process has registered the commands
 
-	own        sync.WaitGroup    // work that ends when the shards do
-	background *background.Group // work that may take a moment longer
+	own        sync.WaitGroup    // work that stops with the shards
+	background *background.Group // work that is finished first
 }
 
 func newApp(o Options, group []bots.Bot, refused *refusals, work *background.Group) (*app, error) {
@@ -50,11 +50,11 @@ func newApp(o Options, group []bots.Bot, refused *refusals, work *background.Gro
 		return nil, fmt.Errorf("bot %s: its Discord token holds white space", lead.ID)
 	}
 	one := &app{
-		lead: lead, bots: group, ports: o.Ports, sessions: o.Sessions, rhythm: usualRhythm, log: log, metrics: o.Metrics, background: work,
+		lead: lead, bots: group, ports: o.Ports, sessions: o.Sessions, timing: usualTiming, log: log, metrics: o.Metrics, background: work,
 		storing: telemetry.NewOutage(log, "messages are not stored yet; trying again", "messages are stored again"),
 		rest: &rest{
 			base: strings.TrimRight(o.APIURL, "/"), token: token, secrets: redact.Of(token), http: o.HTTP, log: log, metrics: o.Metrics,
-			pace: newPace(o.GlobalLimit), refused: refused,
+			limiter: newLimiter(o.GlobalLimit), refused: refused,
 		},
 	}
 	one.identity = newIdentity(one.rest, token, group)
@@ -70,7 +70,7 @@ func (a *app) scope() string {
 	return platform + ":" + user
 }
 
-// learnWait is how long the gateway waits for the list of trusted servers.
+// learnWait is how long connecting waits for the list of trusted servers.
 const learnWait = 5 * time.Second
 
 // run keeps the application connected until ctx ends.
@@ -82,7 +82,7 @@ func (a *app) run(ctx context.Context) {
 		a.introduce(ctx)
 		a.trust.keep(ctx)
 	})
-	// What is said before it is known who may be answered would be turned away.
+	// Until the list is known, everyone would be turned away.
 	wait := time.NewTimer(learnWait)
 	select {
 	case <-known:
@@ -97,7 +97,7 @@ func (a *app) run(ctx context.Context) {
 	a.own.Wait()
 }
 
-// state is whether the application can answer, and if not, why.
+// state reports whether the application can answer, and if not, why.
 func (a *app) state() (ok bool, reason string) {
 	if ok, reason = healthOf(a.shards); !ok {
 		return false, reason
@@ -108,7 +108,7 @@ func (a *app) state() (ok bool, reason string) {
 	return true, ""
 }
 
-// introduce warns where anybody may invite the bot.
+// introduce logs a warning if anybody can invite the bot.
 func (a *app) introduce(ctx context.Context) {
 	out, err := a.identity.ask(ctx, true)
 	switch {

@@ -26,14 +26,14 @@ func BenchmarkEdit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	pen, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
+	r, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	text := strings.Repeat("Some prose with **bold** words. ", 40)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := pen.Edit(b.Context(), "1", chat.Content{Markdown: text, Stop: "turn"}); err != nil {
+		if _, err := r.Edit(b.Context(), "1", chat.Content{Markdown: text, Stop: "turn"}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,5 +1,5 @@
-// The application commands of the contract, and how what a person typed becomes
-// a chat.Command.
+// Slash commands: registering them, and turning what a person typed into a
+// chat.Command.
 
 package discord
 
@@ -17,7 +17,7 @@ import (
 )
 
 // commandDef is an application command as Discord stores it. discordgo's type
-// would send null for lists that a string option does not have.
+// sends null for lists that a string option lacks.
 type commandDef struct {
 	Name        string                                 `json:"name"`
 	Type        discordgo.ApplicationCommandType       `json:"type"`
@@ -43,15 +43,15 @@ type choiceDef struct {
 	Value string `json:"value"`
 }
 
-// argumentLimit is how long a typed model name or id may be.
+// argumentLimit is the longest model name or id that can be typed.
 const argumentLimit = 200
 
-// unregistered are the verbs that Discord is not told of; they work when
-// written after a mention.
+// unregistered reports whether a verb has no slash command; it works after a
+// mention.
 func unregistered(command, verb string) bool { return command == "provider" && verb == "edit" }
 
-// commandDefs are the commands every application registers: usable in servers
-// and in direct messages with the bot.
+// commandDefs are the commands that every application registers, for servers and
+// for direct messages with the bot.
 func commandDefs() []commandDef {
 	var out []commandDef
 	for _, w := range chat.Words() {
@@ -72,7 +72,7 @@ func commandDefs() []commandDef {
 	return out
 }
 
-// argument is the one option of a command or subcommand that takes a value.
+// argument is the option for the value of a command or subcommand.
 func argument(a chat.Argument, required bool) []optionDef {
 	if a.Name == "" {
 		return nil
@@ -87,12 +87,12 @@ func argument(a chat.Argument, required bool) []optionDef {
 	return []optionDef{o}
 }
 
-// registerCommands makes Discord's list of commands ours, if it is not already:
-// Discord limits how many commands may be made in a day.
+// registerCommands registers the commands if Discord's list differs: the number
+// of commands that can be created in a day is limited.
 func (a *app) registerCommands(ctx context.Context) {
 	user, id, err := a.identity.get(ctx)
 	if err != nil {
-		id = user // which it is for most applications
+		id = user // the same for most applications
 	}
 	path := endpoint(discordgo.EndpointApplicationGlobalCommands(id))
 	want := commandDefs()
@@ -101,21 +101,21 @@ func (a *app) registerCommands(ctx context.Context) {
 	if err == nil && sameCommands(have, want) {
 		return
 	}
-	if err == nil || chat.Refused(err) { // what cannot be read may still be written
+	if err == nil || chat.Refused(err) { // reading may be forbidden and writing not
 		_, err = a.rest.do(ctx, call{method: http.MethodPut, path: path, route: "PUT commands", name: "commands", body: want, wait: true}, nil)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
 			a.log.ErrorContext(ctx, "slash commands not registered", slog.String("error", err.Error()))
-			a.registered.Store(false) // with the next session again
+			a.registered.Store(false) // try again with the next session
 		}
 		return
 	}
 	a.log.InfoContext(ctx, "slash commands registered", slog.Int("count", len(want)))
 }
 
-// sameCommands compares without regard to the order of commands, which is
-// Discord's own.
+// sameCommands compares two lists of commands in any order: Discord returns them
+// in its own.
 func sameCommands(have, want []commandDef) bool {
 	canonical := func(list []commandDef) string {
 		sorted := slices.Clone(list)
@@ -126,7 +126,7 @@ func sameCommands(have, want []commandDef) bool {
 	return canonical(have) == canonical(want)
 }
 
-// commandData is the data of a slash command or its autocomplete.
+// commandData is the data of a slash command or of its autocomplete.
 type commandData struct {
 	Name    string       `json:"name"`
 	Options []optionData `json:"options"`
@@ -139,7 +139,7 @@ type optionData struct {
 	Options []optionData                           `json:"options"`
 }
 
-// args joins subcommand and values as they would be typed after a mention:
+// args joins subcommand and values as someone would type them after a mention:
 // "use lab".
 func args(options []optionData) string {
 	var words []string
@@ -156,8 +156,8 @@ func args(options []optionData) string {
 	return strings.TrimSpace(strings.Join(words, " "))
 }
 
-// typing is args of what is not written yet: a subcommand keeps the space behind
-// it, also while nothing of its value stands there.
+// typing is args while a person is still typing: a subcommand is followed by a
+// space even before its value has begun.
 func typing(options []optionData) string {
 	if len(options) == 1 && options[0].Type == discordgo.ApplicationCommandOptionSubCommand {
 		return options[0].Name + " " + args(options[0].Options)

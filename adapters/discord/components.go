@@ -1,5 +1,5 @@
-// Buttons and menus below a message, and the ids by which Discord gives them
-// back. An id carries the whole action, so that any process can take it.
+// Buttons and menus below a message, and the ids that Discord sends when they are
+// used. An id holds the whole action, so any process can handle it.
 
 package discord
 
@@ -16,23 +16,23 @@ import (
 const (
 	customIDLimit    = 100
 	buttonLabelLimit = 80
-	optionLimit      = 100 // label and value of a menu's option
+	optionLimit      = 100 // for the label and the value of a menu's option
 	placeholderLimit = 150
 	mostOptions      = 25
 	rowWidth         = 5
 	mostRows         = 5
 )
 
-// The kinds of custom ids.
+// Prefixes of custom ids.
 const (
-	idRun  = "run:"  // a button: the chat.ControlText of its action follows
-	idStop = "stop:" // the Stop button: its turn follows
-	idMenu = "menu:" // a menu: as a button, and the chosen value is the argument
-	idForm = "form:" // a form: its id, and the line that opens it again
+	idRun  = "run:"  // a button; then the chat.ControlText of its action
+	idStop = "stop:" // the Stop button; then the turn
+	idMenu = "menu:" // a menu; as for a button, with the chosen value as argument
+	idForm = "form:" // a form; then its id and the line that opens it again
 )
 
-// contentRows are the controls of a posted message. Never nil: an edit without
-// controls must say so, or the old ones stay.
+// contentRows are the controls of a posted message. They are never nil: an edit
+// has to send an empty list to remove the old ones.
 func contentRows(c chat.Content) []discordgo.MessageComponent {
 	rows := rows(c.Menu, c.Buttons)
 	if c.Stop != "" && len(idStop+c.Stop) <= customIDLimit && len(rows) < mostRows {
@@ -43,8 +43,8 @@ func contentRows(c chat.Content) []discordgo.MessageComponent {
 	return rows
 }
 
-// rows lays out a menu and buttons. What does not fit Discord's limits is left
-// out: the same can always be typed.
+// rows lays out a menu and buttons. What exceeds Discord's limits is left out;
+// people can type it.
 func rows(m *chat.Menu, buttons []chat.Button) []discordgo.MessageComponent {
 	out := []discordgo.MessageComponent{}
 	if menu, ok := menuRow(m); ok {
@@ -76,7 +76,7 @@ func menuRow(m *chat.Menu) (discordgo.MessageComponent, bool) {
 	var options []discordgo.SelectMenuOption
 	marked := false
 	for _, o := range fitting(m.Options) {
-		// A single-choice menu takes one default.
+		// A single-choice menu takes at most one default.
 		options = append(options, discordgo.SelectMenuOption{Label: o.Label, Value: o.Value, Default: o.Current && !marked})
 		marked = marked || o.Current
 	}
@@ -89,7 +89,7 @@ func menuRow(m *chat.Menu) (discordgo.MessageComponent, bool) {
 	}}}, true
 }
 
-// fitting are the options that Discord takes, with labels.
+// fitting are the options within Discord's limits, each with a label.
 func fitting(options []chat.Option) []chat.Option {
 	var out []chat.Option
 	seen := map[string]bool{}
@@ -106,7 +106,7 @@ func fitting(options []chat.Option) []chat.Option {
 	return out
 }
 
-// clip cuts s to n code points, with an ellipsis where something is lost.
+// clip cuts s to n code points and ends it with an ellipsis if it was longer.
 func clip(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s

@@ -11,12 +11,12 @@ import (
 // A nonce that Discord knows returns the earlier message with its earlier text.
 func TestAMessageWithAnotherTextIsNoticed(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{})
+	s, m, r := question(t, fake.Options{})
 	s.Fail(fake.Fault{Method: "POST", Path: "/messages", Cut: true})
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "the first half", Key: "turn-0"}); err == nil {
+	if _, err := r.Post(t.Context(), chat.Content{Markdown: "the first half", Key: "turn-0"}); err == nil {
 		t.Fatal("the lost answer went unnoticed")
 	}
-	receipt, err := pen.Post(t.Context(), chat.Content{Markdown: "the first half and the second", Key: "turn-0"})
+	receipt, err := r.Post(t.Context(), chat.Content{Markdown: "the first half and the second", Key: "turn-0"})
 	if err != nil || !receipt.Differs {
 		t.Errorf("the earlier text passes for the new one: %+v %v", receipt, err)
 	}
@@ -25,9 +25,9 @@ func TestAMessageWithAnotherTextIsNoticed(t *testing.T) {
 		do   func(context.Context, chat.MessageID, chat.Content) (chat.Receipt, error)
 	}{
 		{"POST", func(ctx context.Context, _ chat.MessageID, c chat.Content) (chat.Receipt, error) {
-			return pen.Post(ctx, c)
+			return r.Post(ctx, c)
 		}},
-		{"PATCH", pen.Edit},
+		{"PATCH", r.Edit},
 	} {
 		s.Fail(fake.Fault{Method: c.call, Path: "/messages", Halve: true})
 		for n, want := range []bool{true, false} {
@@ -65,13 +65,13 @@ func TestWhatDiscordChangesByItselfIsNoDifference(t *testing.T) {
 // was before.
 func TestAnUploadedFileIsThisAttemptsOwn(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{})
+	s, m, r := question(t, fake.Options{})
 	s.Fail(fake.Fault{Method: "POST", Path: "/messages", Cut: true})
-	if _, err := pen.Upload(t.Context(), "answer.md", []byte("old"), "The rest:"); err == nil {
+	if _, err := r.Upload(t.Context(), "answer.md", []byte("old"), "The rest:"); err == nil {
 		t.Fatal("the lost answer went unnoticed")
 	}
 	for range 2 {
-		must(t)(pen.Upload(t.Context(), "answer.md", []byte("newer and longer"), "The rest:"))
+		must(t)(r.Upload(t.Context(), "answer.md", []byte("newer and longer"), "The rest:"))
 	}
 	got := s.Replies(string(m.ID))
 	if len(got) != 1 || len(got[0].Attachments) != 1 || string(got[0].Attachments[0].Data) != "newer and longer" {

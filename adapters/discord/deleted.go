@@ -13,10 +13,10 @@ import (
 	"parley/internal/chat"
 )
 
-// withdrawWithin is how long it is tried to pass on that messages were deleted.
+// withdrawWithin is how long to keep trying to pass a deletion on.
 const withdrawWithin = time.Minute
 
-// deletion is MESSAGE_DELETE and MESSAGE_DELETE_BULK.
+// deletion is a MESSAGE_DELETE or MESSAGE_DELETE_BULK.
 type deletion struct {
 	ID      string   `json:"id"`
 	IDs     []string `json:"ids"`
@@ -24,7 +24,7 @@ type deletion struct {
 	Guild   string   `json:"guild_id"`
 }
 
-// messages are those deleted, as far as they can be questions: the bot's own are
+// messages are the deleted messages that may be questions: those the bot wrote are
 // left out.
 func (d deletion) messages(k knowledge) []chat.Message {
 	var out []chat.Message
@@ -32,21 +32,22 @@ func (d deletion) messages(k knowledge) []chat.Message {
 		if id == "" || k.wrote(id) {
 			continue
 		}
-		at, _ := discordgo.SnowflakeTimestamp(id) // none is as good as unknown
+		at, _ := discordgo.SnowflakeTimestamp(id) // the zero time means unknown
 		out = append(out, k.message(id, at, whereabouts(d.Guild, d.Channel, k.place)))
 	}
 	return out
 }
 
-// deleted passes on what was deleted until it is known, or it is too late.
+// deleted passes a deletion to the desk, trying again until ctx ends.
 func (a *app) deleted(ctx context.Context, raw json.RawMessage) error {
 	var d deletion
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return err
 	}
 	if d.Guild != "" {
-		// Nothing that strangers say is taken, so nothing is taken back: they
-		// could make the bot write, and ask about channels, as fast as they delete.
+		// What is said in servers that are not trusted was never accepted. Handling
+		// deletions there would let strangers make the bot write to the store and
+		// call Discord as fast as they can delete.
 		if ok, err := a.trust.trusts(ctx, d.Guild); err == nil && !ok {
 			return nil
 		}

@@ -1,5 +1,5 @@
-// From an event to the inbox: several lanes, so that one slow store call does
-// not hold up every channel, each in order, so that a channel keeps its own.
+// From a message event to the inbox. Several lanes work at once, so that one slow
+// write does not delay every channel; each keeps its order, so that a channel does.
 
 package discord
 
@@ -25,13 +25,13 @@ const (
 	laneSize  = 1024 // events waiting per lane
 )
 
-// sequence knows which of a session's events were received, and up to which
-// all are handled: that is what another process would have to resume from.
+// sequence tracks which events of a session were received, and up to which one all
+// are handled: another process has to resume from there.
 type sequence struct {
 	mu      sync.Mutex
-	session int     // counts sessions: each numbers its events from 1
-	last    int64   // newest received
-	pending []int64 // received, not handled; ascending
+	session int     // increases with each session, which numbers its events from 1
+	last    int64   // the newest event received
+	pending []int64 // received and not handled, ascending
 }
 
 func (s *sequence) reset() {
@@ -41,22 +41,22 @@ func (s *sequence) reset() {
 	s.last, s.pending = 0, nil
 }
 
-// start begins after an event that an earlier process had handled.
+// start continues after the last event that an earlier process handled.
 func (s *sequence) start(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last, s.pending = n, nil
 }
 
-// fresh reports whether an event was not received before: a replay after a
-// resume brings some twice.
+// fresh reports whether an event is new: the replay after a resume repeats some.
 func (s *sequence) fresh(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return n > s.last
 }
 
-// take counts an event as received; done, with what it returns, as handled.
+// take marks an event as received. done, with the session that take returns, marks
+// it as handled.
 func (s *sequence) take(n int64) (session int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,14 +65,14 @@ func (s *sequence) take(n int64) (session int) {
 	return s.session
 }
 
-// skip counts an event as received and handled.
+// skip marks an event as received and handled.
 func (s *sequence) skip(n int64) { s.done(s.take(n), n) }
 
 func (s *sequence) done(session int, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if session != s.session {
-		return // of a session that is over
+		return // that session is over
 	}
 	if i, ok := slices.BinarySearch(s.pending, n); ok {
 		s.pending = slices.Delete(s.pending, i, i+1)
@@ -94,7 +94,7 @@ func (s *sequence) handled() int64 {
 	return s.last
 }
 
-// delivery is a message event on its way.
+// delivery is a message event on its way to the inbox.
 type delivery struct {
 	event   messageEvent
 	seq     int64
@@ -102,7 +102,7 @@ type delivery struct {
 	at      time.Time
 }
 
-// lanes bring a shard's messages to the inbox.
+// lanes deliver a shard's messages.
 type lanes struct {
 	app     *app
 	seq     *sequence
@@ -140,12 +140,12 @@ func (l *lanes) start(ctx context.Context) (wait func()) {
 	return running.Wait
 }
 
-// put hands an event to its channel's lane. False: the lane is full, and the
-// event counts as not received.
+// put adds an event to its channel's lane. It returns false if the lane is full;
+// then the event counts as not received.
 func (l *lanes) put(f frame) bool {
 	d := &delivery{seq: *f.S, at: time.Now()}
 	if err := json.Unmarshal(f.D, &d.event); err != nil {
-		// Nothing can be made of it, now or later.
+		// Trying again would not help.
 		l.app.log.Warn("discord message not understood", slog.String("error", err.Error()))
 		l.seq.skip(d.seq)
 		return true
@@ -164,7 +164,7 @@ func (l *lanes) put(f frame) bool {
 	}
 }
 
-// untake forgets the newest event: it was not received after all.
+// untake undoes take for the newest event.
 func (s *sequence) untake(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +174,8 @@ func (s *sequence) untake(n int64) {
 	}
 }
 
-// drained waits until most of the backlog is stored; false: ctx ended.
+// drained waits until most of the backlog is stored. It returns false if ctx ends
+// first.
 func (l *lanes) drained(ctx context.Context) bool {
 	for l.waiting.Load() > laneSize/2 {
 		if !retry.Sleep(ctx, 100*time.Millisecond) {
@@ -184,8 +185,8 @@ func (l *lanes) drained(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// deliver translates a message and puts it into the inbox, again and again
-// until it is safe there or ctx ends.
+// deliver translates a message and puts it into the inbox, trying again until it
+// is stored or ctx ends.
 func (a *app) deliver(ctx context.Context, d *delivery) error {
 	e := &d.event
 	self, _ := a.identity.known()
@@ -206,7 +207,7 @@ func (a *app) deliver(ctx context.Context, d *delivery) error {
 		return nil
 	}
 	if len(e.Roles) > 0 {
-		// After a resume in a new process no event has told the guild's roles.
+		// A process that resumed a session has not received the guild's roles.
 		_, _ = a.world.guild(ctx, e.Guild)
 	}
 	k := a.knowledge(e.Guild)
@@ -237,15 +238,15 @@ func (a *app) deliver(ctx context.Context, d *delivery) error {
 	return nil
 }
 
-// lookUp completes a reply that came without the message it answers. When that
-// cannot be had, the reply is taken as it came.
+// lookUp reads the message that e replies to, which the event lacks. If that
+// fails, the reply is handled without it.
 func (a *app) lookUp(ctx context.Context, e *messageEvent) {
 	found, err := a.world.message(ctx, e.Channel, e.Reference.Message)
 	switch {
 	case err == nil:
 		e.Referenced = lookup{found, true}
 	case chat.Refused(err):
-		e.Referenced.told = true
+		e.Referenced.present = true
 	case ctx.Err() == nil:
 		a.log.WarnContext(ctx, "the message that was replied to could not be read", slog.String("message", e.ID), slog.String("error", err.Error()))
 	}

@@ -192,7 +192,7 @@ func (s *stage) eventually(what string, ok func() bool) {
 	}
 }
 
-func (s *stage) pen(m chat.Message) chat.Responder {
+func (s *stage) responder(m chat.Message) chat.Responder {
 	s.t.Helper()
 	r, err := s.adapter.Responder(m)
 	if err != nil {
@@ -214,15 +214,15 @@ func TestAMentionIsAnsweredByAReplyThatGrows(t *testing.T) {
 	if m.Scope != "discord:"+s.App("").UserID() {
 		t.Errorf("scope %q", m.Scope)
 	}
-	pen := s.pen(m)
-	first, err := pen.Post(t.Context(), chat.Content{Markdown: "Go is a language", Key: "turn-0", Stop: "turn"})
+	r := s.responder(m)
+	first, err := r.Post(t.Context(), chat.Content{Markdown: "Go is a language", Key: "turn-0", Stop: "turn"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !first.Rate.Known || first.Rate.Limit != 5 || first.Rate.Remaining != 4 || first.Rate.Bucket == "" {
 		t.Errorf("rate of the post: %+v", first.Rate)
 	}
-	if _, err := pen.Edit(t.Context(), first.ID, chat.Content{Markdown: "Go is a language. @everyone <@" + m.Author.ID + ">", Final: true}); err != nil {
+	if _, err := r.Edit(t.Context(), first.ID, chat.Content{Markdown: "Go is a language. @everyone <@" + m.Author.ID + ">", Final: true}); err != nil {
 		t.Fatal(err)
 	}
 	replies := s.Replies(id)

@@ -1,4 +1,4 @@
-// A word to the one who asked where their question cannot be answered.
+// Telling people that their question cannot be answered where they asked it.
 
 package discord
 
@@ -14,9 +14,9 @@ import (
 
 var errNoOtherPlace = errors.New("the question is in a direct message")
 
-// TellElsewhere tells the one who asked in a direct message, with a link to
-// their question; where they take none and asked in a thread, in its channel. A
-// question in a direct message has no other place.
+// TellElsewhere sends a direct message to the person who asked, with a link to the
+// question. If they accept none and asked in a thread, it posts in the thread's
+// channel. For a question in a direct message there is no other place.
 func (r *responder) TellElsewhere(ctx context.Context, text string) error {
 	if r.place.Workspace == "" {
 		return &chat.Refusal{Reason: chat.NoAccess, Err: errNoOtherPlace}
@@ -32,7 +32,7 @@ func (r *responder) TellElsewhere(ctx context.Context, text string) error {
 	return err
 }
 
-// tell posts a text that refers to nothing in a channel, once.
+// tell posts a text in a channel once, without replying to a message.
 func (r *responder) tell(ctx context.Context, channel, text string) error {
 	there := &responder{app: r.app, channel: channel, question: r.question}
 	c := postMessage(channel, "elsewhere")

@@ -1,5 +1,5 @@
-// MESSAGE_CREATE → chat.Message: what is for the bot, why, where, and the text
-// as the person meant it. translate is a pure function.
+// From MESSAGE_CREATE to chat.Message: whether a message is for the bot, why,
+// where, and its text as the person meant it. translate is a pure function.
 
 package discord
 
@@ -15,9 +15,9 @@ import (
 	"parley/internal/chat"
 )
 
-// messageEvent is what matters of a message. It is not discordgo's Message: its
-// decoder fails on component types it does not know and then loses the whole
-// event; see content.
+// messageEvent is the part of a message that is used. discordgo's Message does not
+// do: its decoder fails on component types it does not know and loses the whole
+// event. See content.
 type messageEvent struct {
 	content
 	ID          string                 `json:"id"`
@@ -36,16 +36,15 @@ type messageEvent struct {
 	Referenced lookup `json:"referenced_message"`
 }
 
-// lookup is a message inside another, as far as the event tells: Discord leaves
-// the field out where it did not look, and sends null where there is no such
-// message any more.
+// lookup is a message inside another. Discord omits the field if it did not look
+// the message up, and sends null if that no longer exists.
 type lookup struct {
 	*messageEvent
-	told bool
+	present bool // the field was there
 }
 
 func (l *lookup) UnmarshalJSON(raw []byte) error {
-	l.told = true
+	l.present = true
 	return json.Unmarshal(raw, &l.messageEvent)
 }
 
@@ -59,34 +58,34 @@ type mention struct {
 	Member *memberPart `json:"member"`
 }
 
-// knowledge is what translate needs beside the event.
+// knowledge is what translate needs besides the event.
 type knowledge struct {
 	self    string // the bot's user id
-	bot     string // lead bot of the application
-	place   place  // of the channel; zero in a direct message
+	bot     string // the application's lead
+	place   place  // the channel; zero in a direct message
 	role    func(id string) role
 	channel func(id string) string // a channel's name
-	wrote   func(id string) bool   // the bot is known to have written that message
+	wrote   func(id string) bool   // reports whether the bot wrote the message
 }
 
-// started reports whether the bot began a thread: by itself, or with the message
-// it was opened from, whose id it then has.
+// started reports whether the bot started a thread, or wrote the message that the
+// thread was opened from, which has the same id.
 func (k knowledge) started(thread string) bool { return k.place.owner == k.self || k.wrote(thread) }
 
-// message is what every message has: its id, scope and place.
+// message is a message with the fields that all have.
 func (k knowledge) message(id string, at time.Time, p chat.Place) chat.Message {
 	scope := platform + ":" + k.self
 	return chat.Message{Key: scope + ":" + id, ID: chat.MessageID(id), Scope: scope, Bot: k.bot, Place: p, At: at}
 }
 
-// written reports whether a person wrote the message: not a bot, a webhook,
-// Discord itself, nor the bot, and no join, pin or other notice.
+// written reports whether a person wrote the message: not this bot or another, no
+// webhook, and not Discord itself, as for joins, pins and other notices.
 func (e *messageEvent) written(self string) bool {
 	return e.Author != nil && e.Author.ID != "" && e.Author.ID != self && !e.Author.Bot && !e.Author.System && e.Webhook == "" &&
 		(e.Type == discordgo.MessageTypeDefault || e.Type == discordgo.MessageTypeReply)
 }
 
-// origin is who wrote the message, as far as embeds matter.
+// origin is the kind of author, which decides what the embeds are.
 func (e *messageEvent) origin() origin {
 	if e.Webhook != "" || e.Author != nil && e.Author.Bot {
 		return fromApp
@@ -94,8 +93,8 @@ func (e *messageEvent) origin() origin {
 	return fromPerson
 }
 
-// spoken reports whether the message says something, whoever wrote it: a person
-// or an app, but no join, pin or other notice of Discord's.
+// spoken reports whether a person or an app wrote the message: it is no join, pin
+// or other notice of Discord.
 func (e *messageEvent) spoken() bool {
 	switch e.Type {
 	case discordgo.MessageTypeDefault, discordgo.MessageTypeReply, discordgo.MessageTypeChatInputCommand, discordgo.MessageTypeContextMenuCommand:
@@ -104,9 +103,9 @@ func (e *messageEvent) spoken() bool {
 	return false
 }
 
-// names reports whether the text itself mentions the bot, by its name or by
-// the role that came with it, which completion offers beside it. Discord says
-// who is mentioned; in code nobody is.
+// names reports whether the text mentions the bot, or the bot's own role, which
+// Discord's completion offers next to it. The event lists who is mentioned: in code
+// nobody is.
 func (e *messageEvent) names(k knowledge) bool {
 	written := strings.Contains(e.Content, "<@"+k.self+">") || strings.Contains(e.Content, "<@!"+k.self+">")
 	if written && (e.Mentions == nil || e.mentions(k.self)) {
@@ -115,40 +114,40 @@ func (e *messageEvent) names(k knowledge) bool {
 	return slices.ContainsFunc(e.Roles, func(id string) bool { return k.role(id).bot == k.self })
 }
 
-// mentions reports whether the event says that the bot is mentioned. A reply
-// may mention whom it answers without a word in the text.
+// mentions reports whether the event lists the bot as mentioned. A reply can
+// mention the author of the other message without naming them in the text.
 func (e *messageEvent) mentions(self string) bool {
 	return slices.ContainsFunc(e.Mentions, func(m mention) bool { return m.ID == self })
 }
 
-// answers reports whether the message replies to one of the bot's.
+// answers reports whether the message replies to a message of the bot.
 func (e *messageEvent) answers(k knowledge) bool {
 	switch {
 	case e.Reference == nil:
 		return false
-	case e.Referenced.told:
+	case e.Referenced.present:
 		return e.Referenced.by(k.self)
 	case e.replyTo() == "":
-		return false // forwarded
+		return false // a forward
 	}
 	return k.wrote(e.Reference.Message) || e.mentions(k.self) && !e.names(k)
 }
 
-// by reports whether self wrote the message, if there is one.
+// by reports whether there is a message and self wrote it.
 func (l lookup) by(self string) bool {
 	return l.messageEvent != nil && l.Author != nil && l.Author.ID == self
 }
 
-// incomplete reports whether only the message this one replies to can tell
-// whether it is for the bot, or what is meant, and the event left it out.
+// incomplete reports whether the event lacks the message it replies to, and that
+// is needed to know whether this one is for the bot, or what it means.
 func (e *messageEvent) incomplete(k knowledge) bool {
-	if e.Guild == "" || e.replyTo() == "" || e.Referenced.told || e.answers(k) {
+	if e.Guild == "" || e.replyTo() == "" || e.Referenced.present || e.answers(k) {
 		return false
 	}
 	return e.names(k) || !(k.place.thread() && e.others(k.self))
 }
 
-// replyTo is the message this one replies to, if any.
+// replyTo is the id of the message this one replies to, if any.
 func (e *messageEvent) replyTo() chat.MessageID {
 	if e.Type != discordgo.MessageTypeReply || e.Reference == nil {
 		return ""
@@ -156,13 +155,12 @@ func (e *messageEvent) replyTo() chat.MessageID {
 	return chat.MessageID(e.Reference.Message)
 }
 
-// others reports whether the message mentions people or roles, the bot not
-// among them.
+// others reports whether the message mentions people or roles, but not the bot.
 func (e *messageEvent) others(self string) bool {
 	return !e.mentions(self) && len(e.Mentions)+len(e.Roles) > 0
 }
 
-// trigger says why the message is for the bot; "" means it is not.
+// trigger is why the message is for the bot; "" means it is not.
 func (e *messageEvent) trigger(k knowledge) chat.Trigger {
 	switch {
 	case !e.written(k.self):
@@ -181,7 +179,7 @@ func (e *messageEvent) trigger(k knowledge) chat.Trigger {
 	return ""
 }
 
-// translate makes a chat.Message of an event that is for the bot.
+// translate turns an event into a chat.Message if it is for the bot.
 func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	why := e.trigger(k)
 	if why == "" {
@@ -203,14 +201,13 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	return m, true
 }
 
-// quotes reports whether the message replies to one that nothing else brings
-// along: "@bot explain this" in reply to someone. The bot's own are in the
-// transcript.
+// quotes reports whether the message it replies to has to be quoted: "@bot explain
+// this" in reply to someone. The bot's own messages are in the transcript.
 func (e *messageEvent) quotes(k knowledge) bool {
 	return e.Type == discordgo.MessageTypeReply && e.Referenced.messageEvent != nil && !e.Referenced.by(k.self)
 }
 
-// meant quotes what the message replies to.
+// meant is that quotation.
 func (e *messageEvent) meant(k knowledge) string {
 	if !e.quotes(k) {
 		return ""
@@ -232,7 +229,7 @@ func files(list []*discordgo.MessageAttachment) []chat.File {
 	return out
 }
 
-// whereabouts is the place of a channel: a thread stands below its parent.
+// whereabouts is the chat.Place of a channel: a thread belongs to its parent.
 func whereabouts(guild, channel string, p place) chat.Place {
 	if guild == "" {
 		return chat.Place{Platform: platform, Channel: channel, Direct: true}
@@ -243,7 +240,7 @@ func whereabouts(guild, channel string, p place) chat.Place {
 	return chat.Place{Platform: platform, Workspace: guild, Channel: channel}
 }
 
-// destination is the channel that calls about a place go to.
+// destination is the id of the channel for calls about a place.
 func destination(p chat.Place) string {
 	if p.Thread != "" {
 		return p.Thread
@@ -251,13 +248,13 @@ func destination(p chat.Place) string {
 	return p.Channel
 }
 
-// author is who wrote the message; there must be one.
+// author is who wrote the message; e.Author must not be nil.
 func (e *messageEvent) author() chat.Author {
 	return chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}
 }
 
-// displayName is the name people see: the guild's nickname, else the chosen
-// name, else the account's.
+// displayName is the name people see: the nickname in the guild, the display name
+// or the account's name.
 func displayName(u *discordgo.User, m *memberPart) string {
 	if m != nil && m.Nick != "" {
 		return m.Nick

@@ -151,7 +151,7 @@ func (i *interaction) submit(ctx context.Context) error {
 			reply = out.Then(ctx)
 		}
 	}
-	return i.later(ctx, opener, reply)
+	return i.replyLater(ctx, opener, reply)
 }
 
 // opening is a button that opens the form of a line; none where that is empty.

@@ -30,9 +30,9 @@ const (
 	opHeartbeatAck   = 11
 )
 
-// intents are the events asked for: guilds with channels, threads and roles;
-// messages in guilds and direct messages; and what messages say, which Discord
-// keeps from bots unless it is switched on for them.
+// intents are the events to receive: guilds with channels, threads and roles;
+// messages in guilds and direct messages; and what messages say, which has to be
+// switched on for the bot.
 const intents = discordgo.IntentsGuilds | discordgo.IntentsGuildMessages | discordgo.IntentsDirectMessages | discordgo.IntentMessageContent
 
 // frame is one message on the gateway.
@@ -43,7 +43,7 @@ type frame struct {
 	T  string          `json:"t"`
 }
 
-// Why a connection ended, where it was our decision.
+// Why we ended a connection.
 var (
 	errZombie    = errors.New("no heartbeat acknowledgement: the connection is dead")
 	errReconnect = errors.New("discord asked for a new connection")
@@ -52,13 +52,13 @@ var (
 	errBacklog   = errors.New("too many messages wait to be stored")
 )
 
-// fatal is a refusal after which it is of no use to connect again.
+// fatal is a refusal after which connecting again is useless.
 type fatal struct{ text string }
 
 func (f *fatal) Error() string { return f.text }
 
-// fatalClose explains the close codes that must not be answered by another
-// connection; nil for all others.
+// fatalClose explains a close code after which we must not connect again; it is
+// nil for all others.
 func fatalClose(code int) error {
 	switch code {
 	case 4004:
@@ -73,11 +73,10 @@ func fatalClose(code int) error {
 	return nil
 }
 
-// endsSession reports whether a close code from Discord ends the session. All
-// others leave it to be resumed, 1001 ("going away") included: Cloudflare sends
-// that when it restarts. Should the session be gone all the same, RESUME is
-// answered by opcode 9, which costs a second; giving up one that lives loses
-// what was said meanwhile.
+// endsSession reports whether a close code from Discord ends the session. After
+// all others it can be resumed, even after 1001 ("going away"), which Cloudflare
+// sends when it restarts. If the session is gone nevertheless, RESUME is answered
+// with opcode 9, which costs a second; giving up a live session loses messages.
 func endsSession(code int) bool {
 	switch code {
 	case 4003, 4007, 4009, websocket.CloseNormalClosure:
@@ -86,9 +85,9 @@ func endsSession(code int) bool {
 	return false
 }
 
-// address asks Discord where the gateway is. When the sessions left today are
-// not enough for every shard, it returns a *chat.RateLimited until tomorrow: one
-// IDENTIFY too many resets the token.
+// address asks Discord for the gateway's address. If fewer sessions are left today
+// than there are shards, it returns a *chat.RateLimited: one IDENTIFY too many
+// resets the token.
 func (s *shard) address(ctx context.Context) (string, error) {
 	var out struct {
 		URL   string `json:"url"`
@@ -115,7 +114,7 @@ func (s *shard) address(ctx context.Context) (string, error) {
 	return out.URL, nil
 }
 
-// withQuery adds the version and encoding that every connection must name.
+// withQuery adds the version and encoding that every connection needs.
 func withQuery(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -128,8 +127,7 @@ func withQuery(address string) string {
 	return u.String()
 }
 
-// short is an error for a person: without addresses and without the lines a
-// library adds.
+// short is an error's text for people, without addresses and what libraries add.
 func short(err error) string {
 	if e, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return fmt.Sprintf("closed by Discord with code %d", e.Code)

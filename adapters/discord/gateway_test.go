@@ -95,8 +95,8 @@ func TestABrokenConnectionIsResumedWithoutLoss(t *testing.T) {
 func TestAnEndedSessionBeginsAnewAfterAPause(t *testing.T) {
 	t.Parallel()
 	const window = 800 * time.Millisecond // of max_concurrency, which is 5 s at Discord
-	if usualRhythm.identify < 5*time.Second {
-		t.Errorf("IDENTIFYs come %s apart, max_concurrency wants 5 s", usualRhythm.identify)
+	if usualTiming.identify < 5*time.Second {
+		t.Errorf("IDENTIFYs come %s apart, max_concurrency wants 5 s", usualTiming.identify)
 	}
 	for name, end := range map[string]func(*stage){
 		"op 9": func(s *stage) { s.Invalidate("", false) },
@@ -108,7 +108,7 @@ func TestAnEndedSessionBeginsAnewAfterAPause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: window}}, nil)
-			s.adapter.apps[0].rhythm.identify = 2 * window // room for a busy machine
+			s.adapter.apps[0].timing.identify = 2 * window // room for a busy machine
 			s.run(nil)
 			s.connected()
 			ended := time.Now()
@@ -136,11 +136,11 @@ func TestASilentConnectionIsNoticedInTime(t *testing.T) {
 	t.Parallel()
 	// Measured in heartbeats, which a busy machine slows down too.
 	const interval, ack = 300 * time.Millisecond, 3 * time.Second
-	if usualRhythm.ack > 5*time.Second {
-		t.Errorf("silence is noticed after %s, want within 5 s", usualRhythm.ack)
+	if usualTiming.ack > 5*time.Second {
+		t.Errorf("silence is noticed after %s, want within 5 s", usualTiming.ack)
 	}
 	s := prepare(t, fake.Options{Heartbeat: interval}, nil)
-	s.adapter.apps[0].rhythm.ack = ack
+	s.adapter.apps[0].timing.ack = ack
 	s.run(nil)
 	s.connected()
 	s.until("a heartbeat", func() bool { return s.Connections()[0].Beats > 0 })
@@ -366,7 +366,7 @@ func (s *stage) restarted(kept Sessions, change func(*app)) {
 func TestAfterAKillNothingIsMissed(t *testing.T) {
 	t.Parallel()
 	kept := &shelf{}
-	quick := func(a *app) { a.rhythm.save, a.rhythm.dead = 20*time.Millisecond, 5*time.Second }
+	quick := func(a *app) { a.timing.save, a.timing.dead = 20*time.Millisecond, 5*time.Second }
 	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Sessions = kept })
 	quick(s.adapter.apps[0])
 	stop := s.run(nil)
@@ -406,7 +406,7 @@ func TestAfterAKillNothingIsMissed(t *testing.T) {
 func TestASessionThatLivesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	kept := &shelf{}
-	quick := func(a *app) { a.rhythm.save, a.rhythm.dead = 50*time.Millisecond, 2*time.Second }
+	quick := func(a *app) { a.timing.save, a.timing.dead = 50*time.Millisecond, 2*time.Second }
 	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{Window: time.Millisecond}}, func(o *Options) { o.Sessions = kept })
 	quick(s.adapter.apps[0])
 	s.run(nil)
@@ -470,7 +470,7 @@ func TestNoSecretAndNoTextInLogsAndErrors(t *testing.T) {
 	s.inbox.fail = 1
 	s.Mention("general", "ann", "the-secret-text")
 	m := s.inbox.wait(t, 1)[0]
-	pen := s.pen(m)
+	r := s.responder(m)
 	var told []string
 	for _, f := range []fake.Fault{
 		{Status: 500, Body: `{"message":"x"}`}, {Status: 502, Body: "<html>"}, {Status: 403, Body: `{"code":50013,"message":"Missing Permissions"}`},
@@ -478,7 +478,7 @@ func TestNoSecretAndNoTextInLogsAndErrors(t *testing.T) {
 	} {
 		f.Method, f.Path = "POST", "/messages"
 		s.Fail(f)
-		_, err := pen.Post(t.Context(), chat.Content{Markdown: "the-secret-text", Key: fmt.Sprint(f)})
+		_, err := r.Post(t.Context(), chat.Content{Markdown: "the-secret-text", Key: fmt.Sprint(f)})
 		if err == nil {
 			t.Fatalf("%+v did no harm", f)
 		}

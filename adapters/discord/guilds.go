@@ -1,8 +1,8 @@
-// Which servers (guilds) are trusted. Anybody may invite a bot that is public,
-// and is then owner of a server it is in: without a list, Manage Server there
-// would open the registry to strangers. Trusted are the servers that the bots'
-// files name, or where they name none, those the bot was in at its first start;
-// and what an operator admitted since. What is not known is not trusted.
+// Which servers (guilds) are trusted. Anybody can invite a public bot to a server
+// of their own, where they have Manage Server: without a list, strangers could
+// change the registry. Trusted servers are those in the bots' files, or without
+// any, those the bot was in at its first start; and those that an operator
+// admitted. An unknown server is not trusted.
 
 package discord
 
@@ -25,33 +25,34 @@ import (
 	"parley/internal/chat"
 )
 
-// Records keeps small values outside the process for processes that change
-// them together. Read returns "" where there is nothing. Swap keeps next if old
-// is what is there, and in the same step notes in the audit trail. First reports true to the first who asks within a time.
+// Records stores small values that several processes change. Read returns "" for a
+// missing value. Swap replaces old by next if old is still the value, and in the
+// same step adds notes to the audit trail. First returns true to the first caller
+// within a time.
 type Records interface {
 	Read(ctx context.Context, key string) (string, error)
 	Swap(ctx context.Context, key, old, next string, notes ...chat.Change) (bool, error)
 	First(ctx context.Context, key string, within time.Duration) (bool, error)
 }
 
-// Why the list cannot be read or changed now.
+// Why the list cannot be read or changed.
 var (
 	errNotKnown = errors.New("which servers are trusted is not known yet")
 	errBusy     = errors.New("others changed the list of servers at the same time; try again")
 )
 
 const (
-	recordAge   = 2 * time.Second // how late a change made by another process is seen
+	recordAge   = 2 * time.Second // how old the list may be; another process may change it
 	recordLimit = 2 * time.Second // for reading it
-	learnAgain  = 5 * time.Second // after a failure, for those who ask meanwhile
-	guildPage   = 200             // guilds in one answer, the most Discord gives
-	mostJoined  = 100             // guilds looked at to find the one that was joined first
+	learnAgain  = 5 * time.Second // pause after a failure, for callers that do not insist
+	guildPage   = 200             // guilds per page, Discord's maximum
+	mostJoined  = 100             // guilds to search for the one that was joined first
 )
 
-// trusted is what is stored of an application's guilds.
+// trusted is an application's list as it is stored.
 type trusted struct {
-	Started time.Time            `json:"started,omitzero"` // when the first start's list was stored
-	Open    bool                 `json:"open,omitempty"`   // it was empty: the first guild the bot joins is trusted
+	Started time.Time            `json:"started,omitzero"` // when the first start stored its list
+	Open    bool                 `json:"open,omitempty"`   // that list was empty: the first guild the bot joins is trusted
 	Guilds  map[string]keptGuild `json:"guilds,omitempty"`
 }
 
@@ -65,33 +66,33 @@ type keptGuild struct {
 type trust struct {
 	app     *app
 	records Records
-	named   map[string]string // guild → the file that names it
+	named   map[string]string // by guild: the bot's file that names it
 
 	mu    sync.Mutex
 	now   trusted
 	raw   string // now, as stored
 	read  time.Time
-	fault error // why it could not be read or learned last
+	fault error // why the last attempt to read or learn it failed
 
-	// outlook is now and fault for those who cannot wait: mu is held while the
-	// store is asked.
-	outlook atomic.Pointer[outlook]
+	// snapshot has now and fault for callers that cannot wait for mu, which is held
+	// while the store is read.
+	snapshot atomic.Pointer[snapshot]
 
-	learning chan struct{} // holds one token: who asks Discord
-	failed   time.Time     // when the last attempt to learn failed; for the holder
+	learning chan struct{} // holds one token, for whoever asks Discord
+	failed   time.Time     // when the last attempt to learn failed; needs the token
 
 	people    *people
-	sentences chan struct{} // posts for those who are turned away
+	sentences chan struct{} // limits the posts for people who are turned away
 }
 
-// outlook is what is known of the list without a call.
-type outlook struct {
+// snapshot is the list as it was known last.
+type snapshot struct {
 	now   trusted
 	fault error
 }
 
-// publish lets others see what changed; mu is held.
-func (t *trust) publish() { t.outlook.Store(&outlook{t.now, t.fault}) }
+// publish updates the snapshot; mu is held.
+func (t *trust) publish() { t.snapshot.Store(&snapshot{t.now, t.fault}) }
 
 func newTrust(a *app, r Records) *trust {
 	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople(), sentences: make(chan struct{}, sentencesAt)}
@@ -117,8 +118,8 @@ func (t *trust) key() (string, error) {
 	return platform + "/guilds/" + user, nil
 }
 
-// load is the list as stored, at most recordAge old. While the store cannot be
-// reached it is the one known last.
+// load returns the stored list, at most recordAge old, or the last one known if the
+// store does not answer.
 func (t *trust) load(ctx context.Context) (trusted, error) {
 	key, err := t.key()
 	if err != nil {
@@ -135,15 +136,15 @@ func (t *trust) load(ctx context.Context) (trusted, error) {
 	return t.now, nil
 }
 
-// refresh reads the list; mu is held.
+// refresh reads the stored list; mu is held.
 func (t *trust) refresh(ctx context.Context, key string) error {
 	defer t.publish()
 	ctx, cancel := context.WithTimeout(ctx, recordLimit)
 	defer cancel()
 	raw, err := t.records.Read(ctx, key)
 	if err == nil && raw == "" && t.raw != "" {
-		// The store lost the list, or went back to before it. A new first start
-		// would trust whoever invited the bot since.
+		// The store has lost the list. Learning it again would trust everyone who
+		// invited the bot since.
 		if _, err = t.records.Swap(ctx, key, "", t.raw); err == nil {
 			raw, err = t.records.Read(ctx, key)
 		}
@@ -154,7 +155,7 @@ func (t *trust) refresh(ctx context.Context, key string) error {
 	}
 	if err != nil {
 		if t.raw != "" {
-			t.read = time.Now() // do not ask again at once
+			t.read = time.Now() // do not try again at once
 		}
 		t.fault = err
 		return err
@@ -163,18 +164,18 @@ func (t *trust) refresh(ctx context.Context, key string) error {
 	return nil
 }
 
-// The changes of trust, as the audit trail names them.
+// Changes of the list, as the audit trail names them.
 const (
 	actionAdmit  = "guild.admit"
 	actionRemove = "guild.remove"
 )
 
-// mostNoted is how many guilds of a first start the audit trail names.
+// mostNoted is how many guilds of one change the audit trail names.
 const mostNoted = 500
 
-// change stores what f makes of the newest list. f reports whether it changed
-// anything, and for which guilds the audit trail is to keep action; it may run
-// several times.
+// change applies f to the newest list and stores the result. f reports whether it
+// changed anything, and the guilds for which the audit trail gets action; it may
+// run several times.
 func (t *trust) change(ctx context.Context, by chat.Actor, action string, f func(now *trusted) (guilds []string, changed bool)) error {
 	key, err := t.key()
 	if err != nil {
@@ -215,7 +216,7 @@ func (t *trust) change(ctx context.Context, by chat.Actor, action string, f func
 	return errBusy
 }
 
-// holds reports whether a guild is trusted by now.
+// holds reports whether a guild is trusted according to now.
 func (t *trust) holds(now trusted, guild string) bool {
 	if t.inFile(guild) {
 		return true
@@ -224,8 +225,8 @@ func (t *trust) holds(now trusted, guild string) bool {
 	return ok && (kept.Source == chat.FromOperator || len(t.named) == 0)
 }
 
-// trusts reports whether a guild is trusted. An error means that this is not
-// known, which is no.
+// trusts reports whether a guild is trusted. With an error, which means that this
+// is not known, it is not.
 func (t *trust) trusts(ctx context.Context, guild string) (bool, error) {
 	if t.inFile(guild) {
 		return true, nil
@@ -247,7 +248,7 @@ func (t *trust) trusts(ctx context.Context, guild string) (bool, error) {
 	return err == nil && t.holds(now, guild), err
 }
 
-// current is the list once it is known.
+// current returns the list, and learns it first if necessary.
 func (t *trust) current(ctx context.Context) (trusted, error) {
 	now, err := t.load(ctx)
 	if err == nil && (len(t.named) > 0 || !now.Started.IsZero()) {
@@ -255,17 +256,16 @@ func (t *trust) current(ctx context.Context) (trusted, error) {
 	}
 	if err := t.learn(ctx, false); err != nil {
 		if len(t.named) > 0 {
-			return now, nil // what an operator admitted is not known, and so not trusted
+			return now, nil // servers an operator admitted are unknown, so not trusted
 		}
 		return now, err
 	}
 	return t.load(ctx)
 }
 
-// known reports whether it is known which guilds are trusted, and if not, why.
-// It does no call.
+// known reports whether the list is known, and if not, why. It makes no call.
 func (t *trust) known() (bool, string) {
-	switch o := t.outlook.Load(); {
+	switch o := t.snapshot.Load(); {
 	case len(t.named) > 0 || !o.now.Started.IsZero():
 		return true, ""
 	case o.fault != nil:
@@ -274,18 +274,18 @@ func (t *trust) known() (bool, string) {
 	return false, "the servers it may answer in are not known yet"
 }
 
-// open reports whether the first guild the bot joins will be trusted. It does
-// no call.
+// open reports whether the first guild the bot joins will be trusted. It makes no
+// call.
 func (t *trust) open() bool {
-	return t.outlook.Load().now.Open && len(t.named) == 0
+	return t.snapshot.Load().now.Open && len(t.named) == 0
 }
 
-// keep learns the list, trying again until that works or ctx ends.
+// keep learns the list, trying again until it succeeds or ctx ends.
 func (t *trust) keep(ctx context.Context) {
 	for pauses := retry.Growing(time.Second, time.Minute); ; {
 		err := t.learn(ctx, true)
 		if err == nil || ctx.Err() != nil || status(err) == http.StatusUnauthorized {
-			return // a refused token ends the gateway too, which says so
+			return // the gateway reports a refused token
 		}
 		pause := pauses.NextBackOff()
 		t.app.log.WarnContext(ctx, "discord servers not listed; until they are, no server is trusted that no file names", slog.String("error", short(err)), slog.String("pause", pause.String()))
@@ -295,10 +295,10 @@ func (t *trust) keep(ctx context.Context) {
 	}
 }
 
-// learn makes sure that the list of the first start is stored. One asks
-// Discord at a time, and unless forced not again soon after a failure.
+// learn stores the list of the first start if there is none. Only one caller asks
+// Discord at a time, and unless force is set, not soon after a failure.
 func (t *trust) learn(ctx context.Context, force bool) error {
-	if !t.turn(ctx) {
+	if !t.lock(ctx) {
 		return errNotKnown
 	}
 	defer func() { <-t.learning }()
@@ -316,8 +316,9 @@ func (t *trust) learn(ctx context.Context, force bool) error {
 	return err
 }
 
-// turn waits to be the one who asks Discord; false: ctx ended first.
-func (t *trust) turn(ctx context.Context) bool {
+// lock waits to be the only one who asks Discord. It returns false if ctx ends
+// first.
+func (t *trust) lock(ctx context.Context) bool {
 	select {
 	case t.learning <- struct{}{}:
 		return true
@@ -326,7 +327,7 @@ func (t *trust) turn(ctx context.Context) bool {
 	}
 }
 
-// first stores the guilds the bot is in, unless another start has done so.
+// first stores the guilds the bot is in, unless that was done before.
 func (t *trust) first(ctx context.Context) error {
 	if _, _, err := t.app.identity.get(ctx); err != nil {
 		if _, unknown := t.key(); unknown != nil {
@@ -354,7 +355,7 @@ func (t *trust) first(ctx context.Context) error {
 			}
 		}
 		if len(t.named) > 0 {
-			return nil, true // known, and not trusted
+			return nil, true // noted, but not trusted
 		}
 		return admitted, true
 	})
@@ -380,13 +381,13 @@ func (t *trust) logFirst(ctx context.Context, list []myGuild) {
 	}
 }
 
-// myGuild is a guild as Discord lists it to its bot.
+// myGuild is a guild that the bot is in.
 type myGuild struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-// list is every guild the bot is in, not those of one shard alone.
+// list returns the guilds of all shards.
 func (t *trust) list(ctx context.Context) ([]myGuild, error) {
 	var all []myGuild
 	for after := "0"; ; {
@@ -411,10 +412,10 @@ func (t *trust) list(ctx context.Context) ([]myGuild, error) {
 	}
 }
 
-// joined trusts the guild that the bot joined first, where it was in none at
-// its first start.
+// joined trusts the guild that the bot joined first, if it was in none at its
+// first start.
 func (t *trust) joined(ctx context.Context) error {
-	if !t.turn(ctx) {
+	if !t.lock(ctx) {
 		return errNotKnown
 	}
 	defer func() { <-t.learning }()
@@ -443,7 +444,7 @@ func (t *trust) joined(ctx context.Context) error {
 	return err
 }
 
-// earliest is the guild that the bot has been in for longest.
+// earliest returns the guild that the bot joined first.
 func (t *trust) earliest(ctx context.Context, list []myGuild) (myGuild, error) {
 	if len(list) == 1 {
 		return list[0], nil
@@ -468,7 +469,7 @@ func (t *trust) earliest(ctx context.Context, list []myGuild) (myGuild, error) {
 	return first, nil
 }
 
-// guilds are those that are trusted, by id.
+// guilds returns the trusted guilds in the order of their ids.
 func (t *trust) guilds(ctx context.Context) ([]chat.Guild, error) {
 	now, err := t.current(ctx)
 	if err != nil {
@@ -494,7 +495,7 @@ func (t *trust) guilds(ctx context.Context) ([]chat.Guild, error) {
 	return out, nil
 }
 
-// admit trusts a guild from now on; created says that it was not before.
+// admit trusts a guild from now on. created is false if it was trusted before.
 func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created bool, err error) {
 	if t.inFile(guild) {
 		return false, nil
@@ -517,7 +518,7 @@ func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created
 	return created && err == nil, err
 }
 
-// remove ends the trust in a guild.
+// remove stops trusting a guild.
 func (t *trust) remove(ctx context.Context, by chat.Actor, guild string) error {
 	if file := t.named[guild]; file != "" {
 		return &chat.NamedInFile{File: file}
@@ -541,7 +542,7 @@ func (t *trust) remove(ctx context.Context, by chat.Actor, guild string) error {
 	return nil
 }
 
-// Guilds lists the servers that the bot's application trusts.
+// Guilds lists the trusted servers of the bot's application.
 func (a *Adapter) Guilds(ctx context.Context, bot string) ([]chat.Guild, error) {
 	one := a.byBot[bot]
 	if one == nil {
@@ -550,7 +551,8 @@ func (a *Adapter) Guilds(ctx context.Context, bot string) ([]chat.Guild, error) 
 	return one.trust.guilds(ctx)
 }
 
-// AdmitGuild trusts a server from now on, in every process.
+// AdmitGuild trusts a server from now on, in every process. created is false if it
+// was trusted before.
 func (a *Adapter) AdmitGuild(ctx context.Context, by chat.Actor, bot, guild string) (created bool, err error) {
 	one := a.byBot[bot]
 	if one == nil {
@@ -559,7 +561,7 @@ func (a *Adapter) AdmitGuild(ctx context.Context, by chat.Actor, bot, guild stri
 	return one.trust.admit(ctx, by, guild)
 }
 
-// RemoveGuild ends the trust in a server.
+// RemoveGuild stops trusting a server.
 func (a *Adapter) RemoveGuild(ctx context.Context, by chat.Actor, bot, guild string) error {
 	one := a.byBot[bot]
 	if one == nil {

@@ -347,7 +347,7 @@ func TestARemovedServerIsRefusedByEveryProcess(t *testing.T) {
 	s.until("commands are registered", func() bool { return len(s.Commands("")) > 0 })
 	id := s.Mention("general", "ann", "hello")
 	taken := s.inbox.wait(t, 1)[0]
-	posted := must(t)(s.pen(taken).Post(t.Context(), chat.Content{Markdown: "text", Key: "t-0", Stop: "t", Menu: &chat.Menu{Action: "model", Options: []chat.Option{{Label: "m", Value: "m"}}}}))
+	posted := must(t)(s.responder(taken).Post(t.Context(), chat.Content{Markdown: "text", Key: "t-0", Stop: "t", Menu: &chat.Menu{Action: "model", Options: []chat.Option{{Label: "m", Value: "m"}}}}))
 	if err := s.adapter.Admit(t.Context(), taken); err != nil {
 		t.Fatalf("refused while trusted: %v", err)
 	}

@@ -1,4 +1,4 @@
-// What was said in a channel or thread before a message.
+// Reading the messages before a message.
 
 package discord
 
@@ -16,11 +16,10 @@ import (
 	"parley/internal/chat"
 )
 
-// History is what the channel or thread holds from before m, oldest first:
-// what people, this bot and other apps wrote, notices left out. It is one call,
-// for the newest: those up to after are left out of its answer. Only a thread
-// with more than that, and no message to begin after, costs another, for what
-// it was opened with.
+// History returns the newest n messages of the channel or thread before m, oldest
+// first, that people, this bot and other apps wrote. Messages up to after are left
+// out. It makes one call; for a long thread and without after it makes another, for
+// the message the thread was opened with.
 func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.MessageID, n int) ([]chat.Message, error) {
 	one, err := a.of(m.Bot)
 	if err != nil {
@@ -51,12 +50,12 @@ func (a *Adapter) History(ctx context.Context, m chat.Message, after chat.Messag
 	return one.listed(ctx, m.Place, list), err
 }
 
-// mostHistory is the most messages Discord gives in one answer.
+// mostHistory is the most messages that Discord returns at once.
 const mostHistory = 100
 
-// messages asks for at most n messages of a channel before or after one of them.
-// They come oldest first, and whole says that there were no more. One that
-// cannot be understood costs the others nothing.
+// messages returns at most n messages of a channel before or after one of them,
+// oldest first; whole means that there are no more. A message that cannot be
+// decoded is left out.
 func (a *app) messages(ctx context.Context, channel, name string, n int, side, of string) (list []messageEvent, whole bool, err error) {
 	var raw []json.RawMessage
 	_, err = a.rest.do(ctx, call{
@@ -73,7 +72,7 @@ func (a *app) messages(ctx context.Context, channel, name string, n int, side, o
 	return list, len(raw) < n, err
 }
 
-// listed are the messages of a list that say something.
+// listed are the messages of a list that have content.
 func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []chat.Message {
 	k := a.knowledge(p.Workspace)
 	known := map[string]bool{}
@@ -104,10 +103,10 @@ func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []c
 	return out
 }
 
-// starter is the message a thread was opened from: the thread's first message
-// holds it, and says nothing itself.
+// starter is the message a thread was opened from. The thread's first message
+// refers to it and has no content.
 func (a *app) starter(ctx context.Context, e messageEvent) (messageEvent, bool) {
-	if e.Referenced.messageEvent == nil && !e.Referenced.told && e.Reference != nil && e.Reference.Channel != "" {
+	if e.Referenced.messageEvent == nil && !e.Referenced.present && e.Reference != nil && e.Reference.Channel != "" {
 		if found, err := a.world.message(ctx, e.Reference.Channel, e.Reference.Message); err == nil {
 			e.Referenced.messageEvent = found
 		}

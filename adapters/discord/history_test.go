@@ -83,7 +83,7 @@ func TestHistoryOwnMessageOpensAThread(t *testing.T) {
 	s := open(t, fake.Options{}, nil, nil)
 	question := s.Mention("general", "ann", "why?")
 	m := s.inbox.wait(t, 1)[0]
-	answer := must(t)(s.pen(m).Post(t.Context(), chat.Content{Markdown: "Because.", Key: "turn-0"}))
+	answer := must(t)(s.responder(m).Post(t.Context(), chat.Content{Markdown: "Because.", Key: "turn-0"}))
 	got := s.heard(s.ThreadFrom(answer, "bob", "about it"), 10)
 	if lines(got) != "Helper: Because." || !got[0].FromBot {
 		t.Errorf("heard %+v of %s", got, question)

@@ -1,5 +1,5 @@
-// IDENTIFY begins a session. Discord allows one of each bucket of
-// max_concurrency in 5 s, and 1,000 a day, after which it resets the token.
+// When a shard may send IDENTIFY. Discord allows one in 5 s for each bucket of
+// max_concurrency, and 1,000 a day; after that it resets the token.
 
 package discord
 
@@ -12,22 +12,22 @@ import (
 	"parley/adapters/internal/retry"
 )
 
-// identifies spaces the IDENTIFYs of one application's shards. It knows those of
-// this process only. The zero value is ready; it is safe for concurrent use.
+// identifies spaces the IDENTIFYs of an application's shards, in this process only.
+// The zero value is ready to use. It is safe for concurrent use.
 type identifies struct {
 	mu          sync.Mutex
-	concurrency int                    // max_concurrency, as Discord said last
-	buckets     map[int]chan time.Time // each holds when its last was sent, while nobody has its permit
+	concurrency int                    // max_concurrency
+	buckets     map[int]chan time.Time // by number; holds the time of its last IDENTIFY, unless someone has the permit
 }
 
-// allow notes max_concurrency.
+// allow sets max_concurrency.
 func (i *identifies) allow(concurrency int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.concurrency = concurrency
 }
 
-// bucket is the one that a shard belongs to.
+// bucket is the bucket of a shard.
 func (i *identifies) bucket(shard int) chan time.Time {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -42,8 +42,8 @@ func (i *identifies) bucket(shard int) chan time.Time {
 	return i.buckets[n]
 }
 
-// permit waits until a shard may send its IDENTIFY, gap after the last one of its
-// bucket. Others of the bucket wait until the permit is used or returned.
+// permit waits until a shard may send an IDENTIFY: gap after the last one in its
+// bucket. Until the permit is used or ends, others in the bucket wait.
 func (i *identifies) permit(ctx context.Context, shard int, gap time.Duration) (*permit, error) {
 	bucket := i.bucket(shard)
 	select {
@@ -71,7 +71,7 @@ func (p *permit) use() {
 	p.end()
 }
 
-// end lets the next shard go on. It may be called more than once.
+// end passes the permit on. It may be called more than once.
 func (p *permit) end() {
 	if p.bucket != nil {
 		p.bucket <- p.last
@@ -80,16 +80,16 @@ func (p *permit) end() {
 }
 
 const (
-	manyStarts = 10 // sessions begun within startsKept, after which slowStart lies between two
+	manyStarts = 10 // IDENTIFYs within startsKept; after that many, they come slowStart apart
 	startsKept = 10 * time.Minute
 	slowStart  = 2 * time.Minute
 )
 
-// starts are one shard's IDENTIFYs of the last ten minutes.
+// starts are the times of a shard's IDENTIFYs within startsKept.
 type starts []time.Time
 
-// wait is how long the next one must wait: a connection that breaks again and
-// again must not use up the day's.
+// wait is how long to wait before the next IDENTIFY: a connection that keeps
+// breaking must not use up those of the day.
 func (s *starts) wait(now time.Time) time.Duration {
 	*s = slices.DeleteFunc(*s, func(t time.Time) bool { return now.Sub(t) > startsKept })
 	if len(*s) < manyStarts {

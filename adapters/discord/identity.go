@@ -1,5 +1,5 @@
-// Who an application is at Discord: its bot's user, its id, and the key its
-// HTTP interactions are signed with.
+// Who an application is: its id, its bot's user, and the key that signs its HTTP
+// interactions.
 
 package discord
 
@@ -17,21 +17,21 @@ import (
 	"parley/bots"
 )
 
-// keyAgain is how long a failure to learn the public key is remembered.
+// keyAgain is how long not to ask for the public key after a failure.
 const keyAgain = 30 * time.Second
 
 var errKeyUnknown = errors.New("the application's public key could not be asked from Discord a moment ago")
 
-// identity is what is known of one application. It is safe for concurrent use.
+// identity is what is known about an application. It is safe for concurrent use.
 type identity struct {
 	rest *rest
 	key  string // hex public key from a bot's file, if any
 
 	mu          sync.Mutex
-	user        string // id of the bot's user
+	user        string // the id of the bot's user
 	application string
-	verify      string    // hex public key, as Discord says
-	failed      time.Time // when asking for it failed last
+	verify      string    // hex public key from Discord
+	failed      time.Time // when asking for the key failed last
 }
 
 func newIdentity(r *rest, token string, group []bots.Bot) *identity {
@@ -44,8 +44,8 @@ func newIdentity(r *rest, token string, group []bots.Bot) *identity {
 	return i
 }
 
-// userOf reads the bot's user id out of a token: its first part is the id in
-// base64. Empty when the token has another form.
+// userOf reads the id of the bot's user from a token, which begins with the id in
+// base64. It returns "" for a token of another form.
 func userOf(token string) string {
 	first, _, _ := strings.Cut(token, ".")
 	id, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(first, "="))
@@ -55,22 +55,22 @@ func userOf(token string) string {
 	return string(id)
 }
 
-// known is the identity without a call; fields are empty while unknown.
+// known returns the ids without a call; they are empty while unknown.
 func (i *identity) known() (user, application string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.user, i.application
 }
 
-// set notes what the gateway said, now or in an earlier process.
+// set stores the ids.
 func (i *identity) set(user, application string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.user, i.application = user, application
 }
 
-// get is the identity, asked from Discord when the gateway has not said it. With
-// an error, what is known is returned.
+// get returns the ids and asks Discord if they are unknown. With an error, it
+// returns what is known.
 func (i *identity) get(ctx context.Context) (user, application string, err error) {
 	if user, application = i.known(); user != "" && application != "" {
 		return user, application, nil
@@ -82,7 +82,7 @@ func (i *identity) get(ctx context.Context) (user, application string, err error
 	return user, application, nil
 }
 
-// application is what matters of Discord's application object.
+// application is the part of Discord's application object that is used.
 type application struct {
 	ID     string `json:"id"`
 	Verify string `json:"verify_key"`
@@ -92,8 +92,8 @@ type application struct {
 	} `json:"bot"`
 }
 
-// ask asks Discord for the application and notes what it says. With wait set it
-// waits for limits and tries again.
+// ask reads the application from Discord and stores its ids and key. With wait it
+// waits for rate limits and tries again after failures.
 func (i *identity) ask(ctx context.Context, wait bool) (application, error) {
 	var out application
 	if _, err := i.rest.do(ctx, call{method: http.MethodGet, path: "/applications/@me", name: "application", wait: wait}, &out); err != nil {
@@ -111,9 +111,9 @@ func (i *identity) ask(ctx context.Context, wait bool) (application, error) {
 	return out, nil
 }
 
-// publicKey is the key requests are signed with: from a bot's file, else asked
-// from Discord once. A failure is remembered for keyAgain: anybody can send
-// requests here, and each refused call to Discord counts towards its ban.
+// publicKey is the key that signs requests: from a bot's file, or asked from
+// Discord once. After a failure it does not ask for keyAgain: anybody can send
+// requests here, and each refused call counts towards a ban.
 func (i *identity) publicKey(ctx context.Context) (ed25519.PublicKey, error) {
 	text, err := i.hexKey(ctx)
 	if err != nil {

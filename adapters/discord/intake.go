@@ -1,4 +1,4 @@
-// The gateway's events, of all shards: each goes to what acts on it.
+// Dispatching the gateway's events, of all shards.
 
 package discord
 
@@ -10,9 +10,9 @@ import (
 	"parley/internal/fault"
 )
 
-// take takes every event but messages and those about the session itself:
-// quickly, as the next frame waits.
-func (a *app) take(ctx context.Context, f frame) error {
+// handle handles all events but new messages and those about the session. It must
+// be quick: the next frame waits.
+func (a *app) handle(ctx context.Context, f frame) error {
 	switch f.T {
 	case "INTERACTION_CREATE":
 		received := time.Now()
@@ -34,7 +34,8 @@ func (a *app) take(ctx context.Context, f frame) error {
 	return a.world.see(f.T, f.D)
 }
 
-// guard keeps a fault in one event from harming the others.
+// guard runs f and logs its error or panic, so that one event does no harm to the
+// next.
 func (a *app) guard(event string, f func() error) {
 	var refused error
 	if err := fault.Guard(func() error { refused = f(); return nil }); err != nil {

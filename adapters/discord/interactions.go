@@ -1,6 +1,6 @@
-// Interactions: slash commands, buttons, menus, autocomplete and forms. Each
-// must be told something within 3 s of the person's act; what takes longer is
-// deferred and filled in later, for which its token lives 15 minutes.
+// Interactions: slash commands, buttons, menus, autocomplete and forms. Discord
+// wants a first response within 3 s; what takes longer is deferred and filled in
+// later, with a token that is valid for 15 minutes.
 
 package discord
 
@@ -22,15 +22,14 @@ import (
 )
 
 const (
-	// deferAfter is when a slow answer is deferred: Discord's 3 s, less the way
-	// there and back.
+	// deferAfter is when to defer a slow reply: Discord's 3 s less the round trip.
 	deferAfter = 2 * time.Second
-	// workLimit is how long a command may take in all. It is well below the 15
-	// minutes that Discord keeps the interaction open.
+	// workLimit is how long a command may take, well below the 15 minutes that its
+	// token is valid.
 	workLimit = 5 * time.Minute
-	// lastWord is the time to say how a slow command ended.
+	// lastWord is the time for posting the reply of a slow command.
 	lastWord = 15 * time.Second
-	// completeLimit bounds autocomplete, which cannot be deferred.
+	// completeLimit is the time for autocomplete, which cannot be deferred.
 	completeLimit = 2 * time.Second
 )
 
@@ -51,8 +50,8 @@ const (
 	callbackModal        = 9
 )
 
-// interaction is what matters of one. It is not discordgo's Interaction, whose
-// decoder fails on components it does not know.
+// interaction is the part of an interaction that is used. discordgo's Interaction
+// does not do: its decoder fails on components it does not know.
 type interaction struct {
 	ID          string          `json:"id"`
 	Application string          `json:"application_id"`
@@ -77,24 +76,24 @@ type interaction struct {
 	received time.Time
 	user     chat.Author
 	place    chat.Place
-	// respond gives the first answer: over REST, or as the response to the HTTP
+	// respond sends the first response: over REST, or in the response to the HTTP
 	// request that brought the interaction.
 	respond func(ctx context.Context, c callback) error
 }
 
-// private reports whether the message that was used is one only this person
-// sees.
+// private reports whether the button or menu is below a message that only this
+// person sees.
 func (i *interaction) private() bool {
 	return i.Message != nil && i.Message.Flags&discordgo.MessageFlagsEphemeral != 0
 }
 
-// callback is the first answer to an interaction.
+// callback is the first response to an interaction.
 type callback struct {
 	Type int `json:"type"`
 	Data any `json:"data,omitempty"`
 }
 
-// interact answers an interaction that the gateway brought.
+// interact answers an interaction from the gateway.
 func (a *app) interact(ctx context.Context, d json.RawMessage, received time.Time) error {
 	i, err := a.interaction(d, received)
 	if err != nil {
@@ -104,8 +103,8 @@ func (a *app) interact(ctx context.Context, d json.RawMessage, received time.Tim
 	return i.answer(ctx)
 }
 
-// callBack gives the first answer over REST, whatever else ends; later than this
-// Discord takes none.
+// callBack sends the first response over REST, even if ctx has ended. After 3 s
+// Discord accepts none.
 func (i *interaction) callBack(ctx context.Context, b callback) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
@@ -114,7 +113,7 @@ func (i *interaction) callBack(ctx context.Context, b callback) error {
 	return err
 }
 
-// interaction decodes one and notes what it tells of the person.
+// interaction decodes an interaction and caches what it says about the person.
 func (a *app) interaction(d json.RawMessage, received time.Time) (*interaction, error) {
 	i := &interaction{app: a, received: received}
 	if err := json.Unmarshal(d, i); err != nil {
@@ -152,7 +151,7 @@ func (a *app) interaction(d json.RawMessage, received time.Time) (*interaction, 
 	return i, nil
 }
 
-// answer does what the person asked and says so, before ctx ends.
+// answer does what the person asked for and responds.
 func (i *interaction) answer(ctx context.Context) error {
 	prompt, done := context.WithDeadline(ctx, i.received.Add(promptLimit))
 	refused := i.app.trust.letIn(prompt, i.Guild, i.user.ID)
@@ -188,10 +187,10 @@ func (i *interaction) answer(ctx context.Context) error {
 	return err
 }
 
-// ownerLimit is the time to ask whose thread it is; the answer waits for it.
+// ownerLimit is the time for asking who started a thread; the response waits.
 const ownerLimit = time.Second
 
-// findOwner asks whose thread the interaction is in, where that is not known.
+// findOwner finds out who started the thread, if that is not known.
 func (i *interaction) findOwner(ctx context.Context) {
 	if !i.place.InThread() || i.place.Owner != "" {
 		return
@@ -203,9 +202,8 @@ func (i *interaction) findOwner(ctx context.Context) {
 	}
 }
 
-// claim makes sure that one process acts when several are connected, and that a
-// signed request sent again does nothing. A store that does not answer is no
-// reason to leave the person without an answer.
+// claim reports whether this process is to act: not if another one does, or if a
+// signed request is replayed. If the store does not answer, it is.
 func (i *interaction) claim(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -235,18 +233,18 @@ func (i *interaction) complete(ctx context.Context) error {
 	return err
 }
 
-// command is the chat.Command of an interaction.
+// command is the chat.Command for name and args.
 func (i *interaction) command(name, args string) chat.Command {
 	return chat.Command{Name: name, Args: args, Scope: i.app.scope(), Bot: i.app.lead.ID, Place: i.place, Author: i.user}
 }
 
-// press is the chat.Press of a control that carries line.
+// press is the chat.Press for a control's line.
 func (i *interaction) press(line string) chat.Press {
 	action, args := chat.ParseControl(line)
 	return chat.Press{Action: action, Args: args, Scope: i.app.scope(), Bot: i.app.lead.ID, Place: i.place, Author: i.user}
 }
 
-// component does the action of a button or a menu.
+// component handles a button or a menu.
 func (i *interaction) component(ctx context.Context) error {
 	var d struct {
 		ID     string   `json:"custom_id"`
@@ -263,14 +261,14 @@ func (i *interaction) component(ctx context.Context) error {
 		line = strings.TrimPrefix(d.ID, idRun)
 	case strings.HasPrefix(d.ID, idMenu) && len(d.Values) > 0:
 		line = strings.TrimPrefix(d.ID, idMenu) + " " + d.Values[0]
-	default: // a control of an earlier version, or of another program with this token
+	default: // from an earlier version, or from another program with this token
 		return i.respond(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
 	}
 	return i.do(ctx, line, func(ctx context.Context) (chat.Reply, error) { return i.app.ports.Desk.Press(ctx, i.press(line)) })
 }
 
-// stop is the Stop button: the answer itself shows that it ended, so success
-// says nothing more.
+// stop handles the Stop button. On success nothing more is said: the answer shows
+// that it was stopped.
 func (i *interaction) stop(ctx context.Context, turn string) error {
 	if err := i.respond(ctx, callback{Type: callbackDeferUpdate}); err != nil {
 		return err
@@ -282,16 +280,16 @@ func (i *interaction) stop(ctx context.Context, turn string) error {
 	return i.follow(ctx, whisper(i.sorry(chat.ActionStop, err)))
 }
 
-// result is what the desk said.
+// result is what the desk returned.
 type result struct {
 	reply chat.Reply
 	err   error
 }
 
-// do asks the desk and answers: at once when that is quick, else after deferring.
-// Line is what is asked, as a control carries it.
+// do runs ask and replies, after deferring if it is slow. line is what was asked
+// for, as a control has it.
 func (i *interaction) do(ctx context.Context, line string, ask func(context.Context) (chat.Reply, error)) error {
-	name, _, _ := strings.Cut(line, " ") // the rest is what somebody typed
+	name, _, _ := strings.Cut(line, " ") // what a person typed is not logged
 	done := make(chan result, 1)
 	go func() {
 		var got result
@@ -306,7 +304,7 @@ func (i *interaction) do(ctx context.Context, line string, ask func(context.Cont
 	var got result
 	select {
 	case got = <-done:
-		return i.first(ctx, line, i.settle(name, got))
+		return i.replyNow(ctx, line, i.settle(name, got))
 	case <-timer.C:
 	}
 	update := i.Type == interactionComponent && i.private()
@@ -320,14 +318,14 @@ func (i *interaction) do(ctx context.Context, line string, ask func(context.Cont
 	select {
 	case got = <-done:
 	case <-ctx.Done():
-		got.err = context.Cause(ctx) // nobody is left waiting for an answer that never comes
+		got.err = context.Cause(ctx) // the person waits for a reply
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
-	return i.later(last, line, i.settle(name, got))
+	return i.replyLater(last, line, i.settle(name, got))
 }
 
-// settle is the reply to show: an error becomes a sentence.
+// settle is the reply for a result: an error becomes a sentence.
 func (i *interaction) settle(name string, r result) chat.Reply {
 	if r.err != nil {
 		return chat.Reply{Text: i.sorry(name, r.err)}
@@ -338,8 +336,8 @@ func (i *interaction) settle(name string, r result) chat.Reply {
 	return r.reply
 }
 
-// sorry is the text for a person: what a UserError says, else a general line
-// with a reference that the log has too.
+// sorry is an error's text for people: that of a UserError, or a general one with
+// a reference that is logged too.
 func (i *interaction) sorry(name string, err error) string {
 	line, ref := chat.Explain(err)
 	if told, ok := errors.AsType[*chat.UserError](err); !ok || told.Err != nil {

@@ -399,7 +399,7 @@ func TestTheStopButtonStops(t *testing.T) {
 			n := s.inbox.count()
 			s.Mention("general", "ann", "go on")
 			messages := s.inbox.wait(t, n+1)
-			posted, err := s.pen(messages[len(messages)-1]).Post(t.Context(), chat.Content{Markdown: "growing", Key: turn, Stop: turn})
+			posted, err := s.responder(messages[len(messages)-1]).Post(t.Context(), chat.Content{Markdown: "growing", Key: turn, Stop: turn})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,5 +1,5 @@
-// How many calls may be made: what Discord's headers taught, the global limit,
-// and the count of refused calls that leads to a ban of the address.
+// Rate limits: those of Discord's headers, the global one, and the number of
+// refused calls after which Discord bans the address.
 
 package discord
 
@@ -14,17 +14,17 @@ import (
 	"parley/internal/chat"
 )
 
-// pace knows the buckets of one bot. The scheduler in front of it plans posts
-// and edits with the same figures; here is the net below: a call that Discord
-// would certainly refuse is refused without making it.
-type pace struct {
-	global int // calls per second; 0: no limit
+// limiter knows the buckets of one bot. The scheduler of posts and edits plans with
+// the same numbers; this is the safety net, which refuses a call that Discord would
+// certainly refuse.
+type limiter struct {
+	global int // calls per second; 0 means no limit
 
 	mu      sync.Mutex
 	recent  []time.Time        // calls of the last second, for the global limit
-	names   map[string]string  // route → Discord's name of its bucket
-	buckets map[string]*bucket // name and major parameter → state
-	blocked time.Time          // no call before this: a global 429
+	names   map[string]string  // by route: Discord's name of its bucket
+	buckets map[string]*bucket // by name and major parameter
+	blocked time.Time          // no call before this time, after a global 429
 }
 
 type bucket struct {
@@ -33,22 +33,22 @@ type bucket struct {
 	reset     time.Time
 }
 
-func newPace(global int) *pace {
-	return &pace{global: global, names: map[string]string{}, buckets: map[string]*bucket{}}
+func newLimiter(global int) *limiter {
+	return &limiter{global: global, names: map[string]string{}, buckets: map[string]*bucket{}}
 }
 
-// key is a route's bucket at one major parameter; mu is held.
-func (p *pace) key(route, major string) string {
+// key is the key in buckets; mu is held.
+func (p *limiter) key(route, major string) string {
 	if name := p.names[route]; name != "" {
 		return name + " " + major
 	}
 	return route + " " + major
 }
 
-// reserve counts a call that is about to be made. A positive wait means it must
-// not be made now; global says which limit it was. Calls that are exempt
-// (interactions) do not count against the global limit.
-func (p *pace) reserve(route, major string, exempt bool, now time.Time) (wait time.Duration, global bool) {
+// reserve counts a call that is about to be made. With a positive wait it must not
+// be made yet; global says which limit forbids it. Exempt calls (interactions) do
+// not count towards the global limit.
+func (p *limiter) reserve(route, major string, exempt bool, now time.Time) (wait time.Duration, global bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !exempt {
@@ -74,8 +74,8 @@ func (p *pace) reserve(route, major string, exempt bool, now time.Time) (wait ti
 	return 0, false
 }
 
-// window is the wait the global limit asks for; mu is held.
-func (p *pace) window(now time.Time) time.Duration {
+// window is how long the global limit makes a call wait; mu is held.
+func (p *limiter) window(now time.Time) time.Duration {
 	if p.global == 0 {
 		return 0
 	}
@@ -90,8 +90,8 @@ func (p *pace) window(now time.Time) time.Duration {
 	return p.recent[0].Add(time.Second).Sub(now)
 }
 
-// learn takes what an answer's headers say.
-func (p *pace) learn(route, major string, h http.Header, now time.Time) chat.Rate {
+// learn stores the limits in a response's headers.
+func (p *limiter) learn(route, major string, h http.Header, now time.Time) chat.Rate {
 	limit, err := strconv.Atoi(h.Get("X-RateLimit-Limit"))
 	if err != nil || limit <= 0 {
 		return chat.Rate{}
@@ -118,7 +118,7 @@ func (p *pace) learn(route, major string, h http.Header, now time.Time) chat.Rat
 		p.buckets[key] = b
 	}
 	until := now.Add(reset)
-	// Answers overtake each other: within one window the smaller figure is the
+	// Responses overtake each other: within one window the smaller number is the
 	// newer one.
 	sameWindow := b.limit == limit && until.Sub(b.reset).Abs() < 250*time.Millisecond
 	if !sameWindow || remaining < b.remaining {
@@ -129,9 +129,9 @@ func (p *pace) learn(route, major string, h http.Header, now time.Time) chat.Rat
 	return rate
 }
 
-// forget drops buckets whose window is long over, so that a bot in many
-// channels does not keep them all; mu is held.
-func (p *pace) forget(now time.Time) {
+// forget removes buckets whose window is long over, so that they do not pile up
+// for a bot in many channels; mu is held.
+func (p *limiter) forget(now time.Time) {
 	if len(p.buckets) < 4096 {
 		return
 	}
@@ -142,8 +142,8 @@ func (p *pace) forget(now time.Time) {
 	}
 }
 
-// refuse notes a 429.
-func (p *pace) refuse(route, major string, l *chat.RateLimited, now time.Time) {
+// refuse records a 429.
+func (p *limiter) refuse(route, major string, l *chat.RateLimited, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.Global {
@@ -161,16 +161,15 @@ func (p *pace) refuse(route, major string, l *chat.RateLimited, now time.Time) {
 	b.remaining, b.reset = 0, now.Add(l.After)
 }
 
-// banned is how many refused calls in banWindow the adapter allows itself;
-// Discord bans an address at 10,000 (401, 403 and 429, those of scope "shared"
-// apart).
+// banned is how many refused calls (401, 403 and 429, except those of scope
+// "shared") the adapter makes within banWindow. Discord bans an address at 10,000.
 const (
 	banWindow = 10 * time.Minute
 	banned    = 8000
 )
 
-// refusals counts the calls of this process that Discord refused in the way
-// that leads to a ban. It is shared by all bots: the ban is of the address.
+// refusals counts this process's refused calls that lead to a ban. All bots share
+// it, because the address is banned.
 type refusals struct {
 	mu    sync.Mutex
 	slots [10]struct {
@@ -190,7 +189,7 @@ func (r *refusals) add(now time.Time) {
 	slot.count++
 }
 
-// wait is how long calls must pause; 0 when all is well.
+// wait is how long to make no calls.
 func (r *refusals) wait(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,8 +209,8 @@ func (r *refusals) wait(now time.Time) time.Duration {
 	return max(time.Unix((oldest+10)*60, 0).Sub(now), time.Second)
 }
 
-// await blocks until the limits let a call through.
-func (p *pace) await(ctx context.Context, route, major string, exempt bool) error {
+// await waits until a call may be made.
+func (p *limiter) await(ctx context.Context, route, major string, exempt bool) error {
 	for {
 		wait, _ := p.reserve(route, major, exempt, time.Now())
 		if wait <= 0 {

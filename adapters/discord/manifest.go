@@ -1,4 +1,4 @@
-// What an operator must set up at Discord for a bot.
+// What an operator has to set up at Discord for a bot.
 
 package discord
 
@@ -14,10 +14,10 @@ import (
 	"parley/internal/chat"
 )
 
-// setup says how a bot is invited and what must be switched on for it.
+// setup is how to invite a bot and what to switch on for it.
 type setup struct {
 	Bot         string   `json:"bot"`
-	Application string   `json:"application_id,omitempty"` // empty: not known without a token
+	Application string   `json:"application_id,omitempty"` // empty without a token
 	Invite      string   `json:"invite"`
 	Scopes      []string `json:"scopes"`
 	Permissions []string `json:"permissions"`
@@ -27,7 +27,7 @@ type setup struct {
 	Steps       []string `json:"steps"`
 }
 
-// permissions are exactly what the adapter uses. A reply needs Read Message
+// permissions are exactly those that the adapter uses. Replies need Read Message
 // History.
 func permissions() (names []string, bits int64) {
 	for _, p := range []struct {
@@ -46,11 +46,10 @@ func permissions() (names []string, bits int64) {
 	return names, bits
 }
 
-// setupOf is the setup of one bot. publicURL is the server's address as
-// Discord reaches it; empty leaves HTTP interactions out, which the gateway
-// replaces. The application's id is read from the bot's token: for
-// applications made before 2016 it differs and must be put into the link by
-// hand.
+// setupOf is the setup of one bot. publicURL is this server's address for Discord;
+// without it, interactions come over the gateway only. The application's id is read
+// from the token: for applications from before 2016 it differs, and has to be put
+// into the link by hand.
 func setupOf(b chat.Profile, publicURL string) (setup, error) {
 	names, bits := permissions()
 	s := setup{
@@ -93,7 +92,7 @@ func setupManifest(b chat.Profile, publicURL string) (chat.Manifest, error) {
 	return chat.Manifest{Text: s.String(), JSON: data}, err
 }
 
-// portal is an application's page; without its id, the list of one's own.
+// portal is the page of an application, or without its id, the list of all.
 func portal(application string) string {
 	const list = "https://discord.com/developers/applications"
 	if application == "" {

@@ -1,4 +1,4 @@
-// What Discord is to the rest of parley: its section in a bot's file.
+// Discord's description for the rest of parley: settings, variables, manifest.
 
 package discord
 
@@ -11,7 +11,7 @@ import (
 	"parley/internal/chat"
 )
 
-// platform is the word in chat.Place.Platform.
+// platform is the value of chat.Place.Platform.
 const platform = "discord"
 
 // The settings of a bot's section.
@@ -27,7 +27,7 @@ const (
 	limitVariable = "DISCORD_GLOBAL_LIMIT"
 )
 
-// With takes over what the variables of the environment hold, by name.
+// With sets the options that environment variables, by name, hold.
 func (o Options) With(values map[string]string) Options {
 	o.APIURL = values[apiVariable]
 	o.GlobalLimit, _ = parseRate(values[limitVariable])

@@ -1,6 +1,6 @@
-// Markdown as models write it → the Markdown Discord shows: its blocks. Tables
-// become aligned code blocks, deep headings bold lines, ~~~ fences ```, and what
-// only Discord takes for markup is escaped.
+// From the Markdown of models to Discord's: blocks. Tables become aligned code
+// blocks, deep headings bold lines, ~~~ fences ```; what only Discord treats as
+// markup is escaped.
 
 package discord
 
@@ -11,15 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// measure is a text's size as Discord counts it, once rendered: Unicode code
+// measure is the size of a rendered text as Discord counts it, in Unicode code
 // points.
 func measure(markdown string) int { return utf8.RuneCountInString(render(markdown)) }
 
-// foreign are the marks without which nothing needs translating: many texts
-// have none, and render is called for every edit.
+// foreign are the characters without which a text needs no translation. Many texts
+// have none of them, and render runs for every edit.
 var foreign = []string{"|", "[", "<", ">", "&", "\\", "####", "~~~", "```", "-#", "===", "***", "___", "* * *", "- - -", "_ _ _", "+ "}
 
-// render translates Markdown. What Discord renders itself it leaves as it is.
+// render translates Markdown. It leaves alone what Discord renders itself.
 func render(markdown string) string {
 	if !slices.ContainsFunc(foreign, func(mark string) bool { return strings.Contains(markdown, mark) }) {
 		return trim(markdown)
@@ -33,8 +33,8 @@ func render(markdown string) string {
 	return trim(r.out.String())
 }
 
-// trim takes away what Discord would: white space around the message. A quote's
-// last mark would lose its space and so be shown.
+// trim removes the white space around a message, as Discord does. Discord would
+// also remove the space after a final quote mark and then show the mark.
 func trim(s string) string {
 	s = strings.TrimSpace(s)
 	for strings.HasSuffix(s, "\n>") {
@@ -43,31 +43,31 @@ func trim(s string) string {
 	return s
 }
 
-// renderer goes through a text block by block.
+// renderer translates a text block by block.
 type renderer struct {
 	lines []string
 	at    int // the next line
 	links map[string]string
 	out   strings.Builder
-	para  []string // lines of prose that are one paragraph, as far as code spans go
-	quote string   // what they stand behind
+	para  []string // lines of one paragraph: a code span can go over several
+	quote string   // the quote marks before them
 	fence fence    // the open code block
 }
 
-// fence is what opened a code block; mark is empty where none is open.
+// fence is the start of the open code block; mark is empty if there is none.
 type fence struct {
 	mark  string
-	depth int // of the quote it is in
+	depth int // of the quote around it
 }
 
-// block takes the next line, and those that make one block with it.
+// block translates the next line, and the lines that belong to its block.
 func (r *renderer) block() {
 	line := r.lines[r.at]
 	if r.fence.mark != "" {
 		if r.code(line) {
 			return
 		}
-		r.write("> ```") // the quote ended, and the block with it
+		r.write("> ```") // the quote ends, and with it the block
 		r.fence = fence{}
 	}
 	depth, rest := unquote(line, len(line))
@@ -100,7 +100,8 @@ func (r *renderer) block() {
 	}
 }
 
-// code writes a line of the open code block; false: it is not in there.
+// code writes a line of the open code block. It returns false if the line is
+// outside of it.
 func (r *renderer) code(line string) bool {
 	prefix := ""
 	if r.fence.depth > 0 {
@@ -114,14 +115,14 @@ func (r *renderer) code(line string) bool {
 		line = ticks(line, strings.TrimSpace(line))
 		r.fence = fence{}
 	} else {
-		line = strings.ReplaceAll(line, "```", "``\u200b`") // Discord would end the block here
+		line = strings.ReplaceAll(line, "```", "``\u200b`") // else Discord would end the block here
 	}
 	r.write(prefix + line)
 	r.at++
 	return true
 }
 
-// table writes a table that begins here, if one does.
+// table writes the table that begins here, if there is one.
 func (r *renderer) table(depth int, prefix, first string) bool {
 	if !strings.Contains(first, "|") || r.at+1 == len(r.lines) {
 		return false
@@ -157,7 +158,7 @@ func (r *renderer) table(depth int, prefix, first string) bool {
 	return true
 }
 
-// prose takes a line of text.
+// prose translates a line of text.
 func (r *renderer) prose(prefix string, depth int, rest string) {
 	if r.quote != prefix {
 		r.flush()
@@ -176,13 +177,13 @@ func (r *renderer) prose(prefix string, depth int, rest string) {
 		rest = heading(rest)
 	}
 	if body := strings.TrimLeft(rest, " "); strings.HasPrefix(body, "-#") || strings.HasPrefix(body, ">>>") {
-		// Small print, and a quote to the end of the message: no Markdown.
+		// In Discord these are small print and a quote to the end of the message.
 		rest = rest[:len(rest)-len(body)] + `\` + body
 	}
 	r.para = append(r.para, prefix+strings.Repeat("> ", max(depth-1, 0))+rest)
 }
 
-// underlined reports whether the next line makes a heading of this one.
+// underlined reports whether the next line turns this one into a heading.
 func (r *renderer) underlined(depth int) bool {
 	if r.at == len(r.lines) {
 		return false
@@ -191,7 +192,7 @@ func (r *renderer) underlined(depth int) bool {
 	return d == depth && setext.MatchString(next)
 }
 
-// flush writes the paragraph that was collected.
+// flush writes the collected paragraph.
 func (r *renderer) flush() {
 	if len(r.para) == 0 {
 		return
@@ -207,8 +208,8 @@ func (r *renderer) write(line string) {
 	r.out.WriteByte('\n')
 }
 
-// unquote takes the marks of at most n quotes off a line. A run of three or more
-// is no quote: it is what Python writes before a command.
+// unquote removes at most n quote marks from a line. Three or more in a row are no
+// quote but Python's prompt.
 func unquote(line string, n int) (depth int, rest string) {
 	rest = line
 	for depth < n {
@@ -222,8 +223,8 @@ func unquote(line string, n int) (depth int, rest string) {
 	return depth, rest
 }
 
-// fenceMark is the run of ` or ~ that opens or closes a code block, or "". It
-// may stand behind the marker of a list item.
+// fenceMark is the run of ` or ~ that opens or closes a code block, or "". It may
+// follow the marker of a list item.
 func fenceMark(line string) string {
 	text := strings.TrimLeft(line, " \t")
 	for {
@@ -247,7 +248,7 @@ func closes(line, fence string) bool {
 	return strings.HasPrefix(mark, fence) && strings.Trim(mark, fence[:1]) == ""
 }
 
-// ticks writes a fence the only way Discord knows.
+// ticks writes a fence as backticks, which is all Discord knows.
 func ticks(line, mark string) string {
 	if mark == "```" {
 		return line
@@ -261,7 +262,7 @@ var (
 	marks  = regexp.MustCompile(`^(\s*)([-*+]|\d{1,9}[.)])[ \t]+(\S.*)$`)
 )
 
-// heading makes a bold line of a heading deeper than Discord knows.
+// heading turns a heading that is too deep for Discord into a bold line.
 func heading(line string) string {
 	if !strings.Contains(line, "####") {
 		return line
@@ -277,7 +278,8 @@ func heading(line string) string {
 	return found[1] + "**" + text + "**"
 }
 
-// listItem takes the marker off an item of a list; empty: the line is none.
+// listItem splits the marker off an item of a list. It is empty if the line is
+// none.
 func listItem(line string) (indent, marker, rest string) {
 	body := strings.TrimLeft(line, " \t")
 	if body == "" || strings.IndexByte("-*+0123456789", body[0]) < 0 {
@@ -293,7 +295,7 @@ func listItem(line string) (indent, marker, rest string) {
 	return found[1], found[2], found[3]
 }
 
-// task shows the box of a task.
+// task replaces the box of a task by a symbol.
 func task(item string) string {
 	switch {
 	case strings.HasPrefix(item, "[ ] "):
@@ -312,7 +314,7 @@ func isRule(line string) bool {
 
 var definition = regexp.MustCompile(`^ {0,3}\[([^\]^\n][^\]\n]*)\]:\s*<?([^\s<>]+)>?(?:\s+(?:"[^"]*"|'[^']*'|\([^)]*\)))?\s*$`)
 
-// definitions are the targets of reference links that the text uses, by name.
+// definitions are the targets of the reference links in a text, by name.
 func definitions(markdown string) map[string]string {
 	if !strings.Contains(markdown, "]:") {
 		return nil
@@ -346,7 +348,7 @@ func definitions(markdown string) map[string]string {
 	return out
 }
 
-// definedBy is the name that a line defines a target for, if it does.
+// definedBy is the name whose target a line defines, if it does.
 func definedBy(line string) string {
 	if !strings.Contains(line, "]:") {
 		return ""

@@ -1,4 +1,4 @@
-// The little HTML that models write into Markdown. Discord shows it as written.
+// The HTML that models write in Markdown, which Discord would show as it is.
 
 package discord
 
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// tags are those whose text is shown, and the marks it then stands between.
+// tags are the tags whose text is shown, with the marks around it.
 var tags = map[string]string{
 	"b": "**", "strong": "**", "summary": "**", "i": "*", "em": "*", "u": "__", "ins": "__", "s": "~~", "del": "~~", "strike": "~~",
 	"code": "`", "kbd": "`", "samp": "`", "tt": "`",
@@ -20,13 +20,13 @@ var (
 	value = regexp.MustCompile(`(?i)\b(href|src|alt)\s*=\s*(?:"([^"]*)"|'([^']*)')`)
 )
 
-// standsAlone reports whether a line is a tag that only groups others.
+// standsAlone reports whether a line consists of a tag that only groups others.
 func standsAlone(line string) bool {
 	return strings.HasPrefix(line, "<") && (alone.MatchString(line) || strings.HasPrefix(line, "<!--") && strings.HasSuffix(line, "-->"))
 }
 
-// angle takes what begins with "<": a comment, a tag with its end, an address.
-// All else is Discord's own, or text.
+// angle translates what begins with "<": a comment, a tag up to its end, an address.
+// All else is Discord's markup, or text.
 func (in inlines) angle(s string, i int) (string, int) {
 	rest := s[i:]
 	if strings.HasPrefix(rest, "<!--") {
@@ -53,7 +53,7 @@ func (in inlines) angle(s string, i int) (string, int) {
 	after, name := i+len(found[0]), strings.ToLower(found[2])
 	switch name {
 	case "details":
-		return "", after // its end is in another paragraph, most often
+		return "", after // its end is usually in another paragraph
 	case "br":
 		return orElse(in.newline, " "), after + len(s[after:]) - len(strings.TrimPrefix(s[after:], "\n"))
 	case "img":
@@ -80,7 +80,7 @@ func (in inlines) angle(s string, i int) (string, int) {
 	}
 }
 
-// attribute is the value of one of a tag's attributes.
+// attribute is the value of an attribute of a tag.
 func attribute(list, name string) string {
 	for _, found := range value.FindAllStringSubmatch(list, -1) {
 		if strings.EqualFold(found[1], name) {

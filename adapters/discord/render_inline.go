@@ -1,5 +1,5 @@
-// What is within a paragraph: links, images, code, HTML, and the bars that
-// Discord would hide text between.
+// Inside a paragraph: links, images, code, HTML, and the bars between which Discord
+// hides text.
 
 package discord
 
@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// inlines renders the text of a paragraph.
+// inlines translates the text of a paragraph.
 type inlines struct {
 	links   map[string]string // targets of reference links
-	newline string            // begins a new line of the paragraph; empty: a space does
-	plain   bool              // for a code block, where markup shows as written
+	newline string            // what replaces a line break; empty means a space
+	plain   bool              // for a code block, where markup has no effect
 }
 
-// render translates a text. What Discord shows itself is left as it is.
+// render translates a text. It leaves alone what Discord renders itself.
 func (in inlines) render(s string) string {
 	if !in.plain && !strings.ContainsAny(s, "|[<&\\") {
 		return s
@@ -60,11 +60,11 @@ func (in inlines) render(s string) string {
 	return b.String()
 }
 
-// special are the characters that inlines look at.
+// special are the characters at which something may begin.
 var special = [256]bool{'\\': true, '`': true, '|': true, '!': true, '[': true, '<': true, '&': true, 'h': true, '*': true, '_': true, '~': true}
 
-// escape takes a backslash with what it escapes. At the end of a line it makes
-// a new line, which Discord does anyway.
+// escape copies a backslash with the character that it escapes. At the end of a line
+// it stands for a line break, which Discord shows anyway.
 func (in inlines) escape(s string, i int) (string, int) {
 	if i+1 == len(s) {
 		return `\`, i + 1
@@ -79,7 +79,7 @@ func (in inlines) escape(s string, i int) (string, int) {
 	return s[i : i+1+n], i + 1 + n
 }
 
-// code takes a code span, or marks that open none.
+// code copies a code span, or backticks that begin none.
 func (in inlines) code(s string, i int) (string, int) {
 	n := run(s[i:], '`')
 	for j := i + n; j < len(s); {
@@ -110,7 +110,7 @@ func run(s string, c byte) int {
 	return n
 }
 
-// bars escapes two bars or more: Discord hides what is between two such.
+// bars escapes two or more bars: Discord hides what is between them.
 func bars(s string, i int) (string, int) {
 	n := run(s[i:], '|')
 	if n == 1 {
@@ -119,8 +119,8 @@ func bars(s string, i int) (string, int) {
 	return strings.Repeat(`\|`, n), i + n
 }
 
-// emphasis takes marks of emphasis, which a code block does not have. What
-// stands between spaces, or once, is none.
+// emphasis removes marks of emphasis in a code block. A single mark or one between
+// spaces is none.
 func (in inlines) emphasis(s string, i int) (string, int) {
 	n := run(s[i:], s[i])
 	lone := (i == 0 || s[i-1] == ' ') && (i+n == len(s) || s[i+n] == ' ')
@@ -130,7 +130,7 @@ func (in inlines) emphasis(s string, i int) (string, int) {
 	return s[i : i+n], i + n
 }
 
-// address takes a URL as it is: in there nothing is markup.
+// address copies a URL: it contains no markup.
 func address(s string, i int) (string, int) {
 	if !strings.HasPrefix(s[i:], "http://") && !strings.HasPrefix(s[i:], "https://") {
 		return s[i : i+1], i + 1
@@ -141,7 +141,7 @@ func address(s string, i int) (string, int) {
 
 var entities = regexp.MustCompile(`^&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,9});`)
 
-// entity says an HTML entity, which Discord would show as written.
+// entity replaces an HTML entity, which Discord would show as it is.
 func entity(s string, i int, plain bool) (string, int) {
 	found := entities.FindString(s[i:min(len(s), i+12)])
 	said := html.UnescapeString(found)
@@ -156,7 +156,7 @@ func entity(s string, i int, plain bool) (string, int) {
 	return said, i + len(found)
 }
 
-// link takes a link or an image.
+// link translates a link or an image.
 func (in inlines) link(s string, i int) (string, int) {
 	at := i
 	if s[i] == '!' {
@@ -178,7 +178,7 @@ func (in inlines) link(s string, i int) (string, int) {
 	return in.linked(strings.Join(strings.Fields(in.label(label)), " "), target, s[after:]), after
 }
 
-// label renders a link's label, in which Discord knows no other link.
+// label translates a link's label, which in Discord can contain no other link.
 func (in inlines) label(s string) string {
 	if !in.plain && strings.Contains(s, "![") {
 		if end := bracket(s, 1); strings.HasPrefix(s, "![") && end > 0 {
@@ -190,7 +190,7 @@ func (in inlines) label(s string) string {
 	return in.render(s)
 }
 
-// bracket is the end of the brackets that open at i, or -1.
+// bracket is the end of the bracket that opens at i, or -1.
 func bracket(s string, i int) int {
 	depth := 0
 	for j := i; j < len(s); j++ {
@@ -212,7 +212,7 @@ func bracket(s string, i int) int {
 	return -1
 }
 
-// target reads "(address "title")" at i.
+// target parses (address "title") at i.
 func target(s string, i int) (target string, after int, ok bool) {
 	if i >= len(s) || s[i] != '(' {
 		return "", 0, false
@@ -265,14 +265,14 @@ func (in inlines) reference(s, label string, end int) (target string, after int,
 		}
 	}
 	if after == end && numeric(name) {
-		return "", 0, false // a number in brackets is the mark of a source
+		return "", 0, false // a number in brackets refers to a source
 	}
 	target = in.links[strings.ToLower(name)]
 	return target, after, target != ""
 }
 
-// linked is a link as Discord shows one. A label that holds a URL it shows as
-// written, with brackets and all; and it links to nothing but web addresses.
+// linked is a link in Discord's syntax. If the label contains a URL, or the target
+// is no web address, Discord shows the link's source instead.
 func (in inlines) linked(label, target, next string) string {
 	scheme, _, _ := strings.Cut(strings.ToLower(target), ":")
 	switch {
@@ -296,7 +296,7 @@ func (in inlines) linked(label, target, next string) string {
 	return "[" + label + "](" + target + ")"
 }
 
-// address is a URL that stands for itself before next.
+// address is a URL as text, followed by next.
 func (in inlines) address(u, next string) string {
 	first, _ := utf8.DecodeRuneInString(next)
 	if in.plain || next == "" || unicode.IsSpace(first) || strings.ContainsRune(".,:;!?)]}*_~|\"'", first) {
@@ -316,7 +316,7 @@ func holdsAddress(label string) bool {
 	return strings.Contains(label, "://") || strings.HasPrefix(label, "www.") || strings.Contains(label, " www.")
 }
 
-// sameAddress reports whether a label says no more than the target does.
+// sameAddress reports whether a label only repeats the target.
 func sameAddress(label, target string) bool {
 	if label != target && !strings.ContainsAny(label, ".:") {
 		return false

@@ -1,4 +1,4 @@
-// Tables, which Discord does not know: aligned code blocks.
+// Tables, which Discord does not support, as aligned code blocks.
 
 package discord
 
@@ -21,8 +21,8 @@ const (
 
 var separator = regexp.MustCompile(`^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$`)
 
-// table reports how many of the lines are a table that begins at the first, and
-// its columns' alignment; 0: none does.
+// table returns the number of lines of the table that begins with the first, and
+// the alignment of its columns; 0 if there is none.
 func table(lines []string) (rows int, aligns []align) {
 	if len(lines) < 2 || !strings.Contains(lines[0], "|") || !strings.Contains(lines[1], "-") || !separator.MatchString(lines[1]) {
 		return 0, nil
@@ -48,7 +48,7 @@ func table(lines []string) (rows int, aligns []align) {
 	return rows, aligns
 }
 
-// cells splits a row at its bars, \| aside.
+// cells splits a row at its bars, except at \|.
 func cells(line string) []string {
 	line = strings.TrimSpace(line)
 	line = strings.TrimPrefix(line, "|")
@@ -72,7 +72,7 @@ func cells(line string) []string {
 	return append(out, strings.TrimSpace(b.String()))
 }
 
-// bare is a cell as it reads in a code block, where markup shows as written.
+// bare is the text of a cell without markup, which a code block would show.
 func bare(cell string) string {
 	if !strings.ContainsAny(cell, "[<&*_~`\\") {
 		return cell
@@ -80,7 +80,7 @@ func bare(cell string) string {
 	return strings.TrimSpace(inlines{plain: true}.render(cell))
 }
 
-// columns is how wide s is on a screen.
+// columns is the width of s on a screen.
 func columns(width *runewidth.Condition, s string) int {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf || s[i] < ' ' {
@@ -90,8 +90,8 @@ func columns(width *runewidth.Condition, s string) int {
 	return len(s)
 }
 
-// writeTable writes a table as an aligned code block, each line behind prefix. Columns are as wide as
-// their text is on a screen, wide and combining characters included.
+// writeTable writes a table as an aligned code block, with prefix before each line.
+// Wide and combining characters count as wide as they are on a screen.
 func writeTable(b *strings.Builder, prefix string, lines []string, aligns []align) {
 	width := &runewidth.Condition{EastAsianWidth: false, StrictEmojiNeutral: true}
 	var rows [][]string

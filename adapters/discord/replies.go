@@ -1,5 +1,5 @@
-// Replies to interactions as Discord shows them: seen by one person or by all,
-// over several messages when they are long.
+// Replies to interactions: for one person or for all, in several messages if they
+// are long.
 
 package discord
 
@@ -16,7 +16,7 @@ import (
 	"parley/internal/chat"
 )
 
-// messageData is a message in a callback, a followup or an edit.
+// messageData is the message of a callback, a follow-up or an edit.
 type messageData struct {
 	Content    *string                           `json:"content,omitempty"`
 	Mentions   *discordgo.MessageAllowedMentions `json:"allowed_mentions,omitempty"`
@@ -29,12 +29,12 @@ func newMessage(content string, components []discordgo.MessageComponent, flags d
 	return messageData{Content: &content, Mentions: &quiet, Components: &components, Flags: flags}
 }
 
-// whisper is a message that only the person sees.
+// whisper is a message that only this person sees.
 func whisper(text string) messageData {
 	return newMessage(clip(render(text), sizeLimit), []discordgo.MessageComponent{}, discordgo.MessageFlagsEphemeral|suppressEmbeds)
 }
 
-// pages makes messages of a reply; the controls are below the last.
+// pages are the messages of a reply; the last one has the controls.
 func pages(r chat.Reply) []messageData {
 	flags := suppressEmbeds
 	if !r.Public {
@@ -54,30 +54,30 @@ func pages(r chat.Reply) []messageData {
 
 const backticks = "```"
 
-// split cuts text at line ends into pieces of at most n code points. A fence
-// that is open at a cut, in a quote too, is closed there and opened again.
+// split cuts text at line ends into pieces of at most n code points. A code fence
+// that is open at a cut, even in a quote, is closed and opened again.
 func split(text string, n int) []string {
-	s := splitter{most: n - len("> "+backticks+"\n")} // room for closing a fence
+	s := splitter{most: n - len("> "+backticks+"\n")} // leaves room to close a fence
 	for line := range strings.SplitSeq(text, "\n") {
 		s.add(line)
 	}
-	s.fence = "" // what is unclosed at the end stays as it was written
+	s.fence = "" // a fence that is never closed stays so
 	s.cut()
 	return s.pieces
 }
 
-// splitter is how far split has come.
+// splitter is the state of split.
 type splitter struct {
-	most   int // code points in a piece
+	most   int // code points per piece
 	pieces []string
-	piece  strings.Builder // the one that is growing
-	size   int             // of it, in code points
-	head   int             // as much of it only opens the fence again
-	fence  string          // the line that opened the fence that is open
-	quote  string          // what stands before each of its lines
+	piece  strings.Builder // the current one
+	size   int             // of piece, in code points
+	head   int             // of the part of piece that reopens a fence
+	fence  string          // the line that opened the open fence, if any
+	quote  string          // the prefix of its lines
 }
 
-// add takes one line, which may fill several pieces.
+// add adds a line, which may fill several pieces.
 func (s *splitter) add(line string) {
 	for s.size+utf8.RuneCountInString(line)+1 > s.most {
 		if s.size == s.head { // the line alone is too long
@@ -127,22 +127,22 @@ func (s *splitter) follow(line string) {
 		return
 	}
 	if s.fence = mark; utf8.RuneCountInString(mark) > 20 {
-		s.fence = backticks // words after a fence that long are no language
+		s.fence = backticks // too long for the name of a language
 	}
 	if quoted {
 		s.quote = "> "
 	}
 }
 
-// first is the reply as the first answer.
-func (i *interaction) first(ctx context.Context, line string, r chat.Reply) error {
+// replyNow sends a reply as the first response.
+func (i *interaction) replyNow(ctx context.Context, line string, r chat.Reply) error {
 	if r.Form != nil {
 		return i.respond(ctx, callback{callbackModal, i.form(r.Form, line)})
 	}
 	list := pages(r)
 	kind := callbackMessage
 	if i.Type == interactionComponent && i.private() && !r.Public {
-		kind, list[0].Flags = callbackUpdate, 0 // the menu that was used becomes the answer
+		kind, list[0].Flags = callbackUpdate, 0 // the reply replaces the menu
 	}
 	if err := i.respond(ctx, callback{kind, list[0]}); err != nil {
 		return err
@@ -150,10 +150,10 @@ func (i *interaction) first(ctx context.Context, line string, r chat.Reply) erro
 	return i.followAll(ctx, list[1:])
 }
 
-// later is the reply after a deferral, which was seen by the person alone.
-func (i *interaction) later(ctx context.Context, line string, r chat.Reply) error {
+// replyLater sends a reply after a deferral, which only this person sees.
+func (i *interaction) replyLater(ctx context.Context, line string, r chat.Reply) error {
 	if r.Form != nil {
-		// A form can only be the first answer.
+		// Only the first response can be a form.
 		r = chat.Reply{Text: "That took a moment; the form is ready now.", Buttons: opening("Open the form", line)}
 	}
 	list := pages(r)
@@ -182,26 +182,25 @@ func (i *interaction) webhook() string {
 	return "/webhooks/" + i.Application + "/" + i.Token
 }
 
-// original replaces the deferred answer. Its flags were fixed when it was
-// deferred.
+// original replaces the deferred response, whose flags cannot change.
 func (i *interaction) original(ctx context.Context, m messageData) error {
 	m.Flags = 0
-	return i.after(ctx, call{
+	return i.callAfter(ctx, call{
 		method: http.MethodPatch, path: i.webhook() + "/messages/@original", route: "PATCH original", major: i.ID, name: "reply", body: m, wait: true, open: true,
 	})
 }
 
 // follow sends a further message.
 func (i *interaction) follow(ctx context.Context, m messageData) error {
-	return i.after(ctx, call{
+	return i.callAfter(ctx, call{
 		method: http.MethodPost, path: i.webhook(), route: "POST followup", major: i.ID, name: "reply", body: m, wait: true, open: true,
 	})
 }
 
-// after makes a call that follows a first answer. Where that was the response
-// to an HTTP request, Discord may not have read it yet and then knows no such
-// webhook or message: a moment later it does.
-func (i *interaction) after(ctx context.Context, one call) error {
+// callAfter makes a call after the first response. If that was the response to an
+// HTTP request, Discord may still be reading it and not know the webhook or message
+// yet, so callAfter tries again.
+func (i *interaction) callAfter(ctx context.Context, one call) error {
 	for pause := 200 * time.Millisecond; ; pause *= 2 {
 		_, err := i.app.rest.do(ctx, one, nil)
 		if n := code(err); n != codeUnknownWebhook && n != codeUnknownMessage || pause > time.Second || !retry.Sleep(ctx, pause) {

@@ -1,4 +1,4 @@
-// The pen: posts, edits, files, the typing indicator, history.
+// Responding to a message: posts, edits, files, the typing indicator.
 
 package discord
 
@@ -22,21 +22,20 @@ import (
 )
 
 const (
-	// sizeLimit is what a bot's message may hold, in Unicode code points
-	// (discord-api-docs issue 1315; the OpenAPI's 4,000 is not true for bots).
+	// sizeLimit is the longest message of a bot, in Unicode code points
+	// (discord-api-docs issue 1315; the OpenAPI's 4,000 does not apply to bots).
 	sizeLimit = 2000
-	// typingEvery keeps the indicator up: one call shows it for about 10 s.
+	// typingEvery keeps the indicator visible; one call shows it for about 10 s.
 	typingEvery = 8 * time.Second
-	// suppressEmbeds keeps links a model wrote from unfolding into previews.
+	// suppressEmbeds keeps links in answers from getting previews.
 	suppressEmbeds = discordgo.MessageFlagsSuppressEmbeds
 )
 
-// nobody is the allowed_mentions of everything that is sent: nothing in the
-// text pings, and neither does the reply. discordgo's zero value would send
-// "parse": null.
+// nobody is the allowed_mentions of all messages: neither the text nor the reply
+// pings anyone. discordgo's zero value sends "parse": null.
 var nobody = discordgo.MessageAllowedMentions{Parse: []discordgo.AllowedMentionType{}}
 
-// messageBody is what creates and edits send. discordgo's bodies lack nonce and
+// messageBody is the body of a create or an edit. discordgo's lack nonce and
 // enforce_nonce.
 type messageBody struct {
 	Content    string                           `json:"content"`
@@ -56,11 +55,11 @@ type reference struct {
 }
 
 type attachmentPart struct {
-	ID   string `json:"id"` // of files[0] it is "0"
+	ID   string `json:"id"` // "0" for files[0]
 	Name string `json:"filename"`
 }
 
-// Responder is the pen for answering m, in any process that has its bot.
+// Responder answers m, in any process that has its bot.
 func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 	one, err := a.of(m.Bot)
 	if err != nil {
@@ -82,7 +81,7 @@ var (
 type responder struct {
 	app      *app
 	channel  string
-	question string // the message that is answered
+	question string // the message to answer
 	place    chat.Place
 	asker    string
 
@@ -90,22 +89,22 @@ type responder struct {
 	plain atomic.Bool // messages are sent without controls
 }
 
-// Limits says what a Discord channel takes. The budgets are those Discord is
-// known for; receipts teach the real ones.
+// Limits are those of a Discord channel. The budgets are the usual ones; receipts
+// report the real ones.
 func (r *responder) Limits() chat.Limits {
 	scope := r.app.scope()
 	budget := func(kind string) chat.Budget {
 		return chat.Budget{Key: scope + "/" + kind + "/" + r.channel, Calls: 5, Window: 5 * time.Second, Sliding: true}
 	}
 	l := chat.Limits{Size: sizeLimit, Measure: measure, Edits: budget("edit"), Posts: budget("post")}
-	if n := r.app.rest.pace.global; n > 0 {
+	if n := r.app.rest.limiter.global; n > 0 {
 		l.Global = chat.Budget{Key: scope + "/global", Calls: n, Window: time.Second, Sliding: true}
 	}
 	return l
 }
 
-// nonce names a post for enforce_nonce: at most 25 characters, the same in any
-// process.
+// nonce identifies a post for enforce_nonce: at most 25 characters, the same in
+// every process.
 func (r *responder) nonce(key string) string {
 	sum := sha256.Sum256([]byte(r.channel + "\x00" + r.question + "\x00" + key))
 	return base64.RawURLEncoding.EncodeToString(sum[:18])
@@ -115,7 +114,7 @@ func (r *responder) body(c chat.Content) messageBody {
 	return messageBody{Content: render(c.Markdown), Mentions: nobody, Components: contentRows(c)}
 }
 
-// sentence is a message without controls; Discord posts that of a key once.
+// sentence is a message without controls; Discord posts it once per key.
 func (r *responder) sentence(key, text string) messageBody {
 	return messageBody{
 		Content: clip(text, sizeLimit), Mentions: nobody, Components: []discordgo.MessageComponent{}, Flags: suppressEmbeds,
@@ -123,10 +122,9 @@ func (r *responder) sentence(key, text string) messageBody {
 	}
 }
 
-// Post creates a message as a reply that pings nobody: to the question, or to
-// the part of the answer that it continues. With the same Key within
-// a few minutes Discord itself returns the message that is there already; with
-// Again set the channel is searched for it first.
+// Post creates a message as a reply that pings nobody: to the question, or to the
+// part of the answer before it. For the same Key within a few minutes Discord
+// returns the existing message; with Again, Post searches the channel for it first.
 func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	if c.Again {
 		if id, err := r.Find(ctx, chat.Sought{Key: c.Key, After: c.After}); err != nil {
@@ -164,7 +162,7 @@ func (r *responder) create(ctx context.Context, name string, body messageBody, f
 	return chat.Receipt{ID: chat.MessageID(out.ID), Rate: rate, Differs: out.differs(body.Content)}, nil
 }
 
-// Edit replaces the text and the controls of a message.
+// Edit replaces a message's text and controls.
 func (r *responder) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
 	return r.edit(ctx, call{name: "edit"}, r.body(c), id)
 }
@@ -179,8 +177,7 @@ func (r *responder) Upload(ctx context.Context, name string, data []byte, commen
 	return r.create(ctx, "upload", body, &upload{name: name, data: data})
 }
 
-// Thinking shows the typing indicator until ctx ends; Discord takes it away by
-// itself.
+// Thinking shows the typing indicator until ctx ends; Discord removes it.
 func (r *responder) Thinking(ctx context.Context) {
 	c := call{method: http.MethodPost, path: endpoint(discordgo.EndpointChannelTyping(r.channel)), route: "POST typing", major: r.channel, name: "typing"}
 	for ctx.Err() == nil {
@@ -204,9 +201,9 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 }
 
 // Find looks for a post that an earlier process may have made. Discord does not
-// keep nonces to be looked up, but the bot's messages after the question form a
-// row, each replying to the question or to the part before; the key's number is
-// the place in it. A file replies to the question and has its name.
+// keep nonces, but the bot's messages after the question form a row in which each
+// replies to the question or to the part before it; the number in the key is the
+// position in that row. A file replies to the question and is found by its name.
 func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
 	if r.question == "" {
 		return "", nil
@@ -245,7 +242,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 	return "", nil
 }
 
-// attached is the name of a message's first file, "" without one.
+// attached is the name of a message's first file, or "".
 func (e messageEvent) attached() string {
 	if len(e.Attachments) == 0 || e.Attachments[0] == nil {
 		return ""
@@ -262,15 +259,15 @@ func part(key string) int {
 	return n
 }
 
-// Member says which roles a person has and whether they may manage the server.
-// In a direct message there are neither.
+// Member returns a person's roles and whether they can manage the server. In a
+// direct message there are none.
 func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat.Author) (chat.Member, error) {
 	one, err := a.of(bot)
 	if err != nil || p.Workspace == "" {
 		return chat.Member{}, err
 	}
 	if ok, err := one.trust.trusts(ctx, p.Workspace); err != nil || !ok {
-		return chat.Member{}, err // rights in a server that is not trusted count for nothing
+		return chat.Member{}, err // rights count only in trusted servers
 	}
 	return one.world.member(ctx, p.Workspace, who.ID)
 }

@@ -24,7 +24,7 @@ func question(t *testing.T, o fake.Options) (*stage, chat.Message, chat.Responde
 	s := open(t, o, nil, nil)
 	s.Mention("general", "ann", "question")
 	m := s.inbox.wait(t, 1)[0]
-	return s, m, s.pen(m)
+	return s, m, s.responder(m)
 }
 
 func must(t *testing.T) func(chat.Receipt, error) string {
@@ -40,16 +40,16 @@ func must(t *testing.T) func(chat.Receipt, error) string {
 
 func TestAPostIsMadeOnce(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{})
+	s, m, r := question(t, fake.Options{})
 	s.Fail(fake.Fault{Method: "POST", Path: "/messages", Cut: true})
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "hello", Key: "turn-0"}); err == nil {
+	if _, err := r.Post(t.Context(), chat.Content{Markdown: "hello", Key: "turn-0"}); err == nil {
 		t.Fatal("the lost answer went unnoticed")
 	}
-	id := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "hello", Key: "turn-0"}))
+	id := must(t)(r.Post(t.Context(), chat.Content{Markdown: "hello", Key: "turn-0"}))
 	if got := s.Replies(string(m.ID)); len(got) != 1 || got[0].ID != id || len(got[0].Nonce) > 25 {
 		t.Errorf("people see %+v", got)
 	}
-	must(t)(pen.Post(t.Context(), chat.Content{Markdown: "more", Key: "turn-1"}))
+	must(t)(r.Post(t.Context(), chat.Content{Markdown: "more", Key: "turn-1"}))
 	if got := s.Replies(string(m.ID)); len(got) != 2 {
 		t.Errorf("the second part makes %d messages", len(got))
 	}
@@ -58,9 +58,9 @@ func TestAPostIsMadeOnce(t *testing.T) {
 
 func TestAPostOfAnEarlierProcessIsFoundAgain(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{})
-	first := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "part one", Key: "turn-0"}))
-	second := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "part two", Key: "turn-1"}))
+	s, m, r := question(t, fake.Options{})
+	first := must(t)(r.Post(t.Context(), chat.Content{Markdown: "part one", Key: "turn-0"}))
+	second := must(t)(r.Post(t.Context(), chat.Content{Markdown: "part two", Key: "turn-1"}))
 	s.Say("general", "bob", "in between")
 	for _, id := range []string{first, second} {
 		s.Age(id, 10*time.Minute) // Discord has forgotten the nonces
@@ -87,11 +87,11 @@ func TestAPostOfAnEarlierProcessIsFoundAgain(t *testing.T) {
 
 func TestPartsOfAnAnswerReplyToEachOther(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})
+	s, m, r := question(t, fake.Options{Limits: fake.Limits{Off: true}})
 	var ids []string
 	var before chat.MessageID
 	for n := range 3 {
-		ids = append(ids, must(t)(pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(n), Key: fmt.Sprintf("turn-%d", n), After: before})))
+		ids = append(ids, must(t)(r.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(n), Key: fmt.Sprintf("turn-%d", n), After: before})))
 		before = chat.MessageID(ids[n])
 	}
 	got := s.Replies(string(m.ID))
@@ -104,7 +104,7 @@ func TestPartsOfAnAnswerReplyToEachOther(t *testing.T) {
 			if n == 0 {
 				after = ""
 			}
-			found := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "anew", Key: fmt.Sprintf("turn-%d", n), After: after, Again: true}))
+			found := must(t)(r.Post(t.Context(), chat.Content{Markdown: "anew", Key: fmt.Sprintf("turn-%d", n), After: after, Again: true}))
 			if found != id {
 				t.Errorf("part %d after %q was found as %s, want %s", n, after, found, id)
 			}
@@ -115,10 +115,10 @@ func TestPartsOfAnAnswerReplyToEachOther(t *testing.T) {
 
 func TestAMessageIsTakenBack(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{})
-	id := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "surplus", Key: "turn-1"}))
+	s, m, r := question(t, fake.Options{})
+	id := must(t)(r.Post(t.Context(), chat.Content{Markdown: "surplus", Key: "turn-1"}))
 	for range 2 { // gone already is no error
-		if _, err := pen.(chat.Remover).Remove(t.Context(), chat.MessageID(id)); err != nil {
+		if _, err := r.(chat.Remover).Remove(t.Context(), chat.MessageID(id)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -131,8 +131,8 @@ func TestAMessageIsTakenBack(t *testing.T) {
 // the answer, a file by its name.
 func TestWhatWasPostedIsFoundWithoutAPost(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})
-	remover := pen.(chat.Remover)
+	s, m, r := question(t, fake.Options{Limits: fake.Limits{Off: true}})
+	remover := r.(chat.Remover)
 	find := func(sought chat.Sought) string {
 		t.Helper()
 		id, err := remover.Find(t.Context(), sought)
@@ -144,9 +144,9 @@ func TestWhatWasPostedIsFoundWithoutAPost(t *testing.T) {
 	if got := find(chat.Sought{Key: "turn-0"}); got != "" {
 		t.Errorf("found %s before anything was posted", got)
 	}
-	first := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "part one", Key: "turn-0"}))
-	file := must(t)(pen.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest."))
-	second := must(t)(pen.Post(t.Context(), chat.Content{Markdown: "part two", Key: "turn-1", After: chat.MessageID(first)}))
+	first := must(t)(r.Post(t.Context(), chat.Content{Markdown: "part one", Key: "turn-0"}))
+	file := must(t)(r.Upload(t.Context(), "answer.md", []byte("the rest"), "The rest."))
+	second := must(t)(r.Post(t.Context(), chat.Content{Markdown: "part two", Key: "turn-1", After: chat.MessageID(first)}))
 	s.Delete(string(m.ID)) // as it is when this is asked
 	for _, c := range []struct {
 		chat.Sought
@@ -176,15 +176,15 @@ func TestWhatWasPostedIsFoundWithoutAPost(t *testing.T) {
 
 func TestDiscordsRefusalsAreToldApart(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{Limits: fake.Limits{Off: true}})
+	s, m, r := question(t, fake.Options{Limits: fake.Limits{Off: true}})
 	post := func() string {
-		return must(t)(pen.Post(t.Context(), chat.Content{Markdown: "hello", Key: time.Now().String()}))
+		return must(t)(r.Post(t.Context(), chat.Content{Markdown: "hello", Key: time.Now().String()}))
 	}
 	deleted, old := post(), post()
 	s.Delete(deleted)
 	s.Age(old, 2*time.Hour)
 	edit := func(id, text string) error {
-		_, err := pen.Edit(t.Context(), chat.MessageID(id), chat.Content{Markdown: text})
+		_, err := r.Edit(t.Context(), chat.MessageID(id), chat.Content{Markdown: text})
 		return err
 	}
 	for name, one := range map[string]struct {
@@ -202,7 +202,7 @@ func TestDiscordsRefusalsAreToldApart(t *testing.T) {
 		}
 	}
 	s.Lock("general", true)
-	if _, err := pen.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"}); !chat.Refused(err, chat.NoAccess) {
+	if _, err := r.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"}); !chat.Refused(err, chat.NoAccess) {
 		t.Errorf("no access: %v", err)
 	}
 	s.Lock("general", false)
@@ -219,12 +219,12 @@ func TestDiscordsRefusalsAreToldApart(t *testing.T) {
 func TestLimitsAreHonouredAndTold(t *testing.T) {
 	t.Parallel()
 	const window = time.Minute // within which all of this happens, also on a busy machine
-	s, _, pen := question(t, fake.Options{Limits: fake.Limits{Window: window}})
-	id := chat.MessageID(must(t)(pen.Post(t.Context(), chat.Content{Markdown: "0", Key: "k"})))
+	s, _, r := question(t, fake.Options{Limits: fake.Limits{Window: window}})
+	id := chat.MessageID(must(t)(r.Post(t.Context(), chat.Content{Markdown: "0", Key: "k"})))
 	var last chat.Receipt
 	for n := range 5 {
 		var err error
-		if last, err = pen.Edit(t.Context(), id, chat.Content{Markdown: fmt.Sprint(n)}); err != nil {
+		if last, err = r.Edit(t.Context(), id, chat.Content{Markdown: fmt.Sprint(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,7 +232,7 @@ func TestLimitsAreHonouredAndTold(t *testing.T) {
 		t.Errorf("rate of the fifth edit: %+v", last.Rate)
 	}
 	before := s.Count("PATCH", "/messages", 0)
-	_, err := pen.Edit(t.Context(), id, chat.Content{Markdown: "too much"})
+	_, err := r.Edit(t.Context(), id, chat.Content{Markdown: "too much"})
 	limited, ok := errors.AsType[*chat.RateLimited](err)
 	if !ok || limited.After <= 0 || limited.After > window || limited.Global {
 		t.Errorf("the sixth edit: %v", err)
@@ -242,7 +242,7 @@ func TestLimitsAreHonouredAndTold(t *testing.T) {
 	}
 	// Another channel has a bucket of its own.
 	s.Mention("other", "ann", "question")
-	if _, err := s.pen(s.inbox.wait(t, 2)[1]).Post(t.Context(), chat.Content{Markdown: "x", Key: "o"}); err != nil {
+	if _, err := s.responder(s.inbox.wait(t, 2)[1]).Post(t.Context(), chat.Content{Markdown: "x", Key: "o"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -260,16 +260,16 @@ func TestEveryFormOf429(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _, pen := question(t, fake.Options{})
+			s, _, r := question(t, fake.Options{})
 			one.fault.Method, one.fault.Path = "POST", "/messages"
 			s.Fail(one.fault)
-			_, err := pen.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"})
+			_, err := r.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"})
 			limited, ok := errors.AsType[*chat.RateLimited](err)
 			if !ok || limited.Global != one.global || limited.Shared != one.shared || limited.After != one.after {
 				t.Fatalf("%+v (%v)", limited, err)
 			}
 			before := s.Count("POST", "/messages", 0)
-			if _, err = pen.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"}); err == nil || s.Count("POST", "/messages", 0) != before {
+			if _, err = r.Post(t.Context(), chat.Content{Markdown: "x", Key: "k"}); err == nil || s.Count("POST", "/messages", 0) != before {
 				t.Errorf("the wait was not kept: %v", err)
 			}
 		})
@@ -301,12 +301,12 @@ func TestAnUnknownLimitIsLearnedFromA429(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pen, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
+		r, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for posted := 0; posted < 6; {
-			_, err := pen.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(posted), Key: fmt.Sprint(posted)})
+			_, err := r.Post(t.Context(), chat.Content{Markdown: fmt.Sprint(posted), Key: fmt.Sprint(posted)})
 			if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
 				retry.Sleep(t.Context(), limited.After)
 				continue
@@ -343,7 +343,7 @@ func TestRefusedCallsStopBeforeTheBan(t *testing.T) {
 
 func TestTheGlobalLimitIsKept(t *testing.T) {
 	t.Parallel()
-	p := newPace(3)
+	p := newLimiter(3)
 	now := time.Unix(1_800_000_000, 0)
 	for n := range 3 {
 		if wait, _ := p.reserve("r", fmt.Sprint(n), false, now); wait != 0 {
@@ -363,7 +363,7 @@ func TestTheGlobalLimitIsKept(t *testing.T) {
 
 func TestBucketsAreSharedByTheirName(t *testing.T) {
 	t.Parallel()
-	p := newPace(0)
+	p := newLimiter(0)
 	now := time.Unix(1_800_000_000, 0)
 	headers := func(remaining string) http.Header {
 		h := http.Header{}
@@ -418,13 +418,13 @@ func TestTypingIsShownAllTheTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pen, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
+		r, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		pen.Thinking(ctx)
+		r.Thinking(ctx)
 		if ctx.Err() == nil {
 			t.Error("it returned while the sign was needed")
 		}
@@ -436,8 +436,8 @@ func TestTypingIsShownAllTheTime(t *testing.T) {
 
 func TestAFileIsAReplyThatPingsNobody(t *testing.T) {
 	t.Parallel()
-	s, m, pen := question(t, fake.Options{})
-	id := must(t)(pen.Upload(t.Context(), "rest.md", []byte("# the rest"), "The rest, @everyone:"))
+	s, m, r := question(t, fake.Options{})
+	id := must(t)(r.Upload(t.Context(), "rest.md", []byte("# the rest"), "The rest, @everyone:"))
 	got, _ := s.Message(id)
 	if got.ReplyTo != string(m.ID) || len(got.Attachments) != 1 || got.Attachments[0].Filename != "rest.md" || string(got.Attachments[0].Data) != "# the rest" {
 		t.Errorf("the file came as %+v", got)
@@ -457,7 +457,7 @@ func TestACommandsAnswerBringsItsControls(t *testing.T) {
 	if m.Text != "/model" {
 		t.Errorf("the command came as %q", m.Text)
 	}
-	id := must(t)(s.pen(m).Post(t.Context(), chat.Content{
+	id := must(t)(s.responder(m).Post(t.Context(), chat.Content{
 		Markdown: "Now: a", Key: "k", Only: m.Author.ID, Menu: &chat.Menu{Action: "model", Options: []chat.Option{{Value: "a"}, {Value: "b"}}},
 		Buttons: []chat.Button{{Label: "Add", Action: "provider.add"}},
 	}))
@@ -521,7 +521,7 @@ func TestHistoryIsWhatPeopleAndTheBotWrote(t *testing.T) {
 	s.Webhook(thread, "feed", "news")
 	s.Mention(thread, "ann", "second")
 	m := s.inbox.wait(t, 2)[1]
-	must(t)(s.pen(m).Post(t.Context(), chat.Content{Markdown: "an answer", Key: "k"}))
+	must(t)(s.responder(m).Post(t.Context(), chat.Content{Markdown: "an answer", Key: "k"}))
 	last := s.Say(thread, "bob", "third <@"+s.UserID("ann")+"> @Helper")
 	got, err := s.adapter.History(t.Context(), s.inbox.wait(t, 3)[2], "", 10)
 	if err != nil {
@@ -558,7 +558,7 @@ func TestAThreadNobodyToldOfIsLookedUpOnce(t *testing.T) {
 	if n := s.Count("GET", "/channels/"+thread, 0); n != 1 {
 		t.Errorf("the thread was looked up %d times", n)
 	}
-	r := s.pen(got[0])
+	r := s.responder(got[0])
 	must(t)(r.Post(t.Context(), chat.Content{Markdown: "here", Key: "k"}))
 	if m := s.Messages(thread); m[len(m)-1].Content != "here" {
 		t.Error("the answer went elsewhere")
@@ -570,11 +570,11 @@ func TestLimitsAreData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pen, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42", Thread: "43"}})
+	r, err := a.Responder(chat.Message{Bot: "helper", ID: "1", Place: chat.Place{Channel: "42", Thread: "43"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := pen.Limits()
+	l := r.Limits()
 	if l.Size != 2000 || l.Edits.Key != "discord:123456789/edit/43" || l.Edits.Calls != 5 || l.Edits.Window != 5*time.Second || !l.Edits.Sliding || l.Global.Calls != 50 || l.Global.Window != time.Second {
 		t.Errorf("%+v", l)
 	}
@@ -582,6 +582,6 @@ func TestLimitsAreData(t *testing.T) {
 		t.Errorf("a table measures %d", n)
 	}
 	if _, err := a.Responder(chat.Message{Bot: "nobody", Place: chat.Place{Channel: "1"}}); err == nil {
-		t.Error("a bot without an application got a pen")
+		t.Error("a bot without an application got a r")
 	}
 }

@@ -1,7 +1,6 @@
-// The REST calls. discordgo has the types and endpoints, but its client cannot
-// be used here: it ignores X-RateLimit-Bucket and contexts while it waits,
-// retries 429 without bound, does not retry 503, and its errors and debug logs
-// carry the Authorization header.
+// REST calls. discordgo provides types and endpoints, but not the client: that
+// ignores X-RateLimit-Bucket, and contexts while it waits, retries 429 without
+// limit and 503 never, and puts the Authorization header into errors and debug logs.
 
 package discord
 
@@ -31,17 +30,17 @@ import (
 
 const (
 	userAgent = "DiscordBot (https://parley.invalid, 1)" // Discord demands this form
-	callLimit = 20 * time.Second                         // one call, its answer included
-	bodyLimit = 8 << 20                                  // bytes of an answer
+	callLimit = 20 * time.Second                         // for a call and its response
+	bodyLimit = 8 << 20                                  // bytes of a response
 )
 
 // rest makes one bot's calls.
 type rest struct {
 	base    string
 	token   string
-	secrets redact.Secrets // the token, as it must stand in no error
+	secrets redact.Secrets // the token, which must be in no error
 	http    *http.Client
-	pace    *pace
+	limiter *limiter
 	refused *refusals
 	log     *slog.Logger
 	metrics *telemetry.Metrics
@@ -51,13 +50,13 @@ type rest struct {
 type call struct {
 	method string
 	path   string // below the API's root
-	route  string // names the limit the call draws on, with major; empty: method and path
+	route  string // identifies the rate limit, with major; empty means method and path
 	major  string // channel, guild or webhook id
-	name   string // for metrics and errors: "post", "edit" …
+	name   string // for metrics and errors, as in "post"
 	body   any    // JSON
 	file   *upload
-	wait   bool // wait for limits and try again a few times, instead of telling the caller
-	open   bool // an interaction's call: authorized by its own token, exempt from the global limit
+	wait   bool // wait for rate limits and retry a few times instead of returning an error
+	open   bool // for an interaction: its own token authorizes it, the global limit does not apply
 }
 
 type upload struct {
@@ -76,14 +75,14 @@ func getMember(guild, user string) call {
 	return call{method: http.MethodGet, path: path, route: "GET member", major: guild, name: "member", wait: true}
 }
 
-// endpoint is the path of one of discordgo's endpoint URLs.
+// endpoint is the path of a discordgo endpoint URL.
 func endpoint(full string) string {
 	return "/" + strings.TrimPrefix(full, discordgo.EndpointAPI)
 }
 
-// do makes a call and decodes its answer into out (nil: ignored). Errors are
-// *chat.RateLimited, *chat.Refusal around *apiError, or passing faults; none
-// holds the token or a body.
+// do makes a call and decodes the response into out, unless that is nil. An error
+// is a *chat.RateLimited, a *chat.Refusal of an *apiError, or temporary; it holds
+// neither the token nor a body.
 func (r *rest) do(ctx context.Context, c call, out any) (chat.Rate, error) {
 	if c.route == "" {
 		c.route = c.method + " " + c.path
@@ -112,10 +111,10 @@ func (r *rest) once(ctx context.Context, c call, out any) (chat.Rate, error) {
 		return chat.Rate{}, &chat.RateLimited{After: wait, Global: true}
 	}
 	if c.wait {
-		if err := r.pace.await(ctx, c.route, c.major, c.open); err != nil {
+		if err := r.limiter.await(ctx, c.route, c.major, c.open); err != nil {
 			return chat.Rate{}, err
 		}
-	} else if wait, global := r.pace.reserve(c.route, c.major, c.open, now); wait > 0 {
+	} else if wait, global := r.limiter.reserve(c.route, c.major, c.open, now); wait > 0 {
 		return chat.Rate{}, &chat.RateLimited{After: wait, Global: global}
 	}
 	body, kind, err := c.encode()
@@ -149,7 +148,7 @@ func (r *rest) once(ctx context.Context, c call, out any) (chat.Rate, error) {
 
 func (r *rest) read(c call, res *http.Response, data []byte, out any) (chat.Rate, error) {
 	now := time.Now()
-	rate := r.pace.learn(c.route, c.major, res.Header, now)
+	rate := r.limiter.learn(c.route, c.major, res.Header, now)
 	if res.StatusCode < 300 {
 		if out == nil || len(data) == 0 {
 			return rate, nil
@@ -162,7 +161,7 @@ func (r *rest) read(c call, res *http.Response, data []byte, out any) (chat.Rate
 	err := r.refusal(c.name, res, data)
 	limited, isLimited := errors.AsType[*chat.RateLimited](err)
 	if isLimited {
-		r.pace.refuse(c.route, c.major, limited, now)
+		r.limiter.refuse(c.route, c.major, limited, now)
 		r.metrics.Limited(platform, c.name)
 		r.log.Warn("discord rate limit", slog.String("call", c.name), slog.Duration("after", limited.After), slog.Bool("global", limited.Global), slog.Bool("shared", limited.Shared))
 	}
@@ -173,7 +172,7 @@ func (r *rest) read(c call, res *http.Response, data []byte, out any) (chat.Rate
 	return rate, err
 }
 
-// encode is the body and its content type.
+// encode returns the body and its content type.
 func (c call) encode() (io.Reader, string, error) {
 	if c.body == nil && c.file == nil {
 		return nil, "", nil
@@ -203,7 +202,7 @@ func (c call) encode() (io.Reader, string, error) {
 	return &b, w.FormDataContentType(), err
 }
 
-// plain takes the URL out of an error: an interaction's URL holds its token.
+// plain removes the URL from an error: an interaction's URL holds its token.
 func plain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
@@ -234,7 +233,7 @@ func (e *apiError) Error() string {
 	return text
 }
 
-// Discord's JSON error codes that are told apart.
+// Discord's JSON error codes that matter here.
 const (
 	codeUnknownChannel     = 10003
 	codeUnknownGuild       = 10004
@@ -257,7 +256,7 @@ const (
 	codeHarmfulLink  = 240000
 )
 
-// refusal turns an answer that is no success into the error it stands for.
+// refusal is the error of a response that is not a success.
 func (r *rest) refusal(name string, res *http.Response, data []byte) error {
 	var body struct {
 		Code       int             `json:"code"`
@@ -275,8 +274,8 @@ func (r *rest) refusal(name string, res *http.Response, data []byte) error {
 		scope := res.Header.Get("X-RateLimit-Scope")
 		limited := &chat.RateLimited{
 			After: retryAfter(res.Header, body.RetryAfter), Shared: scope == "shared",
-			// What is no JSON was said by the network in front of Discord: the whole
-			// address is meant.
+			// A response that is not JSON comes from the network in front of Discord and
+			// concerns the whole address.
 			Global: body.Global || scope == "global" || res.Header.Get("X-RateLimit-Global") == "true" || !isJSON,
 		}
 		return limited
@@ -292,7 +291,7 @@ func reason(e *apiError) chat.Reason {
 		return chat.Gone
 	case codeArchivedThread:
 		if e.call == "edit" {
-			return chat.EditClosed // a post opens the thread again, unless it is locked
+			return chat.EditClosed // a post would reopen the thread, unless it is locked
 		}
 		return chat.NoAccess
 	case codeUnknownChannel, codeUnknownGuild, codeMissingAccess, codeMissingPermissions, codeCannotMessageUser, codeLockedThread:
@@ -311,7 +310,7 @@ func reason(e *apiError) chat.Reason {
 	return chat.Invalid
 }
 
-// retryAfter prefers the body's figure, which has decimals.
+// retryAfter prefers the number in the body, which has decimals.
 func retryAfter(h http.Header, seconds float64) time.Duration {
 	if seconds > 0 {
 		return time.Duration(seconds * float64(time.Second))
@@ -349,7 +348,7 @@ func fieldErrors(raw json.RawMessage) string {
 	return strings.Join(out, "; ")
 }
 
-// code is Discord's JSON error code in err, 0 when there is none.
+// code is Discord's JSON error code in err, or 0.
 func code(err error) int {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		return e.code
@@ -357,7 +356,7 @@ func code(err error) int {
 	return 0
 }
 
-// fieldsOf names the fields of a body that err refuses, and why.
+// fieldsOf lists the fields of a body that err refuses, with reasons.
 func fieldsOf(err error) string {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		return e.fields
@@ -365,7 +364,7 @@ func fieldsOf(err error) string {
 	return ""
 }
 
-// status is the HTTP status in err, 0 when there is none.
+// status is the HTTP status in err, or 0.
 func status(err error) int {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		return e.status

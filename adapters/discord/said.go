@@ -1,5 +1,5 @@
-// What a message says, of an event, a reply, a forward and history alike: its
-// text, its embeds and text components, polls and stickers, as Markdown.
+// What a message says, as Markdown: its text, embeds, text components, polls and
+// stickers. Events, replies, forwards and history all use this.
 
 package discord
 
@@ -17,9 +17,9 @@ import (
 	"parley/adapters/internal/loose"
 )
 
-// content is what a message says, beside who said it. What an app can write in
-// many forms is kept raw: Discord extends those at any time, and a field of
-// another kind than expected must cost nothing else.
+// content is the part of a message that says something. Fields that apps can fill
+// in many ways stay raw: Discord extends them at any time, and an unexpected kind of
+// value must not lose the rest.
 type content struct {
 	Type        discordgo.MessageType          `json:"type"`
 	Content     string                         `json:"content"`
@@ -35,17 +35,17 @@ type content struct {
 	} `json:"message_snapshots"` // of a forwarded message
 }
 
-// origin is what is known of who wrote a message: Discord shows a person's
-// links as embeds, and only apps write embeds.
+// origin is the kind of author. Apps write embeds; in messages of people Discord
+// adds them as previews of links.
 type origin int
 
 const (
-	fromUnknown origin = iota // a forward does not say
+	fromUnknown origin = iota // of a forward
 	fromPerson
 	fromApp
 )
 
-// said is what the message says in its own words, forwards left out.
+// said is what the message itself says, without forwards.
 func (c *content) said(k knowledge, by origin) string {
 	parts := []string{c.words(c.Content, k)}
 	for _, e := range loose.Decode(c.Embeds) {
@@ -62,12 +62,12 @@ func (c *content) said(k knowledge, by origin) string {
 	return loose.Bounded(loose.Join("\n\n", parts...))
 }
 
-// whole is all that the message says: what it forwards, then its own words.
+// whole is everything the message says: forwards first.
 func (c *content) whole(k knowledge, by origin) string {
 	return loose.Bounded(loose.Join("\n\n", c.forwards(k), c.said(k, by)))
 }
 
-// forwards are the messages that this one forwards, as quotations.
+// forwards quotes the messages that this one forwards.
 func (c *content) forwards(k knowledge) string {
 	var parts []string
 	for _, s := range c.Snapshots[:min(len(c.Snapshots), loose.MostParts)] {
@@ -76,7 +76,7 @@ func (c *content) forwards(k knowledge) string {
 	return loose.Join("\n\n", parts...)
 }
 
-// allFiles are the files of the message and of those it forwards.
+// allFiles are the files of the message and of its forwards.
 func (c *content) allFiles() []*discordgo.MessageAttachment {
 	out := slices.Clone(c.Attachments)
 	for _, s := range c.Snapshots[:min(len(c.Snapshots), loose.MostParts)] {
@@ -85,8 +85,8 @@ func (c *content) allFiles() []*discordgo.MessageAttachment {
 	return out
 }
 
-// quotation is a text as a Markdown quotation below a line that introduces it;
-// empty where there is no text.
+// quotation is a text as a Markdown quote after an introduction, or "" without a
+// text.
 func quotation(intro, text string) string {
 	if text == "" {
 		return ""
@@ -94,8 +94,8 @@ func quotation(intro, text string) string {
 	return intro + "\n> " + strings.ReplaceAll(text, "\n", "\n> ")
 }
 
-// preview reports whether an embed is what Discord shows of a link. Those of
-// other types than "rich" always are; some sites' previews are of that type.
+// preview reports whether an embed is Discord's preview of a link. All types but
+// "rich" are, and "rich" is for some sites.
 func (c *content) preview(e loose.Object, by origin) bool {
 	switch {
 	case e.Text("type") != "rich" && e.Text("type") != "":
@@ -106,7 +106,7 @@ func (c *content) preview(e loose.Object, by origin) bool {
 	return by == fromPerson
 }
 
-// embed is an alert, most often.
+// embed is the text of an embed: mostly an alert.
 func (c *content) embed(e loose.Object, k knowledge) string {
 	title := c.words(e.Text("title"), k)
 	if link := e.Text("url"); title != "" && link != "" {
@@ -122,15 +122,15 @@ func (c *content) embed(e loose.Object, k knowledge) string {
 		c.components(e.List("components"), k, 1), e.Object("footer").Text("text"))
 }
 
-// The component types that say something.
+// Component types with a text.
 const (
 	componentTextDisplay  = 10
 	componentThumbnail    = 11
 	componentMediaGallery = 12
 )
 
-// components are the texts of a message made of components, in their order.
-// A type that is not known may hold others.
+// components are the texts of components, in order. A component of an unknown type
+// may hold others.
 func (c *content) components(list []loose.Object, k knowledge, depth int) string {
 	if depth > loose.Deepest {
 		return ""
@@ -158,7 +158,7 @@ func (c *content) components(list []loose.Object, k knowledge, depth int) string
 	return loose.Join("\n", parts...)
 }
 
-// picture is what the description of a picture says.
+// picture is the description of a picture.
 func picture(o loose.Object, k knowledge, c *content) string {
 	if about := c.words(o.Text("description"), k); about != "" {
 		return "[image: " + about + "]"
@@ -166,8 +166,7 @@ func picture(o loose.Object, k knowledge, c *content) string {
 	return ""
 }
 
-// poll is a poll's question with its answers, and the votes so far where they
-// are told.
+// poll is a poll's question and answers, with the votes if they are known.
 func poll(raw json.RawMessage) string {
 	var p loose.Object
 	if json.Unmarshal(raw, &p) != nil || p == nil {
@@ -196,12 +195,12 @@ func poll(raw json.RawMessage) string {
 	return loose.Join("\n", "Poll: "+question, loose.Join("\n", lines...))
 }
 
-// markup is Discord's way to write mentions of users, roles, channels and
-// commands, custom emoji and times.
+// markup is Discord's syntax for mentions of users, roles, channels and commands,
+// for custom emoji and times.
 var markup = regexp.MustCompile(`<(?:@[!&]?(\d{5,20})|#(\d{5,20})|/([^:<>]{1,110}):\d{5,20}|a?(:\w{2,32}:)\d{5,20}|t:(-?\d{1,13})(?::[tTdDfFRsS])?)>`)
 
-// words is a text with Discord's markup said in words and the mention of the
-// bot left out.
+// words replaces Discord's markup in a text by words, and removes the mention of
+// the bot.
 func (c *content) words(text string, k knowledge) string {
 	if !strings.Contains(text, "<") {
 		return strings.TrimSpace(text)
@@ -241,7 +240,7 @@ func (c *content) words(text string, k knowledge) string {
 	return strings.TrimSpace(out)
 }
 
-// without takes a mention away, at the front with what follows it, elsewhere
+// without removes a mention: at the front with the separator after it, elsewhere
 // with the space before it.
 func without(text, mention string) string {
 	for {
@@ -256,7 +255,7 @@ func without(text, mention string) string {
 	}
 }
 
-// own are the ways the message names the bot.
+// own are the mentions of the bot.
 func (c *content) own(k knowledge) []string {
 	out := []string{"<@" + k.self + ">", "<@!" + k.self + ">"}
 	for _, id := range c.Roles {
@@ -267,8 +266,7 @@ func (c *content) own(k knowledge) []string {
 	return out
 }
 
-// readTime says a timestamp (<t:unix:style>) in words; found is returned when
-// it is none.
+// readTime is the time of <t:unix:style> in words, or found if it is invalid.
 func readTime(unix, found string) string {
 	seconds, err := strconv.ParseInt(unix, 10, 64)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Gateway sessions over a restart. A process that stops leaves its session to
-// the next, which resumes it, and Discord replays what was said meanwhile. A
-// process that was killed has left one a few seconds old: the next begins a
-// session of its own at once, and fetches what it missed from the old one as
-// soon as it is certain that nobody holds it.
+// Keeping gateway sessions across restarts. A process that stops leaves its session
+// to the next one, which resumes it, and Discord replays what was said in between.
+// After a kill the stored session is a few seconds old and may still be in use: the
+// next process begins its own session, and fetches what it missed from the old one
+// when it is certain that nobody uses it.
 
 package discord
 
@@ -20,41 +20,41 @@ import (
 	"parley/adapters/internal/retry"
 )
 
-// Sessions keeps the state of gateway sessions outside the process. Take gives
-// a state to one caller only and removes it, so that two processes never
-// resume the same session. A state holds no secret.
+// Sessions stores the state of gateway sessions. Take removes a state and returns
+// it to one caller only, so that two processes never resume the same session. A
+// state holds no secret.
 type Sessions interface {
 	Save(ctx context.Context, key string, state []byte, ttl time.Duration) error
-	Take(ctx context.Context, key string) ([]byte, error) // nil: there is none
+	Take(ctx context.Context, key string) ([]byte, error) // nil if there is none
 }
 
-// sessionAge is how long Discord is believed to keep a session whose
-// connection is gone.
+// sessionAge is how long Discord keeps a session without a connection, as far as is
+// known.
 const sessionAge = 3 * time.Minute
 
-// rhythm is what a connection keeps time by.
-type rhythm struct {
-	save, dead time.Duration // how often a living process says so, and after which silence it is taken for dead
-	identify   time.Duration // between IDENTIFYs: 5 s by max_concurrency, and what the network may shift
-	ack        time.Duration // silence after a heartbeat that means a dead connection
+// timing has the times of a connection.
+type timing struct {
+	save, dead time.Duration // how often a process saves its session, and after what time without that it is dead
+	identify   time.Duration // between IDENTIFYs: the 5 s of max_concurrency and some reserve for the network
+	ack        time.Duration // for acknowledging a heartbeat
 }
 
-var usualRhythm = rhythm{save: 5 * time.Second, dead: 12 * time.Second, identify: 5500 * time.Millisecond, ack: 4500 * time.Millisecond}
+var usualTiming = timing{save: 5 * time.Second, dead: 12 * time.Second, identify: 5500 * time.Millisecond, ack: 4500 * time.Millisecond}
 
-// savedSession is what another process needs to resume.
+// savedSession is what another process needs to resume a session.
 type savedSession struct {
 	Session string    `json:"session"`
 	Resume  string    `json:"resume"`
-	Seq     int64     `json:"seq"` // up to here all is stored
+	Seq     int64     `json:"seq"` // up to which all is stored
 	User    string    `json:"user"`
-	Token   string    `json:"token"` // digest of the bot's, which alone may resume
+	Token   string    `json:"token"` // digest of the token, without which the session cannot be resumed
 	App     string    `json:"app"`
-	At      time.Time `json:"at"`   // when the owner said so
-	Free    bool      `json:"free"` // the owner has let go
+	At      time.Time `json:"at"`   // when it was saved
+	Free    bool      `json:"free"` // nobody uses it
 }
 
-// sessionKey is where the shard's session is kept. A session is of one shard of a
-// fixed number: after a change of that number nothing is resumed.
+// sessionKey is the key of the shard's session. A session belongs to one of a fixed
+// number of shards: when that number changes, nothing is resumed.
 func (s *shard) sessionKey() string {
 	key := platform + "/" + s.app.lead.ID
 	if s.of > 1 {
@@ -63,11 +63,11 @@ func (s *shard) sessionKey() string {
 	return key
 }
 
-// restore takes over a session that an earlier process left. What it returns is
-// a session that another process may still hold.
+// restore takes over the session of an earlier process. If another process may
+// still use it, restore returns it instead.
 func (s *shard) restore(ctx context.Context) *savedSession {
 	saved := s.takeSession(ctx)
-	if saved == nil || !saved.Free && time.Since(saved.At) < s.app.rhythm.dead {
+	if saved == nil || !saved.Free && time.Since(saved.At) < s.app.timing.dead {
 		return saved
 	}
 	s.resumeFrom(saved)
@@ -81,7 +81,7 @@ func (s *shard) resumeFrom(saved *savedSession) {
 	s.share()
 }
 
-// takeSession is the state that was left for this shard, or nil.
+// takeSession takes this shard's session from the store; nil if there is none.
 func (s *shard) takeSession(ctx context.Context) *savedSession {
 	if s.app.sessions == nil {
 		return nil
@@ -97,15 +97,15 @@ func (s *shard) takeSession(ctx context.Context) *savedSession {
 	return &saved
 }
 
-// digest tells the bot's token from others without giving it away: a token is
-// too random to be guessed from what it was hashed to.
+// digest identifies the bot's token without revealing it: a token is too random to
+// be guessed from its hash.
 func (s *shard) digest() string {
 	mac := hmac.New(sha256.New, []byte(s.app.rest.token))
 	mac.Write([]byte("parley gateway session"))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// share lets remember see the session.
+// share makes the session visible to remember.
 func (s *shard) share() {
 	if s.session == "" {
 		s.current.Store(nil)
@@ -115,27 +115,27 @@ func (s *shard) share() {
 	s.current.Store(&savedSession{Session: s.session, Resume: s.resumeURL, User: user, App: id, Token: s.digest()})
 }
 
-// remember saves the session again and again until ctx ends, and before that
-// looks after one whose owner seemed alive.
+// remember saves the session regularly until ctx ends. If there is another session
+// that was perhaps in use, it first waits to see whether it is.
 func (s *shard) remember(ctx context.Context, other *savedSession) {
 	if s.app.sessions == nil {
 		return
 	}
 	if other != nil {
-		if !retry.Sleep(ctx, s.app.rhythm.dead) {
+		if !retry.Sleep(ctx, s.app.timing.dead) {
 			return
 		}
-		// A living owner has saved again by now, and does so again after this.
+		// A process that is alive has saved it again by now.
 		if again := s.takeSession(ctx); again == nil || !again.At.After(other.At) {
 			s.catchUp(ctx, other)
 		}
 	}
-	for retry.Sleep(ctx, s.app.rhythm.save) {
+	for retry.Sleep(ctx, s.app.timing.save) {
 		s.keep(ctx, false)
 	}
 }
 
-// keep saves the session; free says that this process lets go of it.
+// keep saves the session; free means that this process no longer uses it.
 func (s *shard) keep(ctx context.Context, free bool) {
 	shared := s.current.Load()
 	if s.app.sessions == nil || shared == nil {
@@ -154,11 +154,11 @@ func (s *shard) keep(ctx context.Context, free bool) {
 	}
 }
 
-// errCaughtUp ends the connection that catchUp opened.
+// errCaughtUp ends catchUp's connection.
 var errCaughtUp = errors.New("caught up")
 
-// catchUp resumes the session of a process that died beside our own, stores
-// what is replayed, and ends it.
+// catchUp resumes the session of a process that died, stores what Discord replays,
+// and ends that session.
 func (s *shard) catchUp(ctx context.Context, saved *savedSession) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

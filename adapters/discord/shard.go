@@ -1,5 +1,5 @@
-// A shard is one of an application's n connections to the gateway: it keeps
-// itself connected, resumes its session, and says how it is.
+// A shard: one of an application's n connections to the gateway. It reconnects,
+// resumes its session and reports its health.
 
 package discord
 
@@ -30,11 +30,11 @@ const (
 	mostBackoff  = time.Minute
 )
 
-// shard is one connection over all its sessions. Its health and the session that
-// is kept may be read at any time; the rest belongs to run.
+// shard is one connection with its sessions, one after the other. health and current
+// may be read at any time; the rest belongs to run.
 type shard struct {
 	app    *app
-	id, of int // [id, of] is what Discord calls it
+	id, of int // Discord writes [id, of]
 	log    *slog.Logger
 	outage *telemetry.Outage
 	health health
@@ -44,12 +44,12 @@ type shard struct {
 	seq       *sequence
 	lanes     *lanes
 	starts    starts
-	failures  int  // connections in a row that did not become ready
-	aside     bool // only fetches what a session of another process holds; see catchUp
+	failures  int  // connections in a row that failed before they were ready
+	aside     bool // only fetches the messages of another process's session; see catchUp
 	current   atomic.Pointer[savedSession]
 }
 
-// newShards are all shards of an application.
+// newShards makes all shards of an application.
 func newShards(a *app, n int) []*shard {
 	var all []*shard
 	for id := range n {
@@ -71,15 +71,15 @@ func newShard(a *app, id, of int) *shard {
 	return s
 }
 
-// serves reports whether the events of a guild come to this shard; those of direct
-// messages, which have none, come to the first.
+// serves reports whether this shard receives the events of a guild. Those of direct
+// messages, with no guild, come to the first.
 func (s *shard) serves(guild string) bool {
 	id, _ := strconv.ParseUint(guild, 10, 64)
 	return id>>22%uint64(s.of) == uint64(s.id)
 }
 
-// run keeps the shard connected until ctx ends. Once Discord has refused it for
-// good it stays away, and its health says why.
+// run keeps the shard connected until ctx ends. After a fatal refusal it does not
+// connect again, and its health says why.
 func (s *shard) run(ctx context.Context) {
 	defer s.health.set(false, "stopped")
 	other := s.restore(ctx)
@@ -96,11 +96,11 @@ func (s *shard) run(ctx context.Context) {
 		if refused, ok := errors.AsType[*fatal](err); ok {
 			s.health.set(false, refused.Error())
 			s.log.ErrorContext(ctx, "discord refused the bot for good", slog.String("reason", refused.Error()))
-			<-ctx.Done() // what came before is still being stored
+			<-ctx.Done() // the lanes may still be storing messages
 			return
 		}
 		s.health.set(false, "reconnecting to Discord: "+short(err))
-		pause := s.after(err)
+		pause := s.pauseAfter(err)
 		s.outage.Note(ctx, errors.New(short(err)), "resume", s.session != "", "pause", pause.String())
 		if !retry.Sleep(ctx, pause) {
 			return
@@ -111,9 +111,9 @@ func (s *shard) run(ctx context.Context) {
 	}
 }
 
-// after is the pause before the next connection, and forgets a session that
+// pauseAfter is the pause before the next connection. It forgets a session that
 // cannot be resumed.
-func (s *shard) after(err error) time.Duration {
+func (s *shard) pauseAfter(err error) time.Duration {
 	closed, isClose := errors.AsType[*websocket.CloseError](err)
 	switch {
 	case errors.Is(err, errInvalid):
@@ -128,25 +128,24 @@ func (s *shard) after(err error) time.Duration {
 		return retry.AtLeast(limited.After)
 	}
 	if s.failures == 0 {
-		return rand.N(250 * time.Millisecond) // it had been working: come back at once
+		return rand.N(250 * time.Millisecond) // it had worked, so connect again at once
 	}
 	if s.failures%4 == 0 {
-		// The resume address itself may be what fails; the session can be
-		// resumed from the ordinary one too.
+		// The resume address may be the problem; the ordinary one works too.
 		s.resumeURL = ""
 	}
 	pause := min(firstBackoff<<min(s.failures-1, 10), mostBackoff)
 	return pause/2 + rand.N(pause/2+1)
 }
 
-// forget gives the session up; what its events kept current no longer is.
+// forget gives up the session; its events no longer keep guilds current.
 func (s *shard) forget() {
 	s.session, s.resumeURL = "", ""
 	s.share()
 	s.app.world.stale(s.serves)
 }
 
-// connect holds one connection until it ends. The error is never nil.
+// connect makes a connection and holds it until it ends. The error is never nil.
 func (s *shard) connect(ctx context.Context) error {
 	s.failures++ // until READY or RESUMED
 	address := s.resumeURL
@@ -156,13 +155,13 @@ func (s *shard) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	c := &link{shard: s, acked: make(chan struct{}, 1), beat: make(chan struct{}, 1)}
+	c := &conn{shard: s, acked: make(chan struct{}, 1), beat: make(chan struct{}, 1)}
 	if s.session == "" {
 		if !retry.Sleep(ctx, s.starts.wait(time.Now())) {
 			return ctx.Err()
 		}
 		var err error
-		if c.permit, err = s.app.identifies.permit(ctx, s.id, s.app.rhythm.identify); err != nil {
+		if c.permit, err = s.app.identifies.permit(ctx, s.id, s.app.timing.identify); err != nil {
 			return err
 		}
 		defer c.permit.end()
@@ -176,14 +175,14 @@ func (s *shard) connect(ctx context.Context) error {
 	return c.hold(ctx)
 }
 
-// dispatch takes one event. What must not be lost goes to the lanes and counts
-// as received only once it is there.
+// dispatch handles one event. Messages must not be lost: they go to the lanes, and
+// count as received only once they are there.
 func (s *shard) dispatch(ctx context.Context, f frame) error {
 	if f.S == nil {
 		return nil
 	}
 	if f.T == "READY" {
-		s.seq.reset() // a new session counts from the start
+		s.seq.reset() // a new session counts from 1
 	}
 	if !s.seq.fresh(*f.S) {
 		return nil
@@ -199,7 +198,7 @@ func (s *shard) dispatch(ctx context.Context, f frame) error {
 		if f.T == "RESUMED" {
 			return errCaughtUp
 		}
-		return nil // too late to answer, and our own session tells the rest
+		return nil // our own session has the rest
 	}
 	s.app.guard(f.T, func() error {
 		switch f.T {
@@ -209,7 +208,7 @@ func (s *shard) dispatch(ctx context.Context, f frame) error {
 			s.connected(ctx, "resumed")
 			return nil
 		}
-		return s.app.take(ctx, f)
+		return s.app.handle(ctx, f)
 	})
 	return nil
 }
@@ -265,8 +264,8 @@ func (h *health) get() (ok bool, reason string) {
 	return h.ok, h.reason
 }
 
-// healthOf is the health of all shards: ok if each is, else what is wrong, and where
-// there are several, with which.
+// healthOf combines the health of all shards. If there are several, the reason names
+// those that are not connected.
 func healthOf(shards []*shard) (ok bool, reason string) {
 	var reasons []string
 	ids := map[string][]string{} // by reason

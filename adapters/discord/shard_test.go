@@ -35,7 +35,7 @@ func sharded(t *testing.T, change func(*Options), guilds ...string) *stage {
 // split gives the application n shards.
 func (s *stage) split(n int) {
 	one := s.adapter.apps[0]
-	one.shards, one.rhythm.identify = newShards(one, n), 2*window // room for a busy machine
+	one.shards, one.timing.identify = newShards(one, n), 2*window // room for a busy machine
 }
 
 // identified are the shards of the IDENTIFYs so far, in order.
@@ -85,7 +85,7 @@ func TestShardsOfOtherBucketsIdentifyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, fake.Options{Identify: fake.IdentifyLimits{MaxConcurrency: 2, Window: time.Hour}}, nil)
 	s.split(2)
-	s.adapter.apps[0].rhythm.identify = time.Hour
+	s.adapter.apps[0].timing.identify = time.Hour
 	s.run(nil)
 	s.connected()
 	s.clean()

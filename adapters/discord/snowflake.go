@@ -20,5 +20,5 @@ func isSnowflake(s string) bool {
 	return true
 }
 
-// compareIDs orders ids by when they were given: a longer number is a larger one.
+// compareIDs orders ids by their number, and so by time.
 func compareIDs(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }

@@ -44,7 +44,7 @@ func TestTheBotKnowsItsOwnMessages(t *testing.T) {
 	t.Parallel()
 	s := open(t, fake.Options{}, nil, nil)
 	s.Mention("general", "ann", "hello")
-	post := must(t)(s.pen(s.inbox.wait(t, 1)[0]).Post(t.Context(), chat.Content{Markdown: "Hello.", Key: "k"}))
+	post := must(t)(s.responder(s.inbox.wait(t, 1)[0]).Post(t.Context(), chat.Content{Markdown: "Hello.", Key: "k"}))
 	s.Inject("general", "ann", "why?", replyTo(post))
 	if got := s.inbox.wait(t, 2)[1]; got.Trigger != chat.Answer {
 		t.Errorf("the reply came as %+v", got)
@@ -62,7 +62,7 @@ func TestAThreadTheBotBeganIsItsOwn(t *testing.T) {
 	s.run(nil)
 	s.connected()
 	s.Mention("general", "ann", "hello")
-	post := must(t)(s.pen(s.inbox.wait(t, 1)[0]).Post(t.Context(), chat.Content{Markdown: "Hello.", Key: "k"}))
+	post := must(t)(s.responder(s.inbox.wait(t, 1)[0]).Post(t.Context(), chat.Content{Markdown: "Hello.", Key: "k"}))
 	question := s.Say("general", "ann", "what do people think?")
 	for n, c := range []struct {
 		what, thread, owner string

@@ -1,5 +1,5 @@
-// Interactions as signed HTTP requests, for teams that prefer them to the
-// gateway: POST /discord/{bot}/interactions.
+// Interactions as signed HTTP requests instead of gateway events:
+// POST /discord/{bot}/interactions.
 
 package discord
 
@@ -22,13 +22,13 @@ import (
 
 const (
 	webhookBody = 1 << 20         // bytes
-	freshness   = 5 * time.Minute // how far a signature's time may be off
+	freshness   = 5 * time.Minute // largest difference to a signature's time
 	replyWithin = 2500 * time.Millisecond
 )
 
-// Handler serves interactions sent as signed HTTP requests. It answers 401 to a
-// signature that is missing, wrong or more than five minutes off, 413 to a body
-// over 1 MiB, 404 for a bot without a Discord application.
+// Handler serves interactions that come as signed HTTP requests. It responds with
+// 401 if the signature is missing, wrong or more than five minutes off, 413 to a body
+// over 1 MiB, and 404 for a bot without a Discord application.
 func (a *Adapter) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /discord/{bot}/interactions", func(w http.ResponseWriter, r *http.Request) {
@@ -42,8 +42,8 @@ func (a *Adapter) Handler() http.Handler {
 	return mux
 }
 
-// guardRequest ends a request that met a defect: the person is told at once that it
-// failed.
+// guardRequest responds with an error if serve panics, so that the person sees the
+// failure at once.
 func (a *app) guardRequest(w http.ResponseWriter, serve func()) {
 	if err := fault.Guard(func() error { serve(); return nil }); err != nil {
 		a.log.Error("interaction failed", slog.String("error", err.Error()))
@@ -55,7 +55,7 @@ func failed(w http.ResponseWriter) {
 	http.Error(w, "the interaction met a defect of this server", http.StatusInternalServerError)
 }
 
-// signed reports whether the body is Discord's, and from now.
+// signed reports whether Discord signed the body just now.
 func signed(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) bool {
 	timestamp := h.Get("X-Signature-Timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -106,19 +106,19 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 	i.inline(w, r)
 }
 
-// spoken is the first answer to an interaction, or how it ended without one.
+// spoken is the first response to an interaction, or the error instead of one.
 type spoken struct {
 	answer *callback
 	err    error
 }
 
-// errNotTaken is of an answer that Discord waited for no longer.
+// errNotTaken says that a response came too late.
 var errNotTaken = errors.New("the interaction's request is over")
 
-// inline answers in the response to the request; what is left to do goes on
-// after it.
+// inline sends the first response in the response to the request. Work that is left
+// goes on afterwards.
 func (i *interaction) inline(w http.ResponseWriter, r *http.Request) {
-	written := make(chan struct{}) // the response was: what follows must not overtake it
+	written := make(chan struct{}) // what follows must not overtake the response
 	defer close(written)
 	first, err := prompt.Ask(r.Context(), i.app.background, i.received.Add(replyWithin), workLimit, func(ctx context.Context, give func(spoken) bool) {
 		i.respond = func(_ context.Context, b callback) error {

@@ -1,4 +1,4 @@
-// One live WebSocket to the gateway: HELLO, heartbeat, frames, the close.
+// One WebSocket to the gateway: HELLO, heartbeat, frames, closing it.
 
 package discord
 
@@ -19,35 +19,35 @@ const (
 	helloWait  = 20 * time.Second // for the first frame
 	writeWait  = 5 * time.Second
 	frameLimit = 64 << 20 // bytes; GUILD_CREATE of a large guild is some megabytes
-	// closeResumable is the code of our closes after which the session lives on;
-	// 1000 and 1001 would end it.
+	// closeResumable is the code we close with to keep the session; 1000 and 1001
+	// end it.
 	closeResumable = 4000
 )
 
-// link is one live WebSocket.
-type link struct {
+// conn is one WebSocket.
+type conn struct {
 	shard  *shard
-	permit *permit // to identify; nil where a session is resumed
+	permit *permit // to identify; nil to resume
 	ws     *websocket.Conn
 	write  sync.Mutex
 	acked  chan struct{} // a heartbeat was acknowledged
 	beat   chan struct{} // Discord wants a heartbeat now
 }
 
-// hold reads until the connection ends and says why it did.
-func (c *link) hold(ctx context.Context) error {
+// hold reads until the connection ends, and returns why it did.
+func (c *conn) hold(ctx context.Context) error {
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer cancel(nil)
-	// Ending ctx, by the heartbeat or from outside, closes the socket, which ends
-	// the reading.
+	// When ctx ends, by the heartbeat or from outside, closing the socket ends the
+	// read.
 	parts.Go(func() {
 		<-ctx.Done()
 		code := closeResumable
 		if c.shard.aside || parent.Err() != nil && c.shard.app.sessions == nil {
-			code = websocket.CloseNormalClosure // nobody will resume: the session may end now
+			code = websocket.CloseNormalClosure // nobody will resume the session
 		}
 		c.close(code)
 	})
@@ -73,8 +73,8 @@ func (c *link) hold(ctx context.Context) error {
 	}
 }
 
-// take acts on one frame. An error ends the connection.
-func (c *link) take(ctx context.Context, f frame) error {
+// take handles one frame. An error ends the connection.
+func (c *conn) take(ctx context.Context, f frame) error {
 	switch f.Op {
 	case opHeartbeat:
 		offer(c.beat)
@@ -102,8 +102,8 @@ func offer(ch chan struct{}) {
 	}
 }
 
-// read is the next frame, or why the connection ended.
-func (c *link) read(ctx context.Context) (frame, error) {
+// read returns the next frame, or why the connection ended.
+func (c *conn) read(ctx context.Context) (frame, error) {
 	var f frame
 	_, data, err := c.ws.ReadMessage()
 	if err != nil {
@@ -123,30 +123,29 @@ func (c *link) read(ctx context.Context) (frame, error) {
 	return f, nil
 }
 
-func (c *link) send(op int, d any) error {
+func (c *conn) send(op int, d any) error {
 	c.write.Lock()
 	defer c.write.Unlock()
 	_ = c.ws.SetWriteDeadline(time.Now().Add(writeWait))
 	return c.ws.WriteJSON(map[string]any{"op": op, "d": d})
 }
 
-// close ends the connection; unless code is 1000 or 1001 the session lives on
-// and can be resumed.
-func (c *link) close(code int) {
+// close closes the connection. Unless code is 1000 or 1001, the session can be
+// resumed.
+func (c *conn) close(code int) {
 	deadline := time.Now().Add(time.Second)
 	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), deadline)
 	_ = c.ws.Close()
 }
 
-// hello reads HELLO, which comes first, and answers it: it resumes the session,
-// or begins one.
-func (c *link) hello(ctx context.Context) (interval time.Duration, err error) {
+// hello reads HELLO, the first frame, and resumes the session or begins one.
+func (c *conn) hello(ctx context.Context) (interval time.Duration, err error) {
 	_ = c.ws.SetReadDeadline(time.Now().Add(helloWait))
 	f, err := c.read(ctx)
 	if err != nil {
 		return 0, err
 	}
-	_ = c.ws.SetReadDeadline(time.Time{}) // the heartbeat watches from here on
+	_ = c.ws.SetReadDeadline(time.Time{}) // from now on the heartbeat detects silence
 	var hello struct {
 		Interval int64 `json:"heartbeat_interval"` // milliseconds
 	}
@@ -161,7 +160,7 @@ func (c *link) hello(ctx context.Context) (interval time.Duration, err error) {
 	return interval, c.identify()
 }
 
-func (c *link) identify() error {
+func (c *conn) identify() error {
 	s := c.shard
 	d := map[string]any{
 		"token": s.app.rest.token, "intents": int(intents),
@@ -176,10 +175,10 @@ func (c *link) identify() error {
 	return err
 }
 
-// heartbeat beats until ctx ends. A beat that stays unanswered for rhythm.ack
-// means the connection is dead, so silence is noticed within one interval and
-// that.
-func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
+// heartbeat beats until ctx ends. A beat that is not acknowledged within timing.ack
+// means that the connection is dead, so silence is noticed within an interval plus
+// timing.ack.
+func (c *conn) heartbeat(ctx context.Context, interval time.Duration) error {
 	next := time.NewTimer(time.Duration(rand.Float64() * float64(interval)))
 	defer next.Stop()
 	dead := time.NewTimer(time.Hour)
@@ -209,7 +208,7 @@ func (c *link) heartbeat(ctx context.Context, interval time.Duration) error {
 		}
 		if !waiting {
 			waiting = true
-			dead.Reset(c.shard.app.rhythm.ack)
+			dead.Reset(c.shard.app.timing.ack)
 		}
 	}
 }
