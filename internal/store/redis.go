@@ -164,7 +164,9 @@ func connect(kind string, u *redis.UniversalOptions) redis.UniversalClient {
 	case "sentinel":
 		return redis.NewFailoverClient(u.Failover())
 	case "cluster":
-		return redis.NewClusterClient(u.Cluster())
+		c := redis.NewClusterClient(u.Cluster())
+		c.AddHook(movingHook{})
+		return c
 	}
 	return redis.NewClient(u.Simple())
 }
