@@ -4,6 +4,8 @@
 package inbox_test
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"parley/internal/inbox"
+	"parley/internal/store"
 	"parley/internal/store/storetest"
 )
 
@@ -119,4 +122,33 @@ func TestAnIdThatComesAgainTakesNobodysPlace(t *testing.T) {
 	if next := receive(t, h.turns); next.Message.Key != "2" {
 		t.Errorf("%s was handled", next.Message.Key)
 	}
+}
+
+// A turn whose message the store has forgotten is answered all the same, and
+// leaves nothing behind: what stays would count as running for ever.
+func TestATurnWithoutItsMessageLeavesNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		in := newInbox(t, s)
+		ended := make(chan error, 1)
+		run(t, in, func(_ context.Context, turn *inbox.Turn) (err error) {
+			ctx := t.Context()
+			defer func() { ended <- err }()
+			return errors.Join(
+				turn.Record(ctx, inbox.Part{Key: "k", ID: "m"}),
+				in.Stop(ctx, scope, turn.ID),
+				s.Client.Del(ctx, in.ScopeKey(scope, "events")).Err(),
+				turn.Close(ctx))
+		}, inbox.RunOptions{})
+		put(t, in, message("1", "C1", "hello"))
+		if err := receive(t, ended); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := s.Client.Exists(t.Context(), in.ScopeKey(scope, "turns"), in.ScopeKey(scope, "stops")).Result(); err != nil || left != 0 {
+			t.Errorf("%d keys of the turn are left, %v", left, err)
+		}
+		if running, err := in.Running(t.Context(), scope); err != nil || len(running) != 0 {
+			t.Errorf("there run %+v, %v", running, err)
+		}
+	})
 }

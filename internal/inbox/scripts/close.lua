@@ -9,7 +9,19 @@
 -- open: it was answered. A full Redis does.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1} end
-if not holds(KEYS[2], ARGV[2], ARGV[3]) then return {0} end
+local turn = ARGV[3]
+local function forget()
+  local record = {turn .. ':a', turn .. ':p', turn .. ':r'}
+  for k = 0, tonumber(ARGV[5]) - 1 do
+    table.insert(record, turn .. ':s' .. k)
+  end
+  redis.call('HDEL', KEYS[3], unpack(record))
+  redis.call('SREM', KEYS[4], turn)
+end
+if not holds(KEYS[2], ARGV[2], ARGV[3]) then
+  forget() -- a store that went back may have lost the message, and not the turn
+  return {0}
+end
 if ARGV[4] ~= '' and redis.call('ZSCORE', KEYS[5], ARGV[4]) then return {-2} end
 local failed = ''
 local function try(...)
@@ -19,7 +31,6 @@ local function try(...)
     failed = r.err
   end
 end
-local turn = ARGV[3]
 local a = 6
 for k = 6, #KEYS do
   local op = ARGV[a]
@@ -48,10 +59,5 @@ for k = 6, #KEYS do
   end
 end
 redis.call('XDEL', KEYS[2], ARGV[2])
-local record = {turn .. ':a', turn .. ':p', turn .. ':r'}
-for k = 0, tonumber(ARGV[5]) - 1 do
-  table.insert(record, turn .. ':s' .. k)
-end
-redis.call('HDEL', KEYS[3], unpack(record))
-redis.call('SREM', KEYS[4], turn)
+forget()
 return {1, failed}
