@@ -26,10 +26,11 @@ func (n *tenure) handle(it *item) error {
 	err := guardPanic(ctx, n.r.handler, t)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	it.journal = t.journal
 	if t.closed {
 		return nil
 	}
+	t.saveHeld(n.alive)
+	it.journal = t.journal
 	if err == nil {
 		err = errors.New("the handler returned without closing the turn")
 	}

@@ -139,6 +139,27 @@ func TestWhatIsHeldIsKeptWhenTheQuestionWasDeleted(t *testing.T) {
 	}
 }
 
+// What an attempt held for the closing of its turn is stored when it ends without
+// that: the next owner finds what was posted, not only that it was tried.
+func TestWhatIsHeldIsKeptWhenTheTurnIsHandedOver(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, "")
+	in := newInbox(t, s)
+	h, stop := byHand(t, in, inbox.RunOptions{})
+	put(t, in, message("1", "C1", "hello"))
+	turn := receive(t, h.turns)
+	if err := turn.Record(t.Context(), inbox.Part{Key: "a-0", Text: "All", Pending: true}); err != nil {
+		t.Fatal(err)
+	}
+	last := inbox.Part{Key: "a-0", ID: "m0", Text: "All", Length: 3}
+	turn.Hold(last)
+	stop()
+	next, _ := byHand(t, newInbox(t, s), inbox.RunOptions{})
+	if got := receive(t, next.turns).Posted; len(got) != 1 || got[0] != last {
+		t.Errorf("the next owner finds %+v", got)
+	}
+}
+
 // What the release before wrote and read, as it stood in its code.
 const (
 	formerRecord = `

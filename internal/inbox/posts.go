@@ -39,7 +39,8 @@ func (t *Turn) Record(ctx context.Context, parts ...Part) error {
 }
 
 // Hold is Record without a call to the store: the parts are stored with the next
-// step. It is for what a turn ends with, since Close follows at once.
+// step, or when the attempt ends and has not closed the turn. It is for what a turn
+// ends with, since Close follows at once.
 func (t *Turn) Hold(parts ...Part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
