@@ -29,7 +29,8 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, responder chat.Respon
 		return r.scheduler(t.Message.Scope).Open(writing, r.job(t, responder, p.bot, hide))
 	}
 	answer := open()
-	defer leaveWhenInterrupted(ctx, answer)()
+	attend := leaveWhenInterrupted(ctx, answer)
+	defer func() { attend() }()
 	queue := &queueNotice{turn: t, responder: responder, log: log}
 	defer queue.remove(writing)
 
@@ -44,7 +45,9 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, responder chat.Respon
 	e.stopped = errors.Is(context.Cause(ctx), chat.ErrStopped) || errors.Is(answer.Err(), chat.ErrStopped)
 	if read := e.readBefore(t); read != "" {
 		leave(ctx, answer, chat.ErrStopped)
+		attend()
 		answer, e.text = open(), read
+		attend = leaveWhenInterrupted(ctx, answer)
 		answer.Append(read)
 	}
 	err = r.conclude(writing, t, responder, answer, e, log)

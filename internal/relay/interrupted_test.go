@@ -420,3 +420,34 @@ func TestAnAnswerEndsWhenTheStoreIsBack(t *testing.T) {
 		t.Errorf("%d answers counted, %d kept, %d posts, asked %s", answers, len(f.transcript(p)), f.platform.count("post"), f.asked())
 	}
 }
+
+// The last words of an answer that failed after a takeover are given up too when
+// the question is deleted, however long the platform takes none.
+func TestADeletionEndsTheLastWordsOfAFailedAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.model = hold(half, nil)
+	first := f.start()
+	m := asked("Hi")
+	first.put(m)
+	f.shows(half)
+	first.stop()
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+		return words("The").then(errAway).wire()
+	}
+	f.platform.refuse = func(call string, _ chat.Content) error {
+		if call == "edit" {
+			return errAway
+		}
+		return nil
+	}
+	second := f.start()
+	f.until("the last words wait for the platform", func() bool {
+		return strings.Contains(second.log.String(), "a platform call failed and will be tried again")
+	})
+	if err := second.Withdraw(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	second.closed()
+	f.shows()
+}
