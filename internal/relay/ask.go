@@ -36,7 +36,7 @@ func (r *Relay) ask(ctx context.Context, q round, queue *queueNotice, answer *st
 			break
 		}
 		if e.started != nil {
-			o, text = outcome{target: e.started.target, sent: e.started.messages}, text[:0]
+			o, text = outcome{target: e.started.target, sent: e.started.messages, retracted: o.retracted}, text[:0]
 		}
 		if e.Retract {
 			text, o.retracted = text[:0], true

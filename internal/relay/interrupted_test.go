@@ -451,3 +451,31 @@ func TestADeletionEndsTheLastWordsOfAFailedAnswer(t *testing.T) {
 	second.closed()
 	f.shows()
 }
+
+// Reasoning that was shown and taken back is no answer, whichever model goes on.
+func TestWhatWasTakenBackStaysSoWithAnotherModel(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.model = hold(half, nil)
+	first := f.start()
+	first.put(asked("Hi"))
+	f.shows(half)
+	first.stop()
+	written := make(chan struct{})
+	f.model = func(ctx context.Context, r completion.Request) iter.Seq2[completion.Delta, error] {
+		if r.Model == "m2" {
+			return func(yield func(completion.Delta, error) bool) {
+				if yield(completion.Delta{Text: "The"}, nil) {
+					close(written)
+					<-ctx.Done()
+				}
+			}
+		}
+		return reply{[]completion.Delta{{Text: half}, {Retract: true}}, errAway}.wire()
+	}
+	second := f.start()
+	<-written
+	f.stopIt(second)
+	second.closed()
+	f.shows("The")
+}
