@@ -479,3 +479,18 @@ func TestWhatWasTakenBackStaysSoWithAnotherModel(t *testing.T) {
 	second.closed()
 	f.shows("The")
 }
+
+// A sink with a defect keeps nothing; the answer that people have read stays, and
+// is not asked for again.
+func TestADefectInASinkCostsWhatItKeeps(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := f.start()
+	p.ledger = nil
+	p.put(asked("Hi"))
+	p.closed()
+	f.shows("Hello.")
+	if kept := f.transcript(p); len(kept) != 1 || f.asked() != "m1" || !strings.Contains(p.log.String(), "could not be kept") {
+		t.Errorf("kept %+v, asked %s", kept, f.asked())
+	}
+}

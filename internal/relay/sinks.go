@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"parley/internal/fault"
 	"parley/internal/inbox"
 )
 
@@ -19,8 +20,8 @@ import (
 // and writes them again.
 type sink struct {
 	// writes go to keys of the answer's scope, in the one atomic step that closes the
-	// turn. A sink that fails logs that and returns nothing; the turn is closed all
-	// the same.
+	// turn. A sink that fails logs that and returns nothing, and one with a defect
+	// counts as failed; the turn is closed all the same.
 	writes func(ctx context.Context, e ended, log *slog.Logger) []inbox.Write
 	// lasting says that the writes are made even if the question is deleted before
 	// the turn is closed. That is for what the answer used, not for what it said.
@@ -39,11 +40,23 @@ func (r *Relay) sinks() []sink {
 // lasting. It also counts metrics, so call it once for an answer.
 func (r *Relay) writes(ctx context.Context, e ended, log *slog.Logger) (all, lasting []inbox.Write) {
 	for _, s := range r.sinks() {
-		writes := s.writes(ctx, e, log)
+		writes := s.guarded(ctx, e, log)
 		all = slices.Concat(all, writes)
 		if s.lasting {
 			lasting = slices.Concat(lasting, writes)
 		}
 	}
 	return all, lasting
+}
+
+// guarded is what the sink writes; a defect in it costs what it keeps, not the
+// answer that people have read.
+func (s sink) guarded(ctx context.Context, e ended, log *slog.Logger) (writes []inbox.Write) {
+	defer func() {
+		if defect := fault.Recovered(recover()); defect != nil {
+			log.ErrorContext(ctx, "something of an answer could not be kept", "error", defect)
+			writes = nil
+		}
+	}()
+	return s.writes(ctx, e, log)
 }
