@@ -8,20 +8,18 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
 
 	"parley/adapters/internal/prompt"
+	"parley/adapters/internal/webhook"
 	"parley/internal/fault"
 )
 
 const (
-	webhookBody = 1 << 20         // bytes
 	freshness   = 5 * time.Minute // largest difference to a signature's time
 	replyWithin = 2500 * time.Millisecond
 )
@@ -71,13 +69,8 @@ func signed(key ed25519.PublicKey, h http.Header, body []byte, now time.Time) bo
 
 func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 	received := time.Now()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhookBody))
-	if err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			http.Error(w, "the body is over 1 MiB", http.StatusRequestEntityTooLarge)
-			return
-		}
-		http.Error(w, "the body could not be read", http.StatusBadRequest)
+	body, ok := webhook.Read(w, r)
+	if !ok {
 		return
 	}
 	if r.Header.Get("X-Signature-Ed25519") == "" || r.Header.Get("X-Signature-Timestamp") == "" {
@@ -100,7 +93,7 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if i.Type == interactionPing {
-		writeJSON(w, callback{Type: callbackPong})
+		webhook.Answer(w, callback{Type: callbackPong})
 		return
 	}
 	i.inline(w, r)
@@ -141,18 +134,7 @@ func (i *interaction) inline(w http.ResponseWriter, r *http.Request) {
 	case first.answer == nil:
 		w.WriteHeader(http.StatusAccepted) // another process answers
 	default:
-		writeJSON(w, first.answer)
+		webhook.Answer(w, first.answer)
 		_ = http.NewResponseController(w).Flush()
 	}
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, "the answer could not be written", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	_, _ = w.Write(data)
 }

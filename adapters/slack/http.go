@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -17,12 +16,11 @@ import (
 	"github.com/slack-go/slack"
 
 	"parley/adapters/internal/prompt"
+	"parley/adapters/internal/webhook"
 	"parley/internal/chat"
 )
 
 const (
-	// maxBody is the most a request may hold.
-	maxBody = 1 << 20
 	// putWithin is how long storing a message may take. It goes on when Slack
 	// has hung up after three seconds: the retry is then a duplicate.
 	putWithin = 10 * time.Second
@@ -54,13 +52,8 @@ func (a *Adapter) signed(next func(*app, http.ResponseWriter, *http.Request, []b
 			http.Error(w, "no bot of this name is connected to Slack", http.StatusNotFound)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err != nil {
-			if _, big := errors.AsType[*http.MaxBytesError](err); big {
-				http.Error(w, "the request is larger than 1 MiB", http.StatusRequestEntityTooLarge)
-				return
-			}
-			http.Error(w, "the request could not be read", http.StatusBadRequest)
+		body, ok := webhook.Read(w, r)
+		if !ok {
 			return
 		}
 		if app.intake.signingSecret == "" {
@@ -120,7 +113,7 @@ func (a *app) serveEvent(w http.ResponseWriter, r *http.Request, body []byte) {
 		return
 	}
 	if e.Type == "url_verification" {
-		writeJSON(w, map[string]string{"challenge": e.Challenge})
+		webhook.Answer(w, map[string]string{"challenge": e.Challenge})
 		return
 	}
 	err := a.storeWithin(r.Context(), arrived, e)
@@ -209,11 +202,11 @@ func (a *app) serveCommand(w http.ResponseWriter, r *http.Request, body []byte) 
 	}
 	to, err := a.receiver(r.Context(), a.intake.signedAlike, c.addressee())
 	if err != nil {
-		writeJSON(w, unrouted(err))
+		webhook.Answer(w, unrouted(err))
 		return
 	}
 	if answer := to.slash(r.Context(), arrived, c); answer != nil {
-		writeJSON(w, answer)
+		webhook.Answer(w, answer)
 	}
 }
 
@@ -234,11 +227,6 @@ func (a *app) serveInteraction(w http.ResponseWriter, r *http.Request, body []by
 		return
 	}
 	if answer := to.interact(r.Context(), arrived, i); answer != nil {
-		writeJSON(w, answer)
+		webhook.Answer(w, answer)
 	}
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(v)
 }

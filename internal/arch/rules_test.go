@@ -68,6 +68,7 @@ var rooms = map[string][]string{
 	"adapters/internal/prompt":     {},
 	"adapters/internal/redact":     {},
 	"adapters/internal/retry":      {},
+	"adapters/internal/webhook":    {},
 
 	// The platforms: neutral words and what platforms share, never each other, the
 	// relay or Redis. The playground has no platform that keeps its messages: its
