@@ -3,6 +3,7 @@
 package discord
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -55,7 +56,7 @@ func (in inlines) angle(s string, i int) (string, int) {
 	case "details":
 		return "", after // its end is usually in another paragraph
 	case "br":
-		return orElse(in.newline, " "), after + len(s[after:]) - len(strings.TrimPrefix(s[after:], "\n"))
+		return cmp.Or(in.newline, " "), after + len(s[after:]) - len(strings.TrimPrefix(s[after:], "\n"))
 	case "img":
 		return in.linked(attribute(found[3], "alt"), attribute(found[3], "src"), s[after:]), after
 	}

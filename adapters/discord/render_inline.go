@@ -4,6 +4,7 @@
 package discord
 
 import (
+	"cmp"
 	"html"
 	"regexp"
 	"strings"
@@ -277,7 +278,7 @@ func (in inlines) linked(label, target, next string) string {
 	scheme, _, _ := strings.Cut(strings.ToLower(target), ":")
 	switch {
 	case scheme == "data":
-		return orElse(label, "image")
+		return cmp.Or(label, "image")
 	case target == "" || strings.HasPrefix(target, "#"):
 		return label
 	case scheme == "mailto" || scheme == "tel":
@@ -329,11 +330,4 @@ func sameAddress(label, target string) bool {
 	label, target = short(label), short(target)
 	host, _, _ := strings.Cut(target, "/")
 	return label == target || label == host
-}
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -4,20 +4,14 @@ package discord
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 )
 
 // isSnowflake reports whether s can be an id.
 func isSnowflake(s string) bool {
-	if len(s) < 5 || len(s) > 20 {
-		return false
-	}
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
+	_, err := strconv.ParseUint(s, 10, 64)
+	return err == nil && len(s) >= 5 && len(s) <= 20
 }
 
 // compareIDs orders ids by their number, and so by time.
