@@ -1,4 +1,4 @@
-// Reading a request's body: bounded, well-formed, and no key twice.
+// Reading a request body: bounded, well-formed JSON without repeated keys.
 
 package console
 
@@ -18,11 +18,11 @@ import (
 
 const (
 	maxBody  = provider.MaxRecord // bytes
-	maxDepth = 32                 // objects and arrays inside each other
+	maxDepth = 32                 // nested objects and arrays
 )
 
-// readObject reads a JSON object, its fields still raw. A body of JSON null is
-// a nil map.
+// readObject reads a JSON object with raw fields. A body of JSON null is a nil
+// map.
 func readObject(w http.ResponseWriter, r *http.Request) (map[string]json.RawMessage, *Problem) {
 	body, p := readBody(w, r)
 	if p != nil {
@@ -63,13 +63,13 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 			Detail: fmt.Sprintf("The body is larger than %d KiB.", maxBody>>10)}
 	}
 	if err != nil {
-		return nil, malformed("The body could not be read to its end.")
+		return nil, malformed("The body is incomplete.")
 	}
 	return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))), nil
 }
 
-// acceptable is lenient: clients that set no type, or curl's own for -d, mean
-// JSON too.
+// acceptable is lenient: clients that set no type, or curl's default type for
+// -d, also send JSON.
 func acceptable(contentType string) bool {
 	if contentType == "" {
 		return true
@@ -85,7 +85,8 @@ func acceptable(contentType string) bool {
 	return strings.HasSuffix(kind, "+json")
 }
 
-// wellFormed checks syntax, depth and repeated keys, each with its position.
+// wellFormed checks syntax, depth and repeated keys, and reports the position
+// of each problem.
 func wellFormed(body []byte) *Problem {
 	if !utf8.Valid(body) {
 		return malformed("The body is not UTF-8.")
@@ -107,7 +108,7 @@ func wellFormed(body []byte) *Problem {
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return nil // the end: the syntax was checked above
+			return nil // the end; the syntax was checked above
 		}
 		top := len(open) - 1
 		if text, ok := token.(string); ok && top >= 0 && open[top].keys != nil && open[top].key {
@@ -139,7 +140,7 @@ func wellFormed(body []byte) *Problem {
 	}
 }
 
-// position names the place of an offset as a person counts.
+// position is the line and column of an offset.
 func position(body []byte, offset int64) string {
 	before := body[:min(max(offset-1, 0), int64(len(body)))]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -147,7 +148,7 @@ func position(body []byte, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-// shorten keeps what is echoed to a caller small.
+// shorten limits what is echoed to a caller.
 func shorten(s string) string {
 	const most = 80
 	if r := []rune(s); len(r) > most {

@@ -1,4 +1,4 @@
-// Bots over HTTP: what there is, what each uses now, and its new default.
+// Bots over HTTP: the list, what each uses, and its default.
 
 package console
 
@@ -57,8 +57,8 @@ func (c *console) botView(b bots.Bot) botView {
 	return v
 }
 
-// inUse is the provider and model a bot uses where nobody chose otherwise: the
-// operator's choice, else its file's.
+// inUse is the provider and model that a bot uses unless a place has its own:
+// the operator's choice, else its file's.
 func (c *console) inUse(b bots.Bot) registry.Choice {
 	if chosen, ok := c.Registry.Default(b.ID); ok {
 		return chosen
@@ -124,7 +124,7 @@ func (c *console) patchBot(w http.ResponseWriter, r *http.Request) (int, any, er
 	return http.StatusOK, c.botView(b), nil
 }
 
-// patch is what a PATCH names: a field may be absent, null or a string.
+// patch is the body of a PATCH: each field may be absent, null or a string.
 type patch struct {
 	provider, model *string // nil: absent or null
 	providerNull    bool
@@ -144,11 +144,11 @@ func decodePatch(fields map[string]json.RawMessage) (patch, error) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		var value *string
 		if err := json.Unmarshal(fields[name], &value); err != nil {
-			errs = append(errs, FieldError{shorten(name), "must be a string, or null for the file's"})
+			errs = append(errs, FieldError{shorten(name), "must be a string, or null for the file's default"})
 			continue
 		}
 		if value != nil && strings.TrimSpace(*value) == "" {
-			errs = append(errs, FieldError{shorten(name), "must not be empty; null goes back to the file's"})
+			errs = append(errs, FieldError{shorten(name), "must not be empty; null restores the file's default"})
 			continue
 		}
 		switch name {
@@ -157,18 +157,18 @@ func decodePatch(fields map[string]json.RawMessage) (patch, error) {
 		case "model":
 			p.model, p.modelNull = value, value == nil
 		default:
-			errs = append(errs, FieldError{shorten(name), "there is no such field; only provider and model can be changed, the rest is in the bot's file"})
+			errs = append(errs, FieldError{shorten(name), "unknown field; only provider and model can be changed, the rest is in the bot's file"})
 		}
 	}
 	if len(errs) > 0 {
-		return p, invalid("The request has wrong fields; errors lists them.", errs...)
+		return p, invalid("The request has invalid fields, listed in errors.", errs...)
 	}
 	return p, nil
 }
 
-// patched is the choice that p makes of what b uses now; nil is the file's. A
-// provider alone keeps the model where it has it too (with null: the file's),
-// else brings its first.
+// patched applies p to the bot's current choice; nil means the file's. If p
+// has only a provider, the bot keeps its model if that provider has it too
+// (null: the file's model), else it uses the provider's first.
 func (c *console) patched(ctx context.Context, b bots.Bot, p patch) (*registry.Choice, error) {
 	file := registry.Choice{Provider: b.Provider, Model: b.Model}
 	if p.model == nil && p.provider == nil && (p.providerNull || p.modelNull) {
@@ -197,12 +197,12 @@ func (c *console) patched(ctx context.Context, b bots.Bot, p patch) (*registry.C
 	return &chosen, c.modelExists(ctx, e, chosen.Model)
 }
 
-// discoverTime bounds the question which models an endpoint has.
+// discoverTime limits how long to ask an endpoint for its models.
 const discoverTime = 10 * time.Second
 
-// modelExists refuses a model that the provider is known not to have. Where
-// the record names its models only that list counts; where it leaves them to
-// the endpoint, the endpoint is asked, and believed when it cannot answer.
+// modelExists returns an error if the provider is known not to have the model.
+// If the record lists models, only those count. If it leaves them to the
+// endpoint, parley asks, and accepts the model if the endpoint cannot answer.
 func (c *console) modelExists(ctx context.Context, e registry.Entry, model string) error {
 	if e.Models.Find(model) != nil {
 		return nil
@@ -243,8 +243,8 @@ func modelIDs(models []provider.Model) []string {
 	return ids
 }
 
-// isPlaceholder reports whether a record was put without models: it then has
-// the one named "default".
+// isPlaceholder reports whether the record was put without models: then it has
+// a single one named "default".
 func isPlaceholder(m provider.Models) bool {
 	return len(m.List) == 1 && m.List[0].ID == "default"
 }

@@ -1,4 +1,4 @@
-// Single-use codes that open the pages: for "parley open".
+// Single-use codes that open the pages, for "parley open".
 
 package console
 
@@ -11,19 +11,18 @@ import (
 	"parley/internal/chat"
 )
 
-// CodePath is the path that opens pages with code: a browser exchanges it there
-// for a session.
+// CodePath is the path that opens the pages with code: a browser exchanges it
+// there for a session.
 func CodePath(pages chat.Platform, code string) string {
 	return "/" + pages.Name + "/open/" + url.PathEscape(code)
 }
 
-// makeCode gives whoever may administer an address for a browser. Its host is
-// the caller's to know.
+// makeCode returns a path with a new code. The caller adds the host.
 func (c *console) makeCode(_ http.ResponseWriter, r *http.Request) (int, any, error) {
 	i := slices.IndexFunc(c.Platforms, func(p chat.Platform) bool { return p.Pages })
 	if i < 0 {
 		return 0, nil, &Problem{Type: kindConflict, Title: "No pages", Status: http.StatusConflict,
-			Detail: "This server shows no pages: PLAYGROUND is off, or it is auto and HTTP_ADDR is not loopback. Start it with PLAYGROUND=on."}
+			Detail: "This server has no pages, because PLAYGROUND is off, or auto while HTTP_ADDR is not loopback. Start it with PLAYGROUND=on."}
 	}
 	code, until, err := c.Guard.Door.NewCode(r.Context())
 	if err != nil {

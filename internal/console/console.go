@@ -1,6 +1,6 @@
 // Package console is the admin API: the registry, the bots and the usage over
-// HTTP, for the operator verbs, scripts and the pages. Paths and replies are
-// part of what the project promises.
+// HTTP, for the operator verbs, scripts and the pages. Its paths and replies
+// are a public interface.
 package console
 
 import (
@@ -19,20 +19,21 @@ import (
 	"parley/internal/registry"
 )
 
-// Options is what the API needs. Registry, Probe, Guard and Log are required.
+// Options is what New needs. Registry, Probe, Guard and Log are required.
 type Options struct {
 	Registry  *registry.Registry
 	Bots      []bots.Bot
-	Platforms []chat.Platform // those this server serves
-	// Probe asks an endpoint for real; an empty model is the provider's first.
+	Platforms []chat.Platform // the enabled ones
+	// Probe sends an endpoint a real request; an empty model is the provider's
+	// first.
 	Probe func(ctx context.Context, p provider.Provider, model string) any
-	// Models asks an endpoint which models it has; nil: nobody is asked.
+	// Models asks an endpoint for its models; nil never asks.
 	Models func(ctx context.Context, p provider.Provider) ([]provider.Model, error)
-	Usage  Usage        // nil: nothing was used
-	Guilds chat.Truster // nil: no platform has such a list
-	// Manifest is what a platform must be told of a bot (empty: the one that
-	// answers first) that it meets at the public address base (empty: none). Its
-	// error is for the operator.
+	Usage  Usage        // nil: no usage
+	Guilds chat.Truster // nil: no platform has trusted guilds
+	// Manifest says how to set up a bot on a platform. An empty bot is the default
+	// one; base is the server's public address, or empty. Its error is for the
+	// operator.
 	Manifest func(platform, bot, base string) (any, error)
 
 	Guard Guard // who may use the API
@@ -41,11 +42,12 @@ type Options struct {
 
 type console struct{ Options }
 
-// operation answers one method of one path: with a status and what to show, or
-// with an error, a *Problem where the caller is to learn what it was.
+// operation handles one method of one path. It returns a status and a body, or
+// an error. The caller sees only errors that are a *Problem.
 type operation func(w http.ResponseWriter, r *http.Request) (status int, body any, err error)
 
-// New serves everything under /api/. Only those Guard admits get further.
+// New serves everything under /api/. It only admits requests that Guard
+// admits.
 func New(o Options) http.Handler {
 	c := &console{Options: o}
 	mux := http.NewServeMux()
@@ -68,22 +70,22 @@ func New(o Options) http.Handler {
 		mux.Handle(path, c.serve(methods, limit))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		notFound("There is nothing at this path; the API has /api/v1/providers, /api/v1/bots, /api/v1/manifest, /api/v1/usage and /api/v1/login-codes.").Write(w)
+		notFound("Unknown path; the API has /api/v1/providers, /api/v1/bots, /api/v1/manifest, /api/v1/usage and /api/v1/login-codes.").Write(w)
 	})
 	return c.recovered(o.Guard.Wrap(mux))
 }
 
 const (
-	callTime  = 20 * time.Second // a store that hangs must not hang the operator
-	probeTime = 3 * time.Minute  // a model may have to be loaded first
+	callTime  = 20 * time.Second // so that a store that hangs does not hang the operator
+	probeTime = 3 * time.Minute  // the model may have to be loaded first
 )
 
-// serve answers one path, each request within limit.
+// serve handles one path, with a time limit for each request.
 func (c *console) serve(methods map[string]operation, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
 		if method == http.MethodHead {
-			method = http.MethodGet // the server leaves the body out
+			method = http.MethodGet // the server omits the body
 		}
 		op, ok := methods[method]
 		if !ok {
@@ -120,20 +122,20 @@ func allowed(methods map[string]operation) string {
 	return strings.Join(names, ", ")
 }
 
-// problem is what the caller learns of err; what it may not learn is logged.
+// problem turns err into what the caller may see. It logs other errors.
 func (c *console) problem(r *http.Request, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	c.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.Pattern, "error", err)
-	detail := "The store cannot be reached just now, so nothing was changed that was not confirmed; try again."
+	detail := "The store is unavailable; only confirmed changes were made. Try again."
 	if errors.Is(err, registry.ErrBusy) {
-		detail = "The registry is being changed by others; try again."
+		detail = "Others are changing the registry; try again."
 	}
 	return &Problem{Type: kindUnavailable, Title: "Unavailable", Status: http.StatusServiceUnavailable, Detail: detail}
 }
 
-// recovered turns a defect into an answer and a log line.
+// recovered turns a panic into a response and a log line.
 func (c *console) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -147,7 +149,7 @@ func (c *console) recovered(next http.Handler) http.Handler {
 			}
 			c.Log.ErrorContext(r.Context(), "admin request panicked", "method", r.Method, "path", r.Pattern, "error", err)
 			(&Problem{Type: kindInternal, Title: "Internal error", Status: http.StatusInternalServerError,
-				Detail: "parley made a mistake here; the log says which."}).Write(w)
+				Detail: "Internal error; the log has the details."}).Write(w)
 		}()
 		next.ServeHTTP(w, r)
 	})

@@ -1,4 +1,4 @@
-// The servers a bot trusts over HTTP, where its platform has such a list.
+// The guilds that a bot trusts, over HTTP.
 
 package console
 
@@ -87,10 +87,10 @@ func (c *console) removeGuild(_ http.ResponseWriter, r *http.Request) (int, any,
 }
 
 func noGuilds() error {
-	return notFound("No platform of this server asks which of its servers are trusted.")
+	return notFound("No enabled platform has trusted servers.")
 }
 
-// guildProblem is what the caller learns of err; nil of nil.
+// guildProblem turns err into what the caller may see, and nil into nil.
 func (c *console) guildProblem(r *http.Request, bot string, err error) error {
 	p := c.Guilds.Platform()
 	named, inFile := errors.AsType[*chat.NamedInFile](err)
@@ -98,14 +98,14 @@ func (c *console) guildProblem(r *http.Request, bot string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, chat.ErrNoApp):
-		return notFound(fmt.Sprintf("Bot %q is not on %s, so there are no %ss to admit; its file needs %s.%s.", shorten(bot), p.Title, p.Workspace, p.Name, p.App().Name))
+		return notFound(fmt.Sprintf("Bot %q is not on %s, so it has no %ss to admit; its file needs %s.%s.", shorten(bot), p.Title, p.Workspace, p.Name, p.App().Name))
 	case errors.Is(err, chat.ErrNotTrusted):
 		return notFound(fmt.Sprintf("Bot %q does not trust a %s %q.", shorten(bot), p.Workspace, shorten(r.PathValue("guild"))))
 	case inFile:
 		return &Problem{Type: kindConflict, Title: "Conflict", Status: http.StatusConflict,
-			Detail: fmt.Sprintf("The %s is named in %s.%s of %s; take it out there and restart.", p.Workspace, p.Name, p.Trusts, named.File)}
+			Detail: fmt.Sprintf("The %s is named in %s.%s of %s; remove it there and restart.", p.Workspace, p.Name, p.Trusts, named.File)}
 	}
 	c.Log.ErrorContext(r.Context(), "admin request failed", "method", r.Method, "path", r.Pattern, "error", err)
 	return &Problem{Type: kindUnavailable, Title: "Unavailable", Status: http.StatusServiceUnavailable,
-		Detail: p.Title + " or the store cannot be reached just now, so nothing was changed that was not confirmed; try again."}
+		Detail: p.Title + " or the store is unavailable; only confirmed changes were made. Try again."}
 }

@@ -75,7 +75,7 @@ func TestDiscordServersOverTheAPI(t *testing.T) {
 		t.Errorf("the authors are %v, want %v", guilds.by, want)
 	}
 	guilds.err = chat.ErrNoApp
-	if got := b.want(b.do("GET", path, ""), 404); !strings.Contains(got.Body, "not on Discord, so there are no servers to admit; its file needs discord.token") {
+	if got := b.want(b.do("GET", path, ""), 404); !strings.Contains(got.Body, "not on Discord, so it has no servers to admit; its file needs discord.token") {
 		t.Error(got.Body)
 	}
 	for err, status := range map[error]int{chat.ErrNoApp: 404, errors.New("the store is away"): 503} {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Problem is an RFC 9457 problem. None of its texts ever holds a secret.
+// Problem is an RFC 9457 problem. Its texts never contain a secret.
 type Problem struct {
 	Type   string       `json:"type"`
 	Title  string       `json:"title"`
@@ -17,7 +17,7 @@ type Problem struct {
 	Errors []FieldError `json:"errors,omitempty"` // the fields that are wrong
 }
 
-// FieldError is one wrong field of a request's body.
+// FieldError is one invalid field of a request body.
 type FieldError struct {
 	Field  string `json:"field"`
 	Detail string `json:"detail"`
@@ -25,7 +25,7 @@ type FieldError struct {
 
 func (p *Problem) Error() string { return p.Detail }
 
-// The kinds of problems; each is a URN, because there is no page behind it.
+// The types of problems: URNs, because there are no pages about them.
 const (
 	kindMalformed   = "urn:parley:problem:malformed"
 	kindInvalid     = "urn:parley:problem:invalid"
@@ -49,8 +49,8 @@ func malformed(detail string) *Problem {
 	return &Problem{Type: kindMalformed, Title: "Malformed request", Status: http.StatusBadRequest, Detail: detail}
 }
 
-// invalid is a request whose fields are wrong. With one error the detail is
-// that error, so that a client that shows only the detail says enough.
+// invalid is a request with invalid fields. If there is one error, it is the
+// detail, so that a client that shows only the detail shows enough.
 func invalid(detail string, errs ...FieldError) *Problem {
 	if len(errs) == 1 {
 		detail = errs[0].Field + ": " + errs[0].Detail
@@ -58,7 +58,7 @@ func invalid(detail string, errs ...FieldError) *Problem {
 	return &Problem{Type: kindInvalid, Title: "Invalid request", Status: http.StatusUnprocessableEntity, Detail: detail, Errors: errs}
 }
 
-// Write answers with the problem.
+// Write writes the problem as the response.
 func (p *Problem) Write(w http.ResponseWriter) {
 	h := w.Header()
 	switch p.Status {
@@ -72,9 +72,9 @@ func (p *Problem) Write(w http.ResponseWriter) {
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
-	if err != nil { // only a value of our own that cannot be marshalled
+	if err != nil { // only if one of our own values cannot be marshaled
 		status, contentType = http.StatusInternalServerError, "application/problem+json"
-		body = []byte(`{"type":"` + kindInternal + `","title":"Internal error","status":500,"detail":"The answer could not be written; the log says why."}`)
+		body = []byte(`{"type":"` + kindInternal + `","title":"Internal error","status":500,"detail":"The response could not be encoded; the log has the reason."}`)
 	}
 	h := w.Header()
 	h.Set("Content-Type", contentType)

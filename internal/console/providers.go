@@ -21,7 +21,7 @@ import (
 func (c *console) listProviders(_ http.ResponseWriter, r *http.Request) (int, any, error) {
 	source := r.URL.Query().Get("source")
 	if known := []string{registry.Builtin, registry.File, registry.Custom}; source != "" && !slices.Contains(known, source) {
-		return 0, nil, malformed(fmt.Sprintf("There is no source %q; there are %s.", shorten(source), strings.Join(known, ", ")))
+		return 0, nil, malformed(fmt.Sprintf("There is no source %q; the sources are %s.", shorten(source), strings.Join(known, ", ")))
 	}
 	views := []providerView{}
 	for _, e := range c.Registry.Providers() {
@@ -83,7 +83,7 @@ func (c *console) putProvider(w http.ResponseWriter, r *http.Request) (int, any,
 		return 0, nil, err
 	}
 	e, err := c.provider(id)
-	if err != nil { // somebody else removed it
+	if err != nil { // someone else removed it
 		return 0, nil, err
 	}
 	if created {
@@ -110,7 +110,7 @@ func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider,
 		return provider.Provider{}, err
 	}
 	if field, ok := repeatedHeader(fields["extraHeaders"]); ok {
-		return provider.Provider{}, invalid("", FieldError{"extraHeaders." + shorten(field), "is there twice, in other letters"})
+		return provider.Provider{}, invalid("", FieldError{"extraHeaders." + shorten(field), "is given twice, in different case"})
 	}
 	p, err := provider.Decode(id, bytes.NewReader(body))
 	if e, ok := errors.AsType[*provider.InvalidError](err); ok {
@@ -127,8 +127,8 @@ func decodePut(id string, fields map[string]json.RawMessage) (provider.Provider,
 	return p, err
 }
 
-// repeatedHeader finds a header that is given twice. Names that differ in case are
-// the same header, and it would be chance which value is sent.
+// repeatedHeader finds a header that is given twice. Names that differ only in
+// case are the same header, and it would be random which value is sent.
 func repeatedHeader(raw json.RawMessage) (string, bool) {
 	var headers map[string]json.RawMessage
 	if json.Unmarshal(raw, &headers) != nil {
@@ -152,17 +152,17 @@ func wrongRecord(problems []provider.Problem) *Problem {
 	if len(errs) == 1 && errs[0].Field == "" {
 		return invalid("The record " + errs[0].Detail + ".")
 	}
-	return invalid(fmt.Sprintf("The provider has %d wrong fields; errors lists them.", len(errs)), errs...)
+	return invalid(fmt.Sprintf("The provider has %d invalid fields, listed in errors.", len(errs)), errs...)
 }
 
 // unkeepable says which secrets cannot be kept, and what to do.
 func unkeepable(e *registry.KeepError) *Problem {
 	var errs []FieldError
 	for _, f := range e.Faults {
-		detail := `says "set", but nothing is stored that could stay: give the value, or leave the field out`
+		detail := `says "set", but no value is stored: give the value, or leave the field out`
 		switch {
 		case len(f.Params) > 0:
-			detail = fmt.Sprintf(`says "set" for %s in its query, but nothing is stored for it on that server: give the value`, shorten(strings.Join(f.Params, ", ")))
+			detail = fmt.Sprintf(`says "set" for %s in its query, but no value is stored for that server: give the value`, shorten(strings.Join(f.Params, ", ")))
 		case f.Query:
 			detail = `says "set" in its query, but ` + f.Moved + `: give the value again`
 		case f.Moved != "":
@@ -170,7 +170,7 @@ func unkeepable(e *registry.KeepError) *Problem {
 		}
 		errs = append(errs, FieldError{f.Field, detail})
 	}
-	return invalid("Some secrets cannot be kept; errors lists them.", errs...)
+	return invalid("Some secrets cannot be kept; they are listed in errors.", errs...)
 }
 
 // removeProvider answers DELETE /api/v1/providers/{id}.
@@ -190,8 +190,8 @@ func (c *console) removeProvider(_ http.ResponseWriter, r *http.Request) (int, a
 	return http.StatusNoContent, nil, nil
 }
 
-// testProvider answers POST /api/v1/providers/{id}/test, with the model to ask
-// as "model" in the body or the query; absent: the first.
+// testProvider answers POST /api/v1/providers/{id}/test. The model is "model"
+// in the body or the query; by default, the provider's first.
 func (c *console) testProvider(w http.ResponseWriter, r *http.Request) (int, any, error) {
 	e, err := c.provider(r.PathValue("id"))
 	if err != nil {
@@ -224,13 +224,13 @@ func testedModel(w http.ResponseWriter, r *http.Request) (string, error) {
 	var errs []FieldError
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name != "model" {
-			errs = append(errs, FieldError{shorten(name), "there is no such field; only model can be given"})
+			errs = append(errs, FieldError{shorten(name), "unknown field; only model is supported"})
 		} else if json.Unmarshal(fields[name], &model) != nil {
 			errs = append(errs, FieldError{"model", "must be a string"})
 		}
 	}
 	if len(errs) > 0 {
-		return "", invalid("The request has wrong fields; errors lists them.", errs...)
+		return "", invalid("The request has invalid fields, listed in errors.", errs...)
 	}
 	return model, nil
 }

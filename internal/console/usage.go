@@ -1,4 +1,4 @@
-// What was used and what it cost, over HTTP.
+// Usage and cost over HTTP.
 
 package console
 
@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// Usage tells what answers have used.
+// Usage reports what answers have used.
 type Usage interface {
 	Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error)
 }
 
-// UsageQuery is what to sum up.
+// UsageQuery says what to sum up.
 type UsageQuery struct {
 	By           string    // "user", "channel", "model" or "day"
-	Since, Until time.Time // days in UTC, both included
+	Since, Until time.Time // days in UTC, inclusive
 }
 
-// UsageRow is the sum for one user, channel, model or day. Its fields are those
-// of usage.Row.
+// UsageRow is the sum for one user, channel, model or day. Its fields are
+// those of usage.Row.
 type UsageRow struct {
 	Key       string   `json:"key"` // user or channel id, "provider/model", or "2026-11-21" in UTC
 	Answers   int      `json:"answers"`
@@ -35,8 +35,8 @@ type UsageRow struct {
 }
 
 const (
-	usageDays    = 30  // summed up when the request names no day
-	maxUsageDays = 400 // as long as figures are kept
+	usageDays    = 30  // the default period
+	maxUsageDays = 400 // as long as usage is kept
 )
 
 var usageKinds = []string{"user", "channel", "model", "day"}
@@ -66,7 +66,7 @@ func usageQuery(r *http.Request, now time.Time) (UsageQuery, *Problem) {
 		q.By = "day"
 	}
 	if !slices.Contains(usageKinds, q.By) {
-		return q, malformed(fmt.Sprintf("Usage cannot be summed up by %q; it can by %s.", shorten(q.By), strings.Join(usageKinds, ", ")))
+		return q, malformed(fmt.Sprintf("Unknown grouping %q; usage can be grouped by %s.", shorten(q.By), strings.Join(usageKinds, ", ")))
 	}
 	for name, day := range map[string]*time.Time{"until": &q.Until, "since": &q.Since} {
 		value := r.URL.Query().Get(name)
@@ -75,7 +75,7 @@ func usageQuery(r *http.Request, now time.Time) (UsageQuery, *Problem) {
 		}
 		parsed, err := time.Parse(time.DateOnly, value)
 		if err != nil {
-			return q, malformed(fmt.Sprintf("%s must be a day such as 2026-11-21, not %q.", name, shorten(value)))
+			return q, malformed(fmt.Sprintf("%s must be a date such as 2026-11-21, not %q.", name, shorten(value)))
 		}
 		*day = parsed
 	}
@@ -83,7 +83,7 @@ func usageQuery(r *http.Request, now time.Time) (UsageQuery, *Problem) {
 		q.Since = q.Until.AddDate(0, 0, 1-usageDays)
 	}
 	if q.Until.Before(q.Since) || q.Until.Sub(q.Since) > maxUsageDays*24*time.Hour {
-		return q, malformed(fmt.Sprintf("since must not be after until, nor more than %d days before it.", maxUsageDays))
+		return q, malformed(fmt.Sprintf("since must be at most %d days before until, and not after it.", maxUsageDays))
 	}
 	return q, nil
 }

@@ -1,5 +1,5 @@
-// What readers of the API see of a provider: every field but the secrets,
-// which show as "set". The form can be sent back as it is.
+// A provider as the API shows it: every field, with "set" for secrets. A
+// client can send it back unchanged.
 
 package console
 
@@ -35,7 +35,7 @@ type providerView struct {
 	Problem        string                     `json:"problem,omitempty"` // why it cannot be used
 }
 
-// readOnly are the fields that a read shows and a PUT ignores.
+// readOnly are the fields that responses contain and a PUT ignores.
 var readOnly = []string{"source", "learned", "problem"}
 
 func view(e registry.Entry, learned map[string]provider.Quirks) providerView {
@@ -65,7 +65,7 @@ func shownURLs(list []string) []string {
 	return shown
 }
 
-// shownProxy hides a proxy's URL when it holds a password.
+// shownProxy hides a proxy's URL if it contains a password.
 func shownProxy(raw string) string {
 	if raw == "" {
 		return ""

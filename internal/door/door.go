@@ -1,7 +1,7 @@
-// Package door decides who may administer: whoever sends the admin token, or a
-// browser that has a session, which it got for the token or for a single-use
-// code. Nothing else counts: neither the address a request comes from nor its
-// headers prove that the person sits at this machine.
+// Package door decides who may administer: requests with the admin token, and
+// browsers with a session, which they get for the token or for a single-use
+// code. Nothing else counts: neither the address of a request nor its headers
+// prove that a person sits at this machine.
 package door
 
 import (
@@ -23,17 +23,17 @@ import (
 	"parley/internal/secret"
 )
 
-// Memory keeps small values by name, for all replicas and over restarts.
+// Memory stores small values by name, for all replicas and across restarts.
 type Memory interface {
-	// Save keeps data under key for ttl.
+	// Save stores data under key for ttl.
 	Save(ctx context.Context, key string, data []byte, ttl time.Duration) error
-	// Load returns what is kept under key, nil when there is nothing.
+	// Load returns what is stored under key, or nil.
 	Load(ctx context.Context, key string) ([]byte, error)
-	// Take is Load and removes it: of several callers one gets it.
+	// Take is Load, and removes the value: only one of several callers gets it.
 	Take(ctx context.Context, key string) ([]byte, error)
 }
 
-// Options is what a Door is made of. Token and Memory are required.
+// Options is what New needs. Token and Memory are required.
 type Options struct {
 	Token  secret.Text // ADMIN_TOKEN, or the one in DATA_DIR
 	Memory Memory
@@ -49,20 +49,21 @@ type Door struct {
 	log     *slog.Logger
 }
 
-// Why a request is not admitted.
+// Reasons not to admit a request.
 var (
-	// ErrMissing says that a request carries neither token nor session.
+	// ErrMissing means that a request has neither token nor session.
 	ErrMissing = errors.New("no admin token and no session")
-	// ErrWrong says that a token or code is not a right one.
+	// ErrWrong means that a token or code is wrong.
 	ErrWrong = errors.New("wrong token or code")
-	// ErrElsewhere says that a page of another site made the browser send it.
+	// ErrElsewhere means that a page of another site made the browser send the
+	// request.
 	ErrElsewhere = errors.New("sent by a page of another site")
 )
 
-// SlowError is ErrWrong once there were too many wrong ones from the same
-// address. The right one is taken at any time.
+// SlowError is an ErrWrong after too many wrong attempts from one address. The
+// right token still works.
 type SlowError struct {
-	After time.Duration // when wrong ones are answered at once again
+	After time.Duration // until wrong attempts are answered immediately again
 }
 
 func (e *SlowError) Error() string { return "too many wrong tokens or codes" }
@@ -84,9 +85,9 @@ func New(o Options) (*Door, error) {
 	return &Door{token: sha256.Sum256([]byte(o.Token.Reveal())), key: key, memory: o.Memory, guesses: newGuesses(o.Log), log: o.Log}, nil
 }
 
-// Admit reports why r is not admitted; nil when it is. The right token passes
-// whatever else happened; a wrong one may be held back for a moment. The error
-// wraps one of the above, or is the store's.
+// Admit returns nil if r is admitted. The right token always passes; the
+// answer to a wrong one may be delayed. The error wraps one of the above, or
+// is the store's.
 func (d *Door) Admit(r *http.Request) error {
 	if d.HasToken(r) {
 		return nil
@@ -98,7 +99,7 @@ func (d *Door) Admit(r *http.Request) error {
 		return err
 	case session && http.NewCrossOriginProtection().Check(r) != nil:
 		return ErrElsewhere
-	case session: // also beside a bearer token that a proxy added for itself
+	case session: // even with a bearer token, which a proxy may have added
 		return nil
 	case given:
 		return d.guesses.failed(r)
@@ -106,27 +107,28 @@ func (d *Door) Admit(r *http.Request) error {
 	return ErrMissing
 }
 
-// HasToken reports whether r carries the right token. Of those that Admit lets
-// in, the others have a session.
+// HasToken reports whether r has the right token. Other requests that Admit
+// admits have a session.
 func (d *Door) HasToken(r *http.Request) bool {
 	token, given := bearer(r)
 	return given && d.right(token)
 }
 
-// bearer is the token that r carries. Other schemes are not for parley: a proxy
-// that asks for a password passes it on.
+// bearer is the token of r. Other schemes are ignored: a proxy that asks for a
+// password passes it on.
 func bearer(r *http.Request) (token string, given bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-// right compares in constant time: hashes have one length.
+// right compares hashes, which have the same length, in constant time.
 func (d *Door) right(token string) bool {
 	given := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(given[:], d.token[:]) == 1
 }
 
-// Enter begins a session for whoever knows the token. The error is as Admit's.
+// Enter starts a session for a request with the token. Errors are like those
+// of Admit.
 func (d *Door) Enter(w http.ResponseWriter, r *http.Request, token string) error {
 	if !d.right(strings.TrimSpace(token)) {
 		return d.guesses.failed(r)
@@ -134,11 +136,11 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, token string) error
 	return d.begin(w, r)
 }
 
-// codeLife is how long a single-use code is good.
+// codeLife is how long a single-use code works.
 const codeLife = 10 * time.Minute
 
-// NewCode makes a code that begins one session. Only whoever was admitted may
-// be given one.
+// NewCode makes a code that starts one session. Give it only to admitted
+// callers.
 func (d *Door) NewCode(ctx context.Context) (code string, until time.Time, err error) {
 	code, until = rand.Text(), time.Now().Add(codeLife)
 	if err := d.keep(ctx, "code", code, until); err != nil {
@@ -147,7 +149,8 @@ func (d *Door) NewCode(ctx context.Context) (code string, until time.Time, err e
 	return code, until, nil
 }
 
-// Exchange begins a session for a code and burns it. The error is as Admit's.
+// Exchange starts a session for a code, and deletes the code. Errors are like
+// those of Admit.
 func (d *Door) Exchange(w http.ResponseWriter, r *http.Request, code string) error {
 	if len(code) > maxValue {
 		return d.guesses.failed(r)
@@ -165,8 +168,8 @@ func (d *Door) Exchange(w http.ResponseWriter, r *http.Request, code string) err
 // maxValue is more characters than a code or session has.
 const maxValue = 64
 
-// name is where something is kept: who reads the store's keys learns no code
-// and no session, and nothing of one token is good with another.
+// name is the key in the store. It reveals no code or session, and a value for
+// one token is not valid for another.
 func (d *Door) name(kind, value string) string {
 	mac := hmac.New(sha256.New, d.key)
 	_, _ = mac.Write([]byte(kind + " " + value))
@@ -177,7 +180,7 @@ func (d *Door) keep(ctx context.Context, kind, value string, until time.Time) er
 	return d.memory.Save(ctx, d.name(kind, value), strconv.AppendInt(nil, until.Unix(), 10), time.Until(until))
 }
 
-// valid reports whether what keep stored is there and not over.
+// valid reports whether a stored value exists and has not expired.
 func valid(data []byte) bool {
 	until, err := strconv.ParseInt(string(data), 10, 64)
 	return err == nil && time.Now().Unix() < until

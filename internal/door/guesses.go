@@ -1,6 +1,6 @@
-// Guessing: wrong tokens and codes are slowed, right ones never. A limit that
-// were asked first could be used up by a stranger for everybody, because behind
-// a proxy all come from one address.
+// Slowing down guesses: wrong tokens and codes are delayed, right ones never.
+// If the limit came before the check, a stranger could use it up for everyone,
+// because behind a proxy all requests have one address.
 
 package door
 
@@ -15,11 +15,11 @@ import (
 
 const (
 	guessWindow   = time.Minute
-	freeGuesses   = 10                     // of one address in a window: a person who mistypes
-	holdTime      = 250 * time.Millisecond // before a further wrong one is answered
-	maxHeld       = 32                     // requests held at once; more are answered without waiting
-	maxGuessers   = 4096                   // addresses counted apart in a window; the rest count as one
-	maxLogged     = 50                     // addresses that the log names in a window
+	freeGuesses   = 10                     // per address and window, for typing mistakes
+	holdTime      = 250 * time.Millisecond // delay for further wrong attempts
+	maxHeld       = 32                     // concurrent delayed requests; more are answered without delay
+	maxGuessers   = 4096                   // addresses counted separately in a window; the rest count as one
+	maxLogged     = 50                     // addresses logged in a window
 	ipv6Neighbour = 64                     // bits: whoever has one address of a network has them all
 )
 
@@ -37,17 +37,17 @@ func newGuesses(log *slog.Logger) guesses {
 	return guesses{log: log, held: make(chan struct{}, maxHeld)}
 }
 
-// failed counts a wrong one and gives the error for it, after a pause where
-// there were many.
+// failed counts a wrong attempt and returns its error, after a delay if there
+// were many.
 func (g *guesses) failed(r *http.Request) error {
 	from := network(r.RemoteAddr)
 	n, guessers, left := g.add(from)
 	switch {
 	case guessers > maxLogged:
 	case n == 1:
-		g.log.WarnContext(r.Context(), "wrong admin token or code", "from", address(r.RemoteAddr), "path", r.Pattern)
+		g.log.WarnContext(r.Context(), "admin login: wrong token or code", "from", address(r.RemoteAddr), "path", r.Pattern)
 	case n == freeGuesses+1:
-		g.log.WarnContext(r.Context(), "many wrong admin tokens or codes: wrong ones are slowed, the right one is not", "from", address(r.RemoteAddr))
+		g.log.WarnContext(r.Context(), "admin login: many wrong tokens or codes, delaying further ones", "from", address(r.RemoteAddr))
 	}
 	if n <= freeGuesses {
 		return ErrWrong
@@ -56,8 +56,8 @@ func (g *guesses) failed(r *http.Request) error {
 	return &SlowError{After: max(left, time.Second)}
 }
 
-// add counts one more of an address, and says how many addresses the window has
-// and how long it goes on.
+// add counts an attempt from an address. It returns the address's count, the
+// number of addresses in the window, and how long the window lasts.
 func (g *guesses) add(from netip.Prefix) (n, guessers int, left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,7 +72,7 @@ func (g *guesses) add(from netip.Prefix) (n, guessers int, left time.Duration) {
 	return g.count[from], len(g.count), guessWindow - now.Sub(g.began)
 }
 
-// hold keeps one request waiting, unless enough wait already.
+// hold delays a request, unless enough are delayed already.
 func (g *guesses) hold(r *http.Request) {
 	select {
 	case g.held <- struct{}{}:
@@ -97,7 +97,8 @@ func address(remote string) string {
 	return host
 }
 
-// network is what counts as one guesser; the zero Prefix for what is no address.
+// network is what counts as one guesser, the zero Prefix if remote is not an
+// address.
 func network(remote string) netip.Prefix {
 	a, err := netip.ParseAddr(address(remote))
 	if err != nil {

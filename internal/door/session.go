@@ -1,6 +1,5 @@
-// Sessions: a random cookie whose name in the store is its hash. It is good
-// while the store has it, on every replica, so that logging out ends it
-// everywhere.
+// Sessions: random cookies, stored by their hash. A session is valid while the
+// store has it, so logging out ends it on every replica.
 
 package door
 
@@ -16,10 +15,10 @@ const (
 	sessionLife = 12 * time.Hour
 	cookieName  = "parley_session"
 	hostPrefix  = "__Host-" // a browser takes such a cookie over TLS only, for this very host
-	maxCookies  = 8         // looked at per request
+	maxCookies  = 8         // checked per request
 )
 
-// begin makes a session and its cookie.
+// begin creates a session and sets its cookie.
 func (d *Door) begin(w http.ResponseWriter, r *http.Request) error {
 	value, until := rand.Text(), time.Now().Add(sessionLife)
 	if err := d.keep(r.Context(), "session", value, until); err != nil {
@@ -29,7 +28,7 @@ func (d *Door) begin(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Session reports whether r carries a session. The error is the store's.
+// Session reports whether r has a valid session. The error is the store's.
 func (d *Door) Session(r *http.Request) (bool, error) {
 	for _, c := range sessionCookies(r) {
 		data, err := d.memory.Load(r.Context(), d.name("session", c.Value))
@@ -43,7 +42,7 @@ func (d *Door) Session(r *http.Request) (bool, error) {
 	return false, nil
 }
 
-// Leave ends the sessions that r carries, on every replica.
+// Leave ends r's sessions, on every replica.
 func (d *Door) Leave(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range sessionCookies(r) {
 		if _, err := d.memory.Take(r.Context(), d.name("session", c.Value)); err != nil {
@@ -54,9 +53,9 @@ func (d *Door) Leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sessionCookies are the cookies of r that may hold a session. Browsers send the
-// cookies of one host to every port of it, so there may be those of other
-// servers on this machine.
+// sessionCookies are the cookies of r that may be sessions. Browsers send a
+// host's cookies to all its ports, so some may belong to other servers on this
+// machine.
 func sessionCookies(r *http.Request) []*http.Cookie {
 	var out []*http.Cookie
 	for _, c := range r.Cookies() {
@@ -72,7 +71,7 @@ func setCookie(w http.ResponseWriter, r *http.Request, value string, age int) {
 		Name: cookieName, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
 	}
-	// One name per port: two servers on this machine must not log each other out.
+	// One name per port: two servers on one machine must not log each other out.
 	if _, port, err := net.SplitHostPort(r.Host); err == nil && port != "" && strings.Trim(port, "0123456789") == "" {
 		c.Name += "_" + port
 	}

@@ -1,4 +1,4 @@
-// From what a probe saw to the sentence that names the cause and the remedy.
+// The diagnosis: from what a probe saw to a sentence with cause and remedy.
 
 package probe
 
@@ -23,7 +23,7 @@ import (
 	"parley/internal/suggest"
 )
 
-// works is the sentence for a provider that answers.
+// works is the sentence for a provider that works.
 func (r *probe) works(s seen) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s answers: first token after %.2f s", r.name(), r.report.FirstToken)
@@ -89,8 +89,8 @@ func (r *probe) noConnection(err error) string {
 	return fmt.Sprintf("%s could not be reached; check the address and that the server runs.", at)
 }
 
-// usualPort reminds of the ports of common servers when the endpoint is on
-// another one.
+// usualPort mentions the ports of common servers if the endpoint has another
+// one.
 func usualPort(u *url.URL) string {
 	var usual []string
 	for _, p := range provider.Presets() {
@@ -132,8 +132,8 @@ func (r *probe) noCertificate() string {
 	return fmt.Sprintf("%s asks for a client certificate; name it in the provider's tls.certFile and tls.keyFile.", r.url.Hostname())
 }
 
-// diagnose says why the short answer failed. It may ask the endpoint a few more
-// harmless questions to find the remedy.
+// diagnose says why the short answer failed. It may send the endpoint a few
+// more harmless requests to find the remedy.
 func (r *probe) diagnose(ctx context.Context, e *completion.Error) string {
 	before := r.refusedBefore(e)
 	switch {
@@ -144,11 +144,11 @@ func (r *probe) diagnose(ctx context.Context, e *completion.Error) string {
 		return r.badModel(e)
 	case e.Kind == completion.KindTLS:
 		return r.noTLS(e.Err)
-	case e.Kind == completion.KindConnect && r.listed != nil && r.listed.Kind == completion.KindTLS: // the first request said why
+	case e.Kind == completion.KindConnect && r.listed != nil && r.listed.Kind == completion.KindTLS: // the first request has the reason
 		r.report.Kind = completion.KindTLS
 		return r.noTLS(r.listed.Err)
 	case e.Kind == completion.KindConnect && r.asksCert:
-		// TLS 1.3 lets the client finish first: the refusal may arrive as a mere
+		// With TLS 1.3 the client finishes first, so a refusal may look like a
 		// closed connection.
 		r.report.Kind = completion.KindTLS
 		return r.noCertificate()
@@ -182,9 +182,10 @@ func (r *probe) diagnose(ctx context.Context, e *completion.Error) string {
 	return e.Sentence()
 }
 
-// lacksModel reports whether the refusal of a request for a model that the
-// endpoint does not list is about that, whatever its status: gateways answer 404,
-// 503 and others. What is certainly something else is not.
+// lacksModel reports whether the endpoint refused the request because it does
+// not have the model, which its list lacks. The status does not tell: gateways
+// answer 404, 503 and others. It excludes errors that clearly have another
+// cause.
 func (r *probe) lacksModel(e *completion.Error) bool {
 	switch e.Kind {
 	case completion.KindAuth, completion.KindQuota, completion.KindRateLimit, completion.KindFilter, completion.KindContext:
@@ -197,8 +198,8 @@ func (r *probe) lacksModel(e *completion.Error) bool {
 	return r.unlisted() && e.Status >= 400 && !e.Mentions("loading")
 }
 
-// noList is for a record that leaves its models to the endpoint, which lists
-// none: there is no model to ask for.
+// noList handles a record that leaves its models to the endpoint if the
+// endpoint lists none: there is no model to ask for.
 func (r *probe) noList(ctx context.Context) {
 	e := r.listed
 	if e == nil {
@@ -219,7 +220,8 @@ func (r *probe) noList(ctx context.Context) {
 	}
 }
 
-// badKey tells a missing key from a wrong one, and from one in the wrong header.
+// badKey tells a missing key from a wrong one, and from one in the wrong
+// header.
 func (r *probe) badKey(ctx context.Context, e *completion.Error) string {
 	if e.Page {
 		return r.pageBetween(e)
@@ -273,7 +275,7 @@ func (r *probe) badModel(e *completion.Error) string {
 	return fmt.Sprintf("%s is reachable, but has no model %s%s; the nearest of its %d: %s.", r.p.ID, r.model, e.Detail(), len(r.list), names)
 }
 
-// nearest are the listed models most like the one asked for.
+// nearest lists the models most similar to the one asked for.
 func (r *probe) nearest() string {
 	ids := make([]string, len(r.list))
 	for i, m := range r.list {
@@ -300,7 +302,7 @@ func (r *probe) elsewhere(e *completion.Error, right string) string {
 	return fmt.Sprintf("Nothing answers chat completions at %s%s; the server has them at %s: use that as the endpoint.", shownURL(r.p.Endpoint), e.Code(), right)
 }
 
-// noModelServer is for answers of another kind: pages, texts, other APIs.
+// noModelServer handles other kinds of answers: pages, texts, other APIs.
 func (r *probe) noModelServer(ctx context.Context, e *completion.Error) string {
 	if coded, ok := errors.AsType[*completion.CodedError](e.Err); ok {
 		return fmt.Sprintf("%s answers compressed (%s) though parley asked for plain; turn compression off in what stands between parley and the server.", r.hostPort(), coded.Coding)
@@ -329,7 +331,7 @@ func (r *probe) isChatPath() bool {
 	return strings.HasSuffix(strings.TrimSuffix(r.url.Path, "/"), "/chat/completions")
 }
 
-// ollamaPath is where Ollama answers chat completions: beside its own API.
+// ollamaPath is the path of Ollama's chat completions, beside its own API.
 func (r *probe) ollamaPath() string {
 	u := *r.url
 	at := strings.LastIndex(u.Path, "/api/")
@@ -337,9 +339,9 @@ func (r *probe) ollamaPath() string {
 	return u.String()
 }
 
-// rightPath tries the usual paths on the same server and returns the endpoint
-// whose list of models answers, or "". Where the list beside the endpoint has
-// answered, no other is right: only the end of its path may be wrong.
+// rightPath tries the usual paths on the same server. It returns the endpoint
+// whose model list answers, or "". If the list beside the endpoint answers, no
+// other endpoint is right: only the end of its path can be wrong.
 func (r *probe) rightPath(ctx context.Context) string {
 	path := strings.TrimSuffix(r.url.Path, "/")
 	for cut := range strings.SplitSeq("/chat/completions /completions /chat /models /v1/responses /responses /v1/messages /api/chat /api/generate", " ") {
@@ -371,7 +373,8 @@ func (r *probe) rightPath(ctx context.Context) string {
 	return ""
 }
 
-// refusedBefore is the diagnosis of such a request.
+// refusedBefore is the diagnosis if the proxy or the server refused the
+// connection before any request.
 func (r *probe) refusedBefore(e *completion.Error) string {
 	host := r.url.Hostname()
 	proxy, ok := errors.AsType[*completion.ProxyError](e.Err)

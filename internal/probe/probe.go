@@ -1,5 +1,5 @@
-// Package probe finds out how a provider is: what happens, step by step, when its
-// endpoint is asked, and one sentence that names the cause and the remedy.
+// Package probe tests a provider: it asks the endpoint step by step, and names
+// the cause and the remedy in one sentence.
 package probe
 
 import (
@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	probeConnect = 10 * time.Second // for name, connection and handshake, each
+	probeConnect = 10 * time.Second // for name lookup, connection and handshake, each
 	probeSilence = 45 * time.Second // for the first token
 	probeLimit   = 90 * time.Second // for everything
 	probeTokens  = 64
 )
 
-// Report is what a probe found. It holds no secret.
+// Report is the result of a probe. It contains no secret.
 type Report struct {
 	Provider  string          `json:"provider"`
 	Model     string          `json:"model"`
@@ -45,7 +45,7 @@ type Report struct {
 	Learned         string            `json:"learned,omitempty"` // request fields it refused, in words
 }
 
-// Step is one thing that was tried.
+// Step is one thing that the probe tried.
 type Step struct {
 	Name   string  `json:"name"` // "name", "address", "connection", "tls", "models", "answer", "streaming", "usage"
 	Status Status  `json:"status"`
@@ -53,10 +53,10 @@ type Step struct {
 	Took   float64 `json:"took,omitempty"` // seconds
 }
 
-// Status is how a step went.
+// Status is the result of a step.
 type Status string
 
-// The ways a step goes. A warning does not keep the provider from working.
+// The results of a step. A warning does not keep the provider from working.
 const (
 	StatusOK      Status = "ok"
 	StatusFailed  Status = "failed"
@@ -64,10 +64,10 @@ const (
 	StatusSkipped Status = "skipped"
 )
 
-// Run asks p's endpoints for real, as c would: name resolution, address,
-// connection, TLS, the list of models and a short answer of the given model
-// (empty: the provider's first). It takes at most 90 seconds and always returns a
-// report.
+// Run sends p's endpoints real requests, as c would: name lookup, address
+// check, connection, TLS, the list of models, and a short answer from the
+// model (empty: the provider's first). It takes at most 90 seconds and always
+// returns a report.
 func Run(ctx context.Context, c *completion.Client, p provider.Provider, model string) Report {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -94,11 +94,11 @@ type probe struct {
 	url    *url.URL
 	report Report
 	list   []provider.Model
-	listed *completion.Error // why the models could not be listed
+	listed *completion.Error // why listing the models failed
 
 	contained bool          // parley runs in a container
-	silence   time.Duration // how long the short answer may keep silent
-	asksCert  bool          // the server asks for a client certificate, and there is none to show
+	silence   time.Duration // how long the short answer may stay silent
+	asksCert  bool          // the server asks for a client certificate, and the record has none
 }
 
 func probeOne(ctx context.Context, c *completion.Client, p provider.Provider, model string, contained bool) Report {
@@ -112,7 +112,7 @@ func probeOne(ctx context.Context, c *completion.Client, p provider.Provider, mo
 	return run.report
 }
 
-// all runs the steps up to the first that fails.
+// all runs the steps until one fails.
 func (r *probe) all(ctx context.Context) {
 	u, err := url.Parse(r.p.Endpoint)
 	if err != nil || u.Hostname() == "" {
@@ -144,7 +144,7 @@ func (r *probe) fail(step string, kind completion.Kind, diagnosis string) {
 	r.report.Kind, r.report.Diagnosis = kind, diagnosis
 }
 
-// reach resolves the name, connects and shakes hands.
+// reach looks up the name, connects and does the TLS handshake.
 func (r *probe) reach(ctx context.Context) bool {
 	start := time.Now()
 	addrs, err := r.resolve(ctx)
@@ -178,7 +178,7 @@ func (r *probe) resolve(ctx context.Context) ([]netip.Addr, error) {
 		return []netip.Addr{addr}, nil
 	}
 	if blocked, ok := errors.AsType[*provider.BlockedError](r.c.Networks().CheckName(r.url.Hostname())); ok {
-		return []netip.Addr{blocked.Addr}, nil // and the next step says why not
+		return []netip.Addr{blocked.Addr}, nil // the next step reports the reason
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeConnect)
 	defer cancel()
@@ -244,7 +244,7 @@ func (r *probe) hostPort() string {
 	return net.JoinHostPort(r.url.Hostname(), port)
 }
 
-// models asks for the list. A server without one may still answer.
+// models asks for the model list. A server without one may still answer.
 func (r *probe) models(ctx context.Context) {
 	if provider.Recognize(r.p).NoModels {
 		r.step("models", StatusSkipped, "this service lists none", time.Time{})
@@ -272,7 +272,8 @@ func (r *probe) models(ctx context.Context) {
 	r.step("models", StatusOK, fmt.Sprintf("%d listed", len(list)), start)
 }
 
-// unlisted reports whether the endpoint lists models, and not the one asked for.
+// unlisted reports whether the endpoint lists models, but not the one asked
+// for.
 func (r *probe) unlisted() bool {
 	return len(r.list) > 0 && !slices.ContainsFunc(r.list, func(m provider.Model) bool { return m.ID == r.model })
 }
@@ -302,7 +303,7 @@ func (r *probe) answer(ctx context.Context) {
 	r.measure(seen, start)
 }
 
-// seen is what one short answer was like.
+// seen describes a short answer.
 type seen struct {
 	deltas      int
 	first, last time.Time
@@ -310,8 +311,8 @@ type seen struct {
 	usage       *completion.Usage
 }
 
-// streamed tells pieces that came as they were made from pieces that something
-// in between had held back: no model writes more than 2,000 tokens a second.
+// streamed reports whether the pieces came as they were made. If they came
+// faster than 2,000 tokens a second, something in between had held them back.
 func (s seen) streamed() bool {
 	took := s.last.Sub(s.first)
 	if s.deltas >= 20 {
@@ -345,7 +346,7 @@ func (r *probe) ask(ctx context.Context, p provider.Provider, request completion
 	return s, nil
 }
 
-// measure fills in what a successful answer tells.
+// measure fills in the report from a successful answer.
 func (r *probe) measure(s seen, start time.Time) {
 	rep := &r.report
 	rep.OK, rep.Usage = true, s.usage

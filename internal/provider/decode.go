@@ -1,5 +1,6 @@
-// Records as people write them: JSON in the API, JSON or YAML in files. Strict:
-// every unknown field and every bad value is named, all at once.
+// Records as people write them: JSON in the API, JSON or YAML in files.
+// Reading is strict, and reports every unknown field and every bad value
+// together.
 
 package provider
 
@@ -23,8 +24,8 @@ import (
 // MaxRecord is the most bytes one record may have.
 const MaxRecord = 256 << 10
 
-// Problem is one thing that is wrong with a record, in words for the person
-// who wrote it. It never holds the value of a secret.
+// Problem is one mistake in a record, described for the person who wrote it.
+// It never contains the value of a secret.
 type Problem struct {
 	Field string `json:"field"`          // "endpoint", "models[2].id"; in a file "lab.endpoint"; empty: the whole
 	Text  string `json:"text"`           // "must be an http or https URL"
@@ -42,7 +43,7 @@ func (p Problem) String() string {
 	return s
 }
 
-// InvalidError lists everything that is wrong with a record.
+// InvalidError lists all problems of a record.
 type InvalidError struct{ Problems []Problem }
 
 func (e *InvalidError) Error() string {
@@ -53,10 +54,10 @@ func (e *InvalidError) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Decode reads one record, as the API and the files have it, for the given id, fills in
-// the defaults and validates. A wrong record is an *InvalidError that lists all
-// its problems; other errors come from r. The fields "id" and "source", which
-// reads of the API show, are taken when they fit.
+// Decode reads one record, in the form of the API and the files, for the given
+// id, fills in defaults and validates. An invalid record is an *InvalidError
+// with all its problems; other errors come from r. It accepts the fields "id"
+// and "source", which responses of the API have, if they match.
 func Decode(id string, r io.Reader) (Provider, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxRecord+1))
 	if err != nil {
@@ -72,8 +73,8 @@ func Decode(id string, r io.Reader) (Provider, error) {
 	return p, nil
 }
 
-// DecodeFile reads a map {id: provider} in YAML, of which JSON is a part. The
-// problems of all records come together in one *InvalidError, with lines.
+// DecodeFile reads a map {id: provider} in YAML or JSON. One *InvalidError has
+// the problems of all records, with lines.
 func DecodeFile(data []byte) (map[string]Provider, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	var doc yaml.Node
@@ -92,7 +93,7 @@ func DecodeFile(data []byte) (map[string]Provider, error) {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		if _, twice := out[key.Value]; twice {
-			problems = append(problems, Problem{Field: key.Value, Line: key.Line, Text: "this id is there twice"})
+			problems = append(problems, Problem{Field: key.Value, Line: key.Line, Text: "this id is given twice"})
 			continue
 		}
 		var plain any
@@ -102,7 +103,7 @@ func DecodeFile(data []byte) (map[string]Provider, error) {
 		}
 		record, err := json.Marshal(plain)
 		if err != nil {
-			problems = append(problems, Problem{Field: key.Value, Line: key.Line, Text: "holds a value JSON has no form for"})
+			problems = append(problems, Problem{Field: key.Value, Line: key.Line, Text: "contains a value that JSON cannot represent"})
 			continue
 		}
 		p, bad := decodeRecord(key.Value, record)
@@ -140,7 +141,7 @@ func decodeRecord(id string, data []byte) (Provider, []Problem) {
 		if _, isType := errors.AsType[*json.UnmarshalTypeError](err); isType {
 			return p, []Problem{{Text: "must be a JSON object"}}
 		}
-		return p, []Problem{{Text: "is no valid JSON: " + jsonTrouble(data, err)}}
+		return p, []Problem{{Text: "is not valid JSON: " + jsonTrouble(data, err)}}
 	}
 	if raw == nil {
 		return p, []Problem{{Text: "must be a JSON object"}}
@@ -159,15 +160,15 @@ func decodeRecord(id string, data []byte) (Provider, []Problem) {
 		named[b.Field] = true
 	}
 	for _, b := range p.Validate() {
-		if !named[b.Field] { // a value that could not be read is one problem, not two
+		if !named[b.Field] { // report an unreadable value once
 			problems = append(problems, b)
 		}
 	}
 	return p, problems
 }
 
-// jsonTrouble says what is wrong with data without quoting it: it may hold a
-// key.
+// jsonTrouble describes a JSON error without quoting the data, which may
+// contain a key.
 func jsonTrouble(data []byte, err error) string {
 	syntax, ok := errors.AsType[*json.SyntaxError](err)
 	if !ok {
@@ -177,23 +178,23 @@ func jsonTrouble(data []byte, err error) string {
 	if int(syntax.Offset) >= len(data) {
 		return "it ends too early"
 	}
-	return fmt.Sprintf("there is a mistake in line %d, at byte %d", line, syntax.Offset)
+	return fmt.Sprintf("there is an error in line %d, at byte %d", line, syntax.Offset)
 }
 
-// setField takes one field of a record; value is nil for null.
+// setField sets one field of a record; value is nil for null.
 func (p *Provider) setField(name string, value json.RawMessage) []Problem {
 	target := p.field(name)
 	switch {
 	case name == "id":
 		var id string
 		if value != nil && (json.Unmarshal(value, &id) != nil || id != p.ID) {
-			return []Problem{{Field: "id", Text: fmt.Sprintf("is not the id of this record, %q", p.ID)}}
+			return []Problem{{Field: "id", Text: fmt.Sprintf("does not match the id of this record, %q", p.ID)}}
 		}
 		return nil
 	case name == "source":
 		return nil
 	case target == nil:
-		return []Problem{{Field: name, Text: "there is no such field" + suggestField(name)}}
+		return []Problem{{Field: name, Text: "unknown field" + suggestField(name)}}
 	case value == nil:
 		return nil
 	case name == "models":
@@ -209,7 +210,7 @@ func (p *Provider) setField(name string, value json.RawMessage) []Problem {
 	return nil
 }
 
-// field is where the value of a record's field goes; nil for an unknown name.
+// field points to the field for a name, nil if the name is unknown.
 func (p *Provider) field(name string) any {
 	switch name {
 	case "name":
@@ -248,7 +249,7 @@ func (p *Provider) field(name string) any {
 	return nil
 }
 
-// shapes is what each field must be, for the message when it is not.
+// shapes describes each field's type, for errors.
 var shapes = map[string]string{
 	"name": "a string", "endpoint": "a string, the full URL of chat completions", "apiKey": "a string",
 	"models":   "a list of {id, name}, a list of strings, a comma-separated string or {\"discover\": true}",
@@ -265,7 +266,7 @@ var subfields = map[string][]string{
 	"model":   {"id", "name", "maxInput", "pricing", "vision"},
 }
 
-// unknownIn names the fields of an object that are not in known.
+// unknownIn reports the fields of an object that are not in known.
 func unknownIn(where string, value json.RawMessage, known []string) []Problem {
 	var raw map[string]json.RawMessage
 	if json.Unmarshal(value, &raw) != nil {
@@ -274,13 +275,13 @@ func unknownIn(where string, value json.RawMessage, known []string) []Problem {
 	var problems []Problem
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		if !slices.Contains(known, name) {
-			problems = append(problems, Problem{Field: where + "." + name, Text: "there is no such field; known are " + strings.Join(known, ", ")})
+			problems = append(problems, Problem{Field: where + "." + name, Text: "unknown field; known are " + strings.Join(known, ", ")})
 		}
 	}
 	return problems
 }
 
-// fieldAliases are other programs' words for fields.
+// fieldAliases are other programs' names for fields.
 var fieldAliases = map[string]string{"key": "apiKey", "url": "endpoint", "baseurl": "endpoint", "headers": "extraHeaders", "model": "models", "contextlength": "maxInput"}
 
 // suggestField suggests the field that an unknown name probably means.
@@ -296,7 +297,7 @@ func suggestField(name string) string {
 	return fmt.Sprintf("; did you mean %q?", known)
 }
 
-// textOnly decodes a secret from a JSON string and from nothing else.
+// textOnly decodes a secret from a JSON string only.
 type textOnly secret.Text
 
 func (t *textOnly) UnmarshalJSON(data []byte) error {
@@ -322,7 +323,7 @@ func (h *headersOnly) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// decode reads the forms a models field may have.
+// decode reads all forms of a models field.
 func (m *Models) decode(data json.RawMessage) []Problem {
 	wrong := []Problem{{Field: "models", Text: "must be " + shapes["models"]}}
 	switch data[0] {
@@ -391,8 +392,8 @@ func decodeModel(where string, data json.RawMessage) (Model, []Problem) {
 	return m, nil
 }
 
-// ParseModels reads a comma-separated list of model ids, as forms have it.
-// Line breaks separate too. An empty list is an empty Models.
+// ParseModels parses a comma-separated list of model ids, as in forms. Line
+// breaks also separate. An empty list is an empty Models.
 func ParseModels(s string) Models {
 	var m Models
 	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' || r == ';' }) {
@@ -413,7 +414,7 @@ func (m Models) Find(id string) *Model {
 	return nil
 }
 
-// UnmarshalJSON takes a list of objects or strings, a comma-separated string,
+// UnmarshalJSON reads a list of objects or strings, a comma-separated string,
 // or {"discover": true}.
 func (m *Models) UnmarshalJSON(data []byte) error {
 	data = bytes.TrimSpace(data)
@@ -427,8 +428,8 @@ func (m *Models) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON writes a list of objects, or {"discover": true} with the list
-// that is known so far.
+// MarshalJSON writes a list of objects, or {"discover": true} with the known
+// models.
 func (m Models) MarshalJSON() ([]byte, error) {
 	if m.Discover {
 		return json.Marshal(struct {

@@ -68,9 +68,9 @@ func TestDecodeNamesEveryProblemAtOnce(t *testing.T) {
 	if !ok {
 		t.Fatalf("error is %T: %v", err, err)
 	}
-	for _, want := range []string{"id: ", "endpoint: must be an http or https URL", `apikey: there is no such field; did you mean "apiKey"?`, `apiStyle: "anthropic" is not known`,
-		"maxInput: must be a whole number", "models[0].id: is required", "models[1].context: there is no such field", "models[2].pricing.in: there is no such field", "extraHeaders.Bad Name", "extraHeaders.X-Ok",
-		"pricing.in: there is no such field", "preset: ", "colour: there is no such field", `endpiont: there is no such field; did you mean "endpoint"?`, `url: there is no such field; did you mean "endpoint"?`} {
+	for _, want := range []string{"id: ", "endpoint: must be an http or https URL", `apikey: unknown field; did you mean "apiKey"?`, `apiStyle: "anthropic" is not supported`,
+		"maxInput: must be a whole number", "models[0].id: is required", "models[1].context: unknown field", "models[2].pricing.in: unknown field", "extraHeaders.Bad Name", "extraHeaders.X-Ok",
+		"pricing.in: unknown field", "preset: ", "colour: unknown field", `endpiont: unknown field; did you mean "endpoint"?`, `url: unknown field; did you mean "endpoint"?`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in: %v", want, err)
 		}

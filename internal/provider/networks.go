@@ -1,5 +1,5 @@
-// Where a provider's endpoint may live. The check is made on the address that
-// is really dialled, so neither DNS rebinding nor odd notations get around it.
+// Which networks a provider's endpoint may be in. The check uses the address
+// that is dialed, so neither DNS rebinding nor odd notations get around it.
 
 package provider
 
@@ -17,19 +17,19 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Networks says which addresses may be dialled: PROVIDER_NETWORKS. The zero
+// Networks says which addresses may be dialed: PROVIDER_NETWORKS. The zero
 // value is "public,private". Cloud-metadata, link-local, multicast and
-// unspecified addresses are refused whatever it says, also when an IPv6
-// address embeds them.
+// unspecified addresses are never allowed, not even embedded in an IPv6
+// address.
 type Networks struct {
 	set                       bool
 	public, private, loopback bool
 	prefixes                  []netip.Prefix
 }
 
-// ParseNetworks reads a comma-separated list of the words public, private and
-// loopback, and of CIDRs or addresses. An empty list is the default: public and
-// private, and loopback where loopbackDefault says so.
+// ParseNetworks parses a comma-separated list of the words public, private and
+// loopback, and of CIDRs or addresses. An empty list is the default: public
+// and private, plus loopback if loopbackDefault is set.
 func ParseNetworks(s string, loopbackDefault bool) (Networks, error) {
 	n := Networks{set: true}
 	for word := range strings.SplitSeq(s, ",") {
@@ -71,7 +71,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// String is the setting in the words of PROVIDER_NETWORKS.
+// String is the setting in the syntax of PROVIDER_NETWORKS.
 func (n Networks) String() string {
 	n = n.orDefault()
 	var words []string
@@ -96,11 +96,11 @@ func (n Networks) orDefault() Networks {
 	return n
 }
 
-// BlockedError says that an address may not be dialled.
+// BlockedError means that an address may not be dialed.
 type BlockedError struct {
 	Addr  netip.Addr
 	Class string // "loopback", "private", "public", "reserved"; "metadata", "link-local", … for those never allowed
-	Never bool   // no setting allows it
+	Never bool   // no setting can allow it
 }
 
 func (e *BlockedError) Error() string {
@@ -114,7 +114,7 @@ func (e *BlockedError) Error() string {
 	return fmt.Sprintf("%s is a %s address; PROVIDER_NETWORKS does not hold %q", e.Addr, e.Class, word)
 }
 
-// Check returns a *BlockedError when addr may not be dialled.
+// Check returns a *BlockedError if addr may not be dialed.
 func (n Networks) Check(addr netip.Addr) error {
 	addr = addr.WithZone("").Unmap()
 	if why := never(addr); why != "" {
@@ -132,9 +132,9 @@ func (n Networks) Check(addr netip.Addr) error {
 	return nil
 }
 
-// checkEmbedded judges an IPv6 address by the IPv4 addresses it may stand for;
-// named says that the setting names the address itself, so that only what is
-// never allowed counts.
+// checkEmbedded checks the IPv4 addresses that an IPv6 address may stand for.
+// With named, the setting lists the IPv6 address itself, so only addresses
+// that are never allowed count.
 func (n Networks) checkEmbedded(addr netip.Addr, named bool) error {
 	for _, inner := range embedded(addr) {
 		if why := never(inner); why != "" {
@@ -147,7 +147,7 @@ func (n Networks) checkEmbedded(addr netip.Addr, named bool) error {
 	return nil
 }
 
-// holds reports whether the setting names addr by a CIDR.
+// holds reports whether the setting has a CIDR that contains addr.
 func (n Networks) holds(addr netip.Addr) bool {
 	return slices.ContainsFunc(n.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
@@ -158,8 +158,8 @@ func (n Networks) allows(class string) bool {
 	return class == "public" && n.public || class == "private" && n.private || class == "loopback" && n.loopback
 }
 
-// Control is net.Dialer's ControlContext: it sees the resolved address just
-// before the connection is made.
+// Control is for net.Dialer's ControlContext: it checks the resolved address
+// just before the connection is made.
 func (n Networks) Control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -172,9 +172,9 @@ func (n Networks) Control(_ context.Context, _, address string, _ syscall.RawCon
 	return n.Check(addr)
 }
 
-// CheckName judges a host that is a number in one of the notations of old, as
-// 2852039166 or 0xa9.254.0251.0376: what reads it as an address must not be led
-// to one that is not allowed. Other names are the resolver's.
+// CheckName checks a host that is a number in an old notation, such as
+// 2852039166 or 0xa9.254.0251.0376: a program that reads it as an address must
+// not reach a forbidden one. Other names are left to the resolver.
 func (n Networks) CheckName(host string) error {
 	if addr, ok := numeric(host); ok {
 		return n.Check(addr)
@@ -182,14 +182,14 @@ func (n Networks) CheckName(host string) error {
 	return nil
 }
 
-// metadataNames are names that only metadata services have.
+// metadataNames are the names of metadata services.
 var metadataNames = []string{"metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
 
-// neverHost says why a host that is an address, in whatever notation, or the
-// name of a metadata service can never be dialled; "" where it may be, or is a
-// name that only a resolver knows.
+// neverHost says why a host that is an address in any notation, or the name of
+// a metadata service, can never be dialed. It returns "" for allowed addresses
+// and for other names.
 func neverHost(host string) string {
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // as the HTTP client does
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // like Go's HTTP client
 		host = ascii
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
@@ -209,8 +209,8 @@ func neverHost(host string) string {
 	return ""
 }
 
-// numeric reads an IPv4 address as inet_aton does: one to four numbers, decimal,
-// octal or hexadecimal, of which the last fills what is left.
+// numeric parses an IPv4 address like inet_aton: one to four numbers, decimal,
+// octal or hexadecimal; the last fills the remaining bytes.
 func numeric(host string) (netip.Addr, bool) {
 	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
 	if len(parts) > 4 {
@@ -260,8 +260,9 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-// neverTable holds what no setting opens. Metadata services: AWS, Azure, GCP,
-// Oracle and most others live in link-local IPv4; the rest is listed.
+// neverTable holds addresses that no setting can allow. Metadata services:
+// AWS, Azure, GCP, Oracle and most others use link-local IPv4; the rest are
+// listed.
 var neverTable = prefixTable{
 	{"cloud-metadata", prefixes(
 		"169.254.169.254/32", "169.254.170.2/32", // AWS, GCP, Azure, …; ECS tasks
@@ -293,9 +294,9 @@ func classOf(addr netip.Addr) string {
 	return "public"
 }
 
-// translations are the IPv6 ranges that stand for IPv4 addresses and where in
-// the 16 bytes the four lie: RFC 6052 (NAT64), 8215 (local NAT64, whose prefix
-// may have any of four lengths), 2765 (SIIT), 3056 (6to4), 4291 (compatible).
+// translations are the IPv6 ranges that stand for IPv4 addresses, and the
+// offset of the four bytes: RFC 6052 (NAT64), 8215 (local NAT64, with any of
+// four prefix lengths), 2765 (SIIT), 3056 (6to4), 4291 (compatible).
 var translations = []struct {
 	prefix netip.Prefix
 	at     [][4]int
@@ -322,7 +323,7 @@ func embedded(addr netip.Addr) []netip.Addr {
 		}
 		for _, at := range t.at {
 			inner := netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]})
-			if len(t.at) == 1 || b[at[0]] != 0 { // of several places, those that hold nothing do not count
+			if len(t.at) == 1 || b[at[0]] != 0 { // with several possible offsets, ignore empty ones
 				out = append(out, inner)
 			}
 		}

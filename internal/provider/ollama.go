@@ -1,4 +1,4 @@
-// The record of an Ollama server, from the variable that Ollama itself reads.
+// The record of an Ollama server, from Ollama's own variable.
 
 package provider
 
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Ollama is the record of the Ollama server at host, as OLLAMA_HOST has it:
-// a host, a port, both, or a URL; empty means Ollama's default. It may not be
-// running.
+// Ollama is the record of the Ollama server at host, in the syntax of
+// OLLAMA_HOST: a host, a port, both, or a URL; empty means Ollama's default.
+// The server may not be running.
 func Ollama(host string) Provider {
 	preset, _ := PresetNamed("ollama")
 	p := Provider{ID: preset.Name, Name: preset.Title, Preset: preset.Name, Endpoint: ollamaEndpoint(host), Models: Models{Discover: true}}
@@ -17,9 +17,9 @@ func Ollama(host string) Provider {
 	return p
 }
 
-// ollamaEndpoint follows Ollama's own reading of the variable: a scheme brings
-// its own default port, without one it is 11434; an address to listen on at
-// every interface is asked at loopback.
+// ollamaEndpoint parses the variable like Ollama does: a scheme implies its
+// default port, otherwise it is 11434. For an address that listens on every
+// interface, it uses loopback.
 func ollamaEndpoint(host string) string {
 	host = strings.Trim(strings.TrimSpace(host), `"'`)
 	scheme, rest, hasScheme := strings.Cut(host, "://")

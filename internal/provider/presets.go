@@ -1,4 +1,5 @@
-// The services parley knows by name: one row each, no branches elsewhere.
+// The services that parley knows by name, one row each. No other code depends
+// on a service.
 
 package provider
 
@@ -10,23 +11,23 @@ import (
 	"parley/internal/secret"
 )
 
-// Preset is what parley knows of a service beyond its endpoint. The zero value
-// is OpenAI's own behaviour.
+// Preset is what parley knows about a service besides its endpoint. The zero
+// value is OpenAI's behavior.
 type Preset struct {
-	Name     string // the word in a record's "preset"
+	Name     string // for a record's "preset"
 	Title    string // for people
-	Docs     string // where its makers describe it
-	Endpoint string // default endpoint; {A} marks what the operator fills in
+	Docs     string // its documentation
+	Endpoint string // default endpoint; {A} is filled in from variable A
 	Model    string // default model of a built-in; empty: the endpoint's first
 	Key      string // environment variable of a built-in's key; empty: no built-in
 
-	// Hosts recognise the service: a host ("api.groq.com"), a host's end
-	// (".openai.azure.com"), a port on any host (":11434").
+	// Hosts recognize the service: a host ("api.groq.com"), a host suffix
+	// (".openai.azure.com"), or a port on any host (":11434").
 	Hosts []string
 
 	KeyHeader string   // header that carries the key; empty: Authorization: Bearer
 	Quirks    Quirks   // what its requests need
-	NoModels  bool     // it lists no models
+	NoModels  bool     // it has no list of models
 	Local     []string // loopback addresses it listens on by default
 }
 
@@ -57,7 +58,7 @@ var presets = []Preset{
 	{Name: "azure", Title: "Azure OpenAI", Docs: "https://learn.microsoft.com/azure/ai-services/openai/reference", Endpoint: "https://{RESOURCE}.openai.azure.com/openai/deployments/{DEPLOYMENT}/chat/completions?api-version=2024-10-21",
 		Hosts: []string{".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"}, KeyHeader: "api-key", NoModels: true},
 
-	// Servers teams run themselves.
+	// Servers that teams run themselves.
 	{Name: "ollama", Title: "Ollama", Docs: "https://docs.ollama.com/openai", Endpoint: "http://127.0.0.1:11434/v1/chat/completions",
 		Hosts: []string{":11434"}, Local: []string{"127.0.0.1:11434"}},
 	{Name: "lmstudio", Title: "LM Studio", Docs: "https://lmstudio.ai/docs/app/api/endpoints/openai", Endpoint: "http://127.0.0.1:1234/v1/chat/completions",
@@ -98,8 +99,8 @@ func PresetNames() []string {
 	return names
 }
 
-// Recognize returns the preset of p: the one it names, else the one its
-// endpoint's host belongs to, else the zero Preset.
+// Recognize returns the preset of p: the one it names, else the one that its
+// endpoint's host matches, else the zero Preset.
 func Recognize(p Provider) Preset {
 	if preset, ok := PresetNamed(p.Preset); ok {
 		return preset
@@ -129,8 +130,8 @@ func matchHost(u *url.URL, pattern string) bool {
 	return host == pattern
 }
 
-// Builtins returns the providers whose environment variables are set, as
-// getenv tells them. Ollama is not among them: see DiscoverLocal.
+// Builtins returns the providers with their environment variables set. It does
+// not include Ollama: see completion.Client.Ollama.
 func Builtins(getenv func(string) string) []Provider {
 	var out []Provider
 	for _, preset := range presets {
@@ -152,7 +153,7 @@ func Builtins(getenv func(string) string) []Provider {
 	return out
 }
 
-// fill replaces {NAME} in an endpoint by the variable of that name.
+// fill replaces {NAME} in an endpoint with the variable of that name.
 func fill(endpoint string, getenv func(string) string) (string, bool) {
 	before, rest, found := strings.Cut(endpoint, "{")
 	if !found {

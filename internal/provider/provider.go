@@ -1,6 +1,6 @@
-// Package provider holds what a provider is: the record of an endpoint, how it is
-// written, checked and shown, which services are known by name, and where an
-// endpoint may live. Asking it is package completion.
+// Package provider defines providers: the record of an endpoint, how it is
+// written, checked and shown, which services are known by name, and which
+// networks an endpoint may be in. Package completion sends the requests.
 package provider
 
 import (
@@ -10,9 +10,9 @@ import (
 	"parley/internal/secret"
 )
 
-// Provider is one record of the registry: an endpoint and how to speak to it.
-// Secrets in it print and marshal as "[redacted]"; the registry stores its own
-// form and the console shows another.
+// Provider is one record of the registry: an endpoint and how to talk to it.
+// Its secrets print and marshal as "[redacted]"; the registry and the console
+// each have their own form.
 type Provider struct {
 	ID           string                 `json:"-"`
 	Name         string                 `json:"name"`
@@ -33,25 +33,25 @@ type Provider struct {
 	TLS            *TLS     `json:"tls,omitempty"`
 	Proxy          string   `json:"proxy,omitempty"` // outbound HTTP proxy; none is taken from the environment
 
-	// own is what parley proves itself with to the one server that it serves
-	// itself. No record sets it and none keeps it.
+	// own authenticates parley to a server that it runs itself. It is never part
+	// of a record or stored.
 	own *ownServer
 }
 
 type ownServer struct {
-	base string // URL that every request to it begins with
+	base string // prefix of every request's URL
 	key  secret.Text
 }
 
-// Own makes p one that parley serves itself at base: its requests carry key, as
-// long as they go there and through nothing else.
+// Own marks p as a provider that parley itself serves at base. Its requests
+// carry key if they go there directly.
 func (p Provider) Own(base string, key secret.Text) Provider {
 	p.own = &ownServer{base: strings.TrimRight(base, "/") + "/", key: key}
 	return p
 }
 
-// OwnKey is the key for a request to url where that goes to the server parley
-// serves itself, and through nothing else.
+// OwnKey is the key for a request to url, if that goes directly to parley's
+// own server.
 func (p Provider) OwnKey(url string) (key secret.Text, own bool) {
 	if p.own == nil || p.Proxy != "" || !strings.HasPrefix(url, p.own.base) {
 		return secret.Text{}, false
@@ -59,7 +59,7 @@ func (p Provider) OwnKey(url string) (key secret.Text, own bool) {
 	return p.own.key, true
 }
 
-// Keys are the keys requests to p carry: its own, and that of OwnKey.
+// Keys are the keys that requests to p may carry: its own, and that of OwnKey.
 func (p Provider) Keys() []secret.Text {
 	if p.own == nil {
 		return []secret.Text{p.APIKey}
@@ -67,13 +67,13 @@ func (p Provider) Keys() []secret.Text {
 	return []secret.Text{p.APIKey, p.own.key}
 }
 
-// DefaultSilence is how long a server may send nothing where a record sets no
-// silenceTimeout. It is long because a loaded server sends no header before the
-// first token.
+// DefaultSilence is how long a server may send nothing if its record sets no
+// silenceTimeout. It is long because a loaded server sends no header before
+// the first token.
 const DefaultSilence = 5 * time.Minute
 
-// Models is the list of a provider's models, or the wish to ask the endpoint.
-// In JSON it is a list of objects or strings, a comma-separated string, or
+// Models is a provider's list of models, or says to ask the endpoint. In JSON
+// it is a list of objects or strings, a comma-separated string, or
 // {"discover": true}.
 type Models struct {
 	List     []Model
@@ -95,7 +95,8 @@ type Pricing struct {
 	Output float64 `json:"output"`
 }
 
-// TLS names files for an endpoint with a private CA or client certificates.
+// TLS names the files for an endpoint with a private CA or client
+// certificates.
 type TLS struct {
 	CAFile   string `json:"caFile,omitempty"`
 	CertFile string `json:"certFile,omitempty"`

@@ -1,4 +1,4 @@
-// What an endpoint's requests need beyond the plain format.
+// Quirks: what an endpoint's requests and answers do differently.
 
 package provider
 
@@ -12,9 +12,9 @@ import (
 )
 
 // Quirks is what requests to an endpoint must do differently, and what its
-// answers are like. A preset brings some; others are learned from what the
-// endpoint refused or sent, and remembered per provider and model until the
-// record changes. The zero value changes nothing.
+// answers are like. Presets have some; others are learned from what the
+// endpoint refused or sent, and stored per provider and model until the record
+// changes. The zero value changes nothing.
 type Quirks struct {
 	Drop   []string           `json:"drop,omitempty"`   // fields to leave out
 	Rename map[string]string  `json:"rename,omitempty"` // fields under another name
@@ -28,7 +28,7 @@ type Quirks struct {
 	Deltas    string `json:"deltas,omitempty"`    // DeltasCumulative
 }
 
-// What is learned of answers. In an addition, Unlearned takes it back.
+// Learned properties of answers. Unlearned removes one.
 const (
 	ThinkingUnopened = "unopened"   // they begin with reasoning that only its closing mark shows
 	DeltasCumulative = "cumulative" // each delta repeats the answer so far
@@ -41,8 +41,7 @@ func (q Quirks) IsZero() bool {
 		!q.Alternate && !q.NoSystem && q.MaxInput == 0 && q.Thinking == "" && q.Deltas == ""
 }
 
-// With returns q and more together; more wins where they differ. Neither is
-// changed.
+// With merges q and more; more wins where they differ. It changes neither.
 func (q Quirks) With(more Quirks) Quirks {
 	out := Quirks{
 		Drop: slices.Clone(q.Drop), Rename: merged(q.Rename, more.Rename), Min: merged(q.Min, more.Min), Max: merged(q.Max, more.Max),
@@ -57,7 +56,7 @@ func (q Quirks) With(more Quirks) Quirks {
 	return out
 }
 
-// later is what is known of a habit after more was learned of it.
+// later merges a property with a newer value.
 func later(known, more string) string {
 	if more == Unlearned {
 		return ""
@@ -77,7 +76,7 @@ func merged[V any](a, b map[string]V) map[string]V {
 	return out
 }
 
-// String lists the quirks for a person: "without temperature; max_tokens as
+// String describes the quirks: "without temperature; max_tokens as
 // max_completion_tokens".
 func (q Quirks) String() string {
 	var parts []string

@@ -1,5 +1,4 @@
-// URLs that hold a key: what may be shown of them, and how a shown one is made
-// whole again.
+// URLs that contain a key: how to show them, and how to restore a shown one.
 
 package provider
 
@@ -9,30 +8,30 @@ import (
 	"strings"
 )
 
-// Kept stands for a stored secret wherever a record is shown, and in a record
-// that is sent back: the stored secret stays.
+// Kept stands for a stored secret wherever a record is shown. In a record that
+// is sent back, it keeps the stored secret.
 const Kept = "set"
 
-// openParams are the query parameters whose values are no secrets. All others
-// may be keys: services name theirs as they like.
+// openParams are the query parameters with public values. All others may be
+// keys, because services choose their names.
 var openParams = []string{
 	"api-version", "apiversion", "version", "api_version", "alt", "beta", "format", "stream",
 	"model", "deployment", "deployment-id", "region", "location", "project", "provider", "route", "tenant", "user_type",
 }
 
-// ShownURL is raw with every value of its query that may be a key replaced by
-// Kept. A raw that is no URL is shown without what follows a question mark.
+// ShownURL replaces every value in raw's query that may be a key with Kept. If
+// raw is not a URL, it drops everything after a question mark.
 func ShownURL(raw string) string {
 	shown := eachParam(raw, func(string, string) string { return Kept })
 	return shown
 }
 
-// HasSecret reports whether raw holds what ShownURL hides.
+// HasSecret reports whether raw contains anything that ShownURL hides.
 func HasSecret(raw string) bool { return raw != "" && ShownURL(raw) != raw }
 
-// RestoreURL is shown with each Kept replaced by the value that one of stored has
-// for the parameter, on the same server; missing names the parameters that none
-// has.
+// RestoreURL replaces each Kept in shown with the parameter's value in one of
+// stored, on the same server. missing lists the parameters without a stored
+// value.
 func RestoreURL(shown string, stored []string) (raw string, missing []string) {
 	raw = eachParam(shown, func(name, value string) string {
 		if value != Kept {
@@ -63,8 +62,8 @@ func param(raw, name string) (value string, ok bool) {
 	return value, ok
 }
 
-// eachParam rewrites the values of the parameters that may be secrets. Names are
-// unescaped, values are not: what is not changed stays to the letter.
+// eachParam rewrites the values of parameters that may be secrets. Names are
+// unescaped, values are not, so unchanged parts stay identical.
 func eachParam(raw string, value func(name, value string) string) string {
 	head, query, ok := strings.Cut(raw, "?")
 	if !ok {
@@ -96,7 +95,7 @@ func eachParam(raw string, value func(name, value string) string) string {
 	return out
 }
 
-// SameServer reports whether two URLs have scheme, host and port in common, so
+// SameServer reports whether two URLs have the same scheme, host and port, so
 // that a secret for one may go to the other.
 func SameServer(a, b string) bool {
 	ua, errA := url.Parse(a)

@@ -1,5 +1,4 @@
-// What a record must be before it is used, and the defaults of what it leaves
-// out.
+// Validation of records, and defaults.
 
 package provider
 
@@ -12,11 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxModels is the most models that a provider has, in its record or by its
-// endpoint's own list.
+// MaxModels is the most models of a provider, in its record or its endpoint's
+// list.
 const MaxModels = 2000
 
-// Limits of a record. They keep a mistake from filling menus and memory.
+// Limits of a record, so that a mistake cannot fill menus and memory.
 const (
 	maxID      = 64
 	maxName    = 100
@@ -25,10 +24,10 @@ const (
 	maxHeaders = 50
 )
 
-// Normalize trims what was typed and fills in the defaults: the name is the
-// id, absent models are one model "default" named after the provider, a
-// model's name is its id, apiStyle is "openai". With a preset that has a fixed
-// endpoint, an absent endpoint is the preset's.
+// Normalize trims fields and fills in defaults: the name is the id, absent
+// models are one model "default" named after the provider, a model's name is
+// its id, apiStyle is "openai". With a preset that has a fixed endpoint, an
+// absent endpoint is the preset's.
 func (p *Provider) Normalize() {
 	p.Name = strings.TrimSpace(p.Name)
 	p.Endpoint = strings.TrimSpace(p.Endpoint)
@@ -68,7 +67,7 @@ func ValidID(id string) bool {
 	return true
 }
 
-// Validate lists what is wrong with the record; nil means it can be used.
+// Validate lists the problems of the record; nil means that it is valid.
 func (p *Provider) Validate() []Problem {
 	var v problems
 	v.check(ValidID(p.ID), "id", fmt.Sprintf("must be lowercase letters, digits and hyphens, at most %d of them", maxID))
@@ -83,7 +82,7 @@ func (p *Provider) Validate() []Problem {
 		v.url(fmt.Sprintf("endpoints[%d]", i), e)
 	}
 	v.secret("apiKey", p.APIKey.Reveal())
-	v.check(p.APIStyle == "" || p.APIStyle == "openai", "apiStyle", fmt.Sprintf("%q is not known; only \"openai\" is today", clip(p.APIStyle, 40)))
+	v.check(p.APIStyle == "" || p.APIStyle == "openai", "apiStyle", fmt.Sprintf("%q is not supported; only \"openai\" is", clip(p.APIStyle, 40)))
 	v.headers(p)
 	v.models(p.Models)
 	v.pricing("pricing", p.Pricing)
@@ -96,17 +95,17 @@ func (p *Provider) Validate() []Problem {
 		v.check(name != "stream" || isBool, "addParams.stream", "must be true or false")
 	}
 	for _, name := range p.DropParams {
-		v.check(name != "messages", "dropParams", "\"messages\" is needed by every request")
+		v.check(name != "messages", "dropParams", "every request needs \"messages\"")
 	}
 	if p.Preset != "" {
 		_, known := PresetNamed(p.Preset)
-		v.check(known, "preset", fmt.Sprintf("%q is not known; known are %s", clip(p.Preset, 40), strings.Join(PresetNames(), ", ")))
+		v.check(known, "preset", fmt.Sprintf("%q is unknown; known are %s", clip(p.Preset, 40), strings.Join(PresetNames(), ", ")))
 	}
 	if p.Proxy != "" {
 		v.proxy(p.Proxy)
 	}
 	if t := p.TLS; t != nil {
-		v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "certFile and keyFile belong together")
+		v.check((t.CertFile == "") == (t.KeyFile == ""), "tls", "certFile and keyFile must be set together")
 	}
 	return v
 }
@@ -123,7 +122,7 @@ func (v *problems) check(ok bool, field, text string) {
 
 func (v *problems) text(field, s string, most int) {
 	v.check(utf8.RuneCountInString(s) <= most, field, fmt.Sprintf("must be at most %d characters", most))
-	v.check(utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl), field, "must not hold control characters")
+	v.check(utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl), field, "must not contain control characters")
 }
 
 func (v *problems) url(field, raw string) {
@@ -132,24 +131,24 @@ func (v *problems) url(field, raw string) {
 	case len(raw) > maxURL:
 		v.add(field, fmt.Sprintf("must be at most %d characters", maxURL))
 	case strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
-		v.add(field, "must not hold spaces or control characters")
+		v.add(field, "must not contain spaces or control characters")
 	case err != nil:
-		v.add(field, "is no valid URL")
+		v.add(field, "is not a valid URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		v.add(field, "must be an http or https URL, such as https://host/v1/chat/completions")
 	case u.Hostname() == "":
-		v.add(field, "must name a host, such as https://host/v1/chat/completions")
+		v.add(field, "must have a host, such as https://host/v1/chat/completions")
 	case u.User != nil:
-		v.add(field, "must not hold a user or password; use apiKey or extraHeaders")
+		v.add(field, "must not contain a user or password; use apiKey or extraHeaders")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		v.add(field, "must not have a part after #")
+		v.add(field, "must not have a fragment (#)")
 	default:
 		v.reachable(field, u.Hostname())
 	}
 }
 
-// reachable refuses an address that no setting allows. What a name stands for
-// is judged when it is dialled.
+// reachable rejects addresses that no setting allows. Names are checked when
+// they are dialed.
 func (v *problems) reachable(field, host string) {
 	if why := neverHost(host); why != "" {
 		v.add(field, "can never be reached: "+why)
@@ -165,11 +164,11 @@ func (v *problems) proxy(raw string) {
 	}
 }
 
-// secret checks a value that goes into a header without ever quoting it.
+// secret checks a value for a header. It never quotes it.
 func (v *problems) secret(field, s string) {
 	v.check(len(s) <= maxSecret, field, fmt.Sprintf("must be at most %d KiB", maxSecret>>10))
-	v.check(!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }), field, "must not hold line breaks or control characters")
-	v.check(s != "[redacted]", field, "is the word parley shows in place of a secret; leave the field out, or say \"set\" to keep the stored one")
+	v.check(!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }), field, "must not contain line breaks or control characters")
+	v.check(s != "[redacted]", field, "is what parley shows instead of a secret; leave the field out, or use \"set\" to keep the stored one")
 }
 
 // fixedHeaders are set by the HTTP client itself.
@@ -179,13 +178,13 @@ func (v *problems) headers(p *Provider) {
 	v.check(len(p.ExtraHeaders) <= maxHeaders, "extraHeaders", fmt.Sprintf("must be at most %d", maxHeaders))
 	for name, value := range p.ExtraHeaders {
 		field := "extraHeaders." + clip(name, 60)
-		v.check(validToken(name), field, "is no valid header name")
-		v.check(!slices.Contains(fixedHeaders, strings.ToLower(name)), field, "is set by the connection itself")
+		v.check(validToken(name), field, "is not a valid header name")
+		v.check(!slices.Contains(fixedHeaders, strings.ToLower(name)), field, "is set by the HTTP client")
 		v.secret(field, value.Reveal())
 	}
 }
 
-// validToken reports whether s is a token as RFC 9110 has it.
+// validToken reports whether s is an RFC 9110 token.
 func validToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
@@ -198,7 +197,7 @@ func (v *problems) models(m Models) {
 	for i, model := range m.List {
 		where := fmt.Sprintf("models[%d]", i)
 		v.check(model.ID != "", where+".id", "is required")
-		v.check(!seen[model.ID], where+".id", fmt.Sprintf("%q is there twice", clip(model.ID, 60)))
+		v.check(!seen[model.ID], where+".id", fmt.Sprintf("%q is given twice", clip(model.ID, 60)))
 		seen[model.ID] = true
 		v.text(where+".id", model.ID, 200)
 		v.text(where+".name", model.Name, 200)

@@ -1,4 +1,4 @@
-// Health: alive, and able to take work, with reasons.
+// Health: liveness, and readiness with reasons.
 
 package telemetry
 
@@ -13,24 +13,24 @@ import (
 	"time"
 )
 
-// checkLimit is how long one check may take before it counts as failed. A probe
-// of an orchestrator waits a second or a few.
+// checkLimit is how long a check may take before it counts as failed.
+// Orchestrators' probes wait one or a few seconds.
 const checkLimit = 2 * time.Second
 
-// State is what one check found.
+// State is the result of a check.
 type State struct {
 	Name   string `json:"name"` // "store", "slack/helper"
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"` // for a person, when not OK; holds no secret
-	// Group joins states of which one that is OK is enough: a bot whose token
-	// was revoked must not take the others out of service. A state without a
-	// group must be OK itself.
+	// Group joins states of which one must be OK: one bot with a revoked token
+	// must not take the others out of service. A state without a group must be OK
+	// itself.
 	Group string `json:"-"`
-	// Public is set for what anybody may know of, without the reason.
+	// Public is set if anyone may see the state, without its reason.
 	Public bool `json:"-"`
 }
 
-// Check looks at one or several things. It should honour ctx.
+// Check checks one or more things. It should honor ctx.
 type Check func(ctx context.Context) []State
 
 // Health answers /healthz and /readyz. Its methods are safe for concurrent use.
@@ -39,23 +39,23 @@ type Health struct {
 	stopping atomic.Bool
 }
 
-// NewHealth takes the checks by name; the name stands for a check that gives no
-// answer in time.
+// NewHealth takes the checks by name. If a check does not answer in time, its
+// name is reported.
 func NewHealth(checks map[string]Check) *Health { return &Health{checks: checks} }
 
 // Report is the body of /readyz.
 type Report struct {
-	// Status is "ready"; "degraded" when able to take work although something
-	// is not OK; "unready".
+	// Status is "ready", "degraded" if something is not OK but the server can take
+	// work, or "unready".
 	Status string  `json:"status"`
 	Checks []State `json:"checks"`
 }
 
-// Stopping makes /readyz say so from now on: the server finishes what it has
-// and takes nothing new.
+// Stopping makes /readyz report that the server is stopping: it finishes
+// running answers and takes no new work.
 func (h *Health) Stopping() { h.stopping.Store(true) }
 
-// Ready runs every check at once and takes at most a few seconds.
+// Ready runs all checks at once. It takes at most a few seconds.
 func (h *Health) Ready(ctx context.Context) Report {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -70,7 +70,7 @@ func (h *Health) Ready(ctx context.Context) Report {
 	}
 	wg.Wait()
 	if h.stopping.Load() {
-		r.Checks = append(r.Checks, State{Name: "server", Reason: "stopping: running answers are being finished"})
+		r.Checks = append(r.Checks, State{Name: "server", Reason: "stopping: finishing running answers"})
 	}
 	slices.SortStableFunc(r.Checks, func(a, b State) int {
 		switch {
@@ -100,7 +100,7 @@ func run(ctx context.Context, name string, check Check) []State {
 }
 
 func status(checks []State) string {
-	groups := map[string]bool{} // whether one of it is OK
+	groups := map[string]bool{} // whether one of the group is OK
 	result := "ready"
 	for _, s := range checks {
 		if !s.OK {
@@ -125,9 +125,9 @@ func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]string{"status": "alive"})
 }
 
-// ServeReady serves /readyz: 200 when able to take work, else 503. Who may know
-// all gets the state of every check with its reason, others whether each public
-// one is OK.
+// ServeReady serves /readyz: 200 if the server can take work, else 503. With
+// all, the body has every check with its reason; otherwise only whether each
+// public one is OK.
 func (h *Health) ServeReady(w http.ResponseWriter, r *http.Request, all bool) {
 	report := h.Ready(r.Context())
 	if !all {
@@ -154,5 +154,5 @@ func reply(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body) // the other end may be gone
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }

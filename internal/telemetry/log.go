@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// NewLogger writes to w lines of level and above, as "json" or else as text.
-// A line logged within a traced span carries the trace's id.
+// NewLogger writes lines of level and above to w, as "json" or else as text.
+// Lines logged in a traced span have the trace's id.
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	var h slog.Handler = slog.NewTextHandler(w, o)
@@ -21,7 +21,8 @@ func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(traced{h})
 }
 
-// readable writes durations as "25s" in JSON too, which has nanoseconds for them.
+// readable writes durations as "25s" in JSON too; slog's default is
+// nanoseconds.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())
@@ -29,7 +30,7 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// traced adds the trace's id, so that a line leads to its trace.
+// traced adds the trace id to lines.
 type traced struct{ slog.Handler }
 
 func (t traced) Handle(ctx context.Context, r slog.Record) error {

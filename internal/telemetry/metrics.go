@@ -1,5 +1,5 @@
-// Package telemetry is how the server is watched: structured logs, Prometheus
-// metrics, traces and health.
+// Package telemetry observes the server: structured logs, Prometheus metrics,
+// traces and health.
 package telemetry
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are parley's own series. All methods are safe for concurrent use and
-// on a nil *Metrics, so that a test needs none.
+// Metrics are parley's own metrics. All methods are safe for concurrent use,
+// and do nothing on a nil *Metrics, for tests.
 type Metrics struct {
 	turns        *prometheus.CounterVec
 	firstToken   *prometheus.HistogramVec
@@ -24,7 +24,7 @@ type Metrics struct {
 	running      *prometheus.GaugeVec
 }
 
-// NewMetrics registers parley's series with r.
+// NewMetrics registers parley's metrics with r.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	seconds := []float64{.05, .1, .15, .2, .25, .3, .4, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 40, 80}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -57,30 +57,31 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 }
 
-// Turn counts one ended answer: outcome is "answered", "failed", "stopped" or
-// "refused". One that is left to the next owner has not ended.
+// Turn counts an ended answer: outcome is "answered", "failed", "stopped" or
+// "refused". An answer left to the next owner has not ended.
 func (m *Metrics) Turn(platform, bot, outcome string) {
 	if m != nil {
 		m.turns.WithLabelValues(platform, bot, outcome).Inc()
 	}
 }
 
-// FirstToken observes the wait for a model's first token, from the moment its
-// provider was asked: a queue of the provider's and retries are part of it.
+// FirstToken observes the time from asking a provider to its first token,
+// including the provider's queue and retries.
 func (m *Metrics) FirstToken(provider string, d time.Duration) {
 	if m != nil {
 		m.firstToken.WithLabelValues(provider).Observe(d.Seconds())
 	}
 }
 
-// FirstVisible observes first token → posted first words.
+// FirstVisible observes the time from the first token to the posted first
+// words.
 func (m *Metrics) FirstVisible(platform string, d time.Duration) {
 	if m != nil {
 		m.firstVisible.WithLabelValues(platform).Observe(d.Seconds())
 	}
 }
 
-// Final observes last token → confirmed final text.
+// Final observes the time from the last token to the confirmed final text.
 func (m *Metrics) Final(platform string, d time.Duration) {
 	if m != nil {
 		m.finalDelay.WithLabelValues(platform).Observe(d.Seconds())
@@ -96,21 +97,21 @@ func (m *Metrics) Call(platform, call, purpose string) {
 	}
 }
 
-// Limited counts one 429; the adapters call it, for every call they make.
+// Limited counts one 429. Adapters call it for every call they make.
 func (m *Metrics) Limited(platform, call string) {
 	if m != nil {
 		m.limited.WithLabelValues(platform, call).Inc()
 	}
 }
 
-// Budget records the calls per minute now believed to be allowed by a budget.
+// Budget sets the calls per minute that a budget now assumes to be allowed.
 func (m *Metrics) Budget(key string, perMinute float64) {
 	if m != nil {
 		m.budget.WithLabelValues(key).Set(perMinute)
 	}
 }
 
-// ForgetBudget takes a budget that is used no more out of the series.
+// ForgetBudget removes the series of a budget that is no longer used.
 func (m *Metrics) ForgetBudget(key string) {
 	if m != nil {
 		m.budget.DeleteLabelValues(key)
@@ -132,14 +133,14 @@ func (m *Metrics) Tokens(provider string, in, out int) {
 	}
 }
 
-// Received observes how long a platform waited to be told "received".
+// Received observes how long a platform waited for the acknowledgment.
 func (m *Metrics) Received(platform string, d time.Duration) {
 	if m != nil {
 		m.received.WithLabelValues(platform).Observe(d.Seconds())
 	}
 }
 
-// Running adds delta to the answers being written.
+// Running adds delta to the number of answers being written.
 func (m *Metrics) Running(platform string, delta int) {
 	if m != nil {
 		m.running.WithLabelValues(platform).Add(float64(delta))

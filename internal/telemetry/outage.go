@@ -1,5 +1,5 @@
-// Something that fails for a while, told in one line when it begins and one
-// when it ends.
+// Outages: one log line when something begins to fail, and one when it works
+// again.
 
 package telemetry
 
@@ -10,29 +10,30 @@ import (
 	"time"
 )
 
-// outageAgain is how often an outage that lasts is told again.
+// outageAgain is how often to log an outage that continues.
 const outageAgain = 10 * time.Minute
 
-// Outage keeps a failure that repeats from filling the log. It is safe for
+// Outage keeps repeated failures from filling the log. It is safe for
 // concurrent use.
 type Outage struct {
 	log        *slog.Logger
 	down, over string
 
 	mu       sync.Mutex
-	began    time.Time // zero: nothing is wrong
+	began    time.Time // zero: no outage
 	told     time.Time
 	failures int
 }
 
 // NewOutage logs down, as a warning with the reason, when something begins to
-// fail, and over, with how long it took, when it works again.
+// fail, and over, with the duration, when it works again.
 func NewOutage(log *slog.Logger, down, over string) *Outage {
 	return &Outage{log: log, down: down, over: over}
 }
 
-// Note takes the outcome of one attempt: nil means that it worked. While it goes
-// on failing, it is told again every ten minutes, and the rest at debug level. What args say goes beside the reason.
+// Note records the outcome of an attempt; nil is success. While the failure
+// continues, it is logged again every ten minutes, and otherwise at debug
+// level. The log line includes args.
 func (o *Outage) Note(ctx context.Context, err error, args ...any) {
 	now := time.Now()
 	o.mu.Lock()

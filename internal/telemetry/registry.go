@@ -1,4 +1,4 @@
-// Prometheus: one registry per process, and its page.
+// The Prometheus registry and its handler.
 
 package telemetry
 
@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewRegistry holds the series of the Go runtime, of the process and
-// parley_build_info; NewMetrics adds parley's own.
+// NewRegistry has the metrics of the Go runtime and the process, and
+// parley_build_info. NewMetrics adds parley's own.
 func NewRegistry(version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -23,8 +23,8 @@ func NewRegistry(version string) *prometheus.Registry {
 	return r
 }
 
-// MetricsHandler serves /metrics. A series that cannot be gathered is logged and
-// left out.
+// MetricsHandler serves /metrics. It logs and skips metrics that cannot be
+// gathered.
 func MetricsHandler(r *prometheus.Registry, log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),

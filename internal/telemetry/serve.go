@@ -16,11 +16,11 @@ import (
 	"parley/internal/fault"
 )
 
-// portsTried is how many ports after the wanted one Listen tries.
+// portsTried is how many ports Listen tries after the first.
 const portsTried = 100
 
-// Listen opens the TCP address addr. With next set, and only when the port is
-// taken, it opens the first free one of the ports after it.
+// Listen opens the TCP address addr. With next, if the port is in use, it
+// opens the first free port after it.
 func Listen(addr string, next bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err == nil {
@@ -41,10 +41,10 @@ func Listen(addr string, next bool) (net.Listener, error) {
 	return nil, fmt.Errorf("HTTP_ADDR %s is in use by another program; stop it or choose another port, for example HTTP_ADDR=%s", addr, net.JoinHostPort(host, strconv.Itoa(first+1)))
 }
 
-// NewServer gives an HTTP server that a slow or silent client cannot hold on to:
-// a request's header and body have 30 s to arrive. Answers have no time limit,
-// because some are streams; net/http lifts the limit on reading when the body
-// has been read.
+// NewServer makes an HTTP server that slow or silent clients cannot block: a
+// request's header and body must arrive within 30 s. Responses have no time
+// limit, because some are streams; net/http lifts the read limit after the
+// body.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           survive(h, log),
@@ -56,8 +56,8 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// survive logs a defect in answering a request without its value, which may hold
-// what no log may; net/http would print it. The connection ends.
+// survive logs a panic while handling a request, without its value, which may
+// be secret and which net/http would print. The connection ends.
 func survive(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

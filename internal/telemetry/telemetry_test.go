@@ -299,7 +299,7 @@ func TestACollectorThatRefusesIsLoggedOnceAndHarmsNothing(t *testing.T) {
 	if err := traces.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(b.String(), "traces could not be sent"); n != 1 || strings.Contains(b.String(), "hidden-key") {
+	if n := strings.Count(b.String(), "traces not sent"); n != 1 || strings.Contains(b.String(), "hidden-key") {
 		t.Errorf("%d lines: %s", n, &b)
 	}
 }

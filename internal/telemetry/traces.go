@@ -18,22 +18,23 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// TraceOptions say where traces go.
+// TraceOptions say where to send traces.
 type TraceOptions struct {
 	Endpoint string            // OTEL_EXPORTER_OTLP_ENDPOINT; empty: no traces
-	Headers  map[string]string // sent with every export; values are secrets
+	Headers  map[string]string // sent with every export; the values are secrets
 	Service  string            // service.name
 	Version  string            // service.version
 	Log      *slog.Logger
 }
 
-// Traces gives tracers; the zero Endpoint's cost nothing and record nothing.
+// Traces makes tracers. Without an endpoint they cost nothing and record
+// nothing.
 type Traces struct{ provider *sdk.TracerProvider }
 
-// StartTraces begins to export to o.Endpoint + "/v1/traces" as http/protobuf,
-// in batches. It does not contact the endpoint: a collector that is down is
-// logged, not an error. What else the OTEL_ variables of the process say about
-// sampling, compression, certificates and resources holds too.
+// StartTraces starts exporting to o.Endpoint + "/v1/traces" as http/protobuf,
+// in batches. It does not contact the endpoint: it logs when a collector is
+// down, and returns no error. The OTEL_ variables for sampling, compression,
+// certificates and resources also apply.
 func StartTraces(ctx context.Context, o TraceOptions) (*Traces, error) {
 	if o.Endpoint == "" {
 		return &Traces{}, nil
@@ -55,7 +56,7 @@ func StartTraces(ctx context.Context, o TraceOptions) (*Traces, error) {
 	)}, nil
 }
 
-// Tracer is what spans are started with. It is never nil.
+// Tracer starts spans. It is never nil.
 func (t *Traces) Tracer() trace.Tracer {
 	if t == nil || t.provider == nil {
 		return noop.NewTracerProvider().Tracer("parley")
@@ -63,7 +64,7 @@ func (t *Traces) Tracer() trace.Tracer {
 	return t.provider.Tracer("parley")
 }
 
-// Close sends what is left, as long as ctx allows.
+// Close sends the remaining spans, as long as ctx allows.
 func (t *Traces) Close(ctx context.Context) error {
 	if t == nil || t.provider == nil {
 		return nil
@@ -74,11 +75,11 @@ func (t *Traces) Close(ctx context.Context) error {
 	return nil
 }
 
-// logAgain is how often a failing export is logged.
+// logAgain is how often to log a failing export.
 const logAgain = time.Minute
 
-// exporter logs failed exports: the SDK would hand them to a global that prints
-// to standard error.
+// exporter logs failed exports: the SDK would pass them to a global that
+// prints to standard error.
 type exporter struct {
 	sdk.SpanExporter
 	log  *slog.Logger
@@ -89,7 +90,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	now := time.Now().Unix()
 	if last := e.last.Load(); err != nil && now-last >= int64(logAgain.Seconds()) && e.last.CompareAndSwap(last, now) {
-		e.log.WarnContext(ctx, "traces could not be sent", "spans", len(spans), "error", err)
+		e.log.WarnContext(ctx, "traces not sent", "spans", len(spans), "error", err)
 	}
 	return nil
 }
