@@ -125,7 +125,7 @@ func (s *shard) pauseAfter(err error) time.Duration {
 		s.forget()
 	}
 	if limited, ok := errors.AsType[*chat.RateLimited](err); ok {
-		return retry.AtLeast(limited.After)
+		return retry.AtLeast(max(limited.After, firstBackoff)) // Discord may say 0 as the day turns
 	}
 	if s.failures == 0 {
 		return rand.N(250 * time.Millisecond) // it had worked, so connect again at once

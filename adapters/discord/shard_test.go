@@ -312,3 +312,13 @@ func TestAShardThatBreaksAgainAndAgainIdentifiesSeldom(t *testing.T) {
 		t.Errorf("after ten minutes the next waits %s", wait)
 	}
 }
+
+// Around the moment at which the sessions of a new day are there, Discord may tell a
+// shard to wait for nothing.
+func TestAShardThatMustWaitForNothingWaits(t *testing.T) {
+	for _, told := range []time.Duration{-time.Minute, 0, time.Millisecond} {
+		if pause := new(shard).pauseAfter(&chat.RateLimited{After: told}); pause < firstBackoff || pause > 2*firstBackoff {
+			t.Errorf("told to wait %s it waits %s", told, pause)
+		}
+	}
+}

@@ -31,8 +31,12 @@ func Until(ctx context.Context, pauses *Pauses, attempt func() error) error {
 func Never(err error) error { return backoff.Permanent(err) }
 
 // AtLeast is d or up to a quarter more by chance: for those who were told to
-// wait for d, and should not come back all at once.
-func AtLeast(d time.Duration) time.Duration { return d + rand.N(d/4+1) }
+// wait for d, and should not come back all at once. It is never negative, whatever
+// they were told.
+func AtLeast(d time.Duration) time.Duration {
+	d = max(d, 0)
+	return d + rand.N(d/4+1)
+}
 
 // Sleep waits for d. It gives false when ctx ends before.
 func Sleep(ctx context.Context, d time.Duration) bool {
