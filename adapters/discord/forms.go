@@ -237,7 +237,10 @@ func (d *drafts) opened(user string, f *chat.Form, labels map[string]string) {
 	if d.kept == nil || len(d.kept) >= mostDrafts {
 		d.kept = map[string]draft{}
 	}
-	one := draft{labels: labels, secret: map[string]bool{}, values: d.kept[draftKey(user, f.ID)].values, until: now.Add(draftAge)}
+	one := draft{labels: labels, secret: map[string]bool{}, until: now.Add(draftAge)}
+	if before := d.kept[draftKey(user, f.ID)]; now.Before(before.until) {
+		one.values = before.values
+	}
 	for _, field := range f.Fields {
 		one.fields = append(one.fields, field.ID)
 		one.secret[field.ID] = field.Secret

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"parley/internal/chat"
 )
@@ -94,4 +96,25 @@ func TestAFormThatComesLateIsOpenedByAButton(t *testing.T) {
 	if _, err := again.Modal(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// What somebody typed long ago must not come back when they open the form for the
+// second time: they would save it without having typed it.
+func TestAnOldDraftIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d drafts
+		form := providerForm()
+		typed := func() string { return d.get("ann", form.ID).values["endpoint"] }
+		d.opened("ann", form, nil)
+		d.filled("ann", form.ID, map[string]string{"endpoint": "https://old.example", "key": "sk-secret"})
+		d.opened("ann", form, nil)
+		if typed() != "https://old.example" || d.get("ann", form.ID).values["key"] != "" {
+			t.Fatalf("kept is %+v", d.get("ann", form.ID))
+		}
+		time.Sleep(draftAge + time.Second)
+		d.opened("ann", form, nil)
+		if got := typed(); got != "" {
+			t.Errorf("the form opens with %q again", got)
+		}
+	})
 }
