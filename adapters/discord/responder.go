@@ -219,7 +219,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 	self, _ := r.app.identity.known()
 	var row []string
 	for _, m := range list {
-		if m.Author == nil || m.Author.ID != self || m.attached() != s.File {
+		if m.Author == nil || m.Author.ID != self || m.attached() != s.File || s.Not != "" && m.ID == string(s.Not) {
 			continue
 		}
 		if s.File == "" && string(m.Nonce) == strconv.Quote(r.nonce(s.Key)) {

@@ -97,7 +97,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 	}
 	posts, err := r.a.list(ctx, roomOf(r.m.Place.Channel, r.m.Place.Thread), time.Time{}, catchUp)
 	for _, p := range posts {
-		if p.Bot == r.m.Bot && p.File != nil && p.File.Name == s.File && p.At.After(r.m.At) {
+		if p.Bot == r.m.Bot && p.File != nil && p.File.Name == s.File && p.ID != string(s.Not) && p.At.After(r.m.At) {
 			return chat.MessageID(p.ID), nil
 		}
 	}

@@ -63,7 +63,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 	var id chat.MessageID
 	_, err := r.findAnywhere(ctx, func(m event) bool {
 		for _, f := range m.Files {
-			if f.Name == s.File && r.own(m) {
+			if f.Name == s.File && f.ID != string(s.Not) && r.own(m) {
 				id = chat.MessageID(f.ID)
 			}
 		}

@@ -202,6 +202,7 @@ type Sought struct {
 	Key   string    // of the post, as in Content
 	After MessageID // as in Content
 	File  string    // the name of an uploaded file, which is sought instead of a post
+	Not   MessageID // a file of that name which is not meant
 }
 
 // Elsewhere is a Responder that can reach the one who asked where the place of

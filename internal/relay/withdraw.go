@@ -102,10 +102,36 @@ func (b removal) remove(ctx context.Context, p inbox.Part, before chat.MessageID
 			return err
 		})
 	}
+	err := b.removeID(ctx, p.ID)
+	if p.File == "" {
+		return err
+	}
+	return errors.Join(err, b.removeFiles(ctx, p))
+}
+
+func (b removal) removeID(ctx context.Context, id chat.MessageID) error {
 	return b.insist(ctx, func(ctx context.Context) error {
-		_, err := b.remover.Remove(ctx, p.ID)
+		_, err := b.remover.Remove(ctx, id)
 		return err
 	})
+}
+
+// mostFiles bounds how many files of one name are taken back.
+const mostFiles = 10
+
+// removeFiles takes back what is left of files like p: an upload whose reply got
+// lost was made once more, and only one of them was written down.
+func (b removal) removeFiles(ctx context.Context, p inbox.Part) error {
+	for range mostFiles {
+		id, err := b.look(ctx, chat.Sought{Key: p.Key, File: p.File, Not: p.ID}) // p may have been refused
+		if err == nil && id != "" {
+			err = b.removeID(ctx, id)
+		}
+		if err != nil || id == "" {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookAgain is when a post that was announced is looked for a second time: the
@@ -116,14 +142,18 @@ const lookAgain = time.Second
 // down. Where the platform finds none, none is there: nothing is posted to be
 // removed.
 func (b removal) find(ctx context.Context, s chat.Sought) (id chat.MessageID, err error) {
-	look := func(ctx context.Context) (err error) {
+	id, err = b.look(ctx, s)
+	if err == nil && id == "" && sleep(ctx, lookAgain) {
+		id, err = b.look(ctx, s)
+	}
+	return id, err
+}
+
+func (b removal) look(ctx context.Context, s chat.Sought) (id chat.MessageID, err error) {
+	err = b.insist(ctx, func(ctx context.Context) (err error) {
 		id, err = b.remover.Find(ctx, s)
 		return err
-	}
-	err = b.insist(ctx, look)
-	if err == nil && id == "" && sleep(ctx, lookAgain) {
-		err = b.insist(ctx, look)
-	}
+	})
 	return id, err
 }
 

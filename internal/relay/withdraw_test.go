@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ func (p *removingResponder) Remove(_ context.Context, id chat.MessageID) (chat.R
 		return chat.Receipt{}, err
 	}
 	p.removed = append(p.removed, id)
+	maps.DeleteFunc(p.lost, func(_ chat.Sought, lost chat.MessageID) bool { return lost == id })
 	return chat.Receipt{ID: id}, nil
 }
 
@@ -65,7 +67,13 @@ func TestADeletedQuestionTakesItsMessagesAndFilesBack(t *testing.T) {
 	}{
 		"a message and a file": {
 			parts: []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "F1", File: "answer.md", Stuck: true}},
-			want:  []chat.MessageID{"m0", "F1"},
+			want:  []chat.MessageID{"m0", "F1"}, looked: []chat.Sought{{Key: "t-1", File: "answer.md", Not: "F1"}},
+		},
+		"a file that was uploaded twice": {
+			parts:     []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "F1", File: "answer.md", Stuck: true}},
+			responder: removingResponder{lost: map[chat.Sought]chat.MessageID{{Key: "t-1", File: "answer.md", Not: "F1"}: "F2"}},
+			want:      []chat.MessageID{"m0", "F1", "F2"},
+			looked:    []chat.Sought{{Key: "t-1", File: "answer.md", Not: "F1"}, {Key: "t-1", File: "answer.md", Not: "F1"}},
 		},
 		"a post of which nobody knows the id": {
 			parts:     []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", Pending: true}},
@@ -86,7 +94,7 @@ func TestADeletedQuestionTakesItsMessagesAndFilesBack(t *testing.T) {
 				{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "m1", Stuck: true}, {Key: "t-2", Pending: true, Stuck: true, File: "answer.md"},
 			},
 			responder: removingResponder{lost: map[chat.Sought]chat.MessageID{file: "F2"}},
-			want:      []chat.MessageID{"m0", "m1", "F2"}, looked: []chat.Sought{file},
+			want:      []chat.MessageID{"m0", "m1", "F2"}, looked: []chat.Sought{file, {Key: "t-2", File: "answer.md", Not: "F2"}},
 		},
 		"the platform fails, and refuses one": {
 			parts:     []inbox.Part{{Key: "t-0", ID: "m0"}, {Key: "t-1", ID: "m1"}},

@@ -32,13 +32,16 @@ func (c *call) file(ctx context.Context) error {
 		a.enter(tidying)
 		return nil
 	}
+	if remover, ok := a.job.Responder.(chat.Remover); ok {
+		if m := a.lostFile(); m != nil {
+			return c.find(ctx, remover, m) // while there is no other that could be meant
+		}
+	}
 	f, err := a.expectFile(ctx)
 	if err != nil {
 		return err
 	}
-	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
-		return a.uploadOnce(ctx, f, rest)
-	})
+	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) { return a.uploadOnce(ctx, f, rest) })
 	if err != nil {
 		_, limited := errors.AsType[*chat.RateLimited](err)
 		f.tried = f.tried || !limited && !chat.Refused(err)
@@ -50,6 +53,7 @@ func (c *call) file(ctx context.Context) error {
 		}
 	}
 	f.ID, f.Pending = receipt.ID, false
+	a.sweep(f)
 	a.skipStuck()
 	s.mu.Lock()
 	a.enter(tidying)
@@ -58,24 +62,46 @@ func (c *call) file(ctx context.Context) error {
 	return a.record(a.ctx, f.Posted)
 }
 
-// uploadOnce uploads the file, unless an attempt whose answer got lost has. Where an
-// earlier process left a file too, nobody can tell which of them is found.
+// uploadOnce uploads the file, unless an attempt whose reply got lost has.
 func (a *Answer) uploadOnce(ctx context.Context, f *message, rest string) (chat.Receipt, error) {
-	remover, ok := a.job.Responder.(chat.Remover)
-	old := func(m message) bool { return m.File != "" && m.old }
-	if ok && f.tried && !slices.ContainsFunc(a.messages, old) {
-		id, err := remover.Find(ctx, chat.Sought{Key: f.Key, File: f.File})
-		if id != "" || err != nil {
+	sought, other := chat.Sought{Key: f.Key, File: f.File}, 0
+	for _, m := range a.messages {
+		if m.File != "" && m.old && m.ID != "" {
+			sought.Not = m.ID
+			other++
+		}
+	}
+	if remover, ok := a.job.Responder.(chat.Remover); ok && f.tried && other < 2 {
+		if id, err := remover.Find(ctx, sought); id != "" || err != nil {
 			return chat.Receipt{ID: id}, err
 		}
 	}
 	return a.job.Responder.Upload(ctx, fileName, []byte(rest), fileComment)
 }
 
+// lostFile is a file of an earlier process of which nobody knows whether it was
+// uploaded, nil where there is none.
+func (a *Answer) lostFile() *message {
+	k := slices.IndexFunc(a.messages, func(m message) bool { return m.File != "" && m.old && m.ID == "" && m.tried })
+	if k < 0 {
+		return nil
+	}
+	return &a.messages[k]
+}
+
+// sweep has earlier uploads looked for that arrived although their reply got lost.
+func (a *Answer) sweep(f *message) {
+	if !f.tried {
+		return
+	}
+	f.tried = false
+	lost := Posted{Key: f.Key, File: f.File, Stuck: true}
+	a.messages = append(a.messages, message{Posted: lost, old: true, tried: true})
+}
+
 // expectFile writes down that a file is about to be uploaded, once.
 func (a *Answer) expectFile(ctx context.Context) (*message, error) {
-	k := slices.IndexFunc(a.messages, func(m message) bool { return m.File != "" && !m.old })
-	if k >= 0 {
+	if k := a.ownFile(); k >= 0 {
 		return &a.messages[k], nil
 	}
 	p := Posted{Key: a.key(len(a.messages)), File: fileName, Stuck: true, Pending: true}
@@ -86,4 +112,9 @@ func (a *Answer) expectFile(ctx context.Context) (*message, error) {
 	}
 	a.messages = append(a.messages, message{Posted: p, tidy: true})
 	return &a.messages[len(a.messages)-1], nil
+}
+
+// ownFile is the index of this process's file, -1 where there is none.
+func (a *Answer) ownFile() int {
+	return slices.IndexFunc(a.messages, func(m message) bool { return m.File != "" && !m.old })
 }

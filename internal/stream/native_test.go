@@ -31,7 +31,7 @@ func newStreamer(l chat.Limits) *streamer {
 
 func (p *streamer) Start(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	return p.call(ctx, request{kind: "start", Content: c}, func() chat.MessageID {
-		id := chat.MessageID(fmt.Sprint("m", len(p.order)))
+		id := p.newID()
 		p.order = append(p.order, id)
 		p.messages[id], p.keys[c.Key] = chat.Content{Markdown: c.Markdown, Key: c.Key}, id
 		p.open[id] = time.Now()

@@ -24,7 +24,9 @@ type platform struct {
 	// before is asked when a call arrives, after when it has taken effect: an
 	// error there is an answer that got lost.
 	before, after func(n int, k request) error
-	rate          func(k request) chat.Rate
+	// told is called when a call succeeds, as its caller learns it.
+	told func(k request, id chat.MessageID)
+	rate func(k request) chat.Rate
 
 	mu       sync.Mutex
 	order    []chat.MessageID
@@ -33,6 +35,7 @@ type platform struct {
 	files    []string
 	fileIDs  []chat.MessageID // of files
 	uploads  int
+	ids      int  // given so far
 	dedupes  bool // an upload goes into the file that is there
 	calls    []request
 	sights   []sight
@@ -88,6 +91,10 @@ func (p *platform) call(ctx context.Context, k request, do func() chat.MessageID
 			return chat.Receipt{}, err
 		}
 	}
+	if k.id != "" && k.kind != "remove" && !slices.Contains(p.order, k.id) {
+		p.mu.Unlock()
+		return chat.Receipt{}, refuse(chat.Gone)
+	}
 	id := do()
 	p.sights = append(p.sights, sight{time.Now(), p.shown()})
 	receipt := chat.Receipt{ID: id}
@@ -105,7 +112,16 @@ func (p *platform) call(ctx context.Context, k request, do func() chat.MessageID
 	if lost != nil {
 		return chat.Receipt{}, lost
 	}
+	if p.told != nil {
+		p.told(k, id)
+	}
 	return receipt, nil
+}
+
+// newID names a message as no other was named.
+func (p *platform) newID() chat.MessageID {
+	p.ids++
+	return chat.MessageID(fmt.Sprint("m", p.ids-1))
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -138,7 +154,7 @@ func (p *platform) Post(ctx context.Context, c chat.Content) (chat.Receipt, erro
 		if id, ok := p.keys[c.Key]; ok && c.Again {
 			return id
 		}
-		id := chat.MessageID(fmt.Sprint("m", len(p.order)))
+		id := p.newID()
 		p.order = append(p.order, id)
 		p.messages[id], p.keys[c.Key] = c, id
 		return id
@@ -171,7 +187,7 @@ func (p *platform) Limits() chat.Limits { return p.limits }
 
 // stand puts a message there as an earlier process had.
 func (p *platform) stand(key, text string) Posted {
-	id := chat.MessageID(fmt.Sprint("m", len(p.order)))
+	id := p.newID()
 	p.order = append(p.order, id)
 	p.messages[id], p.keys[key] = chat.Content{Markdown: text, Stop: "t"}, id
 	return Posted{Key: key, ID: id, Length: len(text)}
@@ -225,8 +241,11 @@ func (p remover) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error
 	var id chat.MessageID
 	_, err := p.call(ctx, request{kind: "find", Content: chat.Content{Key: s.Key, After: s.After}}, func() chat.MessageID {
 		id = p.keys[s.Key]
-		if s.File != "" && len(p.files) > 0 {
-			id = p.fileIDs[0]
+		for _, file := range p.fileIDs {
+			if s.File != "" && file != s.Not {
+				id = file
+				break
+			}
 		}
 		return id
 	})

@@ -152,3 +152,29 @@ func TestANoteIsNotRecordedAsText(t *testing.T) {
 		})
 	}
 }
+
+// A message that the new answer does not need is written down as none of its own
+// before it goes: who takes over in between would write into what is gone.
+func TestASurplusMessageIsDisownedBeforeItIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newPlatform(chat.Limits{}), &filed{}
+		job := f.job()
+		job.Posted = []Posted{p.stand("t-0", "old"), p.stand("t-1", "older")}
+		removed := false
+		p.before = func(_ int, k request) error {
+			if k.kind == "remove" {
+				removed = true
+				if q := f.parts["t-1"]; !q.Stuck || q.ID != "m1" || q.Text != "" {
+					t.Errorf("it goes, and written down is %+v", q)
+				}
+			}
+			return nil
+		}
+		a := open(t, remover{p}, job)
+		a.Append("A short answer this time.")
+		end(t, a)
+		if !removed || len(p.order) != 1 {
+			t.Errorf("there stands %q", p.texts())
+		}
+	})
+}

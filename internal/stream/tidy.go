@@ -47,34 +47,47 @@ func (c *call) tidy(ctx context.Context) error {
 		return nil
 	}
 	m := &a.messages[a.message]
-	if m.ID == "" && (canRemove || !m.tried) {
+	switch {
+	case m.ID == "" && (canRemove || !m.tried):
 		m.Stuck = true // it was never posted
 		return nil
+	case canRemove:
+		m.Stuck, m.Text = true, "" // a leftover: whoever goes on must not write into it
+		return a.record(a.ctx, m.Posted)
 	}
-	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
-		content := chat.Content{Markdown: surplusText, Key: m.Key, Final: true}
+	return c.disown(ctx, m)
+}
+
+// disown lets a surplus message that cannot be taken back say that nothing follows.
+func (c *call) disown(ctx context.Context, m *message) error {
+	a := c.a
+	content := chat.Content{Markdown: surplusText, Key: m.Key, Final: true}
+	if m.ID == "" { // perhaps posted: find it
+		content.Again = true
+		receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) { return a.job.Responder.Post(ctx, content) })
 		switch {
-		case m.ID == "": // perhaps posted: find it, and it says where the answer ends
-			content.Again = true
-			return a.job.Responder.Post(ctx, content)
-		case canRemove:
-			return remover.Remove(ctx, m.ID)
+		case chat.Refused(err):
+			m.Stuck = true
+			return nil
+		case err != nil:
+			return err
 		}
-		return a.job.Responder.Edit(ctx, m.ID, content)
-	})
+		m.ID, m.Pending = receipt.ID, false
+		return a.record(a.ctx, m.Posted)
+	}
+	_, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) { return a.job.Responder.Edit(ctx, m.ID, content) })
 	if err != nil && !chat.Refused(err) {
 		return err
 	}
-	if err == nil && m.ID == "" {
-		m.ID = receipt.ID
-		return nil
-	}
-	m.ID, m.Stuck = "", true // no part of the answer any more
+	m.Stuck, m.Text = true, ""
+	stands := m.Posted
+	m.ID = "" // no part of the answer any more
 	a.skipStuck()
-	return nil
+	return a.record(a.ctx, stands)
 }
 
-// takeBack removes a leftover, once its id is known.
+// takeBack removes a leftover, once its id is known. Where that had to be found
+// out, there may be another file like it.
 func (c *call) takeBack(ctx context.Context, remover chat.Remover, m *message) error {
 	if m.ID == "" {
 		return c.find(ctx, remover, m)
@@ -82,11 +95,12 @@ func (c *call) takeBack(ctx context.Context, remover chat.Remover, m *message) e
 	_, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) { return remover.Remove(ctx, m.ID) })
 	switch {
 	case err == nil:
-		m.ID = ""
-	case !chat.Refused(err):
+		m.ID, m.tidy = "", m.File == "" || !m.tried
+	case chat.Refused(err):
+		m.tidy = true
+	default:
 		return err
 	}
-	m.tidy = true
 	return nil
 }
 
@@ -95,17 +109,18 @@ func (c *call) takeBack(ctx context.Context, remover chat.Remover, m *message) e
 func (c *call) find(ctx context.Context, remover chat.Remover, m *message) error {
 	a := c.a
 	at := slices.IndexFunc(a.messages, func(other message) bool { return other.Key == m.Key })
+	sought := chat.Sought{Key: m.Key, After: a.before(at), File: m.File}
+	if k := a.ownFile(); k >= 0 && m.File != "" {
+		sought.Not = a.messages[k].ID
+	}
 	receipt, err := c.platform(ctx, func(ctx context.Context) (chat.Receipt, error) {
-		id, err := remover.Find(ctx, chat.Sought{Key: m.Key, After: a.before(at), File: m.File})
+		id, err := remover.Find(ctx, sought)
 		return chat.Receipt{ID: id}, err
 	})
 	if err != nil && !chat.Refused(err) {
 		return err
 	}
-	mine := func(other message) bool { return other.ID == receipt.ID && other.Key != m.Key }
-	if slices.ContainsFunc(a.messages, mine) {
-		receipt.ID = ""
-	}
-	m.ID, m.tried, m.tidy = receipt.ID, false, receipt.ID == ""
+	m.ID, m.tidy = receipt.ID, receipt.ID == ""
+	m.tried = m.File != "" && !m.tidy
 	return nil
 }

@@ -48,6 +48,7 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"takes nothing back":    "a message that is taken back is gone",
 		"finds what is not":     "a post that nobody noted is found",
 		"finds no files":        "a file is found by its name and taken back",
+		"finds the file in use": "a file is found by its name and taken back",
 		"edits what is gone":    "a message that people deleted cannot be edited",
 		"loses bytes":           "a file arrives whole",
 		"cuts":                  "a text that is too long is never cut in silence",
@@ -366,6 +367,9 @@ func (r *toyResponder) Remove(ctx context.Context, id chat.MessageID) (chat.Rece
 func (r *toyResponder) Find(ctx context.Context, s chat.Sought) (id chat.MessageID, err error) {
 	err = r.call(ctx, func() error {
 		for _, one := range r.all {
+			if one.ID == s.Not && r.flaw != "finds the file in use" {
+				continue
+			}
 			if !one.gone && (one.key == string(r.m.ID)+s.Key || s.File != "" && one.File == s.File && r.flaw != "finds no files") || r.flaw == "finds what is not" {
 				id = one.ID
 			}

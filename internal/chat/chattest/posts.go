@@ -164,6 +164,9 @@ func foundFile(s *stage) {
 	if id = s.finds(m, chat.Sought{File: "answer.md"}); id != uploaded.ID {
 		s.Errorf("file %q is found, want %q", id, uploaded.ID)
 	}
+	if other := s.finds(m, chat.Sought{File: "answer.md", Not: uploaded.ID}); other != "" {
+		s.Errorf("file %q is found where there is no other", other)
+	}
 	for range 2 {
 		_, err = s.remover(m).Remove(s.Context(), id)
 		s.must("remove", err)

@@ -98,7 +98,7 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (id chat.MessageID,
 		key = "file " + s.File
 	}
 	err = r.a.call(ctx, r.one, func(*App) error {
-		if p := r.a.World.find(func(p *Post) bool { return p.key == r.key(key) }); p != nil {
+		if p := r.a.World.find(func(p *Post) bool { return p.key == r.key(key) && p.ID != string(s.Not) }); p != nil {
 			id = chat.MessageID(p.ID)
 		}
 		return nil
