@@ -23,7 +23,7 @@ func (n *tenure) handle(it *item) error {
 		ID: it.turn, Ref: it.ref, Message: it.message, Posted: it.journal.parts(), Attempt: it.attempts,
 		tenure: n, entry: it.entry, journal: it.journal,
 	}
-	err := guardPanic(ctx, n.r.handler, t)
+	err := fault.Guard(func() error { return n.r.handler(ctx, t) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -56,13 +56,4 @@ func (n *tenure) beginTurn(it *item) error {
 		it.attempts = attempt
 		return nil
 	})
-}
-
-func guardPanic(ctx context.Context, h Handler, t *Turn) (err error) {
-	defer func() {
-		if defect := fault.Recovered(recover()); defect != nil {
-			err = defect
-		}
-	}()
-	return h(ctx, t)
 }

@@ -40,23 +40,14 @@ func (r *Relay) sinks() []sink {
 // lasting. It also counts metrics, so call it once for an answer.
 func (r *Relay) writes(ctx context.Context, e ended, log *slog.Logger) (all, lasting []inbox.Write) {
 	for _, s := range r.sinks() {
-		writes := s.guarded(ctx, e, log)
+		var writes []inbox.Write
+		if defect := fault.Guard(func() error { writes = s.writes(ctx, e, log); return nil }); defect != nil {
+			log.ErrorContext(ctx, "something of an answer could not be kept", "error", defect)
+		}
 		all = slices.Concat(all, writes)
 		if s.lasting {
 			lasting = slices.Concat(lasting, writes)
 		}
 	}
 	return all, lasting
-}
-
-// guarded is what the sink writes; a defect in it costs what it keeps, not the
-// answer that people have read.
-func (s sink) guarded(ctx context.Context, e ended, log *slog.Logger) (writes []inbox.Write) {
-	defer func() {
-		if defect := fault.Recovered(recover()); defect != nil {
-			log.ErrorContext(ctx, "something of an answer could not be kept", "error", defect)
-			writes = nil
-		}
-	}()
-	return s.writes(ctx, e, log)
 }
