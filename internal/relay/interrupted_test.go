@@ -494,3 +494,18 @@ func TestADefectInASinkCostsWhatItKeeps(t *testing.T) {
 		t.Errorf("kept %+v, asked %s", kept, f.asked())
 	}
 }
+
+// A gate with a defect is tried as often as one that fails, then the person is told.
+func TestADefectInAGateIsAnErrorLikeAnother(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.attempt = patientAttempts
+	p := f.start()
+	p.registry = nil
+	p.put(asked("Hi"))
+	p.closed()
+	got := f.platform.texts()
+	if len(got) != 1 || !strings.HasPrefix(got[0], "Something went wrong here") || f.asked() != "" {
+		t.Errorf("people see %q, asked %q", got, f.asked())
+	}
+}

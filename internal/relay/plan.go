@@ -14,6 +14,7 @@ import (
 	"parley/bots"
 	"parley/internal/chat"
 	"parley/internal/conversation"
+	"parley/internal/fault"
 	"parley/internal/inbox"
 )
 
@@ -30,11 +31,12 @@ type plan struct {
 	heard      []conversation.Exchange // the end of history: what the transcript does not hold yet
 }
 
-// plan asks the gates about m, and says in one sentence why it is not answered.
+// plan asks the gates about m, and says in one sentence why it is not answered. A
+// defect in a gate is an error like another: the person hears of it as soon.
 func (r *Relay) plan(ctx context.Context, m chat.Message) (plan, error) {
 	p := plan{question: m}
 	for _, pass := range r.gates() {
-		if err := pass(ctx, &p); err != nil {
+		if err := fault.Guard(func() error { return pass(ctx, &p) }); err != nil {
 			return plan{}, err
 		}
 	}
