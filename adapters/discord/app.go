@@ -25,9 +25,9 @@ type app struct {
 	ports    chat.Ports
 	identity *identity
 	rest     *rest
-	world    *world
+	cache    *cache
 	trust    *trust
-	drafts   drafts
+	drafts   *drafts
 	sessions Sessions
 	timing   timing
 	log      *slog.Logger
@@ -58,7 +58,7 @@ func newApp(o Options, group []bots.Bot, refused *refusals, work *background.Gro
 		},
 	}
 	one.identity = newIdentity(one.rest, token, group)
-	one.world = newWorld(one.rest)
+	one.cache, one.drafts = newCache(one.rest), newDrafts()
 	one.trust = newTrust(one, o.Records)
 	one.shards = newShards(one, 1)
 	return one, nil

@@ -33,7 +33,7 @@ func (d deletion) messages(k knowledge) []chat.Message {
 			continue
 		}
 		at, _ := discordgo.SnowflakeTimestamp(id) // the zero time means unknown
-		out = append(out, k.message(id, at, whereabouts(d.Guild, d.Channel, k.place)))
+		out = append(out, k.message(id, at, whereabouts(d.Guild, d.Channel, k.here)))
 	}
 	return out
 }
@@ -54,7 +54,7 @@ func (a *app) deleted(ctx context.Context, raw json.RawMessage) error {
 	}
 	k := a.knowledge(d.Guild)
 	if d.Guild != "" {
-		k.place, _ = a.world.channel(ctx, d.Channel)
+		k.here, _ = a.cache.channel(ctx, d.Channel)
 	}
 	for _, m := range d.messages(k) {
 		err := retry.Until(ctx, retry.Growing(50*time.Millisecond, 5*time.Second), func() error {

@@ -191,13 +191,13 @@ func (a *app) deliver(ctx context.Context, d *delivery) error {
 	e := &d.event
 	self, _ := a.identity.known()
 	if e.Author != nil && e.Member != nil && !e.Author.Bot {
-		a.world.seeMember(e.Guild, e.Author.ID, e.Member.Roles, -1)
+		a.cache.putMember(e.Guild, e.Author.ID, e.Member.Roles, -1)
 	}
 	switch {
 	case e.Author != nil && e.Author.ID == self:
-		a.world.keepPost(e.ID)
+		a.cache.posts.Put(e.ID, true)
 	case e.Type == discordgo.MessageTypeThreadStarterMessage && e.Referenced.by(self):
-		a.world.keepPost(e.Channel)
+		a.cache.posts.Put(e.Channel, true)
 	}
 	if !e.written(self) {
 		return nil
@@ -208,13 +208,13 @@ func (a *app) deliver(ctx context.Context, d *delivery) error {
 	}
 	if len(e.Roles) > 0 {
 		// A process that resumed a session has not received the guild's roles.
-		_, _ = a.world.guild(ctx, e.Guild)
+		_, _ = a.cache.guild(ctx, e.Guild)
 	}
 	k := a.knowledge(e.Guild)
 	if e.Guild != "" {
 		var ok bool
-		if k.place, ok = a.world.channel(ctx, e.Channel); !ok && e.ChannelType != nil {
-			k.place = place{kind: *e.ChannelType}
+		if k.here, ok = a.cache.channel(ctx, e.Channel); !ok && e.ChannelType != nil {
+			k.here = channelInfo{kind: *e.ChannelType}
 		}
 	}
 	if e.incomplete(k) {
@@ -241,7 +241,7 @@ func (a *app) deliver(ctx context.Context, d *delivery) error {
 // lookUp reads the message that e replies to, which the event lacks. If that
 // fails, the reply is handled without it.
 func (a *app) lookUp(ctx context.Context, e *messageEvent) {
-	found, err := a.world.message(ctx, e.Channel, e.Reference.Message)
+	found, err := a.cache.message(ctx, e.Channel, e.Reference.Message)
 	switch {
 	case err == nil:
 		e.Referenced = lookup{found, true}
@@ -257,8 +257,8 @@ func (a *app) knowledge(guild string) knowledge {
 	self, _ := a.identity.known()
 	return knowledge{
 		self: self, bot: a.lead.ID,
-		role:    func(id string) role { return a.world.role(guild, id) },
-		channel: a.world.name,
-		wrote:   a.world.wrote,
+		role:    func(id string) role { return a.cache.role(guild, id) },
+		channel: a.cache.channelName,
+		wrote:   a.cache.wrote,
 	}
 }

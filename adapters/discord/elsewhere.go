@@ -43,7 +43,7 @@ func (r *responder) tell(ctx context.Context, channel, text string) error {
 
 // directChannel is the channel of direct messages with a person.
 func (a *app) directChannel(ctx context.Context, user string) (string, error) {
-	if id := a.world.dm(user); id != "" {
+	if id, ok := a.cache.direct.Get(user); ok {
 		return id, nil
 	}
 	var out struct {
@@ -53,7 +53,7 @@ func (a *app) directChannel(ctx context.Context, user string) (string, error) {
 		method: http.MethodPost, path: endpoint(discordgo.EndpointUserChannels("@me")), name: "dm", body: map[string]string{"recipient_id": user}, wait: true,
 	}, &out)
 	if err == nil {
-		a.world.keepDM(user, out.ID)
+		a.cache.direct.Put(user, out.ID)
 	}
 	return out.ID, err
 }

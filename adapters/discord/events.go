@@ -60,9 +60,9 @@ type mention struct {
 
 // knowledge is what translate needs besides the event.
 type knowledge struct {
-	self    string // the bot's user id
-	bot     string // the application's lead
-	place   place  // the channel; zero in a direct message
+	self    string      // the bot's user id
+	bot     string      // the application's lead
+	here    channelInfo // the channel; zero in a direct message
 	role    func(id string) role
 	channel func(id string) string // a channel's name
 	wrote   func(id string) bool   // reports whether the bot wrote the message
@@ -70,7 +70,7 @@ type knowledge struct {
 
 // started reports whether the bot started a thread, or wrote the message that the
 // thread was opened from, which has the same id.
-func (k knowledge) started(thread string) bool { return k.place.owner == k.self || k.wrote(thread) }
+func (k knowledge) started(thread string) bool { return k.here.owner == k.self || k.wrote(thread) }
 
 // message is a message with the fields that all have.
 func (k knowledge) message(id string, at time.Time, p chat.Place) chat.Message {
@@ -144,7 +144,7 @@ func (e *messageEvent) incomplete(k knowledge) bool {
 	if e.Guild == "" || e.replyTo() == "" || e.Referenced.present || e.answers(k) {
 		return false
 	}
-	return e.names(k) || !(k.place.thread() && e.others(k.self))
+	return e.names(k) || !(k.here.thread() && e.others(k.self))
 }
 
 // replyTo is the id of the message this one replies to, if any.
@@ -169,11 +169,11 @@ func (e *messageEvent) trigger(k knowledge) chat.Trigger {
 		return chat.Direct
 	case e.names(k):
 		return chat.Mention
-	case k.place.thread() && e.others(k.self):
+	case k.here.thread() && e.others(k.self):
 		return ""
 	case e.answers(k):
 		return chat.Answer
-	case k.place.thread() && (e.Content != "" || len(e.Attachments)+len(e.Snapshots) > 0):
+	case k.here.thread() && (e.Content != "" || len(e.Attachments)+len(e.Snapshots) > 0):
 		return chat.Thread
 	}
 	return ""
@@ -185,7 +185,7 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 	if why == "" {
 		return chat.Message{}, false
 	}
-	m := k.message(e.ID, e.At, whereabouts(e.Guild, e.Channel, k.place))
+	m := k.message(e.ID, e.At, whereabouts(e.Guild, e.Channel, k.here))
 	m.Author, m.ReplyTo = e.author(), e.replyTo()
 	m.Trigger, m.Text = why, e.said(k, e.origin())
 	m.Joined = why == chat.Thread && k.started(e.Channel)
@@ -227,25 +227,6 @@ func files(list []*discordgo.MessageAttachment) []chat.File {
 		}
 	}
 	return out
-}
-
-// whereabouts is the chat.Place of a channel: a thread belongs to its parent.
-func whereabouts(guild, channel string, p place) chat.Place {
-	if guild == "" {
-		return chat.Place{Platform: platform, Channel: channel, Direct: true}
-	}
-	if p.thread() && p.parent != "" {
-		return chat.Place{Platform: platform, Workspace: guild, Channel: p.parent, Thread: channel, Owner: p.owner}
-	}
-	return chat.Place{Platform: platform, Workspace: guild, Channel: channel}
-}
-
-// destination is the id of the channel for calls about a place.
-func destination(p chat.Place) string {
-	if p.Thread != "" {
-		return p.Thread
-	}
-	return p.Channel
 }
 
 // author is who wrote the message; e.Author must not be nil.

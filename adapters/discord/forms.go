@@ -1,5 +1,5 @@
-// Forms as modals. A modal closes when it is sent, so errors are shown in the
-// answer, with a button that opens the form again as it was filled in.
+// Forms as modals. A modal closes when it is submitted, so errors are in the reply,
+// with a button that opens the form again with what was filled in.
 
 package discord
 
@@ -15,6 +15,7 @@ import (
 
 	"github.com/bwmarrin/discordgo"
 
+	"parley/adapters/internal/kept"
 	"parley/internal/chat"
 )
 
@@ -28,8 +29,7 @@ const (
 	mostFields       = 5
 )
 
-// Modals of today put a Label (type 18) around each input; discordgo has no
-// type for it.
+// In a modal a Label (type 18) contains each input; discordgo has no type for it.
 type modalData struct {
 	ID         string  `json:"custom_id"`
 	Title      string  `json:"title"`
@@ -55,8 +55,8 @@ type input struct {
 
 const labelComponent = 18
 
-// form is a chat.Form as a modal. Its id carries the line that opens it, for the
-// button that opens it again.
+// form is a chat.Form as a modal. Its id holds the line that opens it, for the button
+// that opens it again.
 func (i *interaction) form(f *chat.Form, line string) modalData {
 	id := idForm + f.ID + "|" + line
 	if utf8.RuneCountInString(id) > customIDLimit {
@@ -87,8 +87,8 @@ func (i *interaction) form(f *chat.Form, line string) modalData {
 	return m
 }
 
-// formValues reads the inputs of a submitted modal, inside labels or, as in
-// older modals, inside rows.
+// formValues reads the inputs of a submitted modal, in labels or, as in older
+// modals, in rows.
 func formValues(data json.RawMessage) (id string, values map[string]string, err error) {
 	type node struct {
 		ID        string `json:"custom_id"`
@@ -121,15 +121,15 @@ func formValues(data json.RawMessage) (id string, values map[string]string, err 
 	return d.ID, values, nil
 }
 
-// submit takes a filled form.
+// submit handles a submitted form.
 func (i *interaction) submit(ctx context.Context) error {
 	id, values, err := formValues(i.Data)
 	if err != nil {
 		return err
 	}
 	formID, opener, _ := strings.Cut(strings.TrimPrefix(id, idForm), "|")
-	// Checking and saving may take as long as the store does; the answer is this
-	// person's in any case, so it is deferred at once.
+	// Checking and saving may be slow, and the reply is for this person in any case,
+	// so it is deferred at once.
 	if err := i.respond(ctx, callback{callbackDefer, messageData{Flags: discordgo.MessageFlagsEphemeral}}); err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (i *interaction) submit(ctx context.Context) error {
 	return i.replyLater(ctx, opener, reply)
 }
 
-// opening is a button that opens the form of a line; none where that is empty.
+// opening is a button that opens the form of a line; none without a line.
 func opening(label, line string) []chat.Button {
 	if line == "" {
 		return nil
@@ -163,7 +163,7 @@ func opening(label, line string) []chat.Button {
 	return []chat.Button{{Label: label, Action: action, Args: args}}
 }
 
-// errorReply lists what is wrong at which field.
+// errorReply lists the errors by field.
 func (i *interaction) errorReply(formID, opener string, values, errs map[string]string) chat.Reply {
 	kept := i.app.drafts.filled(i.user.ID, formID, values)
 	var b strings.Builder
@@ -178,16 +178,15 @@ func (i *interaction) errorReply(formID, opener string, values, errs map[string]
 	return chat.Reply{Text: b.String(), Buttons: opening("Open the form again", opener)}
 }
 
-// draft is a form a person has open, or filled in wrongly.
+// draft is a form that a person has open, or submitted with errors.
 type draft struct {
-	fields []string          // ids in order
+	fields []string          // ids, in order
 	labels map[string]string // by field
 	secret map[string]bool
 	values map[string]string
-	until  time.Time
 }
 
-// order is the ids of errs in the form's order.
+// order are the ids of errs in the form's order.
 func (d draft) order(errs map[string]string) []string {
 	var out []string
 	for _, id := range d.fields {
@@ -208,53 +207,41 @@ const (
 	mostDrafts = 1000
 )
 
-// drafts remembers forms in this process, for minutes. Secret fields are never
-// kept. In another process the form opens empty.
+// drafts remembers forms in this process, by person and form. It never holds the
+// values of secret fields. In another process a form opens empty.
 type drafts struct {
-	mu   sync.Mutex
-	kept map[string]draft
+	mu    sync.Mutex // held from reading a draft to changing it
+	forms *kept.Cache[draft]
 }
+
+func newDrafts() *drafts { return &drafts{forms: kept.New[draft](mostDrafts, draftAge)} }
 
 func draftKey(user, form string) string { return user + " " + form }
 
 func (d *drafts) get(user, form string) draft {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	kept := d.kept[draftKey(user, form)]
-	if time.Now().After(kept.until) {
-		return draft{}
-	}
-	return kept
+	one, _ := d.forms.Get(draftKey(user, form))
+	return one
 }
 
+// opened notes a form that a person opens.
 func (d *drafts) opened(user string, f *chat.Form, labels map[string]string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := time.Now()
-	if len(d.kept) >= mostDrafts {
-		maps.DeleteFunc(d.kept, func(_ string, one draft) bool { return now.After(one.until) })
-	}
-	if d.kept == nil || len(d.kept) >= mostDrafts {
-		d.kept = map[string]draft{}
-	}
-	one := draft{labels: labels, secret: map[string]bool{}, until: now.Add(draftAge)}
-	if before := d.kept[draftKey(user, f.ID)]; now.Before(before.until) {
-		one.values = before.values
-	}
+	one := draft{labels: labels, secret: map[string]bool{}, values: d.get(user, f.ID).values}
 	for _, field := range f.Fields {
 		one.fields = append(one.fields, field.ID)
 		one.secret[field.ID] = field.Secret
 	}
-	d.kept[draftKey(user, f.ID)] = one
+	d.forms.Put(draftKey(user, f.ID), one)
 }
 
-// filled keeps what was filled in, secrets left out.
+// filled notes what a person filled in, without secrets.
 func (d *drafts) filled(user, form string, values map[string]string) draft {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	one, ok := d.kept[draftKey(user, form)]
+	one, ok := d.forms.Get(draftKey(user, form))
 	if !ok {
-		return draft{} // opened elsewhere: which fields are secret is not known
+		return draft{} // opened in another process: which fields are secret is unknown
 	}
 	one.values = map[string]string{}
 	for id, value := range values {
@@ -262,13 +249,8 @@ func (d *drafts) filled(user, form string, values map[string]string) draft {
 			one.values[id] = value
 		}
 	}
-	one.until = time.Now().Add(draftAge)
-	d.kept[draftKey(user, form)] = one
+	d.forms.Put(draftKey(user, form), one)
 	return one
 }
 
-func (d *drafts) drop(user, form string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.kept, draftKey(user, form))
-}
+func (d *drafts) drop(user, form string) { d.forms.Drop(draftKey(user, form)) }

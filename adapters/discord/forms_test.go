@@ -102,7 +102,7 @@ func TestAFormThatComesLateIsOpenedByAButton(t *testing.T) {
 // second time: they would save it without having typed it.
 func TestAnOldDraftIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var d drafts
+		d := newDrafts()
 		form := providerForm()
 		typed := func() string { return d.get("ann", form.ID).values["endpoint"] }
 		d.opened("ann", form, nil)

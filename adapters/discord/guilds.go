@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/adapters/internal/kept"
 	"parley/adapters/internal/retry"
 	"parley/internal/chat"
 )
@@ -81,8 +82,10 @@ type trust struct {
 	learning chan struct{} // holds one token, for whoever asks Discord
 	failed   time.Time     // when the last attempt to learn failed; needs the token
 
-	people    *people
-	sentences chan struct{} // limits the posts for people who are turned away
+	people    *kept.Cache[bool] // by guild and user: whether they are a member
+	barred    *kept.Cache[bool] // guilds that do not say who is a member
+	lookups   chan struct{}     // limits the lookups of people
+	sentences chan struct{}     // limits the posts for people who are turned away
 }
 
 // snapshot is the list as it was known last.
@@ -95,7 +98,10 @@ type snapshot struct {
 func (t *trust) publish() { t.snapshot.Store(&snapshot{t.now, t.fault}) }
 
 func newTrust(a *app, r Records) *trust {
-	t := &trust{app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: newPeople(), sentences: make(chan struct{}, sentencesAt)}
+	t := &trust{
+		app: a, records: r, named: map[string]string{}, learning: make(chan struct{}, 1), people: kept.New[bool](mostKept, personAge),
+		barred: kept.New[bool](mostKept, barredAge), lookups: make(chan struct{}, lookupsAtOnce), sentences: make(chan struct{}, sentencesAt),
+	}
 	t.publish()
 	for _, b := range a.bots {
 		for _, id := range section(b).List(guildList) {
@@ -486,7 +492,7 @@ func (t *trust) guilds(ctx context.Context) ([]chat.Guild, error) {
 	}
 	var out []chat.Guild
 	for id, g := range all {
-		if name := t.app.world.guildName(id); name != "" {
+		if name := t.app.cache.guildName(id); name != "" {
 			g.Name = name
 		}
 		out = append(out, g)
@@ -508,7 +514,7 @@ func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created
 	err = t.change(ctx, by, actionAdmit, func(now *trusted) ([]string, bool) {
 		if created = !t.holds(*now, guild); created {
 			now.Open = false
-			now.Guilds[guild] = keptGuild{Name: t.app.world.guildName(guild), Source: chat.FromOperator, At: time.Now().UTC()}
+			now.Guilds[guild] = keptGuild{Name: t.app.cache.guildName(guild), Source: chat.FromOperator, At: time.Now().UTC()}
 		}
 		return []string{guild}, created
 	})

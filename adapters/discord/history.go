@@ -107,7 +107,7 @@ func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []c
 // refers to it and has no content.
 func (a *app) starter(ctx context.Context, e messageEvent) (messageEvent, bool) {
 	if e.Referenced.messageEvent == nil && !e.Referenced.present && e.Reference != nil && e.Reference.Channel != "" {
-		if found, err := a.world.message(ctx, e.Reference.Channel, e.Reference.Message); err == nil {
+		if found, err := a.cache.message(ctx, e.Reference.Channel, e.Reference.Message); err == nil {
 			e.Referenced.messageEvent = found
 		}
 	}

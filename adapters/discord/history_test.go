@@ -130,7 +130,7 @@ func TestAListingWithAStarter(t *testing.T) {
 	if err := json.Unmarshal(raw, &list); err != nil {
 		t.Fatal(err)
 	}
-	one := &app{identity: &identity{}, world: newWorld(nil)}
+	one := &app{identity: &identity{}, cache: newCache(nil)}
 	got := one.listed(t.Context(), chat.Place{Workspace: "1", Channel: "2", Thread: "20"}, list)
 	if want := "root: The export to the tax office stops at page 3 with code E77.\nroot: I tried it twice."; lines(got) != want {
 		t.Errorf("heard\n%s\nwant\n%s", lines(got), want)

@@ -31,7 +31,7 @@ func (a *app) handle(ctx context.Context, f frame) error {
 			a.guard(f.T, func() error { return a.trust.joined(ctx) })
 		})
 	}
-	return a.world.see(f.T, f.D)
+	return a.cache.update(f.T, f.D)
 }
 
 // guard runs f and logs its error or panic, so that one event does no harm to the

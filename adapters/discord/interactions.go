@@ -133,7 +133,7 @@ func (a *app) interaction(d json.RawMessage, received time.Time) (*interaction, 
 		if err != nil {
 			permissions = -1
 		}
-		a.world.seeMember(i.Guild, u.ID, i.Member.Roles, permissions)
+		a.cache.putMember(i.Guild, u.ID, i.Member.Roles, permissions)
 	}
 	if u == nil {
 		return nil, errors.New("interaction without a user")
@@ -143,9 +143,9 @@ func (a *app) interaction(d json.RawMessage, received time.Time) (*interaction, 
 	if channel == "" {
 		channel = i.Channel.ID
 	}
-	where := i.Channel.place()
+	where := i.Channel.info()
 	if i.Channel.ID == channel && i.Guild != "" {
-		where = a.world.keepChannel(channel, where)
+		where = a.cache.putChannel(channel, where)
 	}
 	i.place = whereabouts(i.Guild, channel, where)
 	return i, nil
@@ -197,7 +197,7 @@ func (i *interaction) findOwner(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, ownerLimit)
 	defer cancel()
-	if p, ok := i.app.world.channel(ctx, i.place.Thread); ok {
+	if p, ok := i.app.cache.channel(ctx, i.place.Thread); ok {
 		i.place.Owner = p.owner
 	}
 }

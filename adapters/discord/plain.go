@@ -1,5 +1,5 @@
-// Messages that Discord takes only with less: without the reference to the
-// question, or without controls.
+// Messages that Discord accepts only without the reference to the question, or
+// without controls.
 
 package discord
 
@@ -14,14 +14,14 @@ import (
 	"parley/internal/chat"
 )
 
-// repliesAgain is how long a channel where the bot may not reply is left alone:
+// repliesAgain is how long not to reply in a channel where Discord refused it:
 // refused calls count towards a ban of the address.
 const repliesAgain = 10 * time.Minute
 
-// send makes a call that creates or edits a message, and makes it again with less
-// while Discord refuses a part of it.
+// send makes a call that creates or edits a message. If Discord refuses a part of
+// the message, it makes the call again without it.
 func (r *responder) send(ctx context.Context, c call, body messageBody, out any) (chat.Rate, error) {
-	if body.Reference != nil && (r.alone.Load() || !r.app.world.mayReply(r.channel)) {
+	if _, refused := r.app.cache.noReply.Get(r.channel); refused || r.alone.Load() {
 		body.Reference = nil
 	}
 	if r.plain.Load() {
@@ -33,7 +33,7 @@ func (r *responder) send(ctx context.Context, c call, body messageBody, out any)
 		switch {
 		case body.Reference != nil && code(err) == codeCannotReply:
 			r.app.log.WarnContext(ctx, "discord: the bot may not reply in a channel for want of Read Message History; it answers without the reference", slog.String("channel", r.channel))
-			r.app.world.noReplies(r.channel)
+			r.app.cache.noReply.Put(r.channel, true)
 			body.Reference = nil
 		case body.Reference != nil && refusesField(err, "message_reference"):
 			r.app.log.InfoContext(ctx, "discord: a message cannot be replied to; the answer has no reference", slog.String("channel", r.channel), slog.String("reason", short(err)))
@@ -49,7 +49,7 @@ func (r *responder) send(ctx context.Context, c call, body messageBody, out any)
 	}
 }
 
-// bare is the body with its text alone.
+// bare is the body with only its text.
 func (b messageBody) bare() messageBody {
 	b.Reference, b.Components, b.Flags = nil, []discordgo.MessageComponent{}, 0
 	return b
@@ -62,18 +62,4 @@ func (b messageBody) isBare() bool {
 // refusesField reports whether Discord refused a body for one of its fields.
 func refusesField(err error, field string) bool {
 	return code(err) == codeInvalidForm && strings.Contains(fieldsOf(err), field)
-}
-
-// mayReply reports whether the bot may reply in a channel, as far as is known.
-func (w *world) mayReply(channel string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().After(w.silent[channel])
-}
-
-// noReplies notes that the bot may not reply in a channel.
-func (w *world) noReplies(channel string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	keep(w.silent, channel, time.Now().Add(repliesAgain))
 }

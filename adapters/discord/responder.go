@@ -155,7 +155,7 @@ func (r *responder) create(ctx context.Context, name string, body messageBody, f
 	if err != nil {
 		return chat.Receipt{}, err
 	}
-	r.app.world.keepPost(out.ID)
+	r.app.cache.posts.Put(out.ID, true)
 	if file != nil && out.lacks(*file) {
 		return r.replaceFile(ctx, out.ID, body, *file)
 	}
@@ -269,5 +269,5 @@ func (a *Adapter) Member(ctx context.Context, bot string, p chat.Place, who chat
 	if ok, err := one.trust.trusts(ctx, p.Workspace); err != nil || !ok {
 		return chat.Member{}, err // rights count only in trusted servers
 	}
-	return one.world.member(ctx, p.Workspace, who.ID)
+	return one.cache.member(ctx, p.Workspace, who.ID)
 }

@@ -142,7 +142,7 @@ func (s *shard) pauseAfter(err error) time.Duration {
 func (s *shard) forget() {
 	s.session, s.resumeURL = "", ""
 	s.share()
-	s.app.world.stale(s.serves)
+	s.app.cache.stale(s.serves)
 }
 
 // connect makes a connection and holds it until it ends. The error is never nil.

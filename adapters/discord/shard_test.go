@@ -203,14 +203,14 @@ func TestAnEndedSessionLeavesTheGuildsOfOtherShardsCurrent(t *testing.T) {
 	one := a.apps[0]
 	even, odd := fmt.Sprint(2<<22), fmt.Sprint(3<<22)
 	for _, id := range []string{even, odd} {
-		if err := one.world.see("GUILD_CREATE", []byte(`{"id":"`+id+`","owner_id":"1"}`)); err != nil {
+		if err := one.cache.update("GUILD_CREATE", []byte(`{"id":"`+id+`","owner_id":"1"}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	all := newShards(one, 2)
 	all[1].forget()
-	if !one.world.guilds[even].live || one.world.guilds[odd].live {
-		t.Errorf("current: guild of shard 0 %v, of shard 1 %v", one.world.guilds[even].live, one.world.guilds[odd].live)
+	if !one.cache.guilds[even].live || one.cache.guilds[odd].live {
+		t.Errorf("current: guild of shard 0 %v, of shard 1 %v", one.cache.guilds[even].live, one.cache.guilds[odd].live)
 	}
 	if !all[0].serves("") || all[1].serves("") {
 		t.Error("direct messages do not come to the first shard")

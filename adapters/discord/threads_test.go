@@ -89,8 +89,8 @@ func TestTheOwnerOfAThreadIsAskedFor(t *testing.T) {
 	s := open(t, fake.Options{}, d, nil)
 	s.eventually("the commands are registered", func() bool { return len(s.Commands("")) > 0 })
 	thread := s.SilentThread("general", "talk")
-	w := s.adapter.apps[0].world
-	w.keepChannel(thread, place{kind: 11, parent: s.ChannelID("general")})
+	c := s.adapter.apps[0].cache
+	c.putChannel(thread, channelInfo{kind: 11, parent: s.ChannelID("general")})
 	s.Say(thread, "ann", "hello")
 	m := s.inbox.wait(t, 1)[0]
 	if m.Place.Owner == "" {
@@ -111,8 +111,8 @@ func TestAThreadWhoseOwnerCannotBeHadHoldsNoMessageUp(t *testing.T) {
 	t.Parallel()
 	s := open(t, fake.Options{}, nil, nil)
 	thread := s.SilentThread("general", "talk")
-	w := s.adapter.apps[0].world
-	w.keepChannel(thread, place{kind: 11, parent: s.ChannelID("general")})
+	c := s.adapter.apps[0].cache
+	c.putChannel(thread, channelInfo{kind: 11, parent: s.ChannelID("general")})
 	s.Fail(fake.Fault{Method: "GET", Path: "/channels/" + thread, Delay: 3 * lookupLimit, Status: 500})
 	s.Say(thread, "ann", "hello")
 	if m := s.inbox.wait(t, 1)[0]; m.Place.Thread != thread || m.Place.Owner != "" {
@@ -126,9 +126,9 @@ func TestAThreadWhoseOwnerCannotBeHadHoldsNoMessageUp(t *testing.T) {
 		t.Error("the owner was asked for again at once")
 	}
 	// A passing failure is no answer.
-	p, _ := w.channel(t.Context(), thread)
+	p, _ := c.channel(t.Context(), thread)
 	p.failed = p.failed.Add(-askAgain)
-	w.keepChannel(thread, p)
+	c.putChannel(thread, p)
 	s.Say(thread, "ann", "and again")
 	if m := s.inbox.wait(t, 3)[2]; m.Place.Owner == "" {
 		t.Errorf("came as %+v, after Discord could be asked again", m.Place)

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // 150, channel 20 has the threads 21 and 22, of which the bot started the latter,
 // and 23, opened from one of its messages.
 func lore(channel string) knowledge {
-	places := map[string]place{
+	places := map[string]channelInfo{
 		"20": {name: "general", kind: discordgo.ChannelTypeGuildText},
 		"21": {name: "a talk", kind: discordgo.ChannelTypeGuildPublicThread, parent: "20", owner: "200000"},
 		"22": {name: "our talk", kind: discordgo.ChannelTypeGuildPublicThread, parent: "20", owner: "100000"},
@@ -25,7 +25,7 @@ func lore(channel string) knowledge {
 	}
 	roles := map[string]role{"150000": {name: "Helper", bot: "100000"}, "160000": {name: "Writers"}}
 	return knowledge{
-		self: "100000", bot: "helper", place: places[channel],
+		self: "100000", bot: "helper", here: places[channel],
 		role:    func(id string) role { return roles[id] },
 		channel: func(id string) string { return map[string]string{"200000": "general"}[id] },
 		wrote:   func(id string) bool { return id == "23" || id == "999" },

@@ -1,6 +1,6 @@
-// Who is let in: people in a server that is trusted, and in direct messages
-// those who are in one. Others read one sentence and get nothing else: no
-// model, no rights, nothing queued, no history read.
+// Who may use the bot: people in a trusted server, and in direct messages the
+// members of one. Others get one sentence and nothing else: no model, no rights, no
+// place in the queue, no reading of history.
 
 package discord
 
@@ -10,25 +10,24 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"parley/internal/chat"
 )
 
 const (
-	turnedAwayFor = 24 * time.Hour   // between two sentences in one channel
-	unsureFor     = 10 * time.Minute // the same, where it could not be looked up
-	personAge     = 5 * time.Minute  // how long a membership, or none, is believed
-	barredAge     = time.Hour        // how long a guild that refuses to say is left alone
-	personLimit   = 3 * time.Second  // for looking a person up
+	turnedAwayFor = 24 * time.Hour   // between two sentences in a channel
+	unsureFor     = 10 * time.Minute // the same, if access could not be looked up
+	personAge     = 5 * time.Minute  // how long the answer whether someone is a member is valid
+	barredAge     = time.Hour        // pause for a guild that refuses to say who is a member
+	personLimit   = 3 * time.Second  // for looking up a person
 	promptLimit   = 1500 * time.Millisecond
-	mostLookups   = 50 // guilds asked about one person at a time
+	mostLookups   = 50 // guilds to ask about a person in one lookup
 	lookupsAtOnce = 4
-	sentencesAt   = 4 // posts of sentences at once
+	sentencesAt   = 4 // sentences posted at once
 )
 
-// turnedAway is why somebody is not let in, as a sentence for them. Unsure
+// turnedAway is why a person may not use the bot, as a sentence for them. unsure
 // means that it could not be looked up.
 type turnedAway struct {
 	line   chat.Line
@@ -45,8 +44,8 @@ func (e *turnedAway) Error() string {
 
 func (e *turnedAway) Unwrap() error { return e.cause }
 
-// letIn says whether a person may use the bot in a guild, or with none in direct
-// messages; the error is a *turnedAway.
+// letIn reports whether a person may use the bot in a guild, or without one in
+// direct messages. The error is a *turnedAway.
 func (t *trust) letIn(ctx context.Context, guild, user string) error {
 	if guild != "" {
 		ok, err := t.trusts(ctx, guild)
@@ -68,51 +67,17 @@ func (t *trust) letIn(ctx context.Context, guild, user string) error {
 	return &turnedAway{line: chat.Say("%s answers direct messages only from members of the servers it serves; ask whoever runs it to admit yours: `parley guild admit %s SERVER_ID`.", t.app.lead.Name, t.app.lead.ID)}
 }
 
-// people remembers who is in which guild.
-type people struct {
-	slots chan struct{}
-
-	mu     sync.Mutex
-	in     map[string]membershipAnswer // guild and user
-	barred map[string]time.Time        // guilds that refuse to say, until then
-}
-
-type membershipAnswer struct {
-	in    bool
-	until time.Time
-}
-
-func newPeople() *people {
-	return &people{slots: make(chan struct{}, lookupsAtOnce), in: map[string]membershipAnswer{}, barred: map[string]time.Time{}}
-}
-
-// recall is what is remembered of a person in a guild.
-func (p *people) recall(guild, user string) (in, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if now.Before(p.barred[guild]) {
+// recall reports whether a person is in a guild, if that was looked up recently.
+func (t *trust) recall(guild, user string) (in, known bool) {
+	if _, barred := t.barred.Get(guild); barred {
 		return false, true
 	}
-	a, ok := p.in[guild+" "+user]
-	return a.in, ok && now.Before(a.until)
+	return t.people.Get(guild + " " + user)
 }
 
-func (p *people) note(guild, user string, in bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	keep(p.in, guild+" "+user, membershipAnswer{in, time.Now().Add(personAge)})
-}
-
-func (p *people) bar(guild string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	keep(p.barred, guild, time.Now().Add(barredAge))
-}
-
-// trustsPerson reports whether a person may write to the bot directly: named
-// in a bot's file, or a member of a guild that is trusted. An error means that
-// this is not known, which is no.
+// trustsPerson reports whether a person may write to the bot directly: they are in a
+// bot's file, or a member of a trusted guild. With an error, which means that this is
+// not known, they may not.
 func (t *trust) trustsPerson(ctx context.Context, user string) (bool, error) {
 	for _, b := range t.app.bots {
 		if slices.Contains(b.Access.Users, user) || slices.Contains(b.Access.Admins, user) {
@@ -130,8 +95,8 @@ func (t *trust) trustsPerson(ctx context.Context, user string) (bool, error) {
 	}
 	var ask []string
 	for _, guild := range t.effective(now) {
-		in, known := t.people.recall(guild, user)
-		if in || t.app.world.seen(guild, user) {
+		in, known := t.recall(guild, user)
+		if _, seen := t.app.cache.members.Get(guild + " " + user); in || seen {
 			return true, nil
 		}
 		if !known {
@@ -144,8 +109,8 @@ func (t *trust) trustsPerson(ctx context.Context, user string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, personLimit)
 	defer cancel()
 	select {
-	case t.people.slots <- struct{}{}:
-		defer func() { <-t.people.slots }()
+	case t.lookups <- struct{}{}:
+		defer func() { <-t.lookups }()
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
@@ -154,8 +119,8 @@ func (t *trust) trustsPerson(ctx context.Context, user string) (bool, error) {
 
 var errManyGuilds = errors.New("not all servers have been asked yet")
 
-// askFor asks Discord guild by guild. What was learned before an error is
-// remembered, so that the next try goes on from there.
+// askFor asks Discord about a person, guild by guild. Results before an error are
+// cached, so that the next attempt continues from there.
 func (t *trust) askFor(ctx context.Context, guilds []string, user string) (bool, error) {
 	var unsure error
 	for n, guild := range guilds {
@@ -176,24 +141,24 @@ func (t *trust) askFor(ctx context.Context, guilds []string, user string) (bool,
 	return false, unsure
 }
 
-// member asks whether a person is in a guild.
+// member asks Discord whether a person is in a guild.
 func (t *trust) member(ctx context.Context, guild, user string) (bool, error) {
 	_, err := t.app.rest.do(ctx, getMember(guild, user), nil)
 	switch {
 	case err == nil:
-		t.people.note(guild, user, true)
+		t.people.Put(guild+" "+user, true)
 		return true, nil
 	case code(err) == codeUnknownGuild || status(err) == http.StatusForbidden:
-		t.people.bar(guild) // the bot is no longer there
+		t.barred.Put(guild, true) // the bot has left the guild
 		return false, nil
 	case status(err) == http.StatusNotFound:
-		t.people.note(guild, user, false)
+		t.people.Put(guild+" "+user, false)
 		return false, nil
 	}
 	return false, err
 }
 
-// effective are the guilds that are trusted, in a fixed order.
+// effective are the trusted guilds in a fixed order.
 func (t *trust) effective(now trusted) []string {
 	var out []string
 	for id := range t.named {
@@ -208,9 +173,8 @@ func (t *trust) effective(now trusted) []string {
 	return out
 }
 
-// turnAway says the sentence in a channel: once a day, over all processes and
-// restarts, as a reply that pings nobody. root is the channel that counts; a
-// thread's is its parent.
+// turnAway posts the sentence in a channel as a reply that pings nobody, once a day
+// over all processes. root is the channel that counts: for a thread its parent.
 func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, question string) {
 	t.app.log.InfoContext(ctx, "turned away: not in a server that is trusted", slog.String("channel", root), slog.Bool("unsure", why.unsure))
 	key, within := "turned-away/"+root, turnedAwayFor
@@ -235,20 +199,20 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 	}
 }
 
-// turnAwayMessage answers a message from where the bot does not answer, if it
-// was for the bot and not just said in a thread. It does not hold the lane up.
+// turnAwayMessage posts the sentence for a message that is for the bot, unless it
+// was merely written in a thread. It does not block the lane.
 func (a *app) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedAway) {
 	k := a.knowledge(e.Guild)
-	k.place = a.world.peek(e.Channel)
+	k.here = a.cache.peek(e.Channel)
 	if trigger := e.trigger(k); trigger == "" || trigger == chat.Thread {
 		return
 	}
 	select {
 	case a.trust.sentences <- struct{}{}:
 	default:
-		return // strangers in many channels at once: not all need an answer
+		return // too many at once: strangers do not all need an answer
 	}
-	p := whereabouts(e.Guild, e.Channel, k.place)
+	p := whereabouts(e.Guild, e.Channel, k.here)
 	a.own.Go(func() {
 		defer func() { <-a.trust.sentences }()
 		a.guard("MESSAGE_CREATE", func() error {
@@ -258,7 +222,7 @@ func (a *app) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedA
 	})
 }
 
-// turnAway answers an interaction to the person alone.
+// turnAway shows the sentence to the person only.
 func (i *interaction) turnAway(ctx context.Context, why *turnedAway) error {
 	b := callback{callbackMessage, whisper(why.line.String())}
 	if i.Type == interactionAutocomplete {
@@ -273,8 +237,8 @@ func (i *interaction) turnAway(ctx context.Context, why *turnedAway) error {
 
 var _ chat.Doorkeeper = (*Adapter)(nil)
 
-// Admit says whether a message may still be answered: its server may have been
-// removed since it was taken.
+// Admit reports whether a message may still be answered: its server may have been
+// removed since it was accepted.
 func (a *Adapter) Admit(ctx context.Context, m chat.Message) error {
 	one, err := a.of(m.Bot)
 	if err != nil {
@@ -287,7 +251,7 @@ func (a *Adapter) Admit(ctx context.Context, m chat.Message) error {
 	return err
 }
 
-// TurnAway says so in its channel, at most once a day.
+// TurnAway posts why not in its channel, at most once a day.
 func (a *Adapter) TurnAway(ctx context.Context, m chat.Message, cause error) {
 	one, err := a.of(m.Bot)
 	if err != nil {
