@@ -138,6 +138,7 @@ func TestAWrongValueIsNamedWithAnExample(t *testing.T) {
 		{[]string{"SLACK_API_URL=slack.com"}, `SLACK_API_URL: "slack.com" is not an http or https URL; for example SLACK_API_URL=https://slack.com/api/`},
 		{[]string{"SLACK_API_URL=https://u:secret-pw@slack.com/"}, "SLACK_API_URL: must not contain a user name or password"},
 		{[]string{"SLACK_API_URL=ftp://u:secret-pw@slack.com/"}, "SLACK_API_URL: its value is not"},
+		{[]string{"SLACK_API_URL=https://slack.example/api?key=secret-q"}, "SLACK_API_URL: its value is not"},
 		{[]string{"SLACK_UPDATE_LIMIT=50"}, `SLACK_UPDATE_LIMIT: "50" is not calls per minute / burst, or off; for example SLACK_UPDATE_LIMIT=50/10`},
 		{[]string{"SLACK_UPDATE_LIMIT=0/10"}, "SLACK_UPDATE_LIMIT: "},
 		{[]string{"SLACK_UPDATE_LIMIT=50/-1"}, "SLACK_UPDATE_LIMIT: "},

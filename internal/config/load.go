@@ -154,10 +154,10 @@ func (k *check) wrong(variable string) {
 }
 
 // shown quotes the value for an error. It returns "its value" if that may
-// contain a secret, like a URL with a password.
+// contain a secret, like a URL with a password or a query.
 func (k *check) shown(variable string) string {
 	value := strings.TrimSpace(k.environment.Get(variable))
-	if k.fields[variable].secret || strings.Contains(value, "@") {
+	if k.fields[variable].secret || strings.ContainsAny(value, "@?") {
 		return "its value"
 	}
 	if len(value) > 80 {
