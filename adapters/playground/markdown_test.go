@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"parley/bots"
 )
 
 // linesTo is a logger whose lines at every level go to c.
@@ -90,6 +92,16 @@ func TestMentions(t *testing.T) {
 		}
 		if got := s.adapter.addressed(c.source, "helper"); got != c.helper {
 			t.Errorf("%q becomes %q, want %q", c.source, got, c.helper)
+		}
+	}
+}
+
+// In lower case "İ" is a byte longer than as people write it.
+func TestANameIsFoundAsItIsWritten(t *testing.T) {
+	text := newMarkdown([]bots.Bot{{ID: "city", Name: "İzmir"}})
+	for _, source := range []string{"@İzmir hi", "@İZMIR hi", "@CITY hi"} {
+		if html := string(text.html(source)); !strings.Contains(html, `<bdi class="mention">`) {
+			t.Errorf("%q mentions nobody: %s", source, html)
 		}
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"parley/bots"
 )
 
-// mentionName is a way to write a bot's name, in lower case.
+// mentionName is a way to write a bot's name, as its file spells it: in lower case
+// some names are longer, and what people type would never be found.
 type mentionName struct{ written, bot string }
 
 // mentionNames lists ids and names, the longest first: "code reviewer" before
@@ -24,11 +25,11 @@ type mentionName struct{ written, bot string }
 func mentionNames(all []bots.Bot) []mentionName {
 	var out []mentionName
 	for _, b := range all {
-		out = append(out, mentionName{strings.ToLower(b.ID), b.ID})
+		out = append(out, mentionName{b.ID, b.ID})
 	}
 	for _, b := range all {
 		if b.Name != "" {
-			out = append(out, mentionName{strings.ToLower(b.Name), b.ID})
+			out = append(out, mentionName{b.Name, b.ID})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b mentionName) int { return cmp.Compare(len(b.written), len(a.written)) })
