@@ -1,7 +1,6 @@
-// Package chat holds the neutral words every other package shares: what a
-// person said and where, what a bot posts, and the small interfaces between a
-// platform adapter and the rest. It knows no platform and imports nothing but the
-// standard library, how near two words are, and the type of secrets.
+// Package chat defines the platform-neutral types that all other packages
+// share: what a person said and where, what a bot posts, and the interfaces
+// between a platform adapter and the rest. It knows no platform.
 package chat
 
 import (
@@ -10,8 +9,8 @@ import (
 	"time"
 )
 
-// MessageID is a platform's own id of one posted message. It is opaque to
-// everyone but its adapter.
+// MessageID is a platform's own id of a posted message. Only its adapter
+// interprets it.
 type MessageID string
 
 // Place is where something was said.
@@ -24,8 +23,8 @@ type Place struct {
 	Owner     string `json:"owner,omitempty"`     // who opened the thread, where the platform says so
 }
 
-// Conversation is the key of the history that p belongs to: a thread, or the
-// whole of a direct message, or a channel.
+// Conversation is the key of the history that p belongs to: a thread, a whole
+// direct message, or a channel.
 func (p Place) Conversation() string {
 	if p.Direct || p.Thread == "" {
 		return p.Platform + "/" + p.Workspace + "/" + p.Channel
@@ -33,8 +32,8 @@ func (p Place) Conversation() string {
 	return p.Platform + "/" + p.Workspace + "/" + p.Channel + "/" + p.Thread
 }
 
-// InThread reports whether p is a thread with settings and history of its own.
-// A direct message is one conversation, threads included.
+// InThread reports whether p is a thread with its own settings and history. A
+// direct message is one conversation, threads included.
 func (p Place) InThread() bool { return p.Thread != "" && !p.Direct }
 
 // Author is the person who wrote a message or used a command.
@@ -43,19 +42,18 @@ type Author struct {
 	Name string `json:"name,omitempty"` // display name where the event carries it
 }
 
-// Member is what the platform knows of a person beyond the event, for the
+// Member is what the platform knows about a person beyond the event, for the
 // rules in a bot's access section.
 type Member struct {
 	Groups []string // ids of the user groups or roles they are in
 	Admin  bool     // whether they administer the workspace
-	// Insider says that the person belongs to the workspace or its organisation,
-	// Guest that they do so as a guest, Gone that their account is deactivated.
-	// Only an Outsiders adapter sets them.
+	// Insider is set for people of the workspace or its organisation, Guest for
+	// guests among them, Gone for deactivated accounts. Only an Outsiders adapter
+	// sets them.
 	Insider, Guest, Gone bool
-	// Unsure says that the platform refuses to tell whether they are an insider.
+	// Unsure is set if the platform does not say whether they are an insider.
 	Unsure bool
-	// Untold are groups that rules name and whose members the platform refuses to
-	// tell.
+	// Untold are groups in rules with members that the platform does not reveal.
 	Untold []string
 }
 
@@ -70,11 +68,11 @@ const (
 	Thread  Trigger = "thread"  // in a thread; for the bot only if it takes part there already
 )
 
-// Message is something a person said to a bot. It is plain data and survives
-// being stored and taken up by another process.
+// Message is something a person said to a bot. It is plain data, so it can be
+// stored and handled by another process.
 type Message struct {
-	// Key is the same for every delivery and every kind of event that stands
-	// for this one human message to this one app; the inbox deduplicates by it.
+	// Key is the same for every delivery and every kind of event of one human
+	// message to one app. The inbox deduplicates by it.
 	Key string    `json:"key"`
 	ID  MessageID `json:"id"`
 	// Scope is the unit of rate limits, and so of ownership: an app in one
@@ -90,18 +88,18 @@ type Message struct {
 	ReplyTo MessageID `json:"reply_to,omitempty"` // the message this one answers
 	At      time.Time `json:"at"`
 	FromBot bool      `json:"from_bot,omitempty"` // in History only: written by this app
-	// Notes is for the adapter's own Responder: what it needs to answer in any
-	// process, meaningless to others.
+	// Notes are what the adapter's own Responder needs to answer in any process.
+	// Others ignore them.
 	Notes map[string]string `json:"notes,omitempty"`
-	// Parts are all that was said, in order, where that is more than Text and then
-	// Files. Those two must hold it as well as they can: an older release reads
-	// nothing else. Read it with Said.
+	// Parts are all that was said, in order, if that is more than Text followed by
+	// Files. Those two must contain as much of it as they can, because an older
+	// release reads nothing else. Use Said to read it.
 	Parts []Part `json:"parts,omitempty"`
 }
 
-// Lane is what m waits behind: messages of one lane are answered one after the
-// other. A thread or direct message is one lane; in a plain channel each person
-// has a lane, so that people do not wait for each other.
+// Lane orders messages: those of one lane are answered one after the other. A
+// thread or direct message is one lane. In a channel each person has a lane,
+// so that people do not wait for each other.
 func (m Message) Lane() string {
 	if m.Place.Direct || m.Place.Thread != "" {
 		return m.Place.Conversation()
@@ -109,7 +107,7 @@ func (m Message) Lane() string {
 	return m.Place.Conversation() + "#" + m.Author.ID
 }
 
-// File is an attachment a person sent along.
+// File is a person's attachment.
 type File struct {
 	ID   string `json:"id,omitempty"` // the platform's own, where it has one
 	Name string `json:"name"`
@@ -118,42 +116,42 @@ type File struct {
 	URL  string `json:"url,omitempty"`
 }
 
-// Content is what a Responder makes a platform message of.
+// Content is what a Responder turns into a platform message.
 type Content struct {
-	Markdown string // the whole text of this message; the adapter translates it
-	// Key names the post: the same turn and part give the same key, in any
-	// process. Post uses it so that a message is never posted twice.
+	Markdown string // the whole text of this message; the adapter converts it
+	// Key identifies the post: the same turn and part have the same key, in any
+	// process. Post uses it to never post a message twice.
 	Key string
-	// Again says that a post with this Key may have happened already (the
-	// process that tried died): look before posting.
+	// Again means that a post with this Key may exist already, because the process
+	// that tried it died: look before posting.
 	Again bool
-	// Stop, when set, shows a Stop button: ActionStop with this turn.
+	// Stop, if set, shows a Stop button: ActionStop with this turn.
 	Stop string
-	// Final says that no edit is planned after this one.
+	// Final means that no further edit is planned.
 	Final bool
-	// After, for a post, is the message of the same answer that it continues,
-	// where there is one: a platform that links messages replies to it.
+	// After is, for a post, the previous message of the same answer, if any. A
+	// platform that links messages replies to it.
 	After MessageID
-	// Menu and Buttons are controls below the text: a command answered after a
-	// mention brings them.
+	// Menu and Buttons are controls below the text, for a command answered after a
+	// mention.
 	Menu    *Menu
 	Buttons []Button
-	// Only, when set, is the id of the person the message is for. Where the
-	// platform can, nobody else sees it; elsewhere it is
-	// an ordinary reply that pings nobody. Such a message cannot be edited.
+	// Only, if set, is the id of the person the message is for. If the platform
+	// can, it shows the message to nobody else; otherwise it is an ordinary reply
+	// that pings nobody. Such a message cannot be edited.
 	Only string
 }
 
-// Receipt is what the platform said when a call succeeded.
+// Receipt is the platform's response to a successful call.
 type Receipt struct {
 	ID   MessageID
 	Rate Rate
-	// Differs says that the message holds another text than the call sent, as
-	// the platform's own reply shows: an earlier attempt's, most likely.
+	// Differs means that, according to the platform's response, the message has
+	// other text than the call sent, probably from an earlier attempt.
 	Differs bool
 }
 
-// Rate is a platform's word on the limit a call drew on; zero where it says
+// Rate is what a platform said about the limit that a call used, zero if
 // nothing.
 type Rate struct {
 	Known     bool
@@ -163,37 +161,36 @@ type Rate struct {
 	Reset     time.Duration // until the window ends
 }
 
-// Responder writes the answer to one message. Its methods honour ctx and
-// return *RateLimited or *Refusal where those fit; any other error may be
-// retried.
+// Responder writes the answer to one message. Its methods honor ctx and return
+// *RateLimited or *Refusal where those apply; any other error may be retried.
 type Responder interface {
-	// Post creates the next message of the answer. Used again with the same
-	// Content.Key and Again set, it returns the message that is already there.
+	// Post creates the next message of the answer. Called again with the same
+	// Content.Key and Again set, it returns the existing message.
 	Post(ctx context.Context, c Content) (Receipt, error)
 	// Edit replaces the whole content of a posted message.
 	Edit(ctx context.Context, id MessageID, c Content) (Receipt, error)
-	// Upload adds a file to the place of the answer, with a short comment.
+	// Upload posts a file where the answer is, with a short comment.
 	Upload(ctx context.Context, name string, data []byte, comment string) (Receipt, error)
-	// Thinking shows that an answer is being prepared. It blocks until ctx ends,
-	// or as long as a sign can be shown. Its context ends once the first words
-	// stand, and the end of the turn waits for it to return, so taking the sign
-	// away takes a moment at most or goes on by itself. It never fails: an
-	// indicator is not worth an error.
+	// Thinking shows that an answer is being prepared. It blocks until ctx ends or
+	// the indicator can no longer be shown. ctx ends once the first words are
+	// posted. The end of the turn waits for Thinking to return, so removing the
+	// indicator must be quick or continue in the background. It returns no error,
+	// because an indicator is not worth one.
 	Thinking(ctx context.Context)
-	// Limits says what this place can take. It is cheap and does no call.
+	// Limits are the limits of this place. It is cheap and makes no call.
 	Limits() Limits
 }
 
-// Remover is a Responder that can take back a message of its answer or a file:
-// one that an earlier attempt posted and the final answer does not need, or all
-// of them when the question was deleted.
+// Remover is a Responder that can remove a message or a file of its answer:
+// one from an earlier attempt that the final answer does not need, or all of
+// them if the question was deleted.
 type Remover interface {
-	// Remove takes back what Post or Upload gave id to, a file with the message
-	// that shows it. What is gone already is no error.
+	// Remove removes what Post or Upload returned id for; a file with the message
+	// that shows it. Removing something that is gone is not an error.
 	Remove(ctx context.Context, id MessageID) (Receipt, error)
-	// Find looks for a post or an upload whose id nobody knows, because the
-	// process that made it died before it could write the id down. It never
-	// posts. Empty: there is none, or the platform does not let the bot look.
+	// Find looks for a post or an upload with an unknown id, because the process
+	// that made it died before it could record the id. It never posts. It returns
+	// "" if there is none, or if the platform does not let the bot look.
 	Find(ctx context.Context, s Sought) (MessageID, error)
 }
 
@@ -201,59 +198,58 @@ type Remover interface {
 type Sought struct {
 	Key   string    // of the post, as in Content
 	After MessageID // as in Content
-	File  string    // the name of an uploaded file, which is sought instead of a post
-	Not   MessageID // a file of that name which is not meant
+	File  string    // name of an uploaded file to find instead of a post
+	Not   MessageID // not this file, although it has the name
 }
 
-// Elsewhere is a Responder that can reach the one who asked where the place of
-// their question takes no message: in a direct message, most likely. It may be
+// Elsewhere is a Responder that can reach the person who asked if the place of
+// the question takes no message, probably in a direct message. It may be
 // called again for the same question after an error.
 type Elsewhere interface {
 	TellElsewhere(ctx context.Context, text string) error
 }
 
-// Streamer is a Responder whose platform can stream an answer by itself: a
-// message that is started, grows by what is appended, and is ended. It is used
-// where Limits.Native says so. Any *Refusal means that this message grows by
-// edits from then on; ErrStopped, that a person stopped the stream, which has
-// ended with the text it holds.
+// Streamer is a Responder on a platform that can stream an answer itself: a
+// message that is started, appended to, and ended. It is used if Limits.Native
+// is set. After a *Refusal, the message grows by edits. ErrStopped means that
+// a person stopped the stream, which has ended with its current text.
 type Streamer interface {
-	// Start posts the next message of the answer and leaves it open. It never
-	// looks for an earlier post.
+	// Start posts the next message of the answer and leaves it open. It does not
+	// look for an earlier post.
 	Start(ctx context.Context, c Content) (Receipt, error)
-	// Append lets a message that holds sent hold text, which begins with sent.
+	// Append extends a message with the text sent to text, which begins with sent.
 	Append(ctx context.Context, id MessageID, sent, text string) (Receipt, error)
-	// End makes an ordinary message of an open one that holds sent: it then
-	// holds c.Markdown, which begins with sent, and the controls of c. With no
-	// Markdown the text stays as it is.
+	// End turns an open message with the text sent into an ordinary one with
+	// c.Markdown, which begins with sent, and c's controls. Without Markdown the
+	// text stays as it is.
 	End(ctx context.Context, id MessageID, sent string, c Content) (Receipt, error)
 }
 
 // Limits is what a platform allows at one place, as data.
 type Limits struct {
-	// Size is the most one message may measure.
+	// Size is the maximum size of one message.
 	Size int
-	// Measure is the size of Markdown once the adapter has rendered it, in the
+	// Measure is the size of Markdown after the adapter has rendered it, in the
 	// platform's own unit. Nil counts code points.
 	Measure func(markdown string) int
-	// Edits, Posts and Global are the budgets that an edit, a post and every
-	// call draw on. A zero Budget does not limit.
+	// Edits, Posts and Global are the budgets that an edit, a post and every call
+	// use. A zero Budget has no limit.
 	Edits, Posts, Global Budget
-	// Native says that the platform can stream an answer by itself; see Streamer.
+	// Native means that the platform can stream an answer itself; see Streamer.
 	Native bool
 	// Starts, Appends and Ends are the budgets of a Streamer's calls.
 	Starts, Appends, Ends Budget
 }
 
-// Budget is one of a platform's rate limits as believed before the platform
-// has said otherwise. Budgets with the same Key are the same limit.
+// Budget is a rate limit of a platform, as assumed until the platform says
+// otherwise. Budgets with the same Key are the same limit.
 type Budget struct {
 	Key    string
 	Calls  int // calls per Window; 0 means no limit
 	Window time.Duration
 	Burst  int // calls that may be made at once; 0 means Calls
-	// Sliding says that at most Calls may fall in any Window (Discord's
-	// buckets); otherwise the budget refills steadily (Slack's tiers).
+	// Sliding allows at most Calls in any Window, like Discord's buckets;
+	// otherwise the budget refills steadily, like Slack's tiers.
 	Sliding bool
 }
 
@@ -261,32 +257,32 @@ type Budget struct {
 type Adapter interface {
 	// Platform describes the platform.
 	Platform() Platform
-	// Handler serves the platform's signed HTTP requests, or nil. Patterns are
+	// Handler serves the platform's signed HTTP requests, or is nil. Patterns are
 	// rooted at "/" + Platform().Name + "/".
 	Handler() http.Handler
-	// Run holds the platform's connections until ctx ends and supervises them
-	// itself: one bot that cannot connect never ends the others.
+	// Run keeps the platform's connections open until ctx ends, and supervises
+	// them itself: one bot that cannot connect never ends the others.
 	Run(ctx context.Context) error
-	// Responder is the pen for answering m; it works in any process.
+	// Responder answers m; it works in any process.
 	Responder(m Message) (Responder, error)
-	// Member looks up what access rules need of a person. It may call the
-	// platform and caches for minutes.
+	// Member looks up what access rules need to know about a person. It may call
+	// the platform, and caches for minutes.
 	Member(ctx context.Context, bot string, p Place, a Author) (Member, error)
-	// History returns the last n messages of m's place that came before m and,
-	// unless after is empty, later than the message after: oldest first, the
-	// bot's own and those of other apps too. An error comes with what was read
-	// before it.
+	// History returns up to n messages of m's place from before m and, unless
+	// after is empty, from after that message, oldest first, including the bot's
+	// own and other apps' messages. With an error, it returns what was read before
+	// it.
 	History(ctx context.Context, m Message, after MessageID, n int) ([]Message, error)
-	// Health lists the bots this adapter serves and whether each is connected.
+	// Health lists the bots on this adapter, and whether each is connected.
 	Health() []Health
 }
 
-// Outsiders is an Adapter of a platform where people of other organisations, and
-// guests, can write to a bot. Its Member says who belongs to the workspace;
-// elsewhere everybody does.
+// Outsiders is an Adapter of a platform where people from other organisations,
+// and guests, can write to a bot. Its Member says who belongs to the
+// workspace; on other platforms everyone does.
 type Outsiders interface {
 	Adapter
-	// Outsiders does nothing: it marks the adapter.
+	// Outsiders is a marker; it does nothing.
 	Outsiders()
 }
 
@@ -298,7 +294,7 @@ type Health struct {
 	Reason   string `json:"reason,omitempty"` // for a person, when not OK; holds no secret
 }
 
-// Ports are what an adapter is given to hand on what people say and do.
+// Ports are where an adapter delivers what people say and do.
 type Ports struct {
 	Inbox Inbox
 	Desk  Desk
@@ -306,7 +302,8 @@ type Ports struct {
 
 // Inbox takes messages that must not be lost.
 type Inbox interface {
-	// Put stores m unless it was stored before or is a Thread message, not
-	// Joined, in a thread where the bot takes no part. Nil means: safe, tell the platform.
+	// Put stores m, unless it is stored already, or is a Thread message, not
+	// Joined, in a thread that the bot is not part of. Nil means that the adapter
+	// may acknowledge it to the platform.
 	Put(ctx context.Context, m Message) error
 }

@@ -1,4 +1,4 @@
-// The commands: one table for everything that lists, describes or recognises
+// The commands: one table for everything that lists, describes or recognizes
 // them.
 
 package chat
@@ -15,10 +15,10 @@ type Word struct {
 	Name     string
 	About    string // what it does, in a few words
 	Argument Argument
-	Verbs    []Verb // what its first argument may be
+	Verbs    []Verb // possible first arguments
 }
 
-// Verb is what a command's first argument asks for.
+// Verb is a possible first argument of a command.
 type Verb struct {
 	Name     string
 	About    string
@@ -26,17 +26,17 @@ type Verb struct {
 	Admins   bool // for admins only
 }
 
-// Argument is a value that follows a command or a verb; without a Name nothing
-// follows. Values it may have are its Choices, else the desk's Complete knows
-// them.
+// Argument is a value that follows a command or a verb; without a Name there
+// is none. Its possible values are its Choices, or come from the desk's
+// Complete.
 type Argument struct {
 	Name    string
 	About   string
-	Also    string // a word that may stand in its place
+	Also    string // a word that may replace it
 	Choices []Option
 }
 
-// Words are the commands, in the order in which people should read them.
+// Words are the commands, in display order.
 func Words() []Word {
 	provider := Argument{Name: "id", About: "The provider"}
 	return []Word{
@@ -72,7 +72,7 @@ func WordNames() []string {
 	return names
 }
 
-// WordOf is the word with a name.
+// WordOf finds the word with a name.
 func WordOf(name string) (Word, bool) {
 	for _, w := range Words() {
 		if w.Name == name {
@@ -91,7 +91,7 @@ func (w Word) VerbNames() []string {
 	return names
 }
 
-// Takes lists the verbs as a sentence does: "list or use ID".
+// Takes lists the verbs for a sentence: "list or use ID".
 func (w Word) Takes() string {
 	var forms []string
 	for _, v := range w.Verbs {
@@ -120,10 +120,10 @@ func (w Word) Hint() string {
 	return "[" + strings.Join(values, " | ") + "]"
 }
 
-// Command reads a command written after a mention. Text that only looks like
-// one ("/etc/hosts is odd") is a question. A misspelt one is a command, so that
-// the right one can be offered, except where people may be talking to each
-// other.
+// Command parses a command written after a mention. Text that only looks like
+// one ("/etc/hosts is odd") is a question. A misspelled command counts as a
+// command, so that the right one can be offered, except where people may be
+// talking to each other.
 func (m Message) Command() (name, args string, ok bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(m.Text), "/")
 	if !ok {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Count is n with its noun, whose plural ends in s: "1 answer", "2 answers".
+// Count is n with its noun, with plural s: "1 answer", "2 answers".
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -15,8 +15,8 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Dollars is a cost for people: "$0.0123", "$0" for what is free, and a dash for
-// nil, where no price is known.
+// Dollars is a cost for people: "$0.0123", "$0" if it is free, and a dash for
+// nil, an unknown price.
 func Dollars(usd *float64) string {
 	switch {
 	case usd == nil:
@@ -29,8 +29,8 @@ func Dollars(usd *float64) string {
 	return fmt.Sprintf("$%.4f", *usd)
 }
 
-// Listed is words as a sentence lists them, with last before the last one: "a, b
-// or c".
+// Listed joins words for a sentence, with last before the last one: "a, b or
+// c".
 func Listed(words []string, last string) string {
 	n := len(words) - 1
 	if n < 1 {

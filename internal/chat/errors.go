@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// UserError is an error whose Line was written for the person in the chat: one
-// sentence that says what went wrong and what to do. Err is for the log.
+// UserError is an error with a Line for the person in the chat: one sentence
+// that says what went wrong and what to do. Err is for the log.
 type UserError struct {
 	Line Line
 	Err  error
@@ -32,19 +32,21 @@ func Tell(format string, args ...any) error {
 	return &UserError{Line: Say(format, args...)}
 }
 
-// NewRef makes what a person can quote and the log has too: "ref-" and 8 digits.
+// NewRef makes a reference that people can quote and the log contains: "ref-"
+// and 8 digits.
 func NewRef() string {
 	n, _ := rand.Int(rand.Reader, big.NewInt(100_000_000)) // never fails since Go 1.24
 	return fmt.Sprintf("ref-%08d", n)
 }
 
-// Sorry is what a person reads of an error that was not written for them.
+// Sorry is the sentence for an error that was not written for people.
 func Sorry(ref string) Line {
 	return Say("Something went wrong here; try again. If this keeps happening, send %s to your parley administrator.", ref)
 }
 
-// Explain gives what a person reads of err. For an error that was not written
-// for them it makes a reference, which the log must have too; else ref is empty.
+// Explain returns what a person reads about err. For an error that was not
+// written for people it makes a reference, which must be logged too; otherwise
+// ref is empty.
 func Explain(err error) (line Line, ref string) {
 	if told, ok := errors.AsType[*UserError](err); ok {
 		return told.Line, ""
@@ -56,14 +58,14 @@ func Explain(err error) (line Line, ref string) {
 // RateLimited is a platform's "slow down": HTTP 429, or Slack's 200 with
 // "ratelimited".
 type RateLimited struct {
-	After  time.Duration // how long the platform asks to wait
+	After  time.Duration // how long to wait, according to the platform
 	Global bool          // every call of the bot is limited
-	Shared bool          // Discord's scope "shared": others caused it
+	Shared bool          // Discord's scope "shared": caused by others
 }
 
 func (e *RateLimited) Error() string { return fmt.Sprintf("rate limited for %s", e.After) }
 
-// Reason is why a platform refused a call for good.
+// Reason is why a platform permanently refused a call.
 type Reason string
 
 // The closed set of refusals.
@@ -76,10 +78,10 @@ const (
 	Invalid    Reason = "invalid"     // the request itself is wrong: a defect here
 )
 
-// Refusal is a permanent no from the platform; trying again does not help.
+// Refusal is a permanent refusal by the platform; retrying does not help.
 type Refusal struct {
 	Reason Reason
-	Err    error // the platform's words
+	Err    error // the platform's own text
 }
 
 func (e *Refusal) Error() string { return fmt.Sprintf("refused (%s): %v", e.Reason, e.Err) }
@@ -87,7 +89,7 @@ func (e *Refusal) Error() string { return fmt.Sprintf("refused (%s): %v", e.Reas
 func (e *Refusal) Unwrap() error { return e.Err }
 
 // Refused reports whether err is a refusal for one of the given reasons, or
-// for any when none is given.
+// for any reason if none is given.
 func Refused(err error, reasons ...Reason) bool {
 	r, ok := errors.AsType[*Refusal](err)
 	if !ok {
@@ -96,8 +98,8 @@ func Refused(err error, reasons ...Reason) bool {
 	return len(reasons) == 0 || slices.Contains(reasons, r.Reason)
 }
 
-// ErrUnstorable says that an inbox can never store a message: to deliver it
-// again would not help.
+// ErrUnstorable means that the inbox can never store a message, so delivering
+// it again does not help.
 var ErrUnstorable = errors.New("the message cannot be stored")
 
 // ErrStopped is the cause of a context that ended because a person pressed
@@ -105,5 +107,5 @@ var ErrUnstorable = errors.New("the message cannot be stored")
 var ErrStopped = errors.New("stopped by a person")
 
 // ErrWithdrawn is the cause of a context that ended because the person deleted
-// the question: what was posted for it is taken back.
+// the question: remove what was posted for it.
 var ErrWithdrawn = errors.New("the question was deleted")

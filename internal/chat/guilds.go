@@ -1,5 +1,5 @@
-// The workspaces that a bot trusts, on platforms where anybody can take it to
-// one of theirs.
+// The workspaces that a bot trusts, on platforms where anyone can add a bot to
+// their workspace.
 
 package chat
 
@@ -16,8 +16,7 @@ const (
 	FromOperator   = "admitted"    // an operator admitted it
 )
 
-// Guild is a workspace that a bot's app trusts, by the word that the admin API
-// has for it.
+// Guild is a workspace that a bot's app trusts. The name is the admin API's.
 type Guild struct {
 	ID     string    `json:"id"`
 	Name   string    `json:"name,omitempty"` // where it is known
@@ -25,29 +24,30 @@ type Guild struct {
 	Since  time.Time `json:"since,omitzero"`
 }
 
-// Why a guild cannot be listed, admitted or removed.
+// Reasons why a guild cannot be listed, admitted or removed.
 var (
 	ErrNoApp      = errors.New("the bot has no app on the platform")
 	ErrNotTrusted = errors.New("the server is not trusted")
 )
 
-// NamedInFile says that a guild stays trusted as long as a bot's file names it.
+// NamedInFile means that a bot's file lists a guild, so it stays trusted.
 type NamedInFile struct{ File string }
 
 func (e *NamedInFile) Error() string { return "the server is named in " + e.File }
 
-// Truster is an Adapter whose platform has Trusts: it answers only in guilds
-// that are trusted, and keeps the list of them.
+// Truster is an Adapter of a platform with Trusts: it answers only in trusted
+// guilds, and keeps the list of them.
 type Truster interface {
 	// Platform describes the platform.
 	Platform() Platform
-	// Guilds lists what the bot's app trusts. This and the others fail with
-	// ErrNoApp where the bot has none.
+	// Guilds lists the guilds that the bot's app trusts. All methods fail with
+	// ErrNoApp if the bot has no app.
 	Guilds(ctx context.Context, bot string) ([]Guild, error)
-	// AdmitGuild trusts a guild from now on, in every process; created says that
-	// it was not trusted before.
+	// AdmitGuild makes every process trust a guild; created is set if it was not
+	// trusted before.
 	AdmitGuild(ctx context.Context, by Actor, bot, guild string) (created bool, err error)
-	// RemoveGuild ends the trust in a guild. A *NamedInFile says that a bot's file
-	// must be changed for that; ErrNotTrusted, that there was none.
+	// RemoveGuild makes every process stop trusting a guild. The error is a
+	// *NamedInFile if a bot's file lists it, and ErrNotTrusted if it is not
+	// trusted.
 	RemoveGuild(ctx context.Context, by Actor, bot, guild string) error
 }

@@ -1,4 +1,4 @@
-// What a message is made of: words and files.
+// The parts of a message: text and files.
 
 package chat
 
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// PartKind is the closed set of what a part can be.
+// PartKind is a kind of part, one of a closed set.
 type PartKind string
 
 // The kinds of parts.
@@ -17,16 +17,16 @@ const (
 	KindFile  PartKind = "file"  // any other file: File, and its text in Text once that was read
 )
 
-// Part is one part of what was said. It is small and may be stored: a file is a
-// reference and, where it is one of text, that text; never its bytes. A newer
-// release may store kinds that this one does not know.
+// Part is one part of what was said. It is small, so it can be stored: a file
+// is a reference, with its text if it is a text file, never with its bytes. A
+// newer release may store kinds that this one does not know.
 type Part struct {
 	Kind PartKind `json:"kind"`
 	Text string   `json:"text,omitempty"`
 	File File     `json:"file,omitzero"`
 }
 
-// TextPart is a part of words.
+// TextPart is a part with text.
 func TextPart(text string) Part { return Part{Kind: KindText, Text: text} }
 
 // FilePart is the part that refers to f, an image or another file.
@@ -37,8 +37,8 @@ func FilePart(f File) Part {
 	return Part{Kind: KindFile, File: f}
 }
 
-// AsText is what a reader of text alone sees of p: words as they are, the text of
-// a file fenced under its name, and of what has no text one line that names it.
+// AsText is p for a reader of text only: text unchanged, a file's text fenced
+// under its name, and for anything else a line that names it.
 func (p Part) AsText() string {
 	switch {
 	case p.Kind == KindFile && p.Text != "":
@@ -68,8 +68,8 @@ func fenceFor(text string) string {
 	return strings.Repeat("`", longest+1)
 }
 
-// AsText is what a reader of text alone sees of parts: paragraphs, and the line of
-// a file that has no text right below what goes before it.
+// AsText is parts for a reader of text only: paragraphs, with the line of a
+// file without text directly below what precedes it.
 func AsText(parts []Part) string {
 	var b strings.Builder
 	for _, p := range parts {
@@ -88,7 +88,7 @@ func AsText(parts []Part) string {
 	return b.String()
 }
 
-// OnlyText reports whether parts are words and nothing else.
+// OnlyText reports whether all parts are text.
 func OnlyText(parts []Part) bool {
 	for _, p := range parts {
 		if p.Kind != KindText {
@@ -98,8 +98,8 @@ func OnlyText(parts []Part) bool {
 	return true
 }
 
-// Said is what m is made of: its Parts, or, where an adapter or an older release
-// gave none, its text and then its files.
+// Said is what m consists of: its Parts or, from an older release or an
+// adapter that sets none, its text and then its files.
 func (m Message) Said() []Part {
 	if len(m.Parts) > 0 {
 		return m.Parts

@@ -1,5 +1,5 @@
-// Package conversation keeps what was said: the transcripts of each place, and
-// which part of one fits a model's context window.
+// Package conversation stores transcripts of each place, and selects the part
+// that fits a model's context window.
 package conversation
 
 import (
@@ -20,18 +20,18 @@ import (
 	"parley/internal/secret"
 )
 
-// Keep is how many exchanges a place remembers, and for how long after the last.
+// How many exchanges a place remembers, and for how long after the last.
 const (
 	Keep    = 100
 	KeepFor = 30 * 24 * time.Hour
 )
 
-// forgottenFor is how long a place is known to be forgotten since it was last
-// asked for: long enough for any answer to be written and then to be forgotten.
+// forgottenFor is how long to remember, after the last use, that a place was
+// forgotten: long enough for any running answer to finish.
 const forgottenFor = 2 * KeepFor
 
-// ownerFor is how long it is known whose thread was forgotten: longer than any
-// thread is followed.
+// ownerFor is how long to remember the owner of a forgotten thread: longer
+// than the bot follows any thread.
 const ownerFor = 4 * KeepFor
 
 // Exchange is one question and its answer.
@@ -39,22 +39,22 @@ type Exchange struct {
 	ID      chat.MessageID `json:"id,omitempty"` // the question's message
 	ReplyTo chat.MessageID `json:"reply_to,omitempty"`
 	Author  chat.Author    `json:"author"`
-	// Question is all of the question as text, for an older release; read Asked.
+	// Question is the whole question as text, for an older release; use Asked.
 	Question string           `json:"question"`
 	Answer   string           `json:"answer"`
 	Posted   []chat.MessageID `json:"posted,omitempty"` // the answer's messages
 	Bot      string           `json:"bot,omitempty"`
 	Owner    string           `json:"owner,omitempty"` // whose thread it is, as far as is known
 	At       time.Time        `json:"at"`
-	// Heard is what was said before the question that was not to the bot, as
-	// questions without an answer, and what the bot said before it kept a
-	// transcript. Once loaded, these are exchanges of their own.
+	// Heard is what was said before the question but not to the bot, as questions
+	// without an answer, and what the bot said before it kept a transcript. After
+	// loading, these are separate exchanges.
 	Heard []Exchange `json:"heard,omitempty"`
-	// Parts are the question's, where it is more than text.
+	// Parts are the question's, if it is more than text.
 	Parts []chat.Part `json:"parts,omitempty"`
 }
 
-// Book reads and writes transcripts. What it stores is sealed.
+// Book reads and writes transcripts. It stores them encrypted.
 type Book struct {
 	client redis.UniversalClient
 	ring   *secret.Ring
@@ -62,19 +62,20 @@ type Book struct {
 	log    *slog.Logger
 }
 
-// New makes a Book. Key builds the keys of a scope, so that a transcript lives
-// beside the inbox of its scope and closing a turn can write both at once.
+// New makes a Book. Key builds the keys of a scope, so that a transcript is
+// next to its scope's inbox, and closing a turn can write both in one step.
 func New(client redis.UniversalClient, ring *secret.Ring, key func(scope string, parts ...string) string, log *slog.Logger) *Book {
 	return &Book{client: client, ring: ring, key: key, log: log}
 }
 
-// Transcript is what one place remembers, oldest first, as of one reading.
+// Transcript is what one place remembers, oldest first, at the time of
+// reading.
 type Transcript struct {
 	Exchanges []Exchange
-	Forgotten bool // /reset was used here: what the platform still shows is not to be read again
+	Forgotten bool // /reset was used here: do not read the platform's history again
 	key       string
 	thread    bool
-	owner     string // of the thread, kept when the conversation was forgotten
+	owner     string // of the thread, kept when the conversation is forgotten
 }
 
 // Load reads the transcript of a place.
@@ -110,8 +111,8 @@ func (b *Book) Load(ctx context.Context, scope string, p chat.Place) (Transcript
 	return t, err
 }
 
-// Add are the writes that append e to a transcript, for closing a turn. After a
-// Forget they go to where nobody reads any more.
+// Add returns the writes that append e to a transcript, for closing a turn.
+// After a Forget they go to a key that is no longer read.
 func (b *Book) Add(t Transcript, e Exchange) ([]inbox.Write, error) {
 	if t.thread && e.Owner == "" {
 		if e.Owner = t.Owner(); e.Owner == "" && !t.Forgotten {
@@ -129,9 +130,9 @@ func (b *Book) Add(t Transcript, e Exchange) ([]inbox.Write, error) {
 	return writes, nil
 }
 
-// entries are what a transcript holds of e, in order. What was heard and is more
-// than text is an entry of its own: an older release that takes e back writes
-// what it knows of e.Heard again, and parts it does not know.
+// entries are the transcript's entries for e, in order. Heard messages that
+// are more than text get an entry of their own: an older release that removes
+// e rewrites what it knows of e.Heard, and it does not know parts.
 func entries(e Exchange) []Exchange {
 	var out []Exchange
 	var before []Exchange
@@ -147,9 +148,9 @@ func entries(e Exchange) []Exchange {
 	return append(out, e)
 }
 
-// Withdraw takes the exchange of a question that was deleted out of the transcript
-// of its place. Its bare place stays: whose thread it is, and up to where the
-// thread was read.
+// Withdraw removes the exchange of a deleted question from the transcript. It
+// leaves an empty entry, which keeps the thread's owner and how far the thread
+// was read.
 func (b *Book) Withdraw(ctx context.Context, scope string, p chat.Place, id chat.MessageID) error {
 	generation, err := b.generation(ctx, scope, p)
 	if err != nil {
@@ -182,15 +183,15 @@ func (b *Book) Withdraw(ctx context.Context, scope string, p chat.Place, id chat
 	return nil
 }
 
-// stored is an Exchange whose Heard stays as it is, with what a newer release has
-// put there.
+// stored is an Exchange with its Heard unparsed, so that fields of a newer
+// release survive.
 type stored struct {
 	Exchange
 	Heard json.RawMessage `json:"heard,omitempty"`
 }
 
-// Forget drops the memory of a place, but for whose thread it is; an answer
-// still being written adds nothing to it any more.
+// Forget deletes the memory of a place, except for the owner of the thread. An
+// answer still being written is not added to it.
 func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 	if err := b.keepOwner(ctx, scope, p); err != nil {
 		return err
@@ -199,9 +200,9 @@ func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 	if err != nil {
 		return err
 	}
-	// A name that no transcript has had: what an old one still holds is never
-	// read again. It is a number because older versions count with it: in a
-	// rolling deploy they must be able to read it, and to add one.
+	// A name that no transcript has had, so that an old one is never read again.
+	// It is a number because older versions increment it: in a rolling deployment
+	// they must be able to read it.
 	if err := b.client.Set(ctx, b.key(scope, "forgot", p.Conversation()), 1+rand.Int64N(math.MaxInt64-1), forgottenFor).Err(); err != nil {
 		return fmt.Errorf("forget conversation: %w", err)
 	}
@@ -215,8 +216,8 @@ func (b *Book) Forget(ctx context.Context, scope string, p chat.Place) error {
 // unforgotten is the generation of a place that was not forgotten.
 const unforgotten = "0"
 
-// read reads the entries of the transcript that a place has now. One round trip
-// is enough where nothing was ever forgotten, as in most places.
+// read reads the entries of a place's current transcript. It takes one round
+// trip if the place was never forgotten, which is usual.
 func (b *Book) read(ctx context.Context, scope string, p chat.Place) (generation string, sealed []string, err error) {
 	forgot := b.key(scope, "forgot", p.Conversation())
 	list := func(c redis.Cmdable, generation string) *redis.StringSliceCmd {
@@ -240,9 +241,9 @@ func (b *Book) read(ctx context.Context, scope string, p chat.Place) (generation
 	return generation, now.Val(), err
 }
 
-// generation names the transcript of a place since it was last forgotten. To
-// ask keeps the name: who adds to a transcript has loaded it before, so the name
-// lives longer than what it stands for.
+// generation names the place's transcript since it was last forgotten. Reading
+// it extends its expiry: whoever adds to a transcript has loaded it before, so
+// the name outlives the transcript.
 func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (string, error) {
 	key := b.key(scope, "forgot", p.Conversation())
 	name, err := b.client.Get(ctx, key).Result()
@@ -258,7 +259,7 @@ func (b *Book) generation(ctx context.Context, scope string, p chat.Place) (stri
 	return name, nil
 }
 
-// keepOwner writes down whose thread p is, if that is known.
+// keepOwner stores the owner of thread p, if known.
 func (b *Book) keepOwner(ctx context.Context, scope string, p chat.Place) error {
 	if !p.InThread() {
 		return nil
@@ -274,7 +275,7 @@ func (b *Book) keepOwner(ctx context.Context, scope string, p chat.Place) error 
 	return nil
 }
 
-// owner reads what keepOwner wrote; empty when there is nothing.
+// owner reads what keepOwner stored, or "".
 func (b *Book) owner(ctx context.Context, scope string, p chat.Place) (string, error) {
 	if !p.InThread() {
 		return "", nil
@@ -295,11 +296,11 @@ func (b *Book) owner(ctx context.Context, scope string, p chat.Place) (string, e
 	return string(plain), nil
 }
 
-// Owner is the id of the person whose thread it is: who opened it, where the
-// platform said so, else who asked first there. Neither a reset nor the length
-// of the conversation changes that. Where the platform names nobody, KeepFor
-// without a question does: nothing is remembered then, and the thread is of who
-// asks next. Empty when it is not known.
+// Owner is the id of the thread's owner: the person who opened it, if the
+// platform says so, else the first who asked there. A reset or a long
+// conversation does not change it. If the platform does not say, the owner is
+// forgotten after KeepFor without a question, and the next person to ask
+// becomes the owner. It is empty if unknown.
 func (t Transcript) Owner() string {
 	for _, e := range slices.Backward(t.Exchanges) {
 		if e.Owner != "" {
@@ -307,12 +308,12 @@ func (t Transcript) Owner() string {
 		}
 	}
 	if t.owner == "" && !t.Forgotten && len(t.Exchanges) > 0 && len(t.Exchanges) < Keep {
-		return t.Exchanges[0].Author.ID // kept before owners were
+		return t.Exchanges[0].Author.ID // stored before owners were
 	}
 	return t.owner
 }
 
-// Last is the message of the newest question, "" when there is none.
+// Last is the message of the newest question, or "".
 func (t Transcript) Last() chat.MessageID {
 	if len(t.Exchanges) == 0 {
 		return ""
@@ -320,7 +321,8 @@ func (t Transcript) Last() chat.MessageID {
 	return t.Exchanges[len(t.Exchanges)-1].ID
 }
 
-// Holds reports whether a message, a question's or an answer's, is remembered.
+// Holds reports whether the transcript contains a question or an answer with
+// that id.
 func (t Transcript) Holds(id chat.MessageID) bool {
 	return slices.ContainsFunc(t.Exchanges, func(e Exchange) bool {
 		return e.ID == id || slices.Contains(e.Posted, id)
@@ -328,8 +330,8 @@ func (t Transcript) Holds(id chat.MessageID) bool {
 }
 
 // About returns the exchanges that m continues. A thread or direct message is
-// one conversation. In a plain channel it is what its author said before, and
-// the chain of replies it hangs on.
+// one conversation. In a channel, m continues what its author said before, and
+// the chain of replies it belongs to.
 func (t Transcript) About(m chat.Message) []Exchange {
 	if m.Place.Direct || m.Place.Thread != "" {
 		return t.Exchanges

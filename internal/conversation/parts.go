@@ -1,4 +1,4 @@
-// Questions of more than text.
+// Questions with more than text.
 
 package conversation
 
@@ -9,10 +9,10 @@ import (
 	"parley/internal/chat"
 )
 
-// KeepText is the most bytes of a file's text that a transcript holds.
+// KeepText is the most bytes of a file's text in a transcript.
 const KeepText = 32 << 10
 
-// Asked is an exchange that begins with what m says, as a transcript keeps it.
+// Asked is an exchange with m as its question, as a transcript stores it.
 func Asked(m chat.Message) Exchange {
 	e := Exchange{ID: m.ID, ReplyTo: m.ReplyTo, Author: m.Author, At: m.At}
 	parts := kept(m.Said())
@@ -23,7 +23,7 @@ func Asked(m chat.Message) Exchange {
 	return e
 }
 
-// Asked is what the question is made of; none where there is no question.
+// Asked is the question's parts, none if there is no question.
 func (e Exchange) Asked() []chat.Part {
 	if len(e.Parts) > 0 || e.Question == "" {
 		return e.Parts
@@ -31,7 +31,7 @@ func (e Exchange) Asked() []chat.Part {
 	return []chat.Part{chat.TextPart(e.Question)}
 }
 
-// kept are parts with as much of the text of files as is kept.
+// kept shortens the text of files to what is stored.
 func kept(parts []chat.Part) []chat.Part {
 	out := make([]chat.Part, len(parts))
 	for i, p := range parts {
@@ -43,8 +43,8 @@ func kept(parts []chat.Part) []chat.Part {
 	return out
 }
 
-// beginning is at most n bytes of s, cut between two characters, in memory of
-// its own.
+// beginning is at most n bytes of s, cut between characters, copied so that it
+// does not keep s in memory.
 func beginning(s string, n int) string {
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--

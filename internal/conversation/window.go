@@ -1,4 +1,4 @@
-// The context window: which exchanges go along with a question.
+// The context window: which exchanges are sent with a question.
 
 package conversation
 
@@ -11,34 +11,34 @@ import (
 	"parley/internal/completion"
 )
 
-// perMessage is about what a chat template adds around each message, in tokens.
+// perMessage is roughly what a chat template adds per message, in tokens.
 const perMessage = 4
 
-// Window says how much fits.
+// Window describes how much fits.
 type Window struct {
 	MaxInput int // context length in tokens; 0 = unknown
-	Reserve  int // tokens kept free for the answer
-	// PerToken is how many bytes one token stands for, learned from reported
-	// usage; 0 takes a cautious default.
+	Reserve  int // tokens reserved for the answer
+	// PerToken is the number of bytes per token, learned from reported usage; 0
+	// uses a cautious default.
 	PerToken float64
-	// Images says that images will be sent. Otherwise each is a line of text.
+	// Images means that images are sent. Otherwise each is a line of text.
 	Images bool
 }
 
-// perImage is about what an image of the size that is sent costs, in tokens: a
-// hosted model counts 1,000 to 1,600 of them for 1,568 × 1,568 px, or cuts it
-// into as many tiles.
+// perImage is roughly the tokens for an image of the size that is sent: a
+// hosted model counts 1,000 to 1,600 for 1,568 × 1,568 px, or cuts it into as
+// many tiles.
 const perImage = 1600
 
-// defaultPerToken is bytes per token where nothing was learned: English prose
-// is near 4, code and other scripts less.
+// defaultPerToken is the number of bytes per token before any is learned:
+// English prose has almost 4, code and other scripts less.
 const defaultPerToken = 3.2
 
-// unknownWindow is the limit where MaxInput is 0, so that a history cannot grow
-// for ever: what nearly every model of today takes.
+// unknownWindow is the limit if MaxInput is 0, so that a history cannot grow
+// forever: almost every current model takes that much.
 const unknownWindow = 16_000
 
-// Tokens estimates how many tokens a text is.
+// Tokens estimates the tokens of a text.
 func (w Window) Tokens(text string) int {
 	per := w.PerToken
 	if per <= 0 {
@@ -47,7 +47,7 @@ func (w Window) Tokens(text string) int {
 	return int(float64(len(text))/per) + perMessage
 }
 
-// cost estimates how many tokens a message of parts is.
+// cost estimates the tokens of a message with these parts.
 func (w Window) cost(parts []chat.Part) (tokens int) {
 	words := make([]chat.Part, 0, len(parts))
 	for _, p := range parts {
@@ -60,7 +60,7 @@ func (w Window) cost(parts []chat.Part) (tokens int) {
 	return tokens + w.Tokens(chat.AsText(words))
 }
 
-// Sent estimates how many tokens messages are.
+// Sent estimates the tokens of messages.
 func (w Window) Sent(messages []completion.Message) (tokens int) {
 	for _, m := range messages {
 		tokens += w.Tokens(m.Text()) + m.Images()*perImage
@@ -68,7 +68,7 @@ func (w Window) Sent(messages []completion.Message) (tokens int) {
 	return tokens
 }
 
-// Budget is how many tokens the messages may fill.
+// Budget is how many tokens the messages may use.
 func (w Window) Budget() int {
 	limit := w.MaxInput
 	if limit <= 0 {
@@ -78,8 +78,9 @@ func (w Window) Budget() int {
 }
 
 // Messages builds what is sent: the system prompt, the newest exchanges that
-// fit whole, and the question. Exchanges are dropped oldest first; system
-// prompt and question always stay. No two neighbours have the same role.
+// fit completely, and the question. It drops the oldest exchanges first, and
+// always keeps system prompt and question. Consecutive messages have different
+// roles.
 func (w Window) Messages(system string, history []Exchange, m chat.Message) []completion.Message {
 	question := m.Said()
 	left := w.Budget() - w.Tokens(system) - w.cost(question)
@@ -109,9 +110,9 @@ func (w Window) Messages(system string, history []Exchange, m chat.Message) []co
 	return joined(append(out, completion.Of("user", spoken(named, m.Author, question))))
 }
 
-// joined makes one message of neighbours with the same role: several people
-// write before a bot is asked, and many chat templates refuse two user messages
-// in a row.
+// joined merges consecutive messages of one role: several people may write
+// before a bot is asked, and many chat templates refuse two user messages in a
+// row.
 func joined(messages []completion.Message) []completion.Message {
 	out := messages[:0]
 	for _, m := range messages {
@@ -125,14 +126,14 @@ func joined(messages []completion.Message) []completion.Message {
 }
 
 // severalPeople reports whether more than one person speaks, so that the model
-// must be told who says what.
+// needs their names.
 func severalPeople(history []Exchange, m chat.Message) bool {
 	return slices.ContainsFunc(history, func(e Exchange) bool {
 		return len(e.Asked()) > 0 && e.Author.ID != m.Author.ID
 	})
 }
 
-// spoken is what a says, with their name in front where several people speak.
+// spoken is what a says, prefixed with their name if named is set.
 func spoken(named bool, a chat.Author, parts []chat.Part) []chat.Part {
 	if !named {
 		return parts
@@ -146,9 +147,9 @@ func spoken(named bool, a chat.Author, parts []chat.Part) []chat.Part {
 	return parts
 }
 
-// FromHistory turns what the platform holds of a place into exchanges, for a
-// conversation that began before the bot was asked: messages of people are
-// questions without an answer, the bot's own are answers.
+// FromHistory turns the platform's history of a place into exchanges, for a
+// conversation that began before the bot was asked: people's messages become
+// questions without an answer, the bot's own become answers.
 func FromHistory(messages []chat.Message) []Exchange {
 	out := make([]Exchange, 0, len(messages))
 	for _, m := range messages {

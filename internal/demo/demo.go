@@ -1,7 +1,7 @@
-// Package demo is the built-in model server behind the provider "demo": no
-// model, but it speaks chat completions over HTTP like one, so that parley can
-// be tried before anything is connected. It says what it is, and repeats
-// nothing of what it was sent.
+// Package demo is the built-in model server behind the provider "demo". It
+// streams canned text over the chat-completions API, so that people can try
+// parley before they connect a model. It says that it is a demo, and never
+// repeats its input.
 package demo
 
 import (
@@ -18,10 +18,10 @@ import (
 	"unicode"
 )
 
-// Model is the id of the one model there is.
+// Model is the id of its only model.
 const Model = "demo"
 
-// maxBody is the most bytes of a request that are read.
+// maxBody is the most bytes of a request to read.
 const maxBody = 4 << 20
 
 //go:embed first.md
@@ -30,10 +30,10 @@ var first string
 //go:embed next.md
 var next string
 
-// Pace is how fast the answers come.
+// Pace is how fast answers come.
 type Pace struct {
 	First time.Duration // before the first word
-	Word  time.Duration // between two words, on average
+	Word  time.Duration // between words, on average
 }
 
 // Handler answers POST /v1/chat/completions, GET /v1/models and GET
@@ -43,13 +43,13 @@ type Handler struct {
 	pace Pace
 }
 
-// New makes a handler that writes as fast as a model of middling size: its
-// first word after 0.4 s, then about thirty words a second.
+// New makes a handler that is as fast as a medium-sized model: the first word
+// after 0.4 s, then about thirty words a second.
 func New() *Handler {
 	return NewPaced(Pace{First: 400 * time.Millisecond, Word: 33 * time.Millisecond})
 }
 
-// NewPaced is New with another pace; the zero Pace answers at once.
+// NewPaced is New with another pace; the zero Pace answers immediately.
 func NewPaced(p Pace) *Handler {
 	h := &Handler{mux: http.NewServeMux(), pace: p}
 	h.mux.HandleFunc("POST /v1/chat/completions", h.complete)
@@ -90,7 +90,7 @@ func unknown(w http.ResponseWriter, id string) {
 	}})
 }
 
-// request is what of a chat completion the demo looks at.
+// request is the part of a chat completion request that the demo uses.
 type request struct {
 	Model    *string `json:"model"`
 	Messages []struct {
@@ -135,7 +135,7 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// answer is what is said to one request.
+// answer is the answer to one request.
 type answer struct {
 	words  []string
 	finish string
@@ -143,7 +143,7 @@ type answer struct {
 }
 
 // answer chooses the text: the tour for a first question, something short for
-// those that follow.
+// later ones.
 func (r request) answer() answer {
 	questions, size := 0, 0
 	for _, m := range r.Messages {
@@ -205,7 +205,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, a answer, usage
 	_, _ = w.Write([]byte("data: [DONE]\n\n"))
 }
 
-// beat is the time to the next word: models do not tick like clocks.
+// beat is the time to the next word, with some variation.
 func (h *Handler) beat() time.Duration {
 	if h.pace.Word <= 0 {
 		return 0
@@ -227,7 +227,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// split cuts text into words, each with the white space after it.
+// split cuts text into words, each with its trailing white space.
 func split(text string) []string {
 	var out []string
 	start, inSpace := 0, false

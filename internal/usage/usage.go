@@ -1,4 +1,4 @@
-// Package usage counts what answers cost: tokens and dollars by person,
+// Package usage records what answers cost: tokens and dollars by person,
 // channel, model and day.
 package usage
 
@@ -17,7 +17,7 @@ import (
 	"parley/internal/provider"
 )
 
-// KeepFor is how long a day's figures are kept.
+// KeepFor is how long to keep a day's usage.
 const KeepFor = 400 * 24 * time.Hour
 
 // Entry is what one answer used.
@@ -25,8 +25,8 @@ type Entry struct {
 	Scope, Bot, Provider, Model, User, Channel string
 
 	In, Out   int      // tokens
-	Cost      *float64 // USD; nil where no price is known
-	Estimated bool     // the endpoint reported no usage: counted from the text
+	Cost      *float64 // USD; nil if the price is unknown
+	Estimated bool     // the endpoint reported no usage, so it was estimated from the text
 	At        time.Time
 }
 
@@ -38,8 +38,8 @@ func Price(p *provider.Pricing, in, out int) *float64 {
 	return new((float64(in)*p.Input + float64(out)*p.Output) / 1e6)
 }
 
-// Ledger reads and writes the figures: one hash per scope and day, whose fields
-// are bot, provider, model, user and channel, and what is counted.
+// Ledger reads and writes usage: one hash per scope and day, with fields for
+// bot, provider, model, user and channel, and what is counted.
 type Ledger struct {
 	client redis.UniversalClient
 	key    func(scope string, parts ...string) string
@@ -53,8 +53,9 @@ func New(client redis.UniversalClient, key func(string, ...string) string, scope
 
 const separator = "\x1f"
 
-// Add is the write that counts e, for closing a turn. A known cost is counted
-// even when it is 0: that the field is there tells free answers from others.
+// Add is the write that records e, for closing a turn. It records a known cost
+// even if it is 0: the field's presence tells free answers from unknown
+// prices.
 func (l *Ledger) Add(e Entry) inbox.Write {
 	field := strings.Join([]string{e.Bot, e.Provider, e.Model, e.User, e.Channel}, separator) + separator
 	counts := map[string]float64{field + "answers": 1, field + "in": float64(e.In), field + "out": float64(e.Out)}
@@ -91,7 +92,7 @@ type Row struct {
 	Estimated int      `json:"estimated"` // answers whose tokens were counted from the text
 }
 
-// usd is the cost as far as it is known.
+// usd is the known part of the cost.
 func (r Row) usd() float64 {
 	if r.Cost == nil {
 		return 0
@@ -99,13 +100,13 @@ func (r Row) usd() float64 {
 	return *r.Cost
 }
 
-// Filter narrows a report; an empty field does not.
+// Filter narrows a report; empty fields match everything.
 type Filter struct {
 	Scope, User string
 }
 
-// Report adds up the days from since to until (UTC, inclusive), dearest first;
-// by day in order.
+// Report sums the days from since to until (UTC, inclusive), most expensive
+// first; by day, in order.
 func (l *Ledger) Report(ctx context.Context, by By, f Filter, since, until time.Time) ([]Row, error) {
 	scopes := []string{f.Scope}
 	if f.Scope == "" {
