@@ -53,7 +53,11 @@ func (r *Relay) Handle(ctx context.Context, t *inbox.Turn) error {
 		log.ErrorContext(ctx, "this message cannot be answered any more; it is dropped", "error", err)
 		return t.Discard(ctx)
 	}
-	if err = context.Cause(ctx); !errors.Is(err, chat.ErrWithdrawn) {
+	// What is owed says that an earlier attempt found the question deleted; its note
+	// may be gone by now.
+	if err = context.Cause(ctx); len(t.Owed()) > 0 {
+		err = chat.ErrWithdrawn
+	} else if !errors.Is(err, chat.ErrWithdrawn) {
 		err = r.respond(ctx, t, responder, log)
 	}
 	if withdrawn(ctx, err) {

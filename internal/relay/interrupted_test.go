@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -507,5 +508,44 @@ func TestADefectInAGateIsAnErrorLikeAnother(t *testing.T) {
 	got := f.platform.texts()
 	if len(got) != 1 || !strings.HasPrefix(got[0], "Something went wrong here") || f.asked() != "" {
 		t.Errorf("people see %q, asked %q", got, f.asked())
+	}
+}
+
+// A question that an attempt found deleted is not answered by the next, although
+// nothing tells of the deletion any more.
+func TestADeletionThatOneAttemptFoundHoldsForTheNext(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var back atomic.Bool
+	f.platform.refuse = func(call string, _ chat.Content) error {
+		if call == "remove" && !back.Load() {
+			return &chat.RateLimited{After: time.Minute}
+		}
+		return nil
+	}
+	f.model = hold(half, nil)
+	first := f.start()
+	m := asked("Hi")
+	first.put(m)
+	f.shows(half)
+	if err := first.Withdraw(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if e := first.end(); e.Err == nil {
+		t.Fatal("the answer was taken back although the platform was away")
+	}
+	first.stop()
+	if err := f.Store.Client.Del(t.Context(), first.in.ScopeKey("memory:1", "withdrawn")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	back.Store(true)
+	f.model = func(context.Context, completion.Request) iter.Seq2[completion.Delta, error] {
+		return words(half, rest).wire()
+	}
+	second := f.start()
+	second.closed()
+	f.shows()
+	if answers, _, _ := f.used(second, "m1"); answers != 1 || f.asked() != "m1" {
+		t.Errorf("%d answers counted, asked %s", answers, f.asked())
 	}
 }
