@@ -158,7 +158,7 @@ func (t *trust) member(ctx context.Context, guild, user string) (bool, error) {
 	return false, err
 }
 
-// effective are the trusted guilds in a fixed order.
+// effective are the ids of the trusted guilds, in order.
 func (t *trust) effective(now trusted) []string {
 	var out []string
 	for id := range t.named {
@@ -169,7 +169,7 @@ func (t *trust) effective(now trusted) []string {
 			out = append(out, id)
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, compareIDs)
 	return out
 }
 

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -335,10 +334,8 @@ func (t *trust) lock(ctx context.Context) bool {
 
 // first stores the guilds the bot is in, unless that was done before.
 func (t *trust) first(ctx context.Context) error {
-	if _, _, err := t.app.identity.get(ctx); err != nil {
-		if _, unknown := t.key(); unknown != nil {
-			return err
-		}
+	if err := t.app.identity.learnUser(ctx); err != nil {
+		return err
 	}
 	if now, err := t.load(ctx); err != nil || !now.Started.IsZero() {
 		return err
@@ -481,23 +478,15 @@ func (t *trust) guilds(ctx context.Context) ([]chat.Guild, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]chat.Guild{}
-	for id, g := range now.Guilds {
-		if t.holds(now, id) {
-			all[id] = chat.Guild{ID: id, Name: g.Name, Source: g.Source, Since: g.At}
-		}
-	}
-	for id := range t.named {
-		all[id] = chat.Guild{ID: id, Name: now.Guilds[id].Name, Source: chat.FromFile}
-	}
 	var out []chat.Guild
-	for id, g := range all {
-		if name := t.app.cache.guildName(id); name != "" {
-			g.Name = name
+	for _, id := range t.effective(now) {
+		stored := now.Guilds[id]
+		g := chat.Guild{ID: id, Name: cmp.Or(t.app.cache.guildName(id), stored.Name), Source: stored.Source, Since: stored.At}
+		if t.inFile(id) {
+			g.Source, g.Since = chat.FromFile, time.Time{}
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b chat.Guild) int { return compareIDs(a.ID, b.ID) })
 	return out, nil
 }
 
@@ -506,10 +495,8 @@ func (t *trust) admit(ctx context.Context, by chat.Actor, guild string) (created
 	if t.inFile(guild) {
 		return false, nil
 	}
-	if _, _, err := t.app.identity.get(ctx); err != nil {
-		if _, unknown := t.key(); unknown != nil {
-			return false, err
-		}
+	if err := t.app.identity.learnUser(ctx); err != nil {
+		return false, err
 	}
 	err = t.change(ctx, by, actionAdmit, func(now *trusted) ([]string, bool) {
 		if created = !t.holds(*now, guild); created {

@@ -82,6 +82,15 @@ func (i *identity) get(ctx context.Context) (user, application string, err error
 	return user, application, nil
 }
 
+// learnUser makes sure that the id of the bot's user is known.
+func (i *identity) learnUser(ctx context.Context) error {
+	user, _, err := i.get(ctx)
+	if user != "" {
+		return nil
+	}
+	return err
+}
+
 // application is the part of Discord's application object that is used.
 type application struct {
 	ID     string `json:"id"`

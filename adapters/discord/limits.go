@@ -45,6 +45,15 @@ func (p *limiter) key(route, major string) string {
 	return route + " " + major
 }
 
+// bucket returns a bucket, which is new if nothing is known about it; mu is held.
+func (p *limiter) bucket(route, major string) *bucket {
+	key := p.key(route, major)
+	if p.buckets[key] == nil {
+		p.buckets[key] = &bucket{limit: 1}
+	}
+	return p.buckets[key]
+}
+
 // reserve counts a call that is about to be made. With a positive wait it must not
 // be made yet; global says which limit forbids it. Exempt calls (interactions) do
 // not count towards the global limit.
@@ -111,12 +120,7 @@ func (p *limiter) learn(route, major string, h http.Header, now time.Time) chat.
 	if rate.Bucket != "" {
 		p.names[route] = rate.Bucket
 	}
-	key := p.key(route, major)
-	b := p.buckets[key]
-	if b == nil {
-		b = &bucket{}
-		p.buckets[key] = b
-	}
+	b := p.bucket(route, major)
 	until := now.Add(reset)
 	// Responses overtake each other: within one window the smaller number is the
 	// newer one.
@@ -152,12 +156,7 @@ func (p *limiter) refuse(route, major string, l *chat.RateLimited, now time.Time
 		}
 		return
 	}
-	key := p.key(route, major)
-	b := p.buckets[key]
-	if b == nil {
-		b = &bucket{limit: 1}
-		p.buckets[key] = b
-	}
+	b := p.bucket(route, major)
 	b.remaining, b.reset = 0, now.Add(l.After)
 }
 

@@ -21,10 +21,10 @@ const repliesAgain = 10 * time.Minute
 // send makes a call that creates or edits a message. If Discord refuses a part of
 // the message, it makes the call again without it.
 func (r *responder) send(ctx context.Context, c call, body messageBody, out any) (chat.Rate, error) {
-	if _, refused := r.app.cache.noReply.Get(r.channel); refused || r.alone.Load() {
+	if _, refused := r.app.cache.noReply.Get(r.channel); refused || r.noReference.Load() {
 		body.Reference = nil
 	}
-	if r.plain.Load() {
+	if r.noControls.Load() {
 		body = body.bare()
 	}
 	for {
@@ -37,11 +37,11 @@ func (r *responder) send(ctx context.Context, c call, body messageBody, out any)
 			body.Reference = nil
 		case body.Reference != nil && refusesField(err, "message_reference"):
 			r.app.log.InfoContext(ctx, "discord: a message cannot be replied to; the answer has no reference", slog.String("channel", r.channel), slog.String("reason", short(err)))
-			r.alone.Store(true)
+			r.noReference.Store(true)
 			body.Reference = nil
 		case chat.Refused(err, chat.Invalid) && code(err) == codeInvalidForm && !body.isBare():
 			r.app.log.WarnContext(ctx, "discord: a message was refused; it is sent without controls", slog.String("channel", r.channel), slog.String("reason", short(err)))
-			r.plain.Store(true)
+			r.noControls.Store(true)
 			body = body.bare()
 		default:
 			return rate, err

@@ -85,8 +85,8 @@ type responder struct {
 	place    chat.Place
 	asker    string
 
-	alone atomic.Bool // the question cannot be replied to
-	plain atomic.Bool // messages are sent without controls
+	noReference atomic.Bool // the question cannot be replied to
+	noControls  atomic.Bool // messages are sent without controls
 }
 
 // Limits are those of a Discord channel. The budgets are the usual ones; receipts
