@@ -55,6 +55,7 @@ const usageForm = `parley answers mentions in PLATFORMS from any OpenAI-compatib
   parley manifest MANIFESTS [--bot ID] [--url PUBLIC-ADDRESS]
   parley open                          print an address that opens the playground once
   parley check                         check the settings without starting anything
+  parley store repair [--yes]          say what is damaged in DATA_DIR, and repair it
   parley key generate                  print a new entry for MASTER_KEYS
   parley health                        exit 0 if the server is alive
   parley version

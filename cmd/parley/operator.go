@@ -88,6 +88,7 @@ func operatorVerbs(table []platform) map[string][]operatorVerb {
 		"bot":      botVerbs(),
 		"guild":    guildVerbs(table),
 		"usage":    {usageVerb()},
+		"store":    {repairVerb()},
 		"key":      {{name: "generate", does: "prints a new entry for MASTER_KEYS", run: generateKey}},
 		"manifest": {manifestVerb(table)},
 		"open":     {{does: "prints an address that opens the playground once, within 10 minutes", run: openPages}},

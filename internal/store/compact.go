@@ -91,7 +91,7 @@ func (e *embedded) compact() error {
 	e.writeMu.Lock()
 	e.files.snapshot = total(chunks)
 	e.writeMu.Unlock()
-	e.removeBefore(generation)
+	e.removeOld()
 	e.log.Debug("journal compacted", "bytes", total(chunks), "stalled", stalled, "took", time.Since(began))
 	return nil
 }
@@ -103,6 +103,7 @@ func (e *embedded) repair(failed error) {
 	defer e.writeMu.Unlock()
 	_ = e.journal.close()
 	if err := e.restart(true); err != nil {
+		e.removeExcept(1) // a full disk needs the room more than the generation before
 		e.log.Error("the journal cannot be written; nothing is accepted until it can", "data_dir", e.dir, "error", err)
 		return
 	}
@@ -150,23 +151,29 @@ func (e *embedded) restart(full bool) error {
 	}
 	e.journal = j
 	e.clock.begin()
-	e.removeBefore(generation)
+	e.removeOld()
 	return nil
 }
 
-// removeBefore removes older generations. What stays behind costs space only.
-func (e *embedded) removeBefore(generation int) {
+// removeOld removes all generations but the newest two that have a snapshot: should
+// the newest files be damaged, the ones before still hold nearly everything. What stays
+// behind costs space only.
+func (e *embedded) removeOld() { e.removeExcept(2) }
+
+// removeExcept removes what is older than the newest so many snapshots.
+func (e *embedded) removeExcept(keep int) {
 	snapshots, journals, err := e.listFiles()
-	if err != nil {
+	if err != nil || len(snapshots) < keep {
 		return
 	}
+	oldest := snapshots[len(snapshots)-keep]
 	for _, n := range snapshots {
-		if n < generation {
+		if n < oldest {
 			_ = os.Remove(filepath.Join(e.dir, snapshotName(n)))
 		}
 	}
 	for _, n := range journals {
-		if n < generation {
+		if n < oldest {
 			_ = os.Remove(filepath.Join(e.dir, journalName(n)))
 		}
 	}

@@ -50,7 +50,7 @@ func TestCompactionLosesNothingWhileOthersWrite(t *testing.T) {
 	wg.Wait()
 	want := state(t, e.client)
 	names, _ := filepath.Glob(filepath.Join(dir, "*-0*"))
-	if len(names) != 2 {
+	if len(names) != 4 { // a snapshot and a journal, and the generation before
 		t.Errorf("files left: %v", names)
 	}
 	again := openTest(t, crashed(t, dir))
@@ -130,8 +130,8 @@ func TestALargeJournalIsCompactedByItself(t *testing.T) {
 		}
 	}
 	wait(t, func() bool {
-		left, err := filepath.Glob(filepath.Join(dir, journalName(1)))
-		return err == nil && len(left) == 0
+		_, err := os.Stat(filepath.Join(dir, snapshotName(2)))
+		return err == nil
 	})
 	if v := e.client.Get(ctx, "k").Val(); v != value {
 		t.Error("the value is gone")

@@ -67,12 +67,7 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger, options ...
 	if err != nil {
 		return nil, err
 	}
-	e := &embedded{
-		dir: dir, log: log, lock: lock, now: time.Now,
-		scripts: map[string]*script{},
-		notes:   notes{writes: writeCommands(), never: refusedCommands()},
-		stopped: make(chan struct{}),
-	}
+	e := newEmbedded(dir, log, lock)
 	for _, o := range options {
 		o(e)
 	}
@@ -86,7 +81,17 @@ func openEmbedded(ctx context.Context, dir string, log *slog.Logger, options ...
 	return e, nil
 }
 
-func (e *embedded) start(ctx context.Context) error {
+func newEmbedded(dir string, log *slog.Logger, lock *os.File) *embedded {
+	return &embedded{
+		dir: dir, log: log, lock: lock, now: time.Now,
+		scripts: map[string]*script{},
+		notes:   notes{writes: writeCommands(), never: refusedCommands()},
+		stopped: make(chan struct{}),
+	}
+}
+
+// startServer starts the server, empty, and what replays files into it.
+func (e *embedded) startServer() error {
 	e.server = miniredis.NewMiniRedis()
 	// Dialling is what starts the server without a port.
 	first, err := e.server.Dial()
@@ -95,6 +100,13 @@ func (e *embedded) start(ctx context.Context) error {
 	}
 	_ = first.Close()
 	e.replayer = server.NewPeer(bufio.NewWriter(io.Discard))
+	return nil
+}
+
+func (e *embedded) start(ctx context.Context) error {
+	if err := e.startServer(); err != nil {
+		return err
+	}
 	if err := e.load(); err != nil {
 		return err
 	}

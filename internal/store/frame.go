@@ -1,6 +1,6 @@
 // The journal's bytes on the disk.
 //
-//	file   = "PARLEYJ1" salt[16] frame…
+//	file   = "PARLEYJ2" salt[16] crc32c[4] frame…
 //	frame  = "\xf5PJ\n" length[4] crc32c[4] payload[length]
 //	record = 'c' count (length bytes)…   one write command with its arguments
 //	       | 't' unix-milliseconds       the store's clock from here on
@@ -10,7 +10,9 @@
 // So a crash can only spoil the last frame of a file, and a bad frame with a
 // good one after it is damage that no crash explains. The checksum covers the
 // file's random salt: bytes of an older file in a recycled block, or a frame
-// inside someone's data, are never taken for a frame of this file.
+// inside someone's data, are never taken for a frame of this file. The header has
+// a checksum of its own, since without the salt no frame can be read. Files of format 1
+// ("PARLEYJ1") have none and are otherwise the same; they are read, not written.
 
 package store
 
@@ -24,10 +26,12 @@ import (
 )
 
 const (
-	fileMagic   = "PARLEYJ1"
+	fileMagic   = "PARLEYJ2"
+	firstMagic  = "PARLEYJ1"
 	frameMagic  = "\xf5PJ\n"
 	saltSize    = 16
-	headerSize  = len(fileMagic) + saltSize
+	firstHeader = len(firstMagic) + saltSize
+	headerSize  = firstHeader + 4
 	frameHeader = len(frameMagic) + 8
 )
 
@@ -40,8 +44,43 @@ const (
 func newFileHeader() (header, salt []byte) {
 	header = make([]byte, headerSize)
 	copy(header, fileMagic)
-	_, _ = rand.Read(header[len(fileMagic):]) // never fails since Go 1.24
-	return header, header[len(fileMagic):]
+	_, _ = rand.Read(header[len(fileMagic):firstHeader]) // never fails since Go 1.24
+	binary.LittleEndian.PutUint32(header[firstHeader:], headerSum(header))
+	return header, header[len(fileMagic):firstHeader]
+}
+
+func headerSum(header []byte) uint32 {
+	return crc32.Checksum(header[:firstHeader], crc32.MakeTable(crc32.Castagnoli))
+}
+
+// openHeader returns the salt of a file and where its frames begin.
+func openHeader(data []byte) (salt []byte, size int, err error) {
+	if len(data) < firstHeader {
+		return nil, 0, damage{0}
+	}
+	salt = data[len(fileMagic):firstHeader]
+	switch magic := string(data[:len(fileMagic)]); {
+	case magic == firstMagic:
+		return salt, firstHeader, nil
+	case len(data) < headerSize:
+		return nil, 0, damage{0}
+	case magic == fileMagic && binary.LittleEndian.Uint32(data[firstHeader:]) == headerSum(data):
+		return salt, headerSize, nil
+	case newer(data):
+		return nil, 0, errNewerFile
+	}
+	return nil, 0, damage{0}
+}
+
+// newer reports whether a header's number is above this format's, and not because of
+// a bit that flipped in this one's.
+func newer(data []byte) bool {
+	digit := len(fileMagic) - 1
+	if string(data[:digit]) != fileMagic[:digit] || data[digit] <= fileMagic[digit] || data[digit] > '9' {
+		return false
+	}
+	own := append([]byte(fileMagic), data[len(fileMagic):firstHeader]...)
+	return binary.LittleEndian.Uint32(data[firstHeader:]) != headerSum(own)
 }
 
 func frameSum(salt, length, payload []byte) uint32 {
@@ -87,26 +126,18 @@ func (d damage) Error() string { return fmt.Sprintf("damaged at byte %d", d.offs
 var errNewerFile = errors.New("it was written by a newer parley, in a format this one does not know: start that one again")
 
 // readFrames calls each with every payload of a file in order. It returns how
-// many bytes are good; fewer than len(data) means a torn tail. A bad frame
-// with a good one after it gives a damage error.
+// many bytes are good; fewer than len(data) means a torn tail. A bad frame that no
+// crash explains gives a damage error, as does a file without a whole header: a
+// file gets its name once that is on the disk.
 func readFrames(data []byte, each func(payload []byte) error) (good int, err error) {
-	if len(data) < headerSize {
-		if bytes.HasPrefix([]byte(fileMagic), data[:min(len(data), len(fileMagic))]) {
-			return 0, nil
-		}
-		return 0, damage{0}
+	salt, good, err := openHeader(data)
+	if err != nil {
+		return 0, err
 	}
-	if head := string(data[:len(fileMagic)]); head != fileMagic {
-		if digit := len(fileMagic) - 1; head[:digit] == fileMagic[:digit] && head[digit] > fileMagic[digit] && head[digit] <= '9' {
-			return 0, errNewerFile
-		}
-		return 0, damage{0}
-	}
-	salt := data[len(fileMagic):headerSize]
-	for good = headerSize; good < len(data); {
+	for good < len(data) {
 		payload, size, ok := openFrame(data[good:], salt)
 		if !ok {
-			if anyFrame(data[good+1:], salt) {
+			if !torn(data[good:]) || anyFrame(data[good+1:], salt) {
 				return good, damage{good}
 			}
 			return good, nil
@@ -117,6 +148,16 @@ func readFrames(data []byte, each func(payload []byte) error) (good int, err err
 		good += size
 	}
 	return good, nil
+}
+
+// torn reports whether rest, which does not begin with a good frame, may be one write
+// that a crash cut off: not longer than that one said it would be.
+func torn(rest []byte) bool {
+	if len(rest) < frameHeader {
+		return true
+	}
+	length := binary.LittleEndian.Uint32(rest[len(frameMagic):])
+	return string(rest[:len(frameMagic)]) == frameMagic && int64(len(rest)) <= int64(frameHeader)+int64(length)
 }
 
 func anyFrame(data, salt []byte) bool {

@@ -3,8 +3,10 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -36,9 +38,14 @@ type journal struct {
 var errJournalClosed = errors.New("the store is closed")
 
 // createJournal makes a new empty file that is on the disk, name included,
-// when it returns.
+// when it returns. It gets its name once its header is on the disk: a journal that
+// is shorter was damaged.
 func createJournal(path string) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil, cmp.Or(err, fmt.Errorf("%s: %w", path, fs.ErrExist))
+	}
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +55,14 @@ func createJournal(path string) (*journal, error) {
 		err = f.Sync()
 	}
 	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		_ = f.Close()
-		_ = os.Remove(path)
+		_ = os.Remove(tmp)
 		return nil, err
 	}
 	j := &journal{file: f, salt: salt, size: int64(len(header)), stopped: make(chan struct{})}
@@ -61,20 +71,28 @@ func createJournal(path string) (*journal, error) {
 	return j, nil
 }
 
-// openJournal continues a journal that the start has read to its end.
+// openJournal continues a journal that the start has read to its end; a write that a
+// crash cut off is removed.
 func openJournal(path string) (*journal, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if len(data) < headerSize {
-		return nil, fmt.Errorf("%s has no header", path)
+	good, err := readFrames(data, func([]byte) error { return nil })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	j := &journal{file: f, salt: data[len(fileMagic):headerSize], size: int64(len(data)), stopped: make(chan struct{})}
+	if good < len(data) {
+		if err := errors.Join(f.Truncate(int64(good)), f.Sync()); err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+	}
+	j := &journal{file: f, salt: data[len(fileMagic):firstHeader], size: int64(good), stopped: make(chan struct{})}
 	j.wake = sync.NewCond(&j.mu)
 	go j.commit()
 	return j, nil

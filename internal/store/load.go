@@ -21,6 +21,7 @@ func (e *embedded) load() error {
 	if err != nil {
 		return err
 	}
+	e.removeUnfinished()
 	first, last := 1, 0 // the first generation has no snapshot
 	if len(snapshots) > 0 {
 		first = snapshots[len(snapshots)-1]
@@ -35,7 +36,7 @@ func (e *embedded) load() error {
 			continue
 		}
 		if n > last+1 {
-			return fmt.Errorf("DATA_DIR: %s is missing from %s; restore it from a backup, or move the folder away to start empty", journalName(last+1), e.dir)
+			return fmt.Errorf("DATA_DIR: %s is missing from %s; \"parley store repair\" in this directory says what can be saved; or restore it from a backup, or move the folder away to start empty", journalName(last+1), e.dir)
 		}
 		last = n
 		if err := e.replay(journalName(n), false, i == len(journals)-1); err != nil {
@@ -63,8 +64,7 @@ func (e *embedded) load() error {
 	return nil
 }
 
-// listFiles lists the generations there are, ascending, and removes what a crash
-// left half done.
+// listFiles lists the generations there are, ascending.
 func (e *embedded) listFiles() (snapshots, journals []int, err error) {
 	list, err := os.ReadDir(e.dir)
 	if err != nil {
@@ -73,10 +73,6 @@ func (e *embedded) listFiles() (snapshots, journals []int, err error) {
 	for _, f := range list {
 		kind, number, _ := strings.Cut(f.Name(), "-")
 		if kind != "snapshot" && kind != "journal" {
-			continue
-		}
-		if strings.HasSuffix(number, ".tmp") {
-			_ = os.Remove(filepath.Join(e.dir, f.Name()))
 			continue
 		}
 		n, err := strconv.Atoi(number)
@@ -94,12 +90,22 @@ func (e *embedded) listFiles() (snapshots, journals []int, err error) {
 	return snapshots, journals, nil
 }
 
-// replay applies one file. A torn tail is cut from the last journal only: the
-// others were complete on the disk before the next was begun.
+// removeUnfinished removes what a crash left half written.
+func (e *embedded) removeUnfinished() {
+	for _, kind := range []string{"snapshot", "journal"} {
+		names, _ := filepath.Glob(filepath.Join(e.dir, kind+"-*.tmp"))
+		for _, name := range names {
+			_ = os.Remove(name)
+		}
+	}
+}
+
+// replay applies one file. Only the last journal may have a torn tail: the others
+// were complete on the disk before the next was begun.
 func (e *embedded) replay(name string, snapshot, last bool) error {
 	path := filepath.Join(e.dir, name)
 	damaged := func(err error) error {
-		return fmt.Errorf("DATA_DIR: %s: %w; the disk or someone changed it. Restore it from a backup, or move %s away to start empty", path, err, e.dir)
+		return fmt.Errorf("DATA_DIR: %s: %w; the disk or someone changed it, and parley does not touch it. \"parley store repair\" in this directory says what can be saved; or restore %s from a backup, or move it away to start empty", path, err, e.dir)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -129,19 +135,7 @@ func (e *embedded) replay(name string, snapshot, last bool) error {
 		return damaged(damage{good})
 	}
 	e.log.Warn("the journal ends in a write that a crash cut off; it was never confirmed and is dropped", "file", path, "bytes", len(data)-good)
-	return cutFile(path, good)
-}
-
-func cutFile(path string, size int) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("DATA_DIR: %w", err)
-	}
-	defer f.Close()
-	if err := f.Truncate(int64(size)); err != nil {
-		return fmt.Errorf("DATA_DIR: %w", err)
-	}
-	return f.Sync()
+	return nil
 }
 
 // apply executes one command of the journal. An error reply is no reason to

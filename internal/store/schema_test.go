@@ -44,6 +44,7 @@ func TestAStoreSaysOfWhichSchemaItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	data[len(fileMagic)-1]++
+	data[headerSize-1] ^= 0xff // whatever that format has here; one flipped bit is damage
 	if err := os.WriteFile(files[0], data, 0o600); err != nil {
 		t.Fatal(err)
 	}
