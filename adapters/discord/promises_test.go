@@ -81,6 +81,18 @@ func (s *suite) Posts(p chat.Place) (out []chattest.Post) {
 
 func (s *suite) Delete(_ chat.Place, id chat.MessageID) { s.Server.Delete(string(id)) }
 
+func (s *suite) Press(_ chat.Place, id chat.MessageID, label string) bool {
+	if _, err := s.Server.Press(string(id), "ann", label); err != nil {
+		s.t.Error(err)
+	}
+	return true
+}
+
+func (s *suite) Withdraw(question chat.Message) bool {
+	s.Server.Delete(string(question.ID))
+	return true
+}
+
 func (s *suite) Fail(f chattest.Fault) bool {
 	if f == chattest.Revoked {
 		s.Server.Fail(fake.Fault{Status: 401, Body: `{"message": "401: Unauthorized", "code": 0}`, Times: 1 << 30})

@@ -64,14 +64,40 @@ func (s *suite) Ask(p chat.Place, question string) {
 	if p.Channel == "" {
 		p.Channel = "C-general"
 	}
-	s.Say(p, "@helper "+question)
+	for range 5 {
+		if s.say(p, "@helper "+question) == "" {
+			return
+		}
+	}
 }
 
 func (s *suite) Say(p chat.Place, text string) {
-	if _, out := s.script("/playground/post", "channel", p.Channel, "thread", p.Thread, "text", text); out.Problem != "" {
-		s.t.Error(out.Problem)
+	if problem := s.say(p, text); problem != "" {
+		s.t.Error(problem)
 	}
 }
+
+// say gives why it was not sent.
+func (s *suite) say(p chat.Place, text string) string {
+	_, out := s.script("/playground/post", "channel", p.Channel, "thread", p.Thread, "text", text)
+	return out.Problem
+}
+
+func (s *suite) Press(p chat.Place, id chat.MessageID, label string) bool {
+	there, _, err := s.adapter.get(s.t.Context(), string(id))
+	if err != nil {
+		s.t.Error(err)
+	}
+	for _, b := range there.Buttons {
+		if b.Label == label {
+			s.script("/playground/do", "channel", p.Channel, "thread", p.Thread, "bot", "helper", "command", b.Command)
+		}
+	}
+	return true
+}
+
+// Withdraw gives false: nobody deletes a question here.
+func (s *suite) Withdraw(chat.Message) bool { return false }
 
 func (s *suite) Posts(p chat.Place) (out []chattest.Post) {
 	for _, room := range []string{p.Channel, roomOf(p.Channel, p.Thread)} {

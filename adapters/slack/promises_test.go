@@ -111,6 +111,18 @@ func (s *stage) Posts(p chat.Place) (out []chattest.Post) {
 
 func (s *stage) Delete(_ chat.Place, id chat.MessageID) { s.Server.Delete(string(id)) }
 
+func (s *stage) Press(_ chat.Place, id chat.MessageID, label string) bool {
+	if _, err := s.Server.Press(fake.Press{Message: string(id), User: "U0ANN", Button: label}); err != nil {
+		s.t.Error(err)
+	}
+	return true
+}
+
+func (s *stage) Withdraw(question chat.Message) bool {
+	s.Server.Delete(string(question.ID))
+	return true
+}
+
 func (s *stage) Fail(f chattest.Fault) bool {
 	s.Inject(map[chattest.Fault]fake.Fault{
 		chattest.Limited:  {Status: 429, RetryAfter: 1},

@@ -50,7 +50,8 @@ type Stage interface {
 	// There is at least one.
 	Secrets() []string
 	// Ask lets a person put a question to the bot, at p or, where p is zero, at a
-	// place of the stage's choice where nothing was said before.
+	// place of the stage's choice where nothing was said before. Who is told that
+	// it was not sent tries again a few times.
 	Ask(p chat.Place, question string)
 	// Say lets another person say something at p that is not for the bot.
 	Say(p chat.Place, text string)
@@ -59,6 +60,12 @@ type Stage interface {
 	Posts(p chat.Place) []Post
 	// Delete lets somebody who may do so delete one of the bot's messages.
 	Delete(p chat.Place, id chat.MessageID)
+	// Press lets somebody press the button with this label below one of the bot's
+	// messages. False: nothing can be pressed here.
+	Press(p chat.Place, id chat.MessageID, label string) bool
+	// Withdraw lets the person who asked delete the question. False: people cannot
+	// delete what they wrote here.
+	Withdraw(question chat.Message) bool
 	// Fail arranges for a fault. False: it cannot happen on this platform, and
 	// what is promised about it is not tested.
 	Fail(f Fault) bool

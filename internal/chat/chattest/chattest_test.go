@@ -56,6 +56,10 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		"pings":                 "what a model writes notifies nobody",
 		"shows to a stranger":   "a message for one person bothers nobody else",
 		"has no keys":           "a question says what, who and where",
+		"gives up the question": "a question waits for an inbox that is away",
+		"holds up the others":   "a question that can never be stored holds up no other",
+		"presses one button":    "a button does its action",
+		"withdraws another":     "a question that is deleted is withdrawn",
 		"newest first":          "history is in order, bounded, and begins where it should",
 		"tells too much":        "history is in order, bounded, and begins where it should",
 		"begins anywhere":       "history is in order, bounded, and begins where it should",
@@ -110,6 +114,7 @@ type toy struct {
 	flaw  string
 	ports Ports
 	runs  bool
+	stuck bool
 }
 
 func newToy(flaw string, p Ports) *toy { return &toy{far: &far{}, flaw: flaw, ports: p, runs: true} }
@@ -126,6 +131,9 @@ func (y *toy) add(one said) *said {
 }
 
 func (y *toy) Ask(p chat.Place, question string) {
+	if y.stuck {
+		return
+	}
 	y.mu.Lock()
 	one := y.add(said{Post: Post{Text: question}, channel: cmp.Or(p.Channel, "c"), by: "ann"})
 	y.mu.Unlock()
@@ -134,7 +142,30 @@ func (y *toy) Ask(p chat.Place, question string) {
 	if y.flaw == "has no keys" {
 		m.Key = "toy"
 	}
-	_ = y.ports.Inbox.Put(context.Background(), m)
+	for range 5 {
+		err := y.ports.Inbox.Put(context.Background(), m)
+		y.stuck = y.stuck || errors.Is(err, chat.ErrUnstorable) && y.flaw == "holds up the others"
+		if err == nil || y.stuck || y.flaw == "gives up the question" {
+			return
+		}
+	}
+}
+
+func (y *toy) Press(p chat.Place, id chat.MessageID, label string) bool {
+	press := chat.Press{Action: "model", Args: "lab/b", Scope: "toy:1", Bot: "helper", Place: y.message(y.find(id)).Place, Author: chat.Author{ID: "ann"}}
+	if label == "Stop it" && y.flaw != "presses one button" {
+		press.Action, press.Args = chat.ActionStop, "turn-7"
+	}
+	_, _ = y.ports.Desk.Press(context.Background(), press)
+	return true
+}
+
+func (y *toy) Withdraw(m chat.Message) bool {
+	if y.flaw == "withdraws another" {
+		m.Key = "toy:m9"
+	}
+	_ = y.ports.Desk.Withdraw(context.Background(), m)
+	return true
 }
 
 func (y *toy) message(one *said) chat.Message {

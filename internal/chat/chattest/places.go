@@ -13,6 +13,10 @@ import (
 func aboutPlaces() []promise {
 	return []promise{
 		{"a question says what, who and where", asked},
+		{"a question waits for an inbox that is away", patiently},
+		{"a question that can never be stored holds up no other", unstorable},
+		{"a question that is deleted is withdrawn", withdrawn},
+		{"a button does its action", pressed},
 		{"history is in order, bounded, and begins where it should", remembered},
 		{"a bot that is not here is refused", strangers},
 		{"the one who asked can be told elsewhere", elsewhere},
@@ -40,6 +44,54 @@ func asked(s *stage) {
 	}
 	_, err := s.Adapter().Member(s.Context(), m.Bot, m.Place, m.Author)
 	s.must("member", err)
+}
+
+func patiently(s *stage) {
+	s.inbox.leave(2)
+	s.ask(chat.Place{}, "is anybody there?")
+	if n := s.inbox.count("is anybody there?"); n != 1 {
+		s.Errorf("the question came %d times", n)
+	}
+}
+
+func unstorable(s *stage) {
+	s.inbox.refuse("far too odd")
+	s.Ask(chat.Place{}, "far too odd")
+	s.ask(chat.Place{}, "as usual")
+}
+
+func withdrawn(s *stage) {
+	m := s.ask(chat.Place{}, "never mind")
+	if !s.Withdraw(m) {
+		s.Skip("nobody can delete what they wrote here")
+	}
+	s.until("the desk hears of it", func() bool { _, gone := s.desk.told(); return len(gone) > 0 })
+	_, gone := s.desk.told()
+	if got := gone[0]; got.Key != m.Key || got.ID != m.ID || got.Scope != m.Scope || got.Bot != m.Bot || got.Place.Conversation() != m.Place.Conversation() {
+		s.Errorf("withdrawn is %+v, want %+v", got, m)
+	}
+}
+
+func pressed(s *stage) {
+	m := s.ask(chat.Place{}, "what can I do?")
+	id := s.post(s.responder(m), chat.Content{
+		Markdown: "choose", Key: "turn-0", Final: true,
+		Buttons: []chat.Button{{Label: "That one", Action: "model", Args: "lab/b"}, {Label: "Stop it", Action: chat.ActionStop, Args: "turn-7"}},
+	})
+	for n, want := range []chat.Press{{Action: "model", Args: "lab/b"}, {Action: chat.ActionStop, Args: "turn-7"}} {
+		if !s.Press(m.Place, id, []string{"That one", "Stop it"}[n]) {
+			s.Skip("nothing can be pressed here")
+		}
+		s.until("the desk hears of the press", func() bool { presses, _ := s.desk.told(); return len(presses) > n })
+		presses, _ := s.desk.told()
+		got := presses[n]
+		if got.Action != want.Action || got.Args != want.Args {
+			s.Errorf("the desk is asked for %q with %q, want %q with %q", got.Action, got.Args, want.Action, want.Args)
+		}
+		if got.Author.ID == "" || got.Bot != s.Bot() || got.Scope != m.Scope || got.Place.Conversation() != m.Place.Conversation() {
+			s.Errorf("a press at %+v comes as %+v", m.Place, got)
+		}
+	}
 }
 
 func remembered(s *stage) {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type stage struct {
 	*testing.T
 	Stage
 	inbox    *inbox
+	desk     *desk
 	log      *lines
 	patience time.Duration // for everything that must happen
 }
@@ -30,7 +32,7 @@ type stage struct {
 // the test ends, no secret may have been told.
 func open(t *testing.T, h Harness) *stage {
 	t.Helper()
-	s := &stage{T: t, inbox: &inbox{}, log: &lines{}, patience: cmp.Or(h.Patience, time.Minute)}
+	s := &stage{T: t, inbox: &inbox{}, desk: &desk{}, log: &lines{}, patience: cmp.Or(h.Patience, time.Minute)}
 	t.Cleanup(func() { // after the adapter has ended
 		if s.Stage != nil {
 			for line := range strings.Lines(s.log.String()) {
@@ -40,7 +42,7 @@ func open(t *testing.T, h Harness) *stage {
 	})
 	level := &slog.HandlerOptions{Level: slog.LevelDebug}
 	s.Stage = h.Open(t, Ports{
-		Ports: chat.Ports{Inbox: s.inbox, Desk: desk{}},
+		Ports: chat.Ports{Inbox: s.inbox, Desk: s.desk},
 		Log:   slog.New(slog.NewMultiHandler(slog.NewTextHandler(s.log, level), slog.NewJSONHandler(s.log, level))),
 	})
 	if len(s.Secrets()) == 0 {
@@ -202,15 +204,53 @@ func (s *stage) returns(what string, f func()) {
 type inbox struct {
 	mu       sync.Mutex
 	messages []chat.Message
+	away     int    // Puts to refuse
+	refused  string // what holds this text can never be stored
 }
+
+// errAway is of an inbox that takes nothing just now.
+var errAway = errors.New("the inbox is away")
 
 func (i *inbox) Put(_ context.Context, m chat.Message) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	switch {
+	case i.refused != "" && strings.Contains(m.Text, i.refused):
+		return chat.ErrUnstorable
+	case i.away > 0:
+		i.away--
+		return errAway
+	}
 	if !slices.ContainsFunc(i.messages, func(known chat.Message) bool { return known.Key == m.Key }) {
 		i.messages = append(i.messages, m)
 	}
 	return nil
+}
+
+// leave lets the next Puts fail.
+func (i *inbox) leave(puts int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.away = puts
+}
+
+// refuse lets every Put of a message that holds text fail for good.
+func (i *inbox) refuse(text string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refused = text
+}
+
+// count is how many messages hold text.
+func (i *inbox) count(text string) (n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, m := range i.messages {
+		if strings.Contains(m.Text, text) {
+			n++
+		}
+	}
+	return n
 }
 
 func (i *inbox) find(text string) (chat.Message, bool) {
@@ -224,20 +264,54 @@ func (i *inbox) find(text string) (chat.Message, bool) {
 	return chat.Message{}, false
 }
 
-// desk answers whatever is asked; the suite asks nothing of it.
-type desk struct{}
+// desk notes what it is asked, and says that it is done.
+type desk struct {
+	mu        sync.Mutex
+	presses   []chat.Press
+	withdrawn []chat.Message
+	claimed   map[string]bool
+}
 
-func (desk) Do(context.Context, chat.Command) (chat.Reply, error) {
+func (d *desk) Do(context.Context, chat.Command) (chat.Reply, error) {
 	return chat.Reply{Text: "done"}, nil
 }
-func (desk) Press(context.Context, chat.Press) (chat.Reply, error) {
+
+func (d *desk) Press(_ context.Context, p chat.Press) (chat.Reply, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.presses = append(d.presses, p)
 	return chat.Reply{Text: "done"}, nil
 }
-func (desk) Claim(context.Context, string) (bool, error)                   { return true, nil }
-func (desk) Withdraw(context.Context, chat.Message) error                  { return nil }
-func (desk) Complete(context.Context, chat.Command) ([]chat.Option, error) { return nil, nil }
-func (desk) Submit(context.Context, chat.Submission) (chat.Outcome, error) {
+
+func (d *desk) Claim(_ context.Context, key string) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.claimed == nil {
+		d.claimed = map[string]bool{}
+	}
+	first := !d.claimed[key]
+	d.claimed[key] = true
+	return first, nil
+}
+
+func (d *desk) Withdraw(_ context.Context, m chat.Message) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.withdrawn = append(d.withdrawn, m)
+	return nil
+}
+
+func (d *desk) Complete(context.Context, chat.Command) ([]chat.Option, error) { return nil, nil }
+
+func (d *desk) Submit(context.Context, chat.Submission) (chat.Outcome, error) {
 	return chat.Outcome{}, nil
+}
+
+// told are the presses and the withdrawn messages so far.
+func (d *desk) told() ([]chat.Press, []chat.Message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.presses), slices.Clone(d.withdrawn)
 }
 
 // lines is a log in memory.

@@ -94,7 +94,7 @@ func (a *Adapter) listen(ctx context.Context, one *app) {
 			if e.gone {
 				tell = a.Ports.Desk.Withdraw
 			}
-			for tell(ctx, m) != nil && ctx.Err() == nil {
+			for err := tell(ctx, m); err != nil && !errors.Is(err, chat.ErrUnstorable) && ctx.Err() == nil; err = tell(ctx, m) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}

@@ -69,6 +69,14 @@ func (s *stage) Posts(p chat.Place) []chattest.Post {
 
 func (s *stage) Delete(_ chat.Place, id chat.MessageID) { s.World.Delete(string(id)) }
 
+// Press gives false: the toy shows no buttons that can be pressed.
+func (s *stage) Press(chat.Place, chat.MessageID, string) bool { return false }
+
+func (s *stage) Withdraw(question chat.Message) bool {
+	s.World.Withdraw(s.app, Post{ID: string(question.ID), Channel: question.Place.Channel, Text: question.Text, By: question.Author.ID, At: question.At})
+	return true
+}
+
 func (s *stage) Fail(f chattest.Fault) bool {
 	no := func(err error) func(context.Context, func() error) error {
 		return func(context.Context, func() error) error { return err }
