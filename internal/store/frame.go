@@ -1,6 +1,6 @@
 // The journal's bytes on the disk.
 //
-//	file   = "PARLEYJ2" salt[16] crc32c[4] frame…
+//	file   = "PARLEYJ1" salt[16] frame…
 //	frame  = "\xf5PJ\n" length[4] crc32c[4] payload[length]
 //	record = 'c' count (length bytes)…   one write command with its arguments
 //	       | 't' unix-milliseconds       the store's clock from here on
@@ -10,9 +10,9 @@
 // So a crash can only spoil the last frame of a file, and a bad frame with a
 // good one after it is damage that no crash explains. The checksum covers the
 // file's random salt: bytes of an older file in a recycled block, or a frame
-// inside someone's data, are never taken for a frame of this file. The header has
-// a checksum of its own, since without the salt no frame can be read. Files of format 1
-// ("PARLEYJ1") have none and are otherwise the same; they are read, not written.
+// inside someone's data, are never taken for a frame of this file. Without the salt
+// no frame can be read, so its last four bytes are a checksum of what is before them.
+// Earlier releases wrote sixteen random bytes, and read these as such.
 
 package store
 
@@ -26,12 +26,11 @@ import (
 )
 
 const (
-	fileMagic   = "PARLEYJ2"
-	firstMagic  = "PARLEYJ1"
+	fileMagic   = "PARLEYJ1"
 	frameMagic  = "\xf5PJ\n"
 	saltSize    = 16
-	firstHeader = len(firstMagic) + saltSize
-	headerSize  = firstHeader + 4
+	headerSize  = len(fileMagic) + saltSize
+	summed      = headerSize - 4 // bytes of a header that its checksum covers
 	frameHeader = len(frameMagic) + 8
 )
 
@@ -44,32 +43,28 @@ const (
 func newFileHeader() (header, salt []byte) {
 	header = make([]byte, headerSize)
 	copy(header, fileMagic)
-	_, _ = rand.Read(header[len(fileMagic):firstHeader]) // never fails since Go 1.24
-	binary.LittleEndian.PutUint32(header[firstHeader:], headerSum(header))
-	return header, header[len(fileMagic):firstHeader]
+	_, _ = rand.Read(header[len(fileMagic):summed]) // never fails since Go 1.24
+	binary.LittleEndian.PutUint32(header[summed:], headerSum(header))
+	return header, header[len(fileMagic):]
 }
 
 func headerSum(header []byte) uint32 {
-	return crc32.Checksum(header[:firstHeader], crc32.MakeTable(crc32.Castagnoli))
+	return crc32.Checksum(header[:summed], crc32.MakeTable(crc32.Castagnoli))
 }
 
-// openHeader returns the salt of a file and where its frames begin.
-func openHeader(data []byte) (salt []byte, size int, err error) {
-	if len(data) < firstHeader {
-		return nil, 0, damage{0}
+// openHeader returns the salt of a file. It is sure of it where the header's checksum
+// is right; else the header is damaged, or an earlier release wrote it.
+func openHeader(data []byte) (salt []byte, sure bool, err error) {
+	if len(data) < headerSize {
+		return nil, false, damage{0}
 	}
-	salt = data[len(fileMagic):firstHeader]
-	switch magic := string(data[:len(fileMagic)]); {
-	case magic == firstMagic:
-		return salt, firstHeader, nil
-	case len(data) < headerSize:
-		return nil, 0, damage{0}
-	case magic == fileMagic && binary.LittleEndian.Uint32(data[firstHeader:]) == headerSum(data):
-		return salt, headerSize, nil
-	case newer(data):
-		return nil, 0, errNewerFile
+	if string(data[:len(fileMagic)]) == fileMagic {
+		return data[len(fileMagic):headerSize], binary.LittleEndian.Uint32(data[summed:]) == headerSum(data), nil
 	}
-	return nil, 0, damage{0}
+	if newer(data) {
+		return nil, false, errNewerFile
+	}
+	return nil, false, damage{0}
 }
 
 // newer reports whether a header's number is above this format's, and not because of
@@ -79,8 +74,8 @@ func newer(data []byte) bool {
 	if string(data[:digit]) != fileMagic[:digit] || data[digit] <= fileMagic[digit] || data[digit] > '9' {
 		return false
 	}
-	own := append([]byte(fileMagic), data[len(fileMagic):firstHeader]...)
-	return binary.LittleEndian.Uint32(data[firstHeader:]) != headerSum(own)
+	own := append([]byte(fileMagic), data[len(fileMagic):headerSize]...)
+	return binary.LittleEndian.Uint32(data[summed:]) != headerSum(own)
 }
 
 func frameSum(salt, length, payload []byte) uint32 {
@@ -130,14 +125,15 @@ var errNewerFile = errors.New("it was written by a newer parley, in a format thi
 // crash explains gives a damage error, as does a file without a whole header: a
 // file gets its name once that is on the disk.
 func readFrames(data []byte, each func(payload []byte) error) (good int, err error) {
-	salt, good, err := openHeader(data)
+	salt, sure, err := openHeader(data)
 	if err != nil {
 		return 0, err
 	}
-	for good < len(data) {
+	for good = headerSize; good < len(data); {
 		payload, size, ok := openFrame(data[good:], salt)
 		if !ok {
-			if !torn(data[good:]) || anyFrame(data[good+1:], salt) {
+			unread := good == headerSize && !sure // the salt may be wrong, and then no frame is read
+			if unread || !torn(data[good:]) || anyFrame(data[good+1:], salt) {
 				return good, damage{good}
 			}
 			return good, nil

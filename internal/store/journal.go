@@ -92,7 +92,7 @@ func openJournal(path string) (*journal, error) {
 			return nil, err
 		}
 	}
-	j := &journal{file: f, salt: data[len(fileMagic):firstHeader], size: int64(good), stopped: make(chan struct{})}
+	j := &journal{file: f, salt: data[len(fileMagic):headerSize], size: int64(good), stopped: make(chan struct{})}
 	j.wake = sync.NewCond(&j.mu)
 	go j.commit()
 	return j, nil

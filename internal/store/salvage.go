@@ -31,7 +31,7 @@ func (m *mender) salvage(name string, last bool) (*salvaged, error) {
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
 	s := &salvaged{finding: Finding{File: name, Bytes: len(data)}}
-	salt, at, mended, err := mendHeader(data)
+	salt, mended, err := mendHeader(data)
 	if errors.Is(err, errNewerFile) {
 		return nil, fmt.Errorf("DATA_DIR: %s: %w", filepath.Join(m.e.dir, name), err)
 	}
@@ -41,7 +41,7 @@ func (m *mender) salvage(name string, last bool) (*salvaged, error) {
 			s.finding.Note = "empty"
 		}
 	} else {
-		s.frames(data, salt, at)
+		s.frames(data[headerSize:], salt)
 		s.judge(data, mended, last)
 	}
 	if s.finding.Damaged {
@@ -51,9 +51,9 @@ func (m *mender) salvage(name string, last bool) (*salvaged, error) {
 	return s, nil
 }
 
-// frames collects the frames that are whole from at on.
-func (s *salvaged) frames(data, salt []byte, at int) {
-	for at < len(data) {
+// frames collects the frames that are whole.
+func (s *salvaged) frames(data, salt []byte) {
+	for at := 0; at < len(data); {
 		if payload, size, ok := openFrame(data[at:], salt); ok {
 			s.payloads = append(s.payloads, payload)
 			at += size
@@ -92,22 +92,22 @@ func (s *salvaged) judge(data []byte, mended, last bool) {
 	}
 }
 
-// mendHeader is openHeader for a header of which one bit may be wrong.
-func mendHeader(data []byte) (salt []byte, size int, mended bool, err error) {
-	salt, size, err = openHeader(data)
-	if errors.Is(err, errNewerFile) || err == nil && (len(data) == size || anyFrame(data[size:], salt)) {
-		return salt, size, false, err
+// mendHeader returns the salt of a file whose header may have one wrong bit.
+func mendHeader(data []byte) (salt []byte, mended bool, err error) {
+	salt, sure, err := openHeader(data)
+	if errors.Is(err, errNewerFile) || err == nil && (sure || len(data) == headerSize || anyFrame(data[headerSize:], salt)) {
+		return salt, false, err
 	}
 	for bit := range 8 * min(len(data), headerSize) {
 		header := slices.Clone(data[:min(len(data), headerSize)])
 		header[bit/8] ^= 1 << (bit % 8)
-		salt, size, wrong := openHeader(header)
+		salt, sure, wrong := openHeader(header)
 		if wrong != nil {
 			continue
 		}
-		if _, _, ok := openFrame(data[size:], salt); ok || len(data) == size && size == headerSize {
-			return salt, size, true, nil
+		if _, _, ok := openFrame(data[headerSize:], salt); ok || sure {
+			return salt, true, nil
 		}
 	}
-	return salt, size, false, err
+	return salt, false, err
 }
