@@ -1,4 +1,4 @@
-// The pen for answering a message, and what the page can take.
+// Writing the answer to a message, and what the page can take.
 
 package playground
 

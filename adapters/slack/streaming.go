@@ -35,7 +35,7 @@ type streaming struct {
 // thread, and the app was not refused lately.
 func (r *responder) streams() bool {
 	s := &r.app.streaming
-	return s.auto && r.thread() != "" && time.Since(time.Unix(s.refused.Load(), 0)) > forgetAfter
+	return s.auto && r.thread() != "" && !refusedLately(&s.refused)
 }
 
 // bytesOf is the size of a message in bytes once rendered.
