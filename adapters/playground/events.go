@@ -16,11 +16,11 @@ import (
 	"parley/internal/door"
 )
 
-// sinceMargin covers clocks of replicas that differ and changes that were under
-// way while the page was rendered.
+// sinceMargin allows for clock differences between replicas, and for changes
+// while the page was rendered.
 const sinceMargin = 10 * time.Second
 
-// catchUp bounds what a page that was away gets at once.
+// catchUp is the most messages a page gets at once after it was away.
 const catchUp = 200
 
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,8 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	c, known := s.a.channel(r.URL.Query().Get("channel"))
 	v := s.a.hub.join(c.ID)
 	defer s.a.hub.leave(v)
-	// Joined first, then read: a change in between comes twice, never not at all.
+	// Subscribe first, then read: a change in between arrives twice rather than
+	// never.
 	if known {
 		s.catchUp(r, v, c)
 	}
@@ -56,7 +57,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-beat.C:
 			if errors.Is(s.a.o.Door.Admit(r), door.ErrMissing) {
-				return // logged out, or the session is over
+				return // logged out, or the session has expired
 			}
 			_, _ = fmt.Fprint(w, ": still here\n\n")
 		case <-look.C:
@@ -78,12 +79,12 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lookEvery is how late a page hears that another model answers here, or that a
-// provider came or went.
+// lookEvery is how soon a page shows that another model answers here, or that
+// a provider was added or removed.
 const lookEvery = 2 * time.Second
 
-// surroundings is what a page shows beside the messages: the models that answer
-// in the channel and its open thread, and a digest of what is known of providers.
+// surroundings is what a page shows besides messages: the models that answer
+// in the channel and its open thread, and a digest of the providers.
 func (s *server) surroundings(r *http.Request, c channel) update {
 	ctx := r.Context()
 	view := map[string]any{"using": "", "thread": ""}
@@ -97,9 +98,10 @@ func (s *server) surroundings(r *http.Request, c channel) update {
 	return jsonUpdate("surroundings", "surroundings", view)
 }
 
-// around is a digest of what a channel's page says of providers, or where c is
-// none the pages of providers and bots. A page carries the one it was rendered
-// with, so that no change before its feed is missed.
+// around is a digest of what a channel's page shows about providers, or
+// without a channel, of the pages of providers and bots. A page contains the
+// digest it was rendered with, so that it misses no change before its feed
+// starts.
 func (s *server) around(ctx context.Context, c channel) string {
 	sum := sha256.New()
 	lacking, found := s.a.prospects(ctx)
@@ -115,8 +117,8 @@ func (s *server) around(ctx context.Context, c channel) string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// catchUp sends what changed in the channel and its open thread since the page
-// was rendered or last heard of us.
+// catchUp sends changes in the channel and its open thread since the page was
+// rendered or last connected.
 func (s *server) catchUp(r *http.Request, v *viewer, c channel) {
 	since := r.URL.Query().Get("since")
 	if last := r.Header.Get("Last-Event-ID"); last != "" {

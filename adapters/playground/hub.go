@@ -1,6 +1,6 @@
-// Live changes: what the board says has changed is read once, rendered once
-// and passed to every open page it concerns. A page that reads slowly gets the
-// latest state of each message, never a queue of old ones.
+// Live changes: each change on the board is read once, rendered once and sent
+// to every open page it concerns. A slow page gets the latest state of each
+// message, not a queue of old ones.
 
 package playground
 
@@ -14,11 +14,11 @@ import (
 	"parley/internal/fault"
 )
 
-// change names something that may look different now.
+// change names something that may have changed.
 type change struct{ room, id, note string }
 
-// update is one server-sent event; a later one with the same key replaces it
-// as long as it was not sent.
+// update is one server-sent event. It replaces an unsent one with the same
+// key.
 type update struct {
 	key, kind string
 	data      []byte
@@ -89,7 +89,7 @@ func (h *hub) leave(v *viewer) {
 	h.mu.Unlock()
 }
 
-// changed is what the board's feed calls. It never blocks.
+// changed is called by the board's feed. It never blocks.
 func (h *hub) changed(room, id, note string) {
 	c := change{room, id, note}
 	h.mu.Lock()
@@ -104,8 +104,8 @@ func (h *hub) changed(room, id, note string) {
 	}
 }
 
-// deliver renders what changed until ctx ends. While it works, further changes
-// of the same message fold into one.
+// deliver renders changes until ctx ends. Further changes of a message are
+// merged while it works.
 func (h *hub) deliver(ctx context.Context) {
 	for {
 		select {
@@ -127,8 +127,8 @@ func (h *hub) deliver(ctx context.Context) {
 	}
 }
 
-// handle passes one change on. What people and models wrote is rendered here,
-// outside any request: a defect in that must not end the server.
+// handle processes one change. It renders people's and models' text outside
+// any request, so a panic must not end the server.
 func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
 	defer func() {
 		if err := fault.Recovered(recover()); err != nil {
@@ -155,8 +155,8 @@ func (h *hub) handle(ctx context.Context, c change, watched map[string]bool) {
 	}
 }
 
-// updates is what a page shows anew when the post changed: the post itself and,
-// for one in a thread, the line below the post the thread hangs on.
+// updates is what a page must redraw after a post changed: the post itself
+// and, for one in a thread, the line below the thread's first post.
 func (a *Adapter) updates(ctx context.Context, id, channel, thread string) []update {
 	p, found, err := a.get(ctx, id)
 	if err != nil {
@@ -195,7 +195,7 @@ func jsonUpdate(key, kind string, v any) update {
 	return update{key, kind, data}
 }
 
-// send passes u to the open pages whose channel fits.
+// send sends u to the open pages with a matching channel.
 func (h *hub) send(u update, fits func(channel string) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

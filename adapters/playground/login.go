@@ -1,5 +1,5 @@
-// Getting in: the login page, the address with a single-use code, and logging
-// out. Who gets in is the door's to decide.
+// The login page, the address with a single-use code, and logging out. The
+// door decides who gets in.
 
 package playground
 
@@ -20,10 +20,11 @@ type loginPage struct {
 	Next    string
 }
 
-// openPage goes on to the pages by itself; see openByCode.
+// openPage continues to the pages by itself; see openByCode.
 type openPage struct{ frame }
 
-// guarded lets through whom the door admits and sends others to the login page.
+// guarded serves requests that the door admits, and sends others to the login
+// page.
 func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := s.a.o.Door.Admit(r)
@@ -54,7 +55,8 @@ func (s *server) noSessions(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, "Nobody can be logged in while the store cannot be reached. Try again; the log says more.", http.StatusServiceUnavailable)
 }
 
-// toLogin sends a person to the login page, and tells a script.
+// toLogin sends a person to the login page, and answers a script with the
+// address.
 func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {
 	page := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if byScript(r) || page && !wantsPage(r) {
@@ -69,8 +71,8 @@ func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// wantsPage reports whether r can show a page: what loads itself, such as the
-// feed, cannot.
+// wantsPage reports whether r can show a page: a request of a script or the
+// feed cannot.
 func wantsPage(r *http.Request) bool {
 	accept := r.Header.Get("Accept")
 	switch r.URL.Path {
@@ -88,8 +90,8 @@ func (s *server) showLogin(w http.ResponseWriter, status int, problem, next stri
 	s.show(w, status, "login.html", loginPage{frame: s.frame("Log in", "login", ""), Problem: problem, Next: local(next)})
 }
 
-// login takes the form of the login page. No page of another site can send it:
-// CrossOriginProtection stands before it.
+// login handles the login form. Other sites' pages cannot send it, because
+// CrossOriginProtection checks it first.
 func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	next := r.PostFormValue("next")
 	err := s.a.o.Door.Enter(w, r, r.PostFormValue("token"))
@@ -107,10 +109,10 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// openByCode begins a session for a single-use code. What only looks, a HEAD, a
-// prefetch, or a program that previews links, must not use it up. Whoever comes
-// by a link of another page gets one that goes on by itself: the browser would
-// not send the cookie along a redirect that another site began.
+// openByCode starts a session for a single-use code. A HEAD, a prefetch, or a
+// link preview must not use the code up. People who follow a link from another
+// page get a page that continues by itself: the browser would not send the
+// cookie along a redirect that another site started.
 func (s *server) openByCode(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("X-Robots-Tag", "noindex")
@@ -138,8 +140,8 @@ func (s *server) openByCode(w http.ResponseWriter, r *http.Request) {
 
 const usedCode = "This address was good once, for 10 minutes. “parley open” prints a fresh one; or log in with the admin token."
 
-// showUsed answers a code that is used up. Who is logged in meant to open the
-// pages, by going back or by a bookmark.
+// showUsed answers a used code. Someone who is logged in only wants to open
+// the pages, by going back or by a bookmark.
 func (s *server) showUsed(w http.ResponseWriter, r *http.Request) {
 	if session, err := s.a.o.Door.Session(r); err == nil && session {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -148,7 +150,7 @@ func (s *server) showUsed(w http.ResponseWriter, r *http.Request) {
 	s.showLogin(w, http.StatusUnauthorized, usedCode, "")
 }
 
-// looksOnly reports whether nobody is there to use the page that r asks for.
+// looksOnly reports whether r is not from a person who opens the page.
 func looksOnly(r *http.Request) bool {
 	h := r.Header
 	purpose := strings.ToLower(h.Get("Sec-Purpose") + h.Get("Purpose") + h.Get("X-Moz"))

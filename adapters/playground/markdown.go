@@ -1,6 +1,6 @@
-// Markdown to HTML: what people and models wrote is never trusted. Raw HTML
-// comes out as the text it is, links go to the web or to mail only, and nothing
-// is loaded from elsewhere: an image becomes a link.
+// Markdown to HTML. People's and models' text is never trusted: raw HTML is
+// shown as text, links go to the web or to mail only, and nothing is loaded
+// from other sites: an image becomes a link.
 
 package playground
 
@@ -23,16 +23,16 @@ import (
 	"parley/bots"
 )
 
-// markdown turns Markdown into HTML that is safe to put on the page. Every line
-// break counts, as in any chat.
+// markdown renders Markdown as HTML that is safe on the page. Every line break
+// counts, as in other chats.
 type markdown struct {
 	md    goldmark.Markdown
 	plain goldmark.Markdown // without tables
 }
 
 func newMarkdown(all []bots.Bot) *markdown {
-	// Without the parsers of raw HTML a tag is text like any other, and what
-	// follows an unclosed one is still Markdown.
+	// Without the raw-HTML parsers a tag is plain text, and the text after an
+	// unclosed one is still Markdown.
 	blocks := []util.PrioritizedValue{
 		util.Prioritized(parser.NewSetextHeadingParser(), 100), util.Prioritized(parser.NewThematicBreakParser(), 200),
 		util.Prioritized(parser.NewListParser(), 300), util.Prioritized(parser.NewListItemParser(), 400),
@@ -60,7 +60,7 @@ func newMarkdown(all []bots.Bot) *markdown {
 	return &markdown{md: build(table), plain: build()}
 }
 
-// html renders source. An error of the renderer leaves plain text.
+// html renders source, as plain text if the renderer fails.
 func (m *markdown) html(source string) template.HTML {
 	md := m.md
 	if cells(source) > mostCells {
@@ -70,15 +70,15 @@ func (m *markdown) html(source string) template.HTML {
 	if err := md.Convert([]byte(source), &out); err != nil {
 		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>")
 	}
-	return template.HTML(out.String()) //nolint:gosec // safeHTML escapes all that was written
+	return template.HTML(out.String()) //nolint:gosec // safeHTML escapes all text
 }
 
-// mostCells is how large a table may get. Short rows are filled up to the
-// width of the first, so that a few kilobytes could ask for millions of cells.
+// mostCells limits a table's size. Short rows are padded to the width of the
+// first, so a few kilobytes could make millions of cells.
 const mostCells = 5000
 
-// cells bounds from above how many table cells source can make: columns of the
-// widest line of dashes times the lines from there on.
+// cells is an upper bound for the table cells in source: the columns of the
+// widest line of dashes times the lines from there.
 func cells(source string) int {
 	most, all := 0, strings.Split(source, "\n")
 	for i, line := range all {
@@ -89,9 +89,9 @@ func cells(source string) int {
 	return most
 }
 
-// directions lets each list and quote run in the direction of its own words, so
-// that markers and bars stand where those begin. Code runs from the left and
-// decides nothing for the words around it.
+// directions gives each list and quote the direction of its own text, so that
+// markers and bars are on the right side. Code is left to right and does not
+// affect the text around it.
 type directions struct{}
 
 // Transform implements parser.ASTTransformer.
@@ -107,7 +107,7 @@ func (directions) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) 
 	})
 }
 
-// safeHTML renders the nodes in which text could become more than text.
+// safeHTML renders the nodes that could turn text into markup.
 type safeHTML struct{}
 
 // RegisterFuncs implements renderer.NodeRenderer.
@@ -153,7 +153,8 @@ func (safeHTML) code(w util.BufWriter, source []byte, node ast.Node, entering bo
 	return ast.WalkSkipChildren, nil
 }
 
-// safeURL gives the address a link may have: absolute, to the web or to mail.
+// safeURL returns the URL of a link if it is allowed: absolute, to the web or
+// to mail.
 func safeURL(raw string) (string, bool) {
 	escaped := string(util.URLEscape([]byte(strings.TrimSpace(raw)), true))
 	u, err := url.Parse(escaped)
@@ -236,7 +237,7 @@ func plain(n ast.Node, source []byte) string {
 	return out.String()
 }
 
-// table wraps the table so that a wide one scrolls by itself, by keyboard too.
+// table wraps tables so that a wide one scrolls by itself, by keyboard too.
 func (safeHTML) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
 		write(w, `<div class="table" tabindex="0" dir="auto"><table>`, "\n")
@@ -246,7 +247,7 @@ func (safeHTML) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (as
 	return ast.WalkContinue, nil
 }
 
-// taskBox says in words, too, whether a task is done.
+// taskBox also says in words whether a task is done.
 func (safeHTML) taskBox(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
 	switch {
 	case entering && node.(*extast.TaskCheckBox).IsChecked:
@@ -265,7 +266,7 @@ func (safeHTML) mention(w util.BufWriter, source []byte, node ast.Node, entering
 	return ast.WalkContinue, nil
 }
 
-// parse gives the tree of source.
+// parse returns the syntax tree of source.
 func (m *markdown) parse(source []byte) ast.Node {
 	return m.plain.Parser().Parse(text.NewReader(source))
 }

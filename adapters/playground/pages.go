@@ -1,4 +1,4 @@
-// Views: what the templates show, and the templates themselves.
+// Views: the data of the templates, and the templates.
 
 package playground
 
@@ -19,8 +19,8 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pages renders templates. A template that fails is a defect: the error is
-// shown as text rather than half a page.
+// pages renders templates. If a template fails, it shows the error as text
+// rather than half a page.
 type pages struct {
 	set  *template.Template
 	text *markdown
@@ -55,7 +55,7 @@ func (p *pages) post(v postView) string       { return p.part("post", v) }
 func (p *pages) note(v noteView) string       { return p.part("note", v) }
 func (p *pages) replies(v repliesView) string { return p.part("replies", v) }
 
-// where is what a form needs to come back to the same place.
+// where is what a form needs to return to the same page.
 type where struct {
 	Channel, Thread, Bot string
 }
@@ -79,10 +79,10 @@ type repliesView struct {
 	Last                time.Time
 }
 
-// noteView is an answer for the caller's eyes only.
+// noteView is a reply that only the caller sees.
 type noteView struct {
 	Where   where
-	Name    string // of the bot that speaks; empty where none does
+	Name    string // of the bot that speaks; empty if none does
 	Bot     string
 	HTML    template.HTML
 	Menu    *menu
@@ -115,7 +115,7 @@ type chatPage struct {
 	Channel  channel
 	Posts    []postView
 	Earlier  string // link to older posts
-	Latest   string // link back from older posts: this page does not follow changes
+	Latest   string // link back from older posts: this page does not update
 	Notes    []noteView
 	Thread   *threadView
 	Compose  composeView
@@ -139,9 +139,9 @@ type composeView struct {
 	Where   where
 	Label   string
 	Most    int         // characters a message may have
-	Using   string      // "provider/model" that answers here, where one bot does
+	Using   string      // "provider/model" that answers here, if only one bot does
 	Hints   bool        // say what @ and / do
-	Bots    []botOption // to whom commands go, where that is a question
+	Bots    []botOption // that commands can go to, if there are several
 	Nonce   string
 	Text    string
 	Problem string
@@ -152,7 +152,7 @@ type botOption struct {
 	Selected bool
 }
 
-// welcomeView is what an empty server says.
+// welcomeView is shown while no provider is set up.
 type welcomeView struct {
 	Lacking  lack
 	Silent   string // the provider that would answer here and never has, where none has
@@ -165,7 +165,7 @@ type welcomeView struct {
 	Where    where
 }
 
-// formView is a chat.Form with what was filled in.
+// formView is a chat.Form with the values typed so far.
 type formView struct {
 	Form   chat.Form
 	Fields []fieldView
@@ -210,7 +210,7 @@ func (a *Adapter) threadPath(channelID, root string) string {
 	return c.Path() + "/t/" + root
 }
 
-// repliesOf counts what hangs on each of the posts.
+// repliesOf counts the replies of each post.
 func (a *Adapter) repliesOf(ctx context.Context, c channel, posts []post) []repliesView {
 	rooms := make([]string, len(posts))
 	for i, p := range posts {

@@ -1,5 +1,5 @@
-// What the playground is to the rest of parley: a platform without sections in
-// the bots' files, where every bot is.
+// The description of the playground: a platform without sections in the bots'
+// files, where every bot is.
 
 package playground
 

@@ -1,8 +1,7 @@
-// Package playground is a platform of its own: a page that looks and works
-// like a small chat client, served by parley itself. Its bots are all bots
-// there are, its one person is whoever may open the page. Like every adapter
-// it hands messages to the inbox and writes answers through a Responder; it
-// also shows the providers and bots.
+// Package playground is parley's own platform: a page that looks and works
+// like a small chat client. All bots are in it, and its one person is whoever
+// may open the page. Like every adapter it delivers messages to the inbox and
+// writes answers through a Responder. It also shows the providers and bots.
 package playground
 
 import (
@@ -21,42 +20,41 @@ import (
 	"parley/internal/telemetry"
 )
 
-// Scope is Message.Scope of everything said in the playground.
+// Scope is Message.Scope of all messages in the playground.
 const Scope = "playground"
 
-// Options is what the playground is built from. Bots, Board and Door are
-// required.
+// Options is what New needs. Bots, Board and Door are required.
 type Options struct {
 	Bots  []bots.Bot
 	Board Board
-	Ports chat.Ports // for what the pages bring in
-	// Door says who gets in; whoever does is an admin.
+	Ports chat.Ports // for what people do on the pages
+	// Door decides who gets in. Everyone who does is an admin.
 	Door *door.Door
 	// Providers lists what is registered; nil leaves the list empty.
 	Providers func(ctx context.Context) ([]Provider, error)
-	// Discovered lists model servers found on this machine that are not
-	// registered yet; nil where discovery is off.
+	// Discovered lists model servers found on this machine that are not registered
+	// yet; nil if discovery is off.
 	Discovered func(ctx context.Context) []Server
-	// Using says which provider and model a bot uses at a place now; nil falls
-	// back to the bot's own defaults.
+	// Using is the provider and model that a bot uses in a place; nil uses the
+	// bot's own defaults.
 	Using func(ctx context.Context, bot string, p chat.Place) (provider, model string)
-	// Health lists how each bot is connected on the other platforms.
+	// Health is the state of each bot on the other platforms.
 	Health func() []chat.Health
 	// Version is shown at the foot of the sidebar.
 	Version string
 	Log     *slog.Logger
 }
 
-// Provider is one line of the providers view. It holds no secret.
+// Provider is one line of the providers view. It contains no secret.
 type Provider struct {
 	ID, Name, Endpoint string
 	Source             string // "builtin", "file", "custom"
 	Models             []string
-	Discover           bool // the list of models is asked from the endpoint
+	Discover           bool // the endpoint is asked for its models
 	KeySet             bool
-	Usable             bool   // a request can be sent: its key, where it needs one, is there
-	Hint               string // what is missing, when not Usable
-	Silent             bool   // nothing has answered there yet, so that it is no connected model
+	Usable             bool   // requests can be sent: it has a key, if it needs one
+	Hint               string // what is missing, if not Usable
+	Silent             bool   // it has never answered, so it is not a connected model
 }
 
 // Server is a model server that answers on this machine.
@@ -79,7 +77,7 @@ type Adapter struct {
 
 var _ chat.Adapter = (*Adapter)(nil)
 
-// New builds the adapter. It starts nothing.
+// New makes the adapter. It starts nothing.
 func New(o Options) (*Adapter, error) {
 	switch {
 	case len(o.Bots) == 0:
@@ -105,7 +103,7 @@ func New(o Options) (*Adapter, error) {
 	return a, nil
 }
 
-// ordered puts the default bot first and leaves the others as they came.
+// ordered puts the default bot first and keeps the order of the others.
 func ordered(all []bots.Bot) []bots.Bot {
 	out := make([]bots.Bot, 0, len(all))
 	for _, b := range all {
@@ -124,8 +122,8 @@ func ordered(all []bots.Bot) []bots.Bot {
 // Platform describes the playground.
 func (a *Adapter) Platform() chat.Platform { return Platform() }
 
-// Run follows the board's changes and passes them on to open pages until ctx
-// ends; a broken feed is taken up again.
+// Run sends the board's changes to open pages until ctx ends. It reconnects a
+// broken feed.
 func (a *Adapter) Run(ctx context.Context) error {
 	defer a.hub.close()
 	go a.hub.deliver(ctx)
@@ -150,7 +148,7 @@ func (a *Adapter) Run(ctx context.Context) error {
 	}
 }
 
-// Member knows one kind of person: whoever may open the page is an admin.
+// Member is always an admin: whoever may open the page is one.
 func (a *Adapter) Member(context.Context, string, chat.Place, chat.Author) (chat.Member, error) {
 	return chat.Member{Admin: true}, nil
 }

@@ -1,4 +1,4 @@
-// Posts: what stands on the board, and the rooms they stand in.
+// Posts: the messages on the board, and the rooms they are in.
 
 package playground
 
@@ -32,14 +32,14 @@ type post struct {
 	File    *file     `json:"file,omitempty"`
 }
 
-// file is an upload; its bytes are a record of their own.
+// file is an upload; its bytes are in a separate record.
 type file struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Size int    `json:"size"`
 }
 
-// growing reports whether more of the answer is on its way.
+// growing reports whether the answer is still being written.
 func (p post) growing() bool { return p.Bot != "" && !p.Final && p.Stop != "" }
 
 func (p post) author() chat.Author {
@@ -49,10 +49,10 @@ func (p post) author() chat.Author {
 	return chat.Author{ID: p.Bot, Name: p.Bot}
 }
 
-// room is where the post stands: its thread's room or its channel's.
+// room is the post's room: its thread's or its channel's.
 func (p post) room() string { return roomOf(p.Channel, p.Thread) }
 
-// filesRoom holds the bytes of uploads.
+// filesRoom contains the bytes of uploads.
 const filesRoom = "files"
 
 func roomOf(channel, thread string) string {
@@ -62,15 +62,15 @@ func roomOf(channel, thread string) string {
 	return channel + "/" + thread
 }
 
-// postID makes an id of what names the post, so that the same post gets the
+// postID derives an id from the post's key, so that the same post gets the
 // same id in any process.
 func postID(key string) string {
 	sum := sha256.Sum256([]byte("parley playground post\x00" + key))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:15]))
 }
 
-// validID reports whether s could be a postID: it comes from addresses and
-// forms.
+// validID reports whether s, which comes from a URL or a form, could be a
+// postID.
 func validID(s string) bool {
 	if len(s) != 24 {
 		return false
@@ -85,7 +85,7 @@ type channel struct {
 	Name   string
 	Topic  string
 	Direct bool
-	Bot    string // whose direct messages these are
+	Bot    string // the bot of these direct messages
 }
 
 // Path is the channel's address.
@@ -96,7 +96,7 @@ func (c channel) Path() string {
 	return "/playground/c/" + c.Slug
 }
 
-// place is where something said in the channel or one of its threads stands.
+// place is the place of the channel or one of its threads.
 func (c channel) place(thread string) chat.Place {
 	return chat.Place{Platform: Scope, Channel: c.ID, Thread: thread, Direct: c.Direct}
 }
@@ -122,7 +122,7 @@ func (a *Adapter) channel(id string) (channel, bool) {
 	return channel{}, false
 }
 
-// add puts p on the board unless it is there, and returns what stands there.
+// add puts p on the board unless it exists, and returns what is there.
 func (a *Adapter) add(ctx context.Context, p post) (post, error) {
 	p.Changed = time.Now()
 	data, err := json.Marshal(p)
@@ -140,7 +140,7 @@ func (a *Adapter) add(ctx context.Context, p post) (post, error) {
 	return there, nil
 }
 
-// set replaces a post; found is false when it is gone.
+// set replaces a post; found is false if it is gone.
 func (a *Adapter) set(ctx context.Context, p post) (found bool, err error) {
 	p.Changed = time.Now()
 	data, err := json.Marshal(p)
@@ -168,8 +168,8 @@ func decode(id string, data []byte) (post, error) {
 	return p, nil
 }
 
-// list reads the last n posts of a room, oldest first. A record that cannot be
-// read is left out: one bad record must not close the room.
+// list reads the last n posts of a room, oldest first. It skips unreadable
+// records: one must not close the room.
 func (a *Adapter) list(ctx context.Context, room string, before time.Time, n int) ([]post, error) {
 	ids, data, err := a.o.Board.List(ctx, room, before, n)
 	if err != nil {
@@ -187,8 +187,8 @@ func (a *Adapter) list(ctx context.Context, room string, before time.Time, n int
 	return out, nil
 }
 
-// before reads what was said at m's place before m: the thread and the post it
-// hangs on, or the channel. What only one person saw is no part of it.
+// before reads what was said in m's place before m: the thread with its first
+// post, or the channel. It leaves out what only one person saw.
 func (a *Adapter) before(ctx context.Context, m chat.Message, n int) ([]post, error) {
 	var out []post
 	root := m.Place.Thread
@@ -200,7 +200,7 @@ func (a *Adapter) before(ctx context.Context, m chat.Message, n int) ([]post, er
 		}
 	}
 	if root != string(m.ID) {
-		posts, err := a.list(ctx, roomOf(m.Place.Channel, root), m.At, 2*n+10) // some are left out below
+		posts, err := a.list(ctx, roomOf(m.Place.Channel, root), m.At, 2*n+10) // some are skipped below
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-// Writing the answer to a message, and what the page can take.
+// Writing the answer to a message, and the page's limits.
 
 package playground
 
@@ -41,7 +41,7 @@ var (
 	_ chat.Remover   = (*responder)(nil)
 )
 
-// Post is idempotent by nature: the id comes from the key.
+// Post is idempotent, because the id comes from the key.
 func (r *responder) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	if c.Key == "" {
 		return chat.Receipt{}, &chat.Refusal{Reason: chat.Invalid, Err: errors.New("a post needs a key")}
@@ -77,7 +77,7 @@ func (r *responder) fill(p post, c chat.Content) post {
 	return p
 }
 
-// Remove takes back a message of the answer, with the file that it shows.
+// Remove removes a message of the answer, with its file.
 func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt, error) {
 	p, _, err := r.a.get(ctx, string(id))
 	if err == nil && p.File != nil {
@@ -89,7 +89,7 @@ func (r *responder) Remove(ctx context.Context, id chat.MessageID) (chat.Receipt
 	return chat.Receipt{ID: id}, err
 }
 
-// Find knows a post by its key, and a file by its name.
+// Find finds a post by its key, and a file by its name.
 func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, error) {
 	if s.File == "" {
 		p, _, err := r.a.get(ctx, postID(s.Key))
@@ -104,7 +104,8 @@ func (r *responder) Find(ctx context.Context, s chat.Sought) (chat.MessageID, er
 	return "", err
 }
 
-// Upload keeps the bytes apart and posts the comment with a link to them.
+// Upload stores the bytes separately and posts the comment with a link to
+// them.
 func (r *responder) Upload(ctx context.Context, name string, data []byte, comment string) (chat.Receipt, error) {
 	if len(data) > fileLimit {
 		return chat.Receipt{}, &chat.Refusal{Reason: chat.TooLong, Err: fmt.Errorf("%d bytes are more than the playground keeps", len(data))}
@@ -126,7 +127,7 @@ func (r *responder) Upload(ctx context.Context, name string, data []byte, commen
 	return chat.Receipt{ID: chat.MessageID(p.ID)}, nil
 }
 
-// Thinking shows the indicator until ctx ends, and returns then.
+// Thinking shows the indicator until ctx ends.
 func (r *responder) Thinking(ctx context.Context) {
 	room := roomOf(r.m.Place.Channel, r.m.Place.Thread)
 	tick := time.NewTicker(thinkEvery)
@@ -144,7 +145,7 @@ func (r *responder) Thinking(ctx context.Context) {
 	}
 }
 
-// Limits sets a pace for each answer; no platform sets one here.
+// Limits sets a pace for each answer, because no platform does.
 func (r *responder) Limits() chat.Limits {
 	return chat.Limits{
 		Size:  sizeLimit,

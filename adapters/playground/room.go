@@ -32,11 +32,11 @@ func (s *server) room(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// extra is what a form without script leaves on the page it comes back to.
+// extra is what the page shows after a form is sent without script.
 type extra struct {
 	notes   []noteView
 	form    *formView
-	text    string // what was typed and could not be sent
+	text    string // text that could not be sent
 	problem string
 	bot     string
 	status  int
@@ -56,7 +56,7 @@ func (s *server) showRoom(w http.ResponseWriter, r *http.Request, c channel, thr
 	s.show(w, max(x.status, http.StatusOK), "chat.html", page)
 }
 
-// chatPage reads what the page shows; nil when the thread does not exist.
+// chatPage reads what the page shows; nil if the thread does not exist.
 func (s *server) chatPage(r *http.Request, c channel, thread string, x extra) (*chatPage, error) {
 	ctx := r.Context()
 	before := time.Time{}
@@ -165,8 +165,8 @@ func (s *server) compose(ctx context.Context, c channel, thread string, x extra)
 	return v
 }
 
-// leading is the bot that commands go to where nobody chose one: the first that
-// takes part in the thread, else the default.
+// leading is the bot that gets commands if none is chosen: the first in the
+// thread, else the default.
 func (s *server) leading(ctx context.Context, c channel, thread string) string {
 	if c.Bot != "" {
 		return c.Bot
@@ -177,7 +177,7 @@ func (s *server) leading(ctx context.Context, c channel, thread string) string {
 	return s.a.bots[0].ID
 }
 
-// using says what answers here, "provider/model"; empty where several bots could.
+// using is what answers here, "provider/model"; empty if several bots could.
 func (s *server) using(ctx context.Context, c channel, thread string) string {
 	bot := c.Bot
 	if bot == "" {
@@ -216,8 +216,8 @@ func (s *server) frame(title, view, current string) frame {
 	return f
 }
 
-// welcome is the hint of a server that has no provider of its own yet, and what
-// to try in an empty room.
+// welcome is the hint on a server without a provider of its own, and what to
+// try in an empty room.
 func (s *server) welcome(ctx context.Context, c channel, empty bool) *welcomeView {
 	bot := s.a.bots[0]
 	if c.Bot != "" {

@@ -1,4 +1,4 @@
-// Addresses: which handler answers where, and what stands before all of them.
+// Routes, and what protects them.
 
 package playground
 
@@ -18,24 +18,24 @@ import (
 //go:embed assets/*
 var assetFiles embed.FS
 
-// policy lets a page load only what parley itself serves: no inline script or
-// style, no frame, nothing from elsewhere, whatever a model writes.
+// policy lets a page load only what parley itself serves, whatever a model
+// writes: no inline script or style, no frame, nothing from other sites.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// server is the adapter with what its handlers need of the rest.
+// server is the adapter with what its handlers need.
 type server struct {
 	a      *Adapter
 	in     chat.Inbox
 	desk   chat.Desk
-	assets string // address of the assets, with their digest: it may be cached for ever
+	assets string // path of the assets, with their digest, so they can be cached forever
 }
 
 // Handler serves "/" and everything below "/playground/".
 func (a *Adapter) Handler() http.Handler {
 	s := &server{a: a, in: a.o.Ports.Inbox, desk: a.o.Ports.Desk, assets: "/playground/assets/" + digest(assetFiles)}
 
-	open := http.NewServeMux() // what getting in needs
+	open := http.NewServeMux() // routes without a login
 	open.HandleFunc("GET "+s.assets+"/{name}", s.asset)
 	closed := http.NewServeMux()
 	closed.HandleFunc("GET /{$}", s.home)
@@ -75,11 +75,11 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
-// bodyLimit is bytes of one form: a message of sizeLimit in the widest
-// encoding, and the fields beside it.
+// bodyLimit is the most bytes of a form: a message of sizeLimit in the widest
+// encoding, and the other fields.
 const bodyLimit = 256 << 10
 
-// digest names one state of the assets.
+// digest identifies a version of the assets.
 func digest(files fs.FS) string {
 	sum := sha256.New()
 	_ = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
@@ -120,8 +120,8 @@ func (s *server) show(w http.ResponseWriter, status int, name string, data any) 
 	_, _ = w.Write([]byte(out.String()))
 }
 
-// byScript reports whether the page's script asked: it wants JSON and stays
-// where it is.
+// byScript reports whether the page's script sent the request: it expects JSON
+// and stays on the page.
 func byScript(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }

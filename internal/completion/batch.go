@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// batchAfter is how long from its first byte a stream is read as it comes:
-	// the first words must not wait.
+	// batchAfter is how long after its first byte a stream is read unbuffered: the
+	// first words must not wait.
 	batchAfter = 500 * time.Millisecond
-	// batchFor is how long the bytes that come are then left to collect, once all
-	// that was there has been read and was less than batchBelow: a server that
-	// sends more than that in batchFor is read without a pause. A message is
-	// edited every 100 ms at most, so a reader of it sees no difference, and
-	// waking up for every token is much of what an answer costs.
+	// batchFor is how long bytes then collect, after a read that took everything
+	// and was less than batchBelow; a server that sends more than that in batchFor
+	// is read without pauses. A message is edited every 100 ms at most, so readers
+	// see no difference, and waking up for every token is much of what an answer
+	// costs.
 	batchFor   = 50 * time.Millisecond
 	batchBelow = 2 << 10
 )
@@ -23,7 +23,7 @@ const (
 // batchReader reads r with a pause before a read that would find little.
 type batchReader struct {
 	r     io.Reader
-	done  <-chan struct{} // cuts a pause short
+	done  <-chan struct{} // ends a pause early
 	first time.Time       // when the first byte came
 	got   int             // bytes since the last pause
 	short bool            // the last read took all there was

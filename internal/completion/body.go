@@ -1,4 +1,4 @@
-// The request body: only what was set, never null.
+// The request body: only fields that are set, never null.
 
 package completion
 
@@ -13,7 +13,7 @@ import (
 	"parley/internal/provider"
 )
 
-// buildBody makes the JSON body of r for p and returns its fields too.
+// buildBody returns the JSON body of r for p, and its fields.
 func buildBody(p provider.Provider, r Request, q provider.Quirks) ([]byte, map[string]any, error) {
 	fields := paramFields(r.Params)
 	fields["stream"] = true
@@ -107,7 +107,7 @@ func paramFields(p bots.Params) map[string]any {
 	return f
 }
 
-// apply changes the fields as the quirks say.
+// apply changes the fields according to the quirks.
 func apply(fields map[string]any, q provider.Quirks) {
 	for _, name := range q.Drop {
 		delete(fields, name)
@@ -130,7 +130,7 @@ func apply(fields map[string]any, q provider.Quirks) {
 	}
 }
 
-// drop leaves out a field under its own and its other name.
+// drop removes a field under both of its names.
 func drop(fields map[string]any, name string, q provider.Quirks) {
 	delete(fields, name)
 	if to, ok := q.Rename[name]; ok {

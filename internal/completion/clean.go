@@ -1,5 +1,5 @@
-// Endpoints echo: keys in error messages, prompts in validation errors. What
-// parley logs or shows of their text holds neither.
+// Endpoints repeat keys in error messages and prompts in validation errors.
+// What parley logs or shows of their text contains neither.
 
 package completion
 
@@ -16,17 +16,16 @@ import (
 )
 
 const (
-	maxText = 300 // characters of an endpoint's text that are kept
+	maxText = 300 // most characters kept of an endpoint's text
 	cut     = "[…]"
-	// window is how many bytes in a row make an echo: shorter coincidences are
-	// words that everyone uses.
+	// window is how many consecutive bytes make an echo: shorter matches are
+	// common words.
 	window = 10
-	// leastSecret is how long a header's or a query's value is that counts as a
-	// secret.
+	// leastSecret is the minimum length of a secret in a header or a query.
 	leastSecret = 8
 )
 
-// cleaner cuts secrets and the request's own words out of an endpoint's text.
+// cleaner removes secrets and the request's own text from an endpoint's text.
 type cleaner struct {
 	secrets []string
 	said    []string
@@ -38,7 +37,7 @@ func newCleaner(p provider.Provider, r Request) cleaner {
 		c.secret(key.Reveal())
 	}
 	for _, v := range p.ExtraHeaders {
-		if len(strings.TrimSpace(v.Reveal())) >= leastSecret { // a shorter one is a word, such as a team's name
+		if len(strings.TrimSpace(v.Reveal())) >= leastSecret { // shorter values are words, such as a team's name
 			c.secret(v.Reveal())
 		}
 	}
@@ -51,11 +50,11 @@ func newCleaner(p provider.Provider, r Request) cleaner {
 	return c
 }
 
-// Clean is an endpoint's text without p's secrets and whatever looks like a key,
-// on one line, at most 300 characters.
+// Clean is an endpoint's text without p's secrets and anything that looks like
+// a key, on one line, at most 300 characters.
 func Clean(p provider.Provider, text string) string { return newCleaner(p, Request{}).text(text) }
 
-// urlSecrets takes what in a URL may be a key: long values of its query, and a
+// urlSecrets collects what may be a key in a URL: long query values, and a
 // proxy's password.
 func (c *cleaner) urlSecrets(raw string) {
 	u, err := url.Parse(raw)
@@ -84,10 +83,10 @@ func (c *cleaner) secret(s string) {
 	}
 }
 
-// keyLike finds what looks like a key, whole or masked by the endpoint.
+// keyLike matches text that looks like a key, whole or masked by the endpoint.
 var keyLike = regexp.MustCompile(`(?i)\b(sk|pk|gsk|xai|key|hf|nvapi|api)[-_][A-Za-z0-9*•._-]{6,}|\bbearer\s+[^\s"',;]{6,}|\bAIza[A-Za-z0-9_-]{10,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+|[A-Za-z0-9]{2,}[*•]{3,}[A-Za-z0-9]*`)
 
-// dataURL finds an image that is echoed, to its end or to where the text was cut.
+// dataURL matches an echoed image, up to its end or where the text was cut.
 var dataURL = regexp.MustCompile(`data:[a-z]+/[a-z.+-]+;base64,[A-Za-z0-9+/=]*`)
 
 // text is s without keys and echoes, on one line, at most 300 characters.
@@ -127,9 +126,9 @@ func prefix(s string, n int) int {
 	return n
 }
 
-// cutEchoes replaces what the messages of the request said by a mark: every
-// run of window bytes, every short message as a whole, every longer word with
-// a digit in it.
+// cutEchoes replaces text of the request's messages with a mark: every run of
+// window bytes, every short message as a whole, every longer word with a
+// digit.
 func (c cleaner) cutEchoes(s string) string {
 	text := unescape(s)
 	gone := make([]bool, len(text))
@@ -207,7 +206,7 @@ func withoutMarked(text string, gone []bool) string {
 	return b.String()
 }
 
-// unescape turns the escapes of a quoted echo back, so that it is recognised.
+// unescape undoes the escapes of a quoted echo, so that it is recognized.
 func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s

@@ -1,6 +1,7 @@
-// Package completion asks model servers for chat completions: any endpoint of the
-// OpenAI format. It builds the body, reads the wire, learns what an endpoint
-// refuses and names what went wrong. Why its own reader: ARCHITECTURE.md.
+// Package completion requests chat completions from model servers: any
+// endpoint of the OpenAI format. It builds the request, reads the stream,
+// learns what an endpoint refuses and names what went wrong. ARCHITECTURE.md
+// says why it has its own reader.
 package completion
 
 import (
@@ -27,34 +28,33 @@ const (
 	// afterFinish is how long to wait for usage and [DONE] after the finish
 	// reason: the answer is complete without them.
 	afterFinish = 2 * time.Second
-	// draining is how long to wait for the end of a body after [DONE], so that
-	// the connection can be used again.
+	// draining is how long to wait for the end of a body after [DONE], so that the
+	// connection can be reused.
 	draining = time.Second
 
 	maxErrorBody = 64 << 10
 	maxReasoning = 16 << 20
-	maxLessons   = 8 // refused fields learned within one request
-	maxStale     = 3 // kept connections that turn out to be closed
+	maxLessons   = 8 // refused fields learned in one request
+	maxStale     = 3 // reused connections that turn out to be closed
 )
 
-// MaxAnswer is the most bytes of text one answer may have. One that goes on ends
-// there, as if by the model's length limit: a model that repeats itself, or a
-// hostile server, must not fill the memory.
+// MaxAnswer is the most bytes of text in one answer. A longer one ends there,
+// as if by the model's length limit: a model that repeats itself, or a hostile
+// server, must not fill the memory.
 const MaxAnswer = 1 << 20
 
-// Options configure a Client. The zero value is usable: addresses public and
-// private, lessons kept in memory.
+// Options configure a Client. The zero value works: public and private
+// addresses, quirks kept in memory.
 type Options struct {
 	Networks provider.Networks
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics
-	// Learned gives what is known of an endpoint's refusals and habits, Learn
-	// adds to it.
+	// Learned returns what is known about an endpoint's quirks; Learn adds to it.
 	Learned func(id, model string) provider.Quirks
 	Learn   func(ctx context.Context, id, model string, q provider.Quirks)
 }
 
-// Client asks model servers. It is safe for concurrent use.
+// Client sends requests to model servers. It is safe for concurrent use.
 type Client struct {
 	o          Options
 	transports transports
@@ -78,19 +78,19 @@ func NewClient(o Options) *Client {
 	return c
 }
 
-// Stream asks p for a completion and yields what comes, in order. It can be
-// ranged over once. At most one error comes, as the last yield, and it is an
-// *Error. The body is closed and the server freed however the loop ends. An
-// answer that ends with neither [DONE] nor a finish reason is KindTruncated,
-// which wraps io.ErrUnexpectedEOF. Attempts are repeated before the first delta
-// only, as r.Retry says. Usage, where reported, is the last delta.
+// Stream requests a completion from p and yields its deltas in order. It can
+// be ranged over once. It yields at most one error, last, which is an *Error.
+// However the loop ends, the body is closed and the server freed. An answer
+// that ends with neither [DONE] nor a finish reason is KindTruncated, which
+// wraps io.ErrUnexpectedEOF. It retries only before the first delta, according
+// to r.Retry. If usage is reported, it is the last delta.
 func (c *Client) Stream(ctx context.Context, p provider.Provider, r Request) iter.Seq2[Delta, error] {
 	return c.stream(ctx, call{c: c, p: p, r: r, clean: newCleaner(p, r)})
 }
 
-// Try is Stream for a request that only finds out how an endpoint is: it is made
-// also while p is left alone after failures, and what the endpoint says keeps the
-// request's own words, which are no person's.
+// Try is Stream for a request that tests an endpoint. It is sent even while p
+// is skipped after failures, and the endpoint's text keeps the request's own
+// words, because they are not a person's.
 func (c *Client) Try(ctx context.Context, p provider.Provider, r Request) iter.Seq2[Delta, error] {
 	return c.stream(ctx, call{c: c, p: p, r: r, clean: newCleaner(p, Request{}), force: true})
 }
@@ -104,37 +104,37 @@ func (c *Client) stream(ctx context.Context, one call) iter.Seq2[Delta, error] {
 	}
 }
 
-// Networks says where the client may connect to.
+// Networks are the networks that the client may connect to.
 func (c *Client) Networks() provider.Networks { return c.o.Networks }
 
-// Learned is what is known of the refusals and habits of a provider's model.
+// Learned is what is known about the quirks of a provider's model.
 func (c *Client) Learned(id, model string) provider.Quirks { return c.o.Learned(id, model) }
 
-// TLSConfig is what p's tls makes of the files it names, read as for a request:
-// its error is a *FileError. Nobody may change what it returns.
+// TLSConfig is p's TLS configuration, read from its files as for a request.
+// The error is a *FileError. Do not change the result.
 func (c *Client) TLSConfig(ctx context.Context, p provider.Provider) (*tls.Config, error) {
 	config, _, err := c.transports.files.config(ctx, *p.TLS)
 	return config, err
 }
 
-// call is one use of Stream.
+// call is one call of Stream.
 type call struct {
 	c       *Client
 	p       provider.Provider
 	r       Request
 	clean   cleaner
 	yield   func(Delta, error) bool
-	started bool            // a delta was yielded: no further attempt
-	left    bool            // the caller stopped ranging
-	force   bool            // ask although the breaker is open
-	stale   bool            // the last attempt met a kept connection that was closed
-	fresh   provider.Quirks // learned in this call, stored once the endpoint agrees
+	started bool            // a delta was yielded: do not retry
+	left    bool            // the caller has stopped ranging
+	force   bool            // send even though the breaker is open
+	stale   bool            // the last attempt used a connection that was closed
+	fresh   provider.Quirks // learned in this call, stored once the endpoint accepts
 	sent    map[string]any
 
-	text, reasoned int // bytes that came
+	text, reasoned int // bytes received
 }
 
-// run makes attempts until one ends well or trying again is pointless.
+// run makes attempts until one succeeds or retrying is pointless.
 func (c *call) run(ctx context.Context) error {
 	release, err := c.c.queues.enter(ctx, c.p, c.r)
 	if err != nil {
@@ -154,7 +154,7 @@ func (c *call) run(ctx context.Context) error {
 			return nil
 		}
 		if c.stale && stale < maxStale && ctx.Err() == nil && !c.r.Retry.over(0) {
-			stale++ // the server had closed a kept connection: nobody failed yet
+			stale++ // the server had closed a reused connection: not a failure
 			continue
 		}
 		last = ticket.url
@@ -189,8 +189,8 @@ func (c *call) failed(ctx context.Context, e *Error) {
 		slog.String("provider", c.p.ID), slog.String("model", c.r.Model), slog.String("kind", string(e.Kind)), slog.Int("status", e.Status), slog.String("text", e.Text))
 }
 
-// lesson is what a refusal teaches; it is zero when trying again would send
-// the same body.
+// lesson is what to learn from a refusal, zero if a retry would send the same
+// body.
 func (c *call) lesson(e *Error) provider.Quirks {
 	q := learn(e, c.sent, func(name string) bool { _, own := c.p.AddParams[name]; return own })
 	if q.IsZero() {
@@ -210,7 +210,7 @@ func (c *call) lesson(e *Error) provider.Quirks {
 	return q
 }
 
-// limitTold remembers the context length that a refusal named.
+// limitTold stores the context length from a refusal.
 func (c *call) limitTold(ctx context.Context, e *Error) {
 	if e.Kind == KindContext && e.Limit > 0 && c.c.o.Learned(c.p.ID, c.r.Model).MaxInput != e.Limit {
 		c.c.o.Learn(context.WithoutCancel(ctx), c.p.ID, c.r.Model, provider.Quirks{MaxInput: e.Limit})
@@ -221,7 +221,7 @@ func (c *call) quirks() provider.Quirks {
 	return provider.Recognize(c.p).Quirks.With(c.c.o.Learned(c.p.ID, c.r.Model)).With(c.fresh)
 }
 
-// attempt sends the request once and yields what comes. The ticket is its own.
+// attempt sends the request once and yields its deltas. It owns the ticket.
 func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	defer ticket.leave()
 	ctx, cancel := context.WithCancelCause(parent)
@@ -266,8 +266,8 @@ func (c *call) attempt(parent context.Context, ticket *ticket) error {
 	return err
 }
 
-// send makes the request and returns the head of the response. It tells the
-// ticket why there is none, unless a kept connection was stale.
+// send sends the request and returns the head of the response. It reports
+// failures to the ticket, unless a reused connection was stale.
 func (c *call) send(client *http.Client, req *http.Request, ticket *ticket) (*http.Response, error) {
 	reused := false
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
@@ -286,8 +286,8 @@ func (c *call) send(client *http.Client, req *http.Request, ticket *ticket) (*ht
 	return nil, err
 }
 
-// read yields what a successful response brings; more says that the answer is
-// complete and its body may not be at its end.
+// read yields the deltas of a successful response. more means that the answer
+// is complete, but its body may not be.
 func (c *call) read(ctx context.Context, header http.Header, body io.Reader, watch *silence) (more bool, err error) {
 	plain, err := unpacked(body, header.Get("Content-Encoding"))
 	if err != nil {
@@ -302,8 +302,8 @@ func (c *call) read(ctx context.Context, header http.Header, body io.Reader, wat
 	return err == nil && !c.left && d.lines.err == nil, err
 }
 
-// drain reads what is left after a complete answer, so that the connection can
-// be used again.
+// drain reads the rest after a complete answer, so that the connection can be
+// reused.
 func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
 	t := time.AfterFunc(draining, func() { cancel(nil) })
 	defer t.Stop()
@@ -312,7 +312,7 @@ func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
 	_, _ = io.CopyN(io.Discard, body, maxErrorBody)
 }
 
-// deltas yields what the decoder finds until the answer ends.
+// deltas yields deltas until the answer ends.
 func (c *call) deltas(ctx context.Context, d *decoder) error {
 	for {
 		delta, err := d.next()
@@ -321,7 +321,7 @@ func (c *call) deltas(ctx context.Context, d *decoder) error {
 		}
 		if err != nil {
 			if errors.Is(context.Cause(ctx), errSilence) && d.finished() {
-				return err // cut by afterFinish; text had come after the finish reason, so more may have
+				return err // cut by afterFinish; text had come after the finish reason, so more may have followed
 			}
 			return becauseOf(ctx, err)
 		}
@@ -337,8 +337,8 @@ func (c *call) deltas(ctx context.Context, d *decoder) error {
 	return nil
 }
 
-// observed stores what an answer showed of the model's habits. That it lacks a
-// habit is believed of a whole answer only.
+// observed stores quirks that an answer showed. Only a complete answer shows
+// the absence of one.
 func (c *call) observed(ctx context.Context, d *decoder, known provider.Quirks, err error) {
 	whole := err == nil && !c.left && d.finish.reason == "stop"
 	var q provider.Quirks
@@ -359,7 +359,7 @@ func (c *call) observed(ctx context.Context, d *decoder, known provider.Quirks, 
 	}
 }
 
-// full counts what came, and cuts off what is too much.
+// full counts the bytes of d and cuts what exceeds the limit.
 func (c *call) full(d *Delta) bool {
 	if d.Retract {
 		c.text = 0
@@ -375,7 +375,7 @@ func (c *call) full(d *Delta) bool {
 	return true
 }
 
-// accepted stores what was learned: the endpoint took the changed request.
+// accepted stores what was learned: the endpoint accepted the changed request.
 func (c *call) accepted(ctx context.Context) {
 	if c.fresh.IsZero() {
 		return
@@ -420,8 +420,7 @@ func setHeaders(req *http.Request, p provider.Provider) {
 	}
 }
 
-// complete makes err an *Error that names provider and model and whose text is
-// clean.
+// complete turns err into an *Error with provider, model and a clean text.
 func (c *call) complete(ctx context.Context, err error) *Error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

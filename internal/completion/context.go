@@ -1,4 +1,4 @@
-// The numbers in an error that says that a prompt is too long.
+// The numbers in an error about a prompt that is too long.
 
 package completion
 
@@ -11,9 +11,9 @@ import (
 
 const count = `(\d[\d,_]*)`
 
-// limitSays and sizeSays find the context length and the size of the prompt in
-// the sentences of OpenAI, vLLM, llama.cpp, TGI, Anthropic, Gemini, Mistral,
-// xAI, LM Studio and of gateways that pass those on. The first that fits decides.
+// limitSays and sizeSays find the context length and the prompt's size in the
+// sentences of OpenAI, vLLM, llama.cpp, TGI, Anthropic, Gemini, Mistral, xAI,
+// LM Studio and of gateways that forward those. The first match decides.
 var (
 	limitSays = patterns(
 		`n_ctx\W{1,8}`+count,
@@ -49,8 +49,8 @@ func patterns(list ...string) []*regexp.Regexp {
 	return out
 }
 
-// tooLong reads the context length and the prompt's size from an error's own
-// fields or words; 0 for what it does not tell, or what cannot be.
+// tooLong reads the context length and the prompt's size from an error's
+// fields or text; 0 if it is missing or impossible.
 func tooLong(raw []byte, text string) (limit, size int) {
 	var v any
 	if json.Unmarshal(raw, &v) == nil {
@@ -68,8 +68,8 @@ func tooLong(raw []byte, text string) (limit, size int) {
 	return limit, size
 }
 
-// tooLongFields finds llama.cpp's n_ctx and n_prompt_tokens, at any depth: also
-// in a JSON text that a gateway passed on as a string.
+// tooLongFields finds llama.cpp's n_ctx and n_prompt_tokens at any depth, also
+// in JSON that a gateway forwarded as a string.
 func tooLongFields(v any, depth int) (limit, size int) {
 	if depth > 6 {
 		return 0, 0

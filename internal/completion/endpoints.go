@@ -1,5 +1,5 @@
-// Several endpoints of one provider, and a breaker for each: the least busy
-// one is asked, one that keeps failing is left alone for a while.
+// Several endpoints of one provider, with a circuit breaker each: parley uses
+// the least busy, and skips one that keeps failing for a while.
 
 package completion
 
@@ -17,14 +17,14 @@ import (
 
 const (
 	breakAfter = 10              // failures in a row
-	breakFor   = 5 * time.Second // then nothing is sent, and after that one try
-	trialFor   = 2 * time.Second // a try that is not refused for so long lets another begin
+	breakFor   = 5 * time.Second // then nothing is sent, and after that one trial
+	trialFor   = 2 * time.Second // a trial that is not refused for so long lets another begin
 )
 
-// endpoints counts what runs where.
+// endpoints tracks open requests per endpoint.
 type endpoints struct {
 	mu   sync.Mutex
-	next int                  // where the search among equals begins
+	next int                  // where the search among equals starts
 	byID map[string]*endpoint // by URL
 }
 
@@ -34,17 +34,18 @@ type endpoint struct {
 	cause   atomic.Pointer[Error] // the last failure that counted for the breaker
 }
 
-// failed keeps what is needed of err to repeat it, if it counts for the breaker.
+// failed stores what is needed of err to repeat it, if it counts for the
+// breaker.
 func (e *endpoint) failed(err error) {
 	if cause, ok := errors.AsType[*Error](err); ok && unhealthy(err) {
 		e.cause.Store(&Error{Kind: cause.Kind, Provider: cause.Provider, Status: cause.Status, Text: cause.Text, Page: cause.Page, Err: cause.Err})
 	}
 }
 
-// refusal says that the endpoint is left alone, with the cause that opened its
-// breaker: whoever asks now reads the same as those before. Which provider and model
-// are asked is the call's to add. The server's words may speak of what it was asked,
-// so only the provider they were said to reads them.
+// refusal is the error while an endpoint is skipped, with the cause that
+// opened its breaker, so that everyone reads the same reason. The call adds
+// provider and model. The server's text may be about an earlier request, so
+// only the provider it was sent to gets it.
 func (e *endpoint) refusal(provider string) *Error {
 	r := &Error{Kind: KindOverloaded, RetryAfter: time.Second, leftAlone: true}
 	r.Err = fmt.Errorf("not asked: it failed %d times in a row and is left alone for %s", breakAfter, breakFor)
@@ -83,8 +84,8 @@ func (es *endpoints) get(url string) *endpoint {
 	return e
 }
 
-// unhealthy reports whether err says that the server is not there or not up to
-// work, rather than that it disliked a request.
+// unhealthy reports whether err means that the server is down or overloaded,
+// rather than that it refused a request.
 func unhealthy(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -99,23 +100,23 @@ func unhealthy(err error) bool {
 	return false
 }
 
-// ticket is one request's place at an endpoint.
+// ticket is one request at an endpoint.
 type ticket struct {
 	url   string
 	es    *endpoints
 	e     *endpoint
-	trial bool // everybody else waits for what becomes of it
+	trial bool // others wait for its outcome
 
 	mu   sync.Mutex
 	done func(error)
-	late bool // the trial is over for others, and its outcome still to come
+	late bool // others no longer wait for the trial, but its outcome is still open
 }
 
 // enter chooses an endpoint of p and counts a request there: the one with the
-// fewest open requests, another than last where there is one, a healthy one
-// before a broken one. While the chosen one's breaker is open the request is
-// refused; a forced one is let through and does not count for the breaker. The
-// ticket is there in any case, and its leave must be called.
+// fewest open requests, if possible not last, and healthy ones first. While
+// its breaker is open, the request is refused; a forced one is sent and does
+// not count for the breaker. enter always returns a ticket, and its leave must
+// be called.
 func (es *endpoints) enter(p provider.Provider, last string, force bool) (*ticket, error) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
@@ -157,28 +158,28 @@ func (es *endpoints) pick(all []string, last string) string {
 	return best
 }
 
-// outcome tells the breaker how the request began. The text of err is clean: the
-// next one who is refused may be somebody else.
+// outcome tells the breaker how the request began. The text of err is clean,
+// because the next caller who is refused may be someone else.
 func (t *ticket) outcome(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.late && !errors.Is(err, errNoOutcome) {
 		t.late = false
-		t.done, _ = t.e.breaker.Allow() // nil where another trial is under way or decided
+		t.done, _ = t.e.breaker.Allow() // nil if another trial is running or decided
 	}
 	if t.done != nil {
-		t.e.failed(err) // before the breaker opens: from then on others ask for the cause
+		t.e.failed(err) // before the breaker opens: from then on others read the cause
 		t.done(err)
 		t.done = nil
 	}
 }
 
-// errNoOutcome says nothing of the endpoint.
+// errNoOutcome says nothing about the endpoint.
 var errNoOutcome = &Error{Kind: KindCanceled}
 
-// asked notes that the request went out, or why not. A model server may send
-// nothing for minutes while it reads a long prompt: the others need not wait
-// for this one to learn how it is.
+// asked records that the request was sent, or why not. A server may send
+// nothing for minutes while it reads a long prompt; others need not wait for
+// that.
 func (t *ticket) asked(err error) {
 	if err != nil || !t.trial {
 		return
@@ -194,7 +195,7 @@ func (t *ticket) asked(err error) {
 }
 
 func (t *ticket) leave() {
-	t.outcome(errNoOutcome) // where it never got as far as an outcome
+	t.outcome(errNoOutcome) // if it never got an outcome
 	t.es.mu.Lock()
 	t.e.busy--
 	t.es.mu.Unlock()

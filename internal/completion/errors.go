@@ -1,5 +1,5 @@
-// What went wrong: an endpoint's words, in any service's form, become one of a
-// closed set of kinds.
+// Errors: an endpoint's text, in any service's form, becomes one of a closed
+// set of kinds.
 
 package completion
 
@@ -16,7 +16,7 @@ import (
 	"unicode"
 )
 
-// Kind is the closed set of what can go wrong; it is also the metric's label.
+// Kind is the closed set of what can go wrong. It is also a metric label.
 type Kind string
 
 // The kinds of provider errors.
@@ -42,26 +42,26 @@ const (
 	KindUnknown    Kind = "unknown"     // none of the above: the provider is not registered, …
 )
 
-// Error is every error of this package. Error() is for the log: it holds the
-// status and at most 300 characters of the endpoint's text with keys and the
-// request's own words cut out. Sentence is for the person in the chat.
+// Error is every error of this package. Error() is for the log: the status and
+// at most 300 characters of the endpoint's text, without keys and the
+// request's own text. Sentence is for the person in the chat.
 type Error struct {
 	Kind       Kind
 	Provider   string // provider id
 	Model      string
 	Status     int           // HTTP status, 0 if none
-	RetryAfter time.Duration // what the endpoint asked for, 0 if nothing
-	Text       string        // the endpoint's own words, cleaned
+	RetryAfter time.Duration // requested by the endpoint, 0 if none
+	Text       string        // the endpoint's own text, cleaned
 	Field      string        // the request field a 400/422 names, if any
-	Limit      int           // KindContext: the context length in tokens it tells, 0 if none
-	Size       int           // KindContext: how many tokens it counted in the prompt, 0 if it does not say
+	Limit      int           // KindContext: the reported context length in tokens, 0 if none
+	Size       int           // KindContext: the reported prompt tokens, 0 if none
 	Err        error
 
-	Page      bool     // the endpoint answered a web page
-	leftAlone bool     // the endpoint was not asked this time: Kind and words are of the time before
+	Page      bool     // the endpoint answered with a web page
+	leftAlone bool     // the endpoint was skipped: kind and text are from before
 	codes     []string // the endpoint's own codes
 	raw       string   // the endpoint's text before cleaning, for learning; never shown
-	endpoint  string   // whose words these are
+	endpoint  string   // the endpoint that the text is from
 }
 
 // Error is for the log: kind, status and the endpoint's cleaned text.
@@ -83,8 +83,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause: a *provider.BlockedError, io.ErrUnexpectedEOF, the context's
-// cause, …
+// Unwrap returns the cause: a *provider.BlockedError, io.ErrUnexpectedEOF, the
+// context's cause, …
 func (e *Error) Unwrap() error { return e.Err }
 
 // Name is provider/model, or the provider alone.
@@ -95,15 +95,14 @@ func (e *Error) Name() string {
 	return e.Provider + "/" + e.Model
 }
 
-// Mentions reports whether the endpoint's own text, of which Text is the clean
-// beginning, holds words, in lower case.
+// Mentions reports whether the endpoint's full text, in lower case, contains
+// words.
 func (e *Error) Mentions(words string) bool { return strings.Contains(strings.ToLower(e.raw), words) }
 
-// again reports whether the same endpoint may be asked again with the same
-// request.
+// again reports whether the same request to the same endpoint may be retried.
 func (e *Error) again() bool {
 	if e.leftAlone {
-		return true // it may be well by then, whatever was wrong before
+		return true // it may have recovered by then
 	}
 	switch e.Kind {
 	case KindConnect, KindRateLimit, KindOverloaded, KindTruncated:
@@ -114,16 +113,16 @@ func (e *Error) again() bool {
 	return false
 }
 
-// errorBody is what an error answer says, whatever its form.
+// errorBody is the content of an error response, whatever its form.
 type errorBody struct {
 	text  string
 	codes []string // codes and types, in lower case
 	param string
 	code  int  // a status inside the body
-	typed bool // it is OpenAI's shape: an object "error" with a "message"
+	typed bool // OpenAI's shape: an object "error" with a "message"
 }
 
-// errorFromBody makes an error of an error answer or event. Status 0 means
+// errorFromBody makes an error from an error response or event. Status 0 means
 // that it came inside a stream.
 func errorFromBody(status int, raw []byte) *Error {
 	raw = bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")))
@@ -157,7 +156,7 @@ func errorFromBody(status int, raw []byte) *Error {
 	return e
 }
 
-// readErrorBody finds the words of an error answer in any of the known forms.
+// readErrorBody reads an error response in any of the known forms.
 func readErrorBody(raw []byte) errorBody {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -217,7 +216,7 @@ func words(v any, depth int) string {
 	return ""
 }
 
-// nested reads a text that is itself a JSON error, as gateways pass them on.
+// nested reads a text that is itself a JSON error, as gateways forward them.
 func nested(s string, depth int) string {
 	if !strings.HasPrefix(s, "{") {
 		return s
@@ -276,7 +275,7 @@ func (b *errorBody) collect(v any, depth int) {
 		for _, key := range []string{"error", "message", "detail", "errors", "innererror"} {
 			b.collect(v[key], depth+1)
 		}
-	case string: // a JSON error passed on as a string
+	case string: // a JSON error forwarded as a string
 		var inner map[string]any
 		if strings.HasPrefix(v, "{") && json.Unmarshal([]byte(v), &inner) == nil {
 			b.collect(inner, depth+1)
@@ -284,8 +283,8 @@ func (b *errorBody) collect(v any, depth int) {
 	}
 }
 
-// rule says what an error answer with one of these codes, or one of these
-// texts, is. The first rule that fits decides.
+// rule is the kind for an error response with one of these codes or texts. The
+// first matching rule decides.
 type rule struct {
 	kind     Kind
 	statuses []int    // only for these; empty: any
@@ -357,10 +356,10 @@ func (r rule) fits(status int, codes []string, text string) bool {
 	return slices.ContainsFunc(r.texts, func(part string) bool { return strings.Contains(text, part) })
 }
 
-// modelWord is the word by itself: not that of a path such as /v1/models.
+// modelWord matches the word itself, but not in a path such as /v1/models.
 var modelWord = regexp.MustCompile(`(?:^|[^/\w])models?\b`)
 
-// aboutModel reports whether a 4xx says that there is no such model.
+// aboutModel reports whether a 4xx means that the model does not exist.
 func aboutModel(status int, b errorBody, text string) bool {
 	if status != 0 && (status < 400 || status >= 500 || status == 429 || status == 401) {
 		return false
@@ -383,8 +382,8 @@ func aboutModel(status int, b errorBody, text string) bool {
 	return false
 }
 
-// pageText is the text of a web page, without tags, scripts and styles: the
-// title where it has one, else its start.
+// pageText is the text of a web page, without tags, scripts and styles: its
+// title, or else its start.
 func pageText(raw []byte) string {
 	page := string(raw[:min(len(raw), 16<<10)])
 	lower := strings.ToLower(page)

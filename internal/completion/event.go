@@ -2,25 +2,25 @@
 
 package completion
 
-// chunkParts is what one chunk, or one whole completion, says. Its buffers are
-// used again for the next.
+// chunkParts is the content of one chunk, or of a whole completion. Its
+// buffers are reused for the next.
 type chunkParts struct {
 	spoken         // by a delta, or by an answer that is whole
 	message spoken // by a message beside or instead of the delta
-	finish  string // as it stands in the chunk
+	finish  string // as in the chunk
 	index   int    // of the choice that is the answer: the first that came
-	chosen  bool   // index is known
+	chosen  bool   // index is set
 	usage   Usage
-	counted bool // usage is there
-	known   bool // it is a chunk or completion at all
+	counted bool // usage is present
+	known   bool // it is a chunk or completion
 	whole   bool // it is a whole completion
 	failed  bool // it is an error
-	listed  bool // choices are there
-	foreign bool // it is of Ollama's own format, unless choices are there
-	empty   bool // it says nothing at all
+	listed  bool // choices are present
+	foreign bool // Ollama's own format, unless choices are present
+	empty   bool // it has no content
 }
 
-// spoken is what a delta or a message says.
+// spoken is the content of a delta or a message.
 type spoken struct {
 	content   []byte
 	thoughts  []byte // reasoning_content, and the thinking parts of content
@@ -39,7 +39,7 @@ func (s spoken) reasoning() []byte {
 	return s.thoughts
 }
 
-// read fills c from the object at s. When s fails, c means nothing.
+// read fills c from the object at s. If s fails, c is undefined.
 func (c *chunkParts) read(s *scanner) {
 	*c = chunkParts{spoken: c.cleared(), message: c.message.cleared(), index: c.index, chosen: c.chosen, empty: true}
 	c.members(s, false)
@@ -87,7 +87,7 @@ func (c *chunkParts) members(s *scanner, inner bool) {
 	}
 }
 
-// isEmpty reports whether a JSON value says "nothing".
+// isEmpty reports whether a JSON value is empty.
 func isEmpty(v []byte) bool {
 	switch string(v) {
 	case "null", `""`, "[]", "{}", "false":
@@ -114,8 +114,8 @@ func (c *chunkParts) choices(s *scanner) {
 	}
 }
 
-// choose takes the least index of the first chunk that names one: where a
-// server counts from 1, or sends choices in turn, the rest are other answers.
+// choose takes the lowest index of the first chunk that has one: if a server
+// counts from 1, or sends choices in turn, the rest are other answers.
 func (c *chunkParts) choose(s scanner) {
 	least, found := 0, false
 	for first := true; s.elem(&first); {
@@ -218,8 +218,8 @@ func appendText(s *scanner, dst []byte) []byte {
 	return appendString(dst, raw, escaped)
 }
 
-// contentOf reads content: a string, or a list of parts of which those of type
-// text are the answer and those of type thinking are not.
+// contentOf reads content: a string, or a list of parts; those of type text
+// are the answer, those of type thinking are not.
 func (c *spoken) contentOf(s *scanner) {
 	if s.peek() != '[' {
 		c.content = appendText(s, c.content)
@@ -301,7 +301,7 @@ func (c *chunkParts) groq(s *scanner) {
 	}
 }
 
-// usageOf reads the counts; the last ones reported are the answer's.
+// usageOf reads the counts; the last ones reported count.
 func (c *chunkParts) usageOf(s *scanner) {
 	if s.peek() != '{' {
 		s.skip(0)
@@ -331,8 +331,7 @@ func (c *chunkParts) usageOf(s *scanner) {
 	}
 }
 
-// tokens reads a count. A server that counts below zero, or beyond what one
-// answer can hold, does not count.
+// tokens reads a count. It ignores negative and impossibly large ones.
 func tokens(s *scanner) int {
 	n := s.integer()
 	if n < 0 || n > 1e9 {

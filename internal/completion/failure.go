@@ -1,5 +1,5 @@
-// Why a request has no answer: the response that is no success, the connection that
-// failed, the caller who left.
+// Why a request has no answer: an error response, a failed connection, or a
+// caller who left.
 
 package completion
 
@@ -17,7 +17,7 @@ import (
 	"parley/internal/provider"
 )
 
-// errorFromResponse reads an answer that is no success.
+// errorFromResponse reads an error response.
 func errorFromResponse(resp *http.Response, body io.Reader) error {
 	var raw []byte
 	if plain, err := unpacked(body, resp.Header.Get("Content-Encoding")); err == nil {
@@ -37,9 +37,8 @@ func errorFromResponse(resp *http.Response, body io.Reader) error {
 	return e
 }
 
-// closedBefore reports whether err says that the server had closed a kept
-// connection, as it does with one that was kept too long, before this request
-// went out on it.
+// closedBefore reports whether err means that the server had closed a reused
+// connection before this request was sent on it, as servers do with idle ones.
 func closedBefore(err error, reused bool) bool {
 	if strings.Contains(err.Error(), "client conn could not be established") { // of HTTP/2, shared by several
 		return true
@@ -47,10 +46,10 @@ func closedBefore(err error, reused bool) bool {
 	return reused && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "server closed idle connection"))
 }
 
-// connectError names what kept a request from being answered.
+// connectError says why a request got no response.
 func connectError(ctx context.Context, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // its text would hold the URL
+		err = wrapped.Err // its text would contain the URL
 	}
 	if ctx.Err() != nil {
 		return becauseOf(ctx, err)
@@ -72,7 +71,7 @@ func connectError(ctx context.Context, err error) error {
 	return &Error{Kind: KindConnect, Err: err}
 }
 
-// becauseOf replaces an error that only says that ctx ended by the reason why.
+// becauseOf replaces an error that only says that ctx ended with the cause.
 func becauseOf(ctx context.Context, err error) error {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:

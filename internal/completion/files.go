@@ -1,6 +1,6 @@
-// The files that records name: whoever writes a record may name any path of the
-// machine parley runs on, so a file must neither hold up anybody else's requests
-// nor be told about.
+// Files named in records: whoever writes a record may name any path on
+// parley's machine, so a file must neither block other requests nor be
+// revealed.
 
 package completion
 
@@ -26,20 +26,19 @@ import (
 )
 
 const (
-	// MaxFile is the most bytes a file of a record may have.
+	// MaxFile is the most bytes of a record's file.
 	MaxFile = 1 << 20
-	// fileTimeout is how long a request waits for its files: a filesystem that
-	// hangs is no slow one.
+	// fileTimeout is how long a request waits for its files, in case the
+	// filesystem hangs.
 	fileTimeout = 10 * time.Second
-	// maxLooks bounds the goroutines that filesystems that hang keep.
+	// maxLooks limits the goroutines that a hung filesystem blocks.
 	maxLooks = 256
-	maxKept  = 256 // TLS settings whose files are remembered
+	maxKept  = 256 // TLS settings with cached files
 )
 
-// FileError says that the files of a record's tls cannot be used. It says the
-// same for every reason, and of several files not which: whoever may write a
-// record must not learn from it what files there are on the machine. The reason
-// is in the log.
+// FileError means that the files of a record's tls cannot be used. Its text is
+// the same for every reason and every file, so that whoever writes a record
+// cannot find out which files exist. The log has the reason.
 type FileError struct{ fields string }
 
 func fileError(t provider.TLS) *FileError {
@@ -54,37 +53,37 @@ func fileError(t provider.TLS) *FileError {
 
 func (e *FileError) Error() string { return "what " + e.fields + " names cannot be used" }
 
-// Sentence says it to a person, of the provider of that id.
+// Sentence is the error for a person, with the provider's id.
 func (e *FileError) Sentence(provider string) string {
 	return fmt.Sprintf("What %s of %s names cannot be used; it must be PEM, in regular files of at most 1 MiB that parley may read where it runs. Parley's log says what is wrong.", e.fields, provider)
 }
 
-// files reads the files of TLS settings, outside any lock and at most once at a
-// time for the same setting.
+// files reads the files of TLS settings, outside locks and only once at a time
+// for each setting.
 type files struct {
 	log  *slog.Logger
 	open func(name string) (*os.File, fs.FileInfo, error) // regular.Open; tests replace it
 
 	mu    sync.Mutex
-	looks map[provider.TLS]*look // under way
+	looks map[provider.TLS]*look // in progress
 	kept  map[provider.TLS]*look // finished, until a file changes
 }
 
-// look is one reading of the files of a setting. Its fields are set before done
-// is closed.
+// look is one reading of a setting's files. Its fields are set before done is
+// closed.
 type look struct {
 	done   chan struct{}
-	late   sync.Once // somebody did not get an answer in time
+	late   sync.Once // someone did not get an answer in time
 	seen   []fs.FileInfo
-	digest string // names the contents
+	digest string // of the contents
 	config *tls.Config
 	reason error // why there is no config, for the log
 }
 
-// config is the TLS configuration that the files of t make, and a digest of
-// their contents. A file that has changed is read again. It returns when ctx
-// ends or after ten seconds, though the filesystem hang; the reading is then
-// left behind, and no second one begins until it ends.
+// config is the TLS configuration from the files of t, and a digest of their
+// contents. It reads changed files again. It returns when ctx ends or after
+// ten seconds, even if the filesystem hangs; then the reading continues in the
+// background, and no second one starts until it ends.
 func (f *files) config(ctx context.Context, t provider.TLS) (*tls.Config, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, fileTimeout)
 	defer cancel()
@@ -108,8 +107,8 @@ func (f *files) config(ctx context.Context, t provider.TLS) (*tls.Config, string
 	}
 }
 
-// begin joins the look that is under way for t, or starts one; nil when too
-// many hang.
+// begin joins the reading in progress for t, or starts one; nil if too many
+// hang.
 func (f *files) begin(ctx context.Context, t provider.TLS) *look {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,12 +138,12 @@ func (f *files) run(ctx context.Context, t provider.TLS, l, before *look) {
 	l.reason = l.read(f.open, t, before)
 }
 
-// finish publishes l and logs a reason that is new.
+// finish publishes l and logs a new reason.
 func (f *files) finish(ctx context.Context, t provider.TLS, l, before *look) {
 	f.mu.Lock()
 	delete(f.looks, t)
 	if len(f.kept) >= maxKept && f.kept[t] == nil {
-		for other := range f.kept { // any: it is read again when it is needed
+		for other := range f.kept { // any: it is read again when needed
 			delete(f.kept, other)
 			break
 		}
@@ -157,8 +156,7 @@ func (f *files) finish(ctx context.Context, t provider.TLS, l, before *look) {
 	}
 }
 
-// read opens the files of t and, where one is another than before, reads them
-// all.
+// read opens the files of t and, if one has changed, reads them all.
 func (l *look) read(open func(string) (*os.File, fs.FileInfo, error), t provider.TLS, before *look) error {
 	names := namedFiles(t)
 	opened := make([]*os.File, len(names))
@@ -202,8 +200,8 @@ func sameFile(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// tlsConfig is what the contents of a setting's files make. Its errors quote
-// none of them.
+// tlsConfig makes the configuration from the contents of a setting's files.
+// Its errors do not quote them.
 func tlsConfig(t provider.TLS, ca, cert, key []byte) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {

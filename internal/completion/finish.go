@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// noFinish are words of servers for an answer that goes on.
+// noFinish are servers' words for an answer that continues.
 var noFinish = []string{"", "null", "none", "nil", "undefined", "unknown", "false", "in_progress", "in-progress", "inprogress", "incomplete", "not_finished", "running", "generating", "streaming", "processing", "pending", "continue", "unspecified", "finish_reason_unspecified"}
 
-// finishReason names a finish reason in OpenAI's words; "" for words that say
-// that the answer goes on.
+// finishReason is a finish reason in OpenAI's words; "" if the answer
+// continues.
 func finishReason(raw []byte) string {
-	switch string(raw) { // without a copy: some servers send it with every chunk
+	switch string(raw) { // without a copy: some servers send it in every chunk
 	case "", "null":
 		return ""
 	case "stop":
@@ -38,8 +38,8 @@ func finishReason(raw []byte) string {
 	return word
 }
 
-// certain reports whether a reason is certainly an end; any other word counts as one
-// only where the body ends with it.
+// certain reports whether a reason is certainly an end. Other words count as
+// one only at the end of the body.
 func certain(finish string) bool {
 	switch finish {
 	case "stop", "length", "content_filter", "tool_calls", "error":
@@ -48,9 +48,9 @@ func certain(finish string) bool {
 	return false
 }
 
-// ending weighs the finish reasons of an answer.
+// ending evaluates the finish reasons of an answer.
 type ending struct {
-	reason  string // of the answer, as far as is known; empty: it goes on
+	reason  string // of the answer, as far as known; empty: it continues
 	late    bool   // text came after a reason
 	doubted bool   // and after the latest one
 	settled bool   // the reason can be believed
@@ -60,9 +60,9 @@ type ending struct {
 	told func() // of a reason, and of text after it; may be nil
 }
 
-// weigh takes a chunk's reason, and whether it has text, and returns the reason
-// where it is news. Text after a finish reason is still the answer, and puts the
-// reason in doubt.
+// weigh takes a chunk's reason, and whether it has text, and returns the
+// reason if it is new. Text after a finish reason is still part of the answer,
+// and makes the reason doubtful.
 func (e *ending) weigh(reason string, text bool) (news string) {
 	if text && e.reason != "" {
 		e.late, e.doubted, e.settled = true, true, false

@@ -14,8 +14,8 @@ import (
 	"parley/internal/provider"
 )
 
-// optional are the fields a request can do without, in the order in which they
-// are looked for, with other words endpoints have for them.
+// optional are the fields that a request can omit, in search order, with other
+// words that endpoints use for them.
 var optional = []struct {
 	field string
 	words []string
@@ -33,8 +33,8 @@ var optional = []struct {
 	{"stream", []string{"streaming"}},
 }
 
-// learn says what to change after err refused fields that were sent. Sent is
-// the body's fields; fixed are those the record itself adds, which stay.
+// learn says what to change after err refused fields. sent are the body's
+// fields; fixed are those the record itself adds, which stay.
 func learn(err *Error, sent map[string]any, fixed func(string) bool) provider.Quirks {
 	var q provider.Quirks
 	if err.Kind != KindBadRequest || err.Status != 400 && err.Status != 422 {
@@ -49,8 +49,8 @@ func learn(err *Error, sent map[string]any, fixed func(string) bool) provider.Qu
 	return q
 }
 
-// namedFields lists the optional fields of the request that an error names.
-// The field in "param" or "loc" is alone; else the text tells.
+// namedFields lists the optional fields that an error names. A field in
+// "param" or "loc" counts alone; otherwise the text decides.
 func namedFields(err *Error, sent map[string]any) []string {
 	candidates := slices.Sorted(maps.Keys(sent))
 	param, _, _ := strings.Cut(err.Field, ".")
@@ -91,7 +91,7 @@ func namedFields(err *Error, sent map[string]any) []string {
 // droppable reports whether a request makes sense without the field.
 func droppable(name string) bool { return name != "model" && name != "messages" }
 
-// same compares field names as services write them: presencePenalty is
+// same compares field names in any spelling: presencePenalty is
 // presence_penalty.
 func same(a, b string) bool { return b != "" && plainName(a) == plainName(b) }
 
@@ -107,7 +107,7 @@ func plainWords(text string) []string {
 }
 
 // meant tells the fields stop and stream from the English words: they must be
-// quoted, and where another field is named, stream only explains it.
+// quoted, and if another field is named, stream only explains it.
 func meant(text, field string, others int) bool {
 	switch field {
 	case "stream":
@@ -125,7 +125,7 @@ func quoted(text, word string) bool {
 // mentions reports whether a text names the field.
 func mentions(words []string, field string) bool { return slices.Contains(words, plainName(field)) }
 
-// dropRecommended leaves out a field that the text only recommends.
+// dropRecommended removes a field that the text only recommends.
 func dropRecommended(text string, fields []string) []string {
 	if len(fields) < 2 {
 		return fields
@@ -136,7 +136,7 @@ func dropRecommended(text string, fields []string) []string {
 
 var useInstead = regexp.MustCompile(`(?i)\buse\s+['"\x60]?([a-z_]+)['"\x60]?(?:\s+\w+)?\s+instead|\binstead\b[^.]{0,30}\buse\s+['"\x60]([a-z_]+)['"\x60]`)
 
-// recommended is the field a text tells to use instead.
+// recommended is the field that a text recommends instead.
 func recommended(text string) string {
 	m := useInstead.FindStringSubmatch(text)
 	if m == nil {

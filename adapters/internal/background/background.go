@@ -1,5 +1,5 @@
-// Package background runs work that outlives the request that began it: slow
-// commands, forms, the sign that an answer is being prepared.
+// Package background runs work that outlives the request that started it: slow
+// commands, forms, the indicator that an answer is being prepared.
 package background
 
 import (
@@ -11,24 +11,25 @@ import (
 	"parley/internal/fault"
 )
 
-// Group is such work, as much of it as is under way. Its methods are safe for
-// concurrent use.
+// Group is background work in progress. Its methods are safe for concurrent
+// use.
 type Group struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
 	open  map[*task]bool
-	late  bool          // the time to finish is over
+	late  bool          // the grace period is over
 	ended chan struct{} // closed when the last piece ends; nil while nobody waits
 }
 
 type task struct{ cancel context.CancelFunc }
 
-// New makes a group that logs the defects of its work.
+// New makes a group that logs panics in its work.
 func New(log *slog.Logger) *Group { return &Group{log: log, open: map[*task]bool{}} }
 
-// Go runs work by itself. Its context has the values of ctx but not its end: it
-// ends after limit, or when the time to finish is over. A panic is logged.
+// Go runs work in a goroutine. Its context has the values of ctx but does not
+// end with it: it ends after limit, or when the grace period is over. A panic
+// is logged.
 func (g *Group) Go(ctx context.Context, limit time.Duration, work func(ctx context.Context)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	t := &task{cancel}
@@ -61,8 +62,8 @@ func (g *Group) end(t *task) {
 	}
 }
 
-// Finish waits for all of it, what begins meanwhile included. What is not done
-// within grace is canceled, and waited for.
+// Finish waits for all work, including work that starts meanwhile. It cancels
+// what is not done within grace, and waits for that too.
 func (g *Group) Finish(grace time.Duration) {
 	ended := g.idle()
 	t := time.NewTimer(grace)
@@ -81,7 +82,7 @@ func (g *Group) Finish(grace time.Duration) {
 	<-ended
 }
 
-// idle is closed once nothing is under way.
+// idle returns a channel that is closed once no work is running.
 func (g *Group) idle() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,8 +1,7 @@
-// Package loose reads what platforms may extend at any time and other apps write
-// in any form: JSON whose shape nobody promises. A field that is missing or of
-// another kind than expected reads as absent and costs nothing else, and neither
-// the number of parts nor the length of a text that is made of them can be made
-// to grow without bound.
+// Package loose reads JSON with no fixed shape, which platforms may extend at
+// any time and other apps write in any form. A field that is missing or has an
+// unexpected type reads as absent and affects nothing else. The number of
+// parts and the length of the resulting text are bounded.
 package loose
 
 import (
@@ -12,45 +11,45 @@ import (
 )
 
 const (
-	// MostParts is how many entries of one list are read.
+	// MostParts is how many entries of a list are read.
 	MostParts = 200
-	// MostSaid bounds what one message says, in bytes.
+	// MostSaid is the most bytes of text from one message.
 	MostSaid = 40_000
-	// Deepest is how far parts may lie within each other.
+	// Deepest is how deeply parts may be nested.
 	Deepest = 8
 )
 
-// mostNumber is the largest whole number that JSON's numbers hold exactly.
+// mostNumber is the largest whole number that a JSON number holds exactly.
 const mostNumber = 1 << 53
 
-// Object is a JSON object. All its methods may be called on nil.
+// Object is a JSON object. All its methods work on nil.
 type Object map[string]any
 
-// Text gives a string, or "".
+// Text returns a string, or "".
 func (o Object) Text(name string) string { s, _ := o[name].(string); return s }
 
 // Is reports whether a field is true.
 func (o Object) Is(name string) bool { b, _ := o[name].(bool); return b }
 
-// Number gives a number without its fraction, or 0.
+// Number returns a number without its fraction, or 0.
 func (o Object) Number(name string) int {
 	n, _ := o[name].(float64)
 	return int(max(-mostNumber, min(n, mostNumber)))
 }
 
-// Object gives an object, or nil.
+// Object returns an object, or nil.
 func (o Object) Object(name string) Object { m, _ := o[name].(map[string]any); return m }
 
-// List gives the objects of a list; what is none is passed over.
+// List returns the objects in a list and skips other values.
 func (o Object) List(name string) []Object { return Objects(o[name]) }
 
-// Values gives the first MostParts entries of v, if it is a list.
+// Values returns the first MostParts entries of v, if it is a list.
 func Values(v any) []any {
 	all, _ := v.([]any)
 	return all[:min(len(all), MostParts)]
 }
 
-// Objects gives the objects among the values of v, if it is a list.
+// Objects returns the objects among the values of v, if it is a list.
 func Objects(v any) []Object {
 	var out []Object
 	for _, one := range Values(v) {
@@ -61,7 +60,7 @@ func Objects(v any) []Object {
 	return out
 }
 
-// Decode reads a list of objects; anything else gives none.
+// Decode reads a list of objects; other input gives none.
 func Decode(raw json.RawMessage) []Object {
 	var v any
 	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
@@ -70,10 +69,9 @@ func Decode(raw json.RawMessage) []Object {
 	return Objects(v)
 }
 
-// Join puts the parts that are not empty together, without the white space
-// around them. It takes no further part once it is twice as long as MostSaid:
-// Bounded cuts what is longer, and a part of that length does not cost those
-// behind it.
+// Join joins the non-empty parts, trimmed. It stops after a part that makes
+// the text twice as long as MostSaid: Bounded cuts the text later, and one
+// long part does not cost the parts after it.
 func Join(between string, parts ...string) string {
 	var out strings.Builder
 	for _, p := range parts {
@@ -89,7 +87,8 @@ func Join(between string, parts ...string) string {
 	return out.String()
 }
 
-// Bounded cuts a text to MostSaid bytes, between characters, and marks the cut.
+// Bounded cuts a text to MostSaid bytes, between characters, and marks the
+// cut.
 func Bounded(s string) string {
 	if len(s) <= MostSaid {
 		return s

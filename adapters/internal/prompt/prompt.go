@@ -1,5 +1,6 @@
-// Package prompt answers a platform that waits for a moment only: what is ready
-// in time is the answer, what is not goes on and is told in another way.
+// Package prompt replies to a platform that waits only briefly: work that
+// finishes in time gives the reply, other work continues and reports by other
+// means.
 package prompt
 
 import (
@@ -11,17 +12,18 @@ import (
 )
 
 var (
-	// ErrLate says that nothing was given in time. The work goes on.
+	// ErrLate means that there was no answer in time. The work continues.
 	ErrLate = errors.New("no answer in time")
-	// ErrNothing says that the work ended and gave nothing, by a defect perhaps.
+	// ErrNothing means that the work ended without an answer, perhaps by a panic.
 	ErrNothing = errors.New("the work ended without an answer")
 )
 
-// Ask runs work for limit at most, and waits until by for the answer that it
-// gives. Give reports whether its answer was the first, and in time: an answer
-// for which it says no, the work has to tell by itself. Work may go on after it.
+// Ask runs work for at most limit, and waits until by for its answer. The work
+// passes its answer to give. If give returns false, the answer was late or not
+// the first, and the work must report it itself. The work may continue after
+// give.
 func Ask[T any](ctx context.Context, g *background.Group, by time.Time, limit time.Duration, work func(ctx context.Context, give func(T) bool)) (T, error) {
-	right := make(chan struct{}, 1) // whoever takes it decides whether there is an answer
+	right := make(chan struct{}, 1) // whoever receives from it decides whether there is an answer
 	right <- struct{}{}
 	given, ended := make(chan T, 1), make(chan struct{})
 	g.Go(ctx, limit, func(ctx context.Context) {

@@ -1,5 +1,5 @@
-// Package redact takes a bot's own secrets out of what its platform, or
-// something between, says of a call: some proxies repeat what they were sent.
+// Package redact removes a bot's own secrets from what its platform, or a
+// proxy, says about a call: some proxies repeat what they were sent.
 package redact
 
 import (
@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// shortest is what counts as a secret: replacing less would garble sentences.
+// shortest is the minimum length of a secret: replacing shorter values would
+// garble sentences.
 const shortest = 8
 
-// Secrets are values that no text may hold.
+// Secrets are values that must not appear in any text.
 type Secrets []string
 
-// Of are the secrets among values: not the empty ones, and none that is too
-// short to be one.
+// Of selects the secrets among values: those that are long enough.
 func Of(values ...string) Secrets {
 	return slices.DeleteFunc(values, func(v string) bool { return len(v) < shortest })
 }
@@ -28,9 +28,9 @@ func (s Secrets) Text(text string) string {
 	return text
 }
 
-// Error is err itself where its text holds no secret. Else it is an error whose
-// text holds none, which errors.Is knows for the same and errors.As cannot look
-// into.
+// Error returns err if its text contains no secret. Otherwise it returns an
+// error with a redacted text, which works with errors.Is but not with
+// errors.As.
 func (s Secrets) Error(err error) error {
 	if err == nil {
 		return nil

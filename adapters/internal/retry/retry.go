@@ -1,4 +1,4 @@
-// Package retry spaces out attempts: at calls that fail in passing, at
+// Package retry spaces out attempts, for calls that fail temporarily and
 // connections that break.
 package retry
 
@@ -10,24 +10,24 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Pauses are the times between attempts that fail one after the other.
+// Pauses are the pauses between consecutive failed attempts.
 type Pauses = backoff.ExponentialBackOff
 
-// Growing are pauses that begin at first, are twice as long each time and at
-// most most, each a quarter longer or shorter by chance. One goroutine at a time
-// may use them; Reset begins again.
+// Growing are pauses that start at first and double up to most, each varied
+// randomly by a quarter. Only one goroutine at a time may use them; Reset
+// starts over.
 func Growing(first, most time.Duration) *Pauses {
 	return &Pauses{InitialInterval: first, MaxInterval: most, Multiplier: 2, RandomizationFactor: 0.25}
 }
 
-// Until makes attempts until one succeeds, one fails for good, or ctx ends,
-// whose cause it then gives.
+// Until makes attempts until one succeeds, one fails permanently, or ctx ends;
+// then it returns the cause of ctx.
 func Until(ctx context.Context, pauses *Pauses, attempt func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, attempt() }, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0))
 	return err
 }
 
-// Never makes of an attempt's error one that ends Until, which then gives err.
+// Never makes err permanent: Until stops and returns it.
 func Never(err error) error { return backoff.Permanent(err) }
 
 // AtLeast is d or up to a quarter more by chance: for those who were told to
@@ -38,7 +38,7 @@ func AtLeast(d time.Duration) time.Duration {
 	return d + rand.N(d/4+1)
 }
 
-// Sleep waits for d. It gives false when ctx ends before.
+// Sleep waits for d. It returns false if ctx ends first.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -1,5 +1,4 @@
-// Package webhook reads the signed requests that platforms send, and answers
-// them.
+// Package webhook reads and answers signed requests from platforms.
 package webhook
 
 import (
@@ -10,11 +9,11 @@ import (
 	"strconv"
 )
 
-// Largest is the most bytes a request may hold.
+// Largest is the most bytes of a request body.
 const Largest = 1 << 20
 
-// Read gives a request's body as it came, which is what a signature is of. Where
-// it cannot, it has answered 413 or 400 and gives false.
+// Read returns a request's raw body, which the signature covers. If it fails,
+// it has answered 413 or 400 and returns false.
 func Read(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, Largest))
 	if err == nil {

@@ -25,13 +25,13 @@ import (
 )
 
 const (
-	// keepRecords is how many records a room holds; older ones leave it.
+	// keepRecords is how many records a room keeps; older ones are removed.
 	keepRecords = 500
-	// keepFor is how long a record and a quiet room stay.
+	// keepFor is how long a record and an unused room are kept.
 	keepFor = 30 * 24 * time.Hour
 )
 
-// Options is what a board is built from; all but Log are required.
+// Options is what New needs; all but Log are required.
 type Options struct {
 	Client redis.UniversalClient
 	Prefix string // REDIS_PREFIX
@@ -39,7 +39,7 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// Board is the store behind playground.Board. It is safe for concurrent use.
+// Board implements playground.Board. It is safe for concurrent use.
 type Board struct {
 	client redis.UniversalClient
 	base   string
@@ -60,9 +60,9 @@ func (b *Board) record(id string) string { return b.base + "rec:" + id }
 func (b *Board) room(room string) string { return b.base + "room:" + room }
 func (b *Board) changes() string         { return b.base + "changes" }
 
-// Add puts a record at the end of a room. One that is there already under the
-// same id stays as it is, and added is false; its place in the room is made
-// good if a crash left it without one.
+// Add appends a record to a room. If a record with the id exists, it stays
+// unchanged, and added is false; if a crash kept it out of the room, Add puts
+// it there.
 func (b *Board) Add(ctx context.Context, room, id string, at time.Time, data []byte) (added bool, err error) {
 	var first *redis.BoolCmd
 	_, err = b.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
@@ -79,7 +79,7 @@ func (b *Board) Add(ctx context.Context, room, id string, at time.Time, data []b
 	return first.Val(), nil
 }
 
-// trim lets the oldest records go. What fails here is tried at the next Add.
+// trim removes the oldest records. If it fails, the next Add tries again.
 func (b *Board) trim(ctx context.Context, room string) {
 	old, err := b.client.ZRange(ctx, b.room(room), 0, -b.keep-1).Result()
 	if err != nil || len(old) == 0 {
@@ -100,7 +100,7 @@ func (b *Board) trim(ctx context.Context, room string) {
 	}
 }
 
-// Set replaces a record; found is false when there is none to replace.
+// Set replaces a record; found is false if there is none.
 func (b *Board) Set(ctx context.Context, room, id string, data []byte) (found bool, err error) {
 	err = b.client.SetArgs(ctx, b.record(id), b.ring.Seal(data, b.record(id)), redis.SetArgs{Mode: "XX", KeepTTL: true}).Err()
 	switch {
@@ -109,14 +109,14 @@ func (b *Board) Set(ctx context.Context, room, id string, data []byte) (found bo
 	case err != nil:
 		return false, fmt.Errorf("change on board: %w", err)
 	}
-	// The record is written; a lost notice only means a page learns of it late.
+	// The record is stored; without the notice, pages only learn of it later.
 	if err := b.client.Publish(ctx, b.changes(), notice{room, id, ""}.encode()).Err(); err != nil {
 		b.log.WarnContext(ctx, "board cannot tell of a change", "error", err)
 	}
 	return true, nil
 }
 
-// Remove takes a record away; one that is not there is no error.
+// Remove deletes a record. It is not an error if there is none.
 func (b *Board) Remove(ctx context.Context, room, id string) error {
 	_, err := b.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRem(ctx, b.room(room), id)
@@ -147,8 +147,8 @@ func (b *Board) Get(ctx context.Context, id string) (data []byte, found bool, er
 }
 
 // List reads the last n records of a room that were added before a time (the
-// zero time: up to now), oldest first. A record that cannot be opened is left
-// out.
+// zero time: up to now), oldest first. It skips records that cannot be
+// decrypted.
 func (b *Board) List(ctx context.Context, room string, before time.Time, n int) (ids []string, data [][]byte, err error) {
 	end := "+inf"
 	if !before.IsZero() {
@@ -210,7 +210,7 @@ func (b *Board) Sizes(ctx context.Context, rooms []string) (counts []int, last [
 	return counts, last, nil
 }
 
-// notice is what is published: names only, never what was said.
+// notice is what is published: names only, never message text.
 type notice struct {
 	Room string `json:"room"`
 	ID   string `json:"id,omitempty"`
@@ -222,18 +222,18 @@ func (n notice) encode() []byte {
 	return out
 }
 
-// Signal tells every watcher something that is not kept.
+// Signal sends every watcher a note that is not stored.
 func (b *Board) Signal(ctx context.Context, room, note string) error {
 	return b.client.Publish(ctx, b.changes(), notice{room, "", note}.encode()).Err()
 }
 
-// alive is how often a quiet feed is checked: a connection that died without a
-// word is noticed within this and its reply's wait.
+// alive is how often to check a quiet feed, to notice a connection that died
+// silently.
 const alive = 15 * time.Second
 
-// Watch calls changed for every record added, replaced or removed by any replica and
-// every signal, and with an empty room whenever changes may have been missed.
-// It returns when ctx ends or the feed breaks.
+// Watch calls changed for every record that any replica adds, replaces or
+// removes, for every signal, and with an empty room whenever it may have
+// missed changes. It returns when ctx ends or the feed breaks.
 func (b *Board) Watch(ctx context.Context, changed func(room, id, note string)) error {
 	sub := b.client.Subscribe(ctx, b.changes())
 	closed := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a receive does not see ctx

@@ -1,4 +1,4 @@
-// The pen: an answer's messages.
+// The responder: writes the messages of an answer.
 
 package toy
 
@@ -19,7 +19,7 @@ type responder struct {
 
 var _ chat.Remover = (*responder)(nil)
 
-// Responder is the pen for answering m.
+// Responder answers m.
 func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 	one, ok := a.byBot[m.Bot]
 	if !ok {

@@ -121,8 +121,8 @@ func Run(ctx context.Context, s Scenario, strategy Strategy) (Outcome, error) {
 			t.generate(words, s.Speed)
 		})
 		all.Go(func() {
-			pen := &pen{platform: p, line: t, channel: k % max(1, s.Channels), key: fmt.Sprint(k)}
-			errs[k] = strategy.Write(ctx, k, pen, words)
+			writer := &writer{platform: p, line: t, channel: k % max(1, s.Channels), key: fmt.Sprint(k)}
+			errs[k] = strategy.Write(ctx, k, writer, words)
 		})
 	}
 	all.Wait()
@@ -216,15 +216,15 @@ func newPlatform(s Scenario) *platform {
 	return p
 }
 
-// pen is the responder of one answer.
-type pen struct {
+// writer is the responder of one answer.
+type writer struct {
 	platform *platform
 	line     *timeline
 	channel  int
 	key      string
 }
 
-func (w *pen) Limits() chat.Limits {
+func (w *writer) Limits() chat.Limits {
 	s := w.platform.s
 	key := "edits"
 	if s.PerChannel {
@@ -237,7 +237,7 @@ func (w *pen) Limits() chat.Limits {
 	}
 }
 
-func (w *pen) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
+func (w *writer) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	p := w.platform
 	return p.call(ctx, p.posts[w.channel], 1, func() chat.MessageID {
 		p.ids++
@@ -247,7 +247,7 @@ func (w *pen) Post(ctx context.Context, c chat.Content) (chat.Receipt, error) {
 	}, w.line)
 }
 
-func (w *pen) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
+func (w *writer) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat.Receipt, error) {
 	p := w.platform
 	l := p.edits[0]
 	if p.s.PerChannel {
@@ -263,11 +263,11 @@ func (w *pen) Edit(ctx context.Context, id chat.MessageID, c chat.Content) (chat
 	}, w.line)
 }
 
-func (w *pen) Upload(context.Context, string, []byte, string) (chat.Receipt, error) {
+func (w *writer) Upload(context.Context, string, []byte, string) (chat.Receipt, error) {
 	return chat.Receipt{}, errors.New("simulate: no files here")
 }
 
-func (w *pen) Thinking(context.Context) {}
+func (w *writer) Thinking(context.Context) {}
 
 // call arrives after half the latency, and is seen when its answer is back.
 func (p *platform) call(ctx context.Context, l limiter, kind int, do func() chat.MessageID, t *timeline) (chat.Receipt, error) {
