@@ -192,7 +192,7 @@ func TestAProblemIsNamedWithFileLineAndReason(t *testing.T) {
 		"external out of place":     {base + "external: true\n", `unknown field "external" (it belongs under "access")`},
 		"rule is text":              {base + "access: {models: [a]}\n", "access.models[0] must be a mapping"},
 		"default":                   {base + "default: 'yes'\n", "x.yaml:4: default must be true or false"},
-		"command prefix":            {base + "slack: {command_prefix: 'Helper '}\n", "slack.command_prefix \"Helper\" may hold"},
+		"command prefix":            {base + "slack: {command_prefix: 'Helper '}\n", "slack.command_prefix may hold"},
 		"duplicate field":           {base + "model: n\n", `x.yaml:4: field "model" is given twice (first on line 3)`},
 		"duplicate null field":      {base + "params: {top_p: 1, top_p: 1}\n", `x.yaml:4: field "params.top_p" is given twice`},
 		"two documents":             {base + "---\nid: y\n", "a second YAML document begins here; one file holds one bot"},
