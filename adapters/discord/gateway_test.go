@@ -94,7 +94,6 @@ func TestABrokenConnectionIsResumedWithoutLoss(t *testing.T) {
 
 func TestAnEndedSessionBeginsAnewAfterAPause(t *testing.T) {
 	t.Parallel()
-	const window = 800 * time.Millisecond // of max_concurrency, which is 5 s at Discord
 	if usualTiming.identify < 5*time.Second {
 		t.Errorf("IDENTIFYs come %s apart, max_concurrency wants 5 s", usualTiming.identify)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // window is max_concurrency's in tests, which is 5 s at Discord.
-const window = 300 * time.Millisecond
+const window = 800 * time.Millisecond
 
 // sharded is a stage whose application has two shards, with a guild, of one
 // channel of the same name, for each of the names.
