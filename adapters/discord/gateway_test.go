@@ -42,6 +42,9 @@ func TestTheBotIdentifiesForWhatItNeeds(t *testing.T) {
 	if c.Query != "encoding=json&v=10" {
 		t.Errorf("query %q", c.Query)
 	}
+	if shard, sent := c.Identify["shard"]; sent {
+		t.Errorf("the only shard identifies as %v", shard)
+	}
 	s.RequestHeartbeat("")
 	s.until("the wanted heartbeat", func() bool { return s.Connections()[0].Beats > 0 })
 }
