@@ -113,6 +113,11 @@ func (b *Bot) MayModel(ref ModelRef, p Person) error {
 	return nil
 }
 
+// NoModel is the refusal for all models, if p may use none.
+func (b *Bot) NoModel(p Person) *Refusal {
+	return &Refusal{Line: chat.Say("You don't have access to any model with this bot. Ask %s for access.", b.whoHelps(p))}
+}
+
 // NoModelOf is the refusal for a provider if p may use none of its models. It
 // does not name the models.
 func (b *Bot) NoModelOf(provider string, p Person) error {

@@ -17,8 +17,11 @@ type Bot struct {
 	System      string
 	Params      Params
 	MaxMessages int // messages one answer may fill; the rest becomes a file
-	Access      Access
-	Default     bool // answers by default if several bots share one app
+	// Language is that of parley's own sentences: "fr"; empty: that of whoever reads
+	// them.
+	Language string
+	Access   Access
+	Default  bool // answers by default if several bots share one app
 	// Sections holds the file's section for each platform, by name.
 	Sections map[string]chat.Section
 	File     string // the file it was read from, for messages to the operator

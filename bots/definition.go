@@ -55,8 +55,9 @@ func (r *reader) bot(root *yaml.Node) definition {
 				b.MaxMessages = *v
 			}
 		},
-		"access":  func(n *yaml.Node) { b.Access = r.access(n) },
-		"default": func(n *yaml.Node) { b.Default = r.boolean(n, "default") },
+		"language": func(n *yaml.Node) { b.Language = r.language(n) },
+		"access":   func(n *yaml.Node) { b.Access = r.access(n) },
+		"default":  func(n *yaml.Node) { b.Default = r.boolean(n, "default") },
 	}
 	for _, p := range r.sections() {
 		known[p.Name] = func(n *yaml.Node) { r.section(n, p, &d) }
@@ -75,6 +76,22 @@ func (r *reader) bot(root *yaml.Node) definition {
 	}
 	return d
 }
+
+// language reads the language in which a bot's own sentences come; "auto", the
+// reader's own, is empty.
+func (r *reader) language(n *yaml.Node) string {
+	v := r.text(n, "language")
+	if !slices.Contains(languages(), v) {
+		r.fail(n, "language must be one of %s%s", strings.Join(languages(), ", "), got(n))
+	}
+	if v == "auto" {
+		return ""
+	}
+	return v
+}
+
+// languages are what a bot's language may be.
+func languages() []string { return []string{"auto", "en", "fr", "ko"} }
 
 // id reads a bot or provider id.
 func (r *reader) id(n *yaml.Node, path string) string {

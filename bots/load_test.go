@@ -176,6 +176,8 @@ func TestAProblemIsNamedWithFileLineAndReason(t *testing.T) {
 		"max_messages zero":         {base + "max_messages: 0\n", "x.yaml:4: max_messages must be at least 1, not 0"},
 		"max_messages text":         {base + "max_messages: many\n", `x.yaml:4: max_messages must be a whole number, not "many"`},
 		"max_messages huge":         {base + "max_messages: 99999999999999999999\n", `max_messages must be a whole number`},
+		"language unknown":          {base + "language: de\n", `x.yaml:4: language must be one of auto, en, fr, ko, not "de"`},
+		"language a list":           {base + "language: [fr]\n", "x.yaml:4: language must be one of auto, en, fr, ko, not a list"},
 		"switch":                    {base + "access: {switch: nobody}\n", `x.yaml:4: access.switch must be everyone or admins, not "nobody"`},
 		"user by name":              {base + "access: {users: ['@ann']}\n", `access.users[0] "@ann" is not an id`},
 		"wildcard user":             {base + "access: {users: ['*']}\n", `is not an id`},
@@ -522,7 +524,7 @@ func TestTheExampleInREADMEIsAValidDefinition(t *testing.T) {
 	} {
 		for i := range v.NumField() {
 			field := v.Type().Field(i).Name
-			if v.Field(i).IsZero() && !strings.Contains(example, "\n  "+strings.ToLower(field)+": ") {
+			if v.Field(i).IsZero() && !strings.Contains(strings.ReplaceAll(example, "\n  ", "\n"), "\n"+strings.ToLower(field)+": ") {
 				t.Errorf("%s: %s is not in the example", name, field)
 			}
 		}

@@ -53,18 +53,18 @@ func (t *trust) letIn(ctx context.Context, guild, user string) error {
 		case ok:
 			return nil
 		case err != nil:
-			return &turnedAway{line: chat.Say("I cannot tell just now which servers I may answer in; try again in a minute."), unsure: true, cause: err}
+			return &turnedAway{line: chat.Say("I cannot tell right now which servers I may answer in. Try again in a minute."), unsure: true, cause: err}
 		}
-		return &turnedAway{line: chat.Say("%s does not answer in this server until whoever runs it admits the server: `parley guild admit %s %s`.", t.app.lead.Name, t.app.lead.ID, guild)}
+		return &turnedAway{line: chat.Say("%s does not answer in this server until your parley administrator admits it: `parley guild admit %s %s`.", t.app.lead.Name, t.app.lead.ID, guild)}
 	}
 	ok, err := t.trustsPerson(ctx, user)
 	switch {
 	case ok:
 		return nil
 	case err != nil:
-		return &turnedAway{line: chat.Say("I could not look up just now whether you are in a server that I serve; try again in a minute."), unsure: true, cause: err}
+		return &turnedAway{line: chat.Say("I could not look up whether you are in a server that I serve. Try again in a minute."), unsure: true, cause: err}
 	}
-	return &turnedAway{line: chat.Say("%s answers direct messages only from members of the servers it serves; ask whoever runs it to admit yours: `parley guild admit %s SERVER_ID`.", t.app.lead.Name, t.app.lead.ID)}
+	return &turnedAway{line: chat.Say("%s answers direct messages only from members of the servers it serves. Ask your parley administrator to admit yours: `parley guild admit %s SERVER_ID`.", t.app.lead.Name, t.app.lead.ID)}
 }
 
 // recall reports whether a person is in a guild, if that was looked up recently.
@@ -175,7 +175,7 @@ func (t *trust) effective(now trusted) []string {
 
 // turnAway posts the sentence in a channel as a reply that pings nobody, once a day
 // over all processes. root is the channel that counts: for a thread its parent.
-func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, question string) {
+func (t *trust) turnAway(ctx context.Context, why *turnedAway, to chat.Author, channel, root, question string) {
 	t.app.log.InfoContext(ctx, "turned away: not in a server that is trusted", slog.String("channel", root), slog.Bool("unsure", why.unsure))
 	key, within := "turned-away/"+root, turnedAwayFor
 	if why.unsure {
@@ -190,7 +190,7 @@ func (t *trust) turnAway(ctx context.Context, why *turnedAway, channel, root, qu
 		return
 	}
 	r := &responder{app: t.app, channel: channel, question: question}
-	body := r.sentence("turned away", render(why.line.String()))
+	body := r.sentence("turned away", render(t.app.says(to, why.line)))
 	body.Reference = &reference{Message: question}
 	c := postMessage(channel, "turned-away")
 	c.wait = true
@@ -216,7 +216,7 @@ func (a *app) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedA
 	a.own.Go(func() {
 		defer func() { <-a.trust.sentences }()
 		a.guard("MESSAGE_CREATE", func() error {
-			a.trust.turnAway(ctx, why, e.Channel, p.Channel, e.ID)
+			a.trust.turnAway(ctx, why, chat.Author{Language: k.locale}, e.Channel, p.Channel, e.ID)
 			return nil
 		})
 	})
@@ -224,7 +224,7 @@ func (a *app) turnAwayMessage(ctx context.Context, e *messageEvent, why *turnedA
 
 // turnAway shows the sentence to the person only.
 func (i *interaction) turnAway(ctx context.Context, why *turnedAway) error {
-	b := callback{callbackMessage, whisper(why.line.String())}
+	b := callback{callbackMessage, whisper(i.app.says(i.user, why.line))}
 	if i.Type == interactionAutocomplete {
 		b = callback{callbackAutocomplete, map[string]any{"choices": choices(nil)}}
 	}
@@ -262,5 +262,5 @@ func (a *Adapter) TurnAway(ctx context.Context, m chat.Message, cause error) {
 		line, _ := chat.Explain(cause)
 		why = &turnedAway{line: line}
 	}
-	one.trust.turnAway(ctx, why, destination(m.Place), m.Place.Channel, string(m.ID))
+	one.trust.turnAway(ctx, why, m.Author, destination(m.Place), m.Place.Channel, string(m.ID))
 }

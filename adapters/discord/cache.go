@@ -46,11 +46,12 @@ func newCache(r *rest) *cache {
 }
 
 type guild struct {
-	name  string
-	owner string
-	roles map[string]role
-	live  bool // events keep it current
-	until time.Time
+	name   string
+	owner  string
+	locale string // "fr", "en-US"
+	roles  map[string]role
+	live   bool // events keep it current
+	until  time.Time
 }
 
 type role struct {
@@ -70,6 +71,7 @@ type guildJSON struct {
 	ID       string        `json:"id"`
 	Name     string        `json:"name"`
 	Owner    string        `json:"owner_id"`
+	Locale   string        `json:"preferred_locale"`
 	Roles    []roleJSON    `json:"roles"`
 	Channels []channelJSON `json:"channels"`
 	Threads  []channelJSON `json:"threads"`
@@ -140,7 +142,7 @@ func decoded[T any](d json.RawMessage, f func(T)) error {
 }
 
 func (c *cache) putGuild(g guildJSON, live bool) *guild {
-	one := &guild{name: g.Name, owner: g.Owner, roles: map[string]role{}, live: live, until: time.Now().Add(guildAge)}
+	one := &guild{name: g.Name, owner: g.Owner, locale: g.Locale, roles: map[string]role{}, live: live, until: time.Now().Add(guildAge)}
 	for _, r := range g.Roles {
 		one.roles[r.ID] = r.role()
 	}

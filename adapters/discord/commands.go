@@ -22,6 +22,7 @@ type commandDef struct {
 	Name        string                                 `json:"name"`
 	Type        discordgo.ApplicationCommandType       `json:"type"`
 	Description string                                 `json:"description"`
+	Localized   map[string]string                      `json:"description_localizations,omitempty"`
 	Options     []optionDef                            `json:"options,omitempty"`
 	Contexts    []discordgo.InteractionContextType     `json:"contexts"`
 	Installs    []discordgo.ApplicationIntegrationType `json:"integration_types"`
@@ -31,6 +32,7 @@ type optionDef struct {
 	Type         discordgo.ApplicationCommandOptionType `json:"type"`
 	Name         string                                 `json:"name"`
 	Description  string                                 `json:"description"`
+	Localized    map[string]string                      `json:"description_localizations,omitempty"`
 	Required     bool                                   `json:"required,omitempty"`
 	Autocomplete bool                                   `json:"autocomplete,omitempty"`
 	MaxLength    int                                    `json:"max_length,omitempty"`
@@ -39,8 +41,9 @@ type optionDef struct {
 }
 
 type choiceDef struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name      string            `json:"name"`
+	Localized map[string]string `json:"name_localizations,omitempty"`
+	Value     string            `json:"value"`
 }
 
 // argumentLimit is the longest model name or id that can be typed.
@@ -52,18 +55,18 @@ func unregistered(command, verb string) bool { return command == "provider" && v
 
 // commandDefs are the commands that every application registers, for servers and
 // for direct messages with the bot.
-func commandDefs() []commandDef {
+func commandDefs(in chat.Languages) []commandDef {
 	var out []commandDef
 	for _, w := range chat.Words() {
 		c := commandDef{
-			Name: w.Name, Type: discordgo.ChatApplicationCommand, Description: w.About, Options: argument(w.Argument, false),
+			Name: w.Name, Type: discordgo.ChatApplicationCommand, Description: w.About.String(), Localized: localized(in, w.About), Options: argument(in, w.Argument, false),
 			Contexts: []discordgo.InteractionContextType{discordgo.InteractionContextGuild, discordgo.InteractionContextBotDM},
 			Installs: []discordgo.ApplicationIntegrationType{discordgo.ApplicationIntegrationGuildInstall},
 		}
 		for _, v := range w.Verbs {
 			if !unregistered(w.Name, v.Name) {
 				c.Options = append(c.Options, optionDef{
-					Type: discordgo.ApplicationCommandOptionSubCommand, Name: v.Name, Description: v.About, Options: argument(v.Argument, true),
+					Type: discordgo.ApplicationCommandOptionSubCommand, Name: v.Name, Description: v.About.String(), Localized: localized(in, v.About), Options: argument(in, v.Argument, true),
 				})
 			}
 		}
@@ -73,13 +76,13 @@ func commandDefs() []commandDef {
 }
 
 // argument is the option for the value of a command or subcommand.
-func argument(a chat.Argument, required bool) []optionDef {
+func argument(in chat.Languages, a chat.Argument, required bool) []optionDef {
 	if a.Name == "" {
 		return nil
 	}
-	o := optionDef{Type: discordgo.ApplicationCommandOptionString, Name: a.Name, Description: a.About, Required: required}
+	o := optionDef{Type: discordgo.ApplicationCommandOptionString, Name: a.Name, Description: a.About.String(), Localized: localized(in, a.About), Required: required}
 	for _, c := range a.Choices {
-		o.Choices = append(o.Choices, choiceDef{c.Label, c.Value})
+		o.Choices = append(o.Choices, choiceDef{c.About.String(), localized(in, c.About), c.Value})
 	}
 	if len(a.Choices) == 0 {
 		o.Autocomplete, o.MaxLength = true, argumentLimit
@@ -95,9 +98,9 @@ func (a *app) registerCommands(ctx context.Context) {
 		id = user // the same for most applications
 	}
 	path := endpoint(discordgo.EndpointApplicationGlobalCommands(id))
-	want := commandDefs()
+	want := commandDefs(a.ports.Languages)
 	var have []commandDef
-	_, err = a.rest.do(ctx, call{method: http.MethodGet, path: path, route: "GET commands", name: "commands", wait: true}, &have)
+	_, err = a.rest.do(ctx, call{method: http.MethodGet, path: path + "?with_localizations=true", route: "GET commands", name: "commands", wait: true}, &have)
 	if err == nil && sameCommands(have, want) {
 		return
 	}

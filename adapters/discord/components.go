@@ -33,11 +33,11 @@ const (
 
 // contentRows are the controls of a posted message. They are never nil: an edit
 // has to send an empty list to remove the old ones.
-func contentRows(c chat.Content) []discordgo.MessageComponent {
+func contentRows(c chat.Content, speaker chat.Speaker) []discordgo.MessageComponent {
 	rows := rows(c.Menu, c.Buttons)
 	if c.Stop != "" && len(idStop+c.Stop) <= customIDLimit && len(rows) < mostRows {
 		rows = append(rows, discordgo.ActionsRow{Components: []discordgo.MessageComponent{
-			discordgo.Button{Label: "Stop", Style: discordgo.SecondaryButton, CustomID: idStop + c.Stop},
+			discordgo.Button{Label: speaker.Say(chat.Say("Stop")), Style: discordgo.SecondaryButton, CustomID: idStop + c.Stop},
 		}})
 	}
 	return rows

@@ -256,7 +256,7 @@ func (a *app) lookUp(ctx context.Context, e *messageEvent) {
 func (a *app) knowledge(guild string) knowledge {
 	self, _ := a.identity.known()
 	return knowledge{
-		self: self, bot: a.lead.ID,
+		self: self, bot: a.lead.ID, locale: a.cache.locale(guild),
 		role:    func(id string) role { return a.cache.role(guild, id) },
 		channel: a.cache.channelName,
 		wrote:   a.cache.wrote,

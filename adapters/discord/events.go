@@ -62,6 +62,7 @@ type mention struct {
 type knowledge struct {
 	self    string      // the bot's user id
 	bot     string      // the application's lead
+	locale  string      // of the guild
 	here    channelInfo // the channel; zero in a direct message
 	role    func(id string) role
 	channel func(id string) string // a channel's name
@@ -186,7 +187,7 @@ func translate(e *messageEvent, k knowledge) (chat.Message, bool) {
 		return chat.Message{}, false
 	}
 	m := k.message(e.ID, e.At, whereabouts(e.Guild, e.Channel, k.here))
-	m.Author, m.ReplyTo = e.author(), e.replyTo()
+	m.Author, m.ReplyTo = e.author(k.locale), e.replyTo()
 	m.Trigger, m.Text = why, e.said(k, e.origin())
 	m.Joined = why == chat.Thread && k.started(e.Channel)
 	m.Files = files(e.Attachments)
@@ -230,8 +231,8 @@ func files(list []*discordgo.MessageAttachment) []chat.File {
 }
 
 // author is who wrote the message; e.Author must not be nil.
-func (e *messageEvent) author() chat.Author {
-	return chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member)}
+func (e *messageEvent) author(locale string) chat.Author {
+	return chat.Author{ID: e.Author.ID, Name: displayName(e.Author, e.Member), Language: locale}
 }
 
 // displayName is the name people see: the nickname in the guild, the display name

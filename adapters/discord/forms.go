@@ -141,12 +141,12 @@ func (i *interaction) submit(ctx context.Context) error {
 	case err != nil:
 		reply = chat.Reply{Text: i.sorry("form "+formID, err)}
 		i.app.drafts.filled(i.user.ID, formID, values)
-		reply.Buttons = opening("Open the form again", opener)
+		reply.Buttons = opening(i.app.says(i.user, chat.Say("Open the form again")), opener)
 	case len(out.Errors) > 0:
 		reply = i.errorReply(formID, opener, values, out.Errors)
 	default:
 		i.app.drafts.drop(i.user.ID, formID)
-		reply = chat.Reply{Text: "Saved."}
+		reply = chat.Reply{Text: i.app.says(i.user, chat.Say("Saved."))}
 		if out.Then != nil {
 			reply = out.Then(ctx)
 		}
@@ -167,7 +167,7 @@ func opening(label, line string) []chat.Button {
 func (i *interaction) errorReply(formID, opener string, values, errs map[string]string) chat.Reply {
 	kept := i.app.drafts.filled(i.user.ID, formID, values)
 	var b strings.Builder
-	b.WriteString("Nothing was saved yet:\n")
+	b.WriteString(i.app.says(i.user, chat.Say("Nothing was saved yet:")) + "\n")
 	for _, id := range kept.order(errs) {
 		name := kept.labels[id]
 		if name == "" {
@@ -175,7 +175,7 @@ func (i *interaction) errorReply(formID, opener string, values, errs map[string]
 		}
 		b.WriteString("- **" + name + "**: " + errs[id] + "\n")
 	}
-	return chat.Reply{Text: b.String(), Buttons: opening("Open the form again", opener)}
+	return chat.Reply{Text: b.String(), Buttons: opening(i.app.says(i.user, chat.Say("Open the form again")), opener)}
 }
 
 // draft is a form that a person has open, or submitted with errors.

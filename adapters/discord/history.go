@@ -94,7 +94,7 @@ func (a *app) listed(ctx context.Context, p chat.Place, list []messageEvent) []c
 			text = loose.Bounded(loose.Join("\n\n", e.meant(k), text))
 		}
 		h := k.message(e.ID, e.At, p)
-		h.Author, h.FromBot, h.ReplyTo = e.author(), e.Author.ID == k.self, e.replyTo()
+		h.Author, h.FromBot, h.ReplyTo = e.author(k.locale), e.Author.ID == k.self, e.replyTo()
 		h.Text, h.Files = text, files(e.allFiles())
 		if h.Text != "" || len(h.Files) > 0 {
 			out = append(out, h)

@@ -60,6 +60,7 @@ type interaction struct {
 	Guild       string          `json:"guild_id"`
 	ChannelID   string          `json:"channel_id"`
 	Channel     channelJSON     `json:"channel"`
+	Locale      string          `json:"locale"`
 	User        *discordgo.User `json:"user"`
 	Member      *struct {
 		memberPart
@@ -138,7 +139,7 @@ func (a *app) interaction(d json.RawMessage, received time.Time) (*interaction, 
 	if u == nil {
 		return nil, errors.New("interaction without a user")
 	}
-	i.user = chat.Author{ID: u.ID, Name: displayName(u, part)}
+	i.user = chat.Author{ID: u.ID, Name: displayName(u, part), Language: i.Locale}
 	channel := i.ChannelID
 	if channel == "" {
 		channel = i.Channel.ID
@@ -262,7 +263,7 @@ func (i *interaction) component(ctx context.Context) error {
 	case strings.HasPrefix(d.ID, idMenu) && len(d.Values) > 0:
 		line = strings.TrimPrefix(d.ID, idMenu) + " " + d.Values[0]
 	default: // from an earlier version, or from another program with this token
-		return i.respond(ctx, callback{callbackMessage, whisper("This control is no longer in use. Type `/help` to see what one can do here.")})
+		return i.respond(ctx, callback{callbackMessage, whisper(i.app.says(i.user, chat.Say("This control is no longer in use. /help lists what you can do here.")))})
 	}
 	return i.do(ctx, line, func(ctx context.Context) (chat.Reply, error) { return i.app.ports.Desk.Press(ctx, i.press(line)) })
 }
@@ -331,7 +332,7 @@ func (i *interaction) settle(name string, r result) chat.Reply {
 		return chat.Reply{Text: i.sorry(name, r.err)}
 	}
 	if r.reply.Text == "" && r.reply.Form == nil {
-		r.reply.Text = "Done."
+		r.reply.Text = i.app.says(i.user, chat.Say("Done."))
 	}
 	return r.reply
 }
@@ -343,5 +344,5 @@ func (i *interaction) sorry(name string, err error) string {
 	if told, ok := errors.AsType[*chat.UserError](err); !ok || told.Err != nil {
 		i.app.log.Error("a command failed", slog.String("command", name), slog.String("ref", ref), slog.String("error", err.Error()))
 	}
-	return line.String()
+	return i.app.says(i.user, line)
 }

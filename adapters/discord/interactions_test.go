@@ -200,7 +200,7 @@ func TestASlashCommandIsAnsweredToItsCallerAlone(t *testing.T) {
 			}
 			c := d.asked()[before]
 			want := chat.Command{
-				Name: one.name, Args: one.args, Scope: "discord:" + s.App("").UserID(), Bot: "helper", Author: chat.Author{ID: s.UserID("ann"), Name: "ann"},
+				Name: one.name, Args: one.args, Scope: "discord:" + s.App("").UserID(), Bot: "helper", Author: chat.Author{ID: s.UserID("ann"), Name: "ann", Language: "en-US"},
 				Place: chat.Place{Platform: "discord", Workspace: s.GuildID(), Channel: s.ChannelID("general"), Thread: thread, Owner: s.UserID("bob")},
 			}
 			if c != want {

@@ -154,11 +154,11 @@ func (i *interaction) replyNow(ctx context.Context, line string, r chat.Reply) e
 func (i *interaction) replyLater(ctx context.Context, line string, r chat.Reply) error {
 	if r.Form != nil {
 		// Only the first response can be a form.
-		r = chat.Reply{Text: "That took a moment; the form is ready now.", Buttons: opening("Open the form", line)}
+		r = chat.Reply{Text: i.app.says(i.user, chat.Say("That took a moment. The form is ready now.")), Buttons: opening(i.app.says(i.user, chat.Say("Open the form")), line)}
 	}
 	list := pages(r)
 	if r.Public {
-		if err := i.original(ctx, whisper("Done; everyone here sees it.")); err != nil {
+		if err := i.original(ctx, whisper(i.app.says(i.user, chat.Say("Done. Everyone here sees it.")))); err != nil {
 			return err
 		}
 		return i.followAll(ctx, list)

@@ -69,7 +69,7 @@ func (a *Adapter) Responder(m chat.Message) (chat.Responder, error) {
 	if channel == "" {
 		return nil, fmt.Errorf("message %s has no channel", m.ID)
 	}
-	return &responder{app: one, channel: channel, question: string(m.ID), place: m.Place, asker: m.Author.ID}, nil
+	return &responder{app: one, channel: channel, question: string(m.ID), place: m.Place, asker: m.Author.ID, language: m.Author.Language}, nil
 }
 
 var (
@@ -84,6 +84,7 @@ type responder struct {
 	question string // the message to answer
 	place    chat.Place
 	asker    string
+	language string // of the asker
 
 	noReference atomic.Bool // the question cannot be replied to
 	noControls  atomic.Bool // messages are sent without controls
@@ -111,7 +112,7 @@ func (r *responder) nonce(key string) string {
 }
 
 func (r *responder) body(c chat.Content) messageBody {
-	return messageBody{Content: render(c.Markdown), Mentions: nobody, Components: contentRows(c)}
+	return messageBody{Content: render(c.Markdown), Mentions: nobody, Components: contentRows(c, r.app.ports.Speaker(r.app.lead.Language, r.language))}
 }
 
 // sentence is a message without controls; Discord posts it once per key.

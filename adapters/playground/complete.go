@@ -33,7 +33,7 @@ func (s *server) complete(w http.ResponseWriter, r *http.Request) {
 	}
 	out := []suggestion{}
 	if c, known := s.a.channel(q.Get("channel")); known {
-		at := spot{c: c, thread: q.Get("thread"), bot: q.Get("bot")}
+		at := spot{c: c, thread: q.Get("thread"), bot: q.Get("bot"), language: languageOf(r)}
 		if c.Bot != "" {
 			at.bot = c.Bot
 		}
@@ -80,7 +80,7 @@ func (s *server) suggestCommand(r *http.Request, at spot, line string) []suggest
 	if !spaced {
 		for _, w := range chat.Words() {
 			if hasPrefixFold(w.Name, name) {
-				out = append(out, suggestion{Label: "/" + w.Name, Detail: w.About, Insert: "/" + w.Name + " ", Back: units(name) + 1, More: w.Argument.Name != "" || len(w.Verbs) > 0})
+				out = append(out, suggestion{Label: "/" + w.Name, Detail: s.says(at, w.About), Insert: "/" + w.Name + " ", Back: units(name) + 1, More: w.Argument.Name != "" || len(w.Verbs) > 0})
 			}
 		}
 		return out
@@ -94,7 +94,7 @@ func (s *server) suggestCommand(r *http.Request, at spot, line string) []suggest
 		takes := v.Argument.Name != ""
 		switch {
 		case !spaced && hasPrefixFold(v.Name, verb):
-			out = append(out, suggestion{Label: v.Name, Detail: v.About, Insert: v.Name + more(takes), Back: units(verb), More: takes})
+			out = append(out, suggestion{Label: v.Name, Detail: s.says(at, v.About), Insert: v.Name + more(takes), Back: units(verb), More: takes})
 		case spaced && v.Name == verb && takes:
 			return s.suggestArgument(r, at, name, verb, v.Argument, strings.TrimLeft(argument, " "))
 		}
@@ -106,7 +106,7 @@ func (s *server) suggestArgument(r *http.Request, at spot, name, verb string, a 
 	out := []suggestion{}
 	for _, c := range a.Choices {
 		if hasPrefixFold(c.Value, typed) {
-			out = append(out, suggestion{Label: c.Value, Detail: c.Label, Insert: c.Value, Back: units(typed)})
+			out = append(out, suggestion{Label: c.Value, Detail: s.says(at, c.About), Insert: c.Value, Back: units(typed)})
 		}
 	}
 	if len(a.Choices) > 0 {
@@ -117,7 +117,7 @@ func (s *server) suggestArgument(r *http.Request, at spot, name, verb string, a 
 		args = verb + " " + typed
 	}
 	options, err := s.desk.Complete(r.Context(), chat.Command{
-		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+		Name: name, Args: args, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: at.author(),
 	})
 	if err != nil {
 		s.a.o.Log.DebugContext(r.Context(), "playground has no completion", "command", name, "error", err)

@@ -37,5 +37,5 @@ func buttonsOf(list []chat.Button) []button {
 // press is what a control that carries line asks for at a spot.
 func (p spot) press(line string) chat.Press {
 	action, args := chat.ParseControl(line)
-	return chat.Press{Action: action, Args: args, Scope: Scope, Bot: p.bot, Place: p.c.place(p.thread), Author: you()}
+	return chat.Press{Action: action, Args: args, Scope: Scope, Bot: p.bot, Place: p.c.place(p.thread), Author: p.author()}
 }

@@ -67,13 +67,13 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) {
 // take submits values to the desk and shows what became of them.
 func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form string, values map[string]string) {
 	outcome, err := s.desk.Submit(r.Context(), chat.Submission{
-		Form: form, Values: values, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+		Form: form, Values: values, Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: at.author(),
 	})
 	if err != nil || len(outcome.Errors) > 0 {
 		s.again(w, r, at, form, values, outcome.Errors, err)
 		return
 	}
-	reply := chat.Reply{Text: "Saved."}
+	reply := chat.Reply{Text: s.says(at, chat.Say("Saved."))}
 	if outcome.Then != nil {
 		// What was saved is saved: the probe goes on when the page is closed.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), thenLimit)
@@ -81,7 +81,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form stri
 		reply = outcome.Then(ctx)
 	}
 	if id := values["id"]; len(reply.Buttons) == 0 && id != "" && at.view == "" {
-		reply.Buttons = []chat.Button{{Label: "Use it here", Action: "provider.use", Args: id}}
+		reply.Buttons = []chat.Button{{Label: s.says(at, chat.Say("Use it here")), Action: "provider.use", Args: id}}
 	}
 	note := s.note(at, reply)
 	if byScript(r) {
@@ -94,7 +94,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, at spot, form stri
 // again shows the form once more, with each problem at its field.
 func (s *server) again(w http.ResponseWriter, r *http.Request, at spot, id string, values, problems map[string]string, err error) {
 	if err != nil {
-		problems = map[string]string{"": s.words(err)}
+		problems = map[string]string{"": s.words(at, err)}
 	}
 	v := s.form(at, s.sameForm(r.Context(), at, id, values), values, problems)
 	s.tell(w, r, at, told{}, extra{form: v, status: http.StatusUnprocessableEntity})
@@ -112,7 +112,7 @@ func (s *server) sameForm(ctx context.Context, at spot, id string, values map[st
 	if edit, err := s.providerForm(ctx, at, "edit "+about); err == nil && edit.ID == id {
 		return edit
 	}
-	f := chat.Form{ID: id, Title: "Please correct", Submit: "Save", Fields: add.Fields}
+	f := chat.Form{ID: id, Title: s.says(at, chat.Say("Please correct")), Submit: s.says(at, chat.Say("Save")), Fields: add.Fields}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.ContainsFunc(f.Fields, func(field chat.Field) bool { return field.ID == name }) {
 			f.Fields = append(f.Fields, chat.Field{ID: name, Label: name})
@@ -128,7 +128,7 @@ func (s *server) providerForm(ctx context.Context, at spot, args string) (chat.F
 		return chat.Form{}, err
 	}
 	if reply.Form == nil {
-		return chat.Form{}, chat.Tell("There is no form for that here. %s", reply.Text)
+		return chat.Form{}, &chat.UserError{Line: chat.Paragraph(chat.Say("There is no form for that here."), chat.Verbatim(reply.Text))}
 	}
 	return *reply.Form, nil
 }

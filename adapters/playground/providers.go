@@ -5,7 +5,6 @@ package playground
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,10 +46,10 @@ type botView struct {
 
 // consoleSpot is where commands of the console's pages come from: the direct
 // message with the leading bot.
-func (s *server) consoleSpot() spot {
+func (s *server) consoleSpot(r *http.Request) spot {
 	b := s.a.bots[0]
 	c, _ := s.a.channel("D-" + b.ID)
-	return spot{c: c, bot: b.ID, view: "providers"}
+	return spot{c: c, bot: b.ID, view: "providers", language: languageOf(r)}
 }
 
 func (s *server) providers(w http.ResponseWriter, r *http.Request) {
@@ -58,10 +57,10 @@ func (s *server) providers(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	edit, add := q.Get("edit"), q.Has("add")
 	if edit != "" || add {
-		x = s.openForm(r.Context(), edit)
+		x = s.openForm(r, edit)
 	}
 	if byScript(r) {
-		s.tell(w, r, s.consoleSpot(), told{}, x)
+		s.tell(w, r, s.consoleSpot(r), told{}, x)
 		return
 	}
 	s.showProviders(w, r, x)
@@ -69,15 +68,15 @@ func (s *server) providers(w http.ResponseWriter, r *http.Request) {
 
 // openForm is the form to add a provider, or to edit one: the desk fills that
 // in, and leaves the key out.
-func (s *server) openForm(ctx context.Context, edit string) extra {
-	at := s.consoleSpot()
+func (s *server) openForm(r *http.Request, edit string) extra {
+	at := s.consoleSpot(r)
 	args := "add"
 	if edit != "" {
 		args = "edit " + edit
 	}
-	f, err := s.providerForm(ctx, at, args)
+	f, err := s.providerForm(r.Context(), at, args)
 	if err != nil {
-		return extra{notes: []noteView{s.problemNote(at, s.words(err))}}
+		return extra{notes: []noteView{s.problemNote(at, s.words(at, err))}}
 	}
 	return extra{form: s.form(at, f, nil, nil)}
 }
@@ -95,7 +94,7 @@ func (s *server) list(ctx context.Context) []Provider {
 
 func (s *server) showProviders(w http.ResponseWriter, r *http.Request, x extra) {
 	page := providersPage{
-		frame: s.frame("Providers", "providers", ""), List: s.list(r.Context()), Where: s.consoleSpot().where(),
+		frame: s.frame("Providers", "providers", ""), List: s.list(r.Context()), Where: s.consoleSpot(r).where(),
 		Notes: x.notes, OpenForm: x.form, Problem: x.problem,
 	}
 	page.Around = s.around(r.Context(), channel{}) // read before what it stands for: a change between is heard of
@@ -162,9 +161,9 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 	i := slices.IndexFunc(found, func(o offer) bool { return o.ID == r.PostFormValue("server") })
 	switch {
 	case i < 0:
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, "That server no longer answers on this machine. Start it and load the page again.")}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.says(at, chat.Say("That server no longer answers on this machine. Start it and load the page again.")))}})
 	case found[i].Ready && at.view != "":
-		reply := chat.Reply{Text: fmt.Sprintf("**%s** is ready. In a channel or direct message, `/provider use %s` switches to it.", found[i].Name, found[i].ID)}
+		reply := chat.Reply{Text: s.says(at, chat.Say("**%s** is ready. In a channel or direct message, `/provider use %s` switches to it.", found[i].Name, found[i].ID))}
 		s.tell(w, r, at, told{}, extra{notes: []noteView{s.note(at, reply)}})
 	case found[i].Ready:
 		s.press(w, r, at, "provider use "+found[i].ID)
@@ -176,7 +175,7 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request) {
 func (s *server) register(w http.ResponseWriter, r *http.Request, at spot, m Server) {
 	f, err := s.providerForm(r.Context(), at, "add")
 	if err != nil {
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(at, err))}})
 		return
 	}
 	s.take(w, r, at, f.ID, map[string]string{"id": m.ID, "name": m.Name, "endpoint": m.Endpoint, "models": strings.Join(m.Models, ", ")})

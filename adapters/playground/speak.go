@@ -37,6 +37,8 @@ type spot struct {
 	thread string
 	bot    string
 	view   string // "providers" on that page, which has no chat
+	// language is what the reader's browser asks for.
+	language string
 }
 
 func (p spot) where() where { return where{p.c.ID, p.thread, p.bot} }
@@ -59,7 +61,7 @@ func (s *server) spot(r *http.Request) (spot, error) {
 	if !known {
 		return spot{}, errors.New("no such channel")
 	}
-	p := spot{c: c, thread: r.PostFormValue("thread"), bot: r.PostFormValue("bot")}
+	p := spot{c: c, thread: r.PostFormValue("thread"), bot: r.PostFormValue("bot"), language: languageOf(r)}
 	if r.PostFormValue("view") == "providers" {
 		p.view = "providers"
 	}
@@ -101,11 +103,11 @@ func (s *server) speak(w http.ResponseWriter, r *http.Request) {
 	case text == "":
 		s.tell(w, r, at, told{}, extra{})
 	case utf8.RuneCountInString(text) > sizeLimit:
-		s.problem(w, r, at, text, fmt.Sprintf("This is %d characters long; a message has at most %d. Shorten it, or send it in pieces.", utf8.RuneCountInString(text), sizeLimit))
+		s.problem(w, r, at, text, s.says(at, chat.Say("This is %d characters long; a message has at most %d. Shorten it, or send it in pieces.", utf8.RuneCountInString(text), sizeLimit)))
 	case strings.HasPrefix(text, "/"):
 		name, args, _ := strings.Cut(strings.TrimPrefix(text, "/"), " ")
 		reply, err := s.desk.Do(r.Context(), chat.Command{
-			Name: strings.ToLower(name), Args: strings.TrimSpace(args), Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: you(),
+			Name: strings.ToLower(name), Args: strings.TrimSpace(args), Scope: Scope, Bot: at.bot, Place: at.c.place(at.thread), Author: at.author(),
 		})
 		s.reply(w, r, at, reply, err, nonce)
 	default:
@@ -117,7 +119,7 @@ func (s *server) say(w http.ResponseWriter, r *http.Request, at spot, text, nonc
 	ctx := r.Context()
 	if at.thread != "" {
 		if root, found, err := s.a.get(ctx, at.thread); err != nil || !found || root.Channel != at.c.ID {
-			s.problem(w, r, at, text, "This thread is gone; write in the channel instead.")
+			s.problem(w, r, at, text, s.says(at, chat.Say("This thread is gone. Write in the channel instead.")))
 			return
 		}
 	}
@@ -142,7 +144,7 @@ func (s *server) say(w http.ResponseWriter, r *http.Request, at spot, text, nonc
 	switch {
 	case len(to) == 0 && at.thread == "":
 		x.notes = append(x.notes, s.note(at, chat.Reply{
-			Text: "Nobody was asked: mention a bot, for example **@" + s.a.bots[0].ID + "**, and it answers. Type `@` to see all of them.",
+			Text: s.says(at, chat.Say("Nobody was asked: mention a bot, for example **@%s**, and it answers. Type `@` to see all of them.", s.a.bots[0].ID)),
 		}))
 	case len(to) > 0 && at.thread == "" && !at.c.Direct:
 		out.Thread = s.a.threadPath(at.c.ID, p.ID)
@@ -198,7 +200,7 @@ func (a *Adapter) message(p post, at spot, bot string, trigger chat.Trigger) cha
 	}
 	return chat.Message{
 		Key: messageKey(bot, p.ID), ID: chat.MessageID(p.ID), Scope: Scope, Bot: bot, Place: place,
-		Author: you(), Trigger: trigger, Text: a.addressed(p.Text, bot), At: p.At,
+		Author: at.author(), Trigger: trigger, Text: a.addressed(p.Text, bot), At: p.At,
 	}
 }
 
@@ -221,7 +223,7 @@ func (s *server) press(w http.ResponseWriter, r *http.Request, at spot, line str
 // reply shows what the desk said: to all, to the caller, a form, or why not.
 func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply chat.Reply, err error, nonce string) {
 	if err != nil {
-		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(err))}})
+		s.tell(w, r, at, told{}, extra{notes: []noteView{s.problemNote(at, s.words(at, err))}})
 		return
 	}
 	var x extra
@@ -237,7 +239,7 @@ func (s *server) reply(w http.ResponseWriter, r *http.Request, at spot, reply ch
 			Final: true, Menu: menuOf(reply.Menu), Buttons: buttonsOf(reply.Buttons),
 		})
 		if err != nil { // it is done all the same: whoever asked hears of it at least
-			s.words(err)
+			s.words(at, err)
 			x.notes = append(x.notes, s.note(at, reply))
 			break
 		}
@@ -283,17 +285,17 @@ func (s *server) problem(w http.ResponseWriter, r *http.Request, at spot, text, 
 // fault is a problem that is not the person's: it was not sent, and the log
 // knows why.
 func (s *server) fault(w http.ResponseWriter, r *http.Request, at spot, text string, err error) {
-	why := "Not sent. " + s.words(err)
+	why := s.says(at, chat.Paragraph(chat.Say("Not sent."), chat.Verbatim(s.words(at, err))))
 	s.tell(w, r, at, told{}, extra{text: text, problem: why, bot: at.bot, status: http.StatusServiceUnavailable})
 }
 
 // words is what a person reads of an error.
-func (s *server) words(err error) string {
+func (s *server) words(at spot, err error) string {
 	line, ref := chat.Explain(err)
 	if ref != "" {
 		s.a.o.Log.Error("playground request failed", "ref", ref, "error", err)
 	}
-	return line.String()
+	return s.says(at, line)
 }
 
 // note is a reply for the caller's eyes. Where there is no chat, no bot speaks.

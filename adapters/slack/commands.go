@@ -103,15 +103,16 @@ type reply struct {
 	to replyTarget
 }
 
-// starting is the answer before it is known for whom a command is.
+// starting is the answer before it is known for whom a command is, and so in which
+// language.
 func starting() *reply {
-	return &reply{ResponseType: "ephemeral", Text: "This bot is just starting. Please try again in a few seconds."}
+	return &reply{ResponseType: "ephemeral", Text: chat.Say("This bot is just starting. Try again in a few seconds.").String()}
 }
 
 // unrouted is the answer to a command that reached no app.
 func unrouted(err error) *reply {
 	if errors.Is(err, errNobody) {
-		return &reply{ResponseType: "ephemeral", Text: "This bot has no valid token for this workspace. Please tell who runs it."}
+		return &reply{ResponseType: "ephemeral", Text: chat.Say("This bot has no valid token for this workspace. Tell your parley administrator.").String()}
 	}
 	return starting()
 }
@@ -146,14 +147,14 @@ func (a *app) slash(ctx context.Context, arrived time.Time, c slashCommand) *rep
 // name; nil when a form opened instead, or there is nothing to say.
 func (a *app) show(ctx context.Context, r chat.Reply, err error, name, scope string, o replyTarget) *reply {
 	if err != nil {
-		r = chat.Reply{Text: a.sorry(err, "command", name)}
+		r = chat.Reply{Text: a.sorry(o, err, "command", name)}
 	}
 	if r.Form != nil {
 		err := a.openForm(ctx, *r.Form, scope, o)
 		if err == nil {
 			return nil
 		}
-		r = chat.Reply{Text: a.sorry(err, "form", r.Form.ID)}
+		r = chat.Reply{Text: a.sorry(o, err, "form", r.Form.ID)}
 	}
 	return a.reply(r, o)
 }
@@ -167,7 +168,7 @@ func (a *app) reply(r chat.Reply, o replyTarget) *reply {
 	if r.Public {
 		out.ResponseType = "in_channel"
 	}
-	out.Blocks = blocks(chat.Content{Markdown: clip(r.Text), Menu: r.Menu, Buttons: r.Buttons}, o.place.Owner)
+	out.Blocks = blocks(chat.Content{Markdown: clip(r.Text), Menu: r.Menu, Buttons: r.Buttons}, o.place.Owner, a.speaker(o.user.ID))
 	return out
 }
 
@@ -186,12 +187,12 @@ func clip(markdown string) string {
 
 // sorry is what a person reads of an error: the text that was written for them,
 // or one line with a reference that the log has too.
-func (a *app) sorry(err error, what, name string) string {
+func (a *app) sorry(o replyTarget, err error, what, name string) string {
 	line, ref := chat.Explain(err)
 	if u, ok := errors.AsType[*chat.UserError](err); !ok || u.Err != nil {
 		a.log.Error("a command failed", what, name, "ref", ref, "error", a.secrets.Error(err))
 	}
-	return line.String()
+	return a.speaker(o.user.ID).Say(line)
 }
 
 // tell sends a reply after the request was answered: by the response_url, else

@@ -423,7 +423,7 @@ func TestAFormThatCannotOpenIsSaidSo(t *testing.T) {
 	eventually(t, "connected", func() bool { return r.adapter.Health()[0].OK })
 	r.desk.onDo = func(context.Context, chat.Command) (chat.Reply, error) { return chat.Reply{Form: form()}, nil }
 	got := r.ws.Slash(fake.Command{Channel: "C1", User: "U1", Command: "/provider", Text: "add"})
-	if !strings.Contains(got.Body, "Slack gave up waiting for the form. Please try again.") {
+	if !strings.Contains(got.Body, "Slack gave up waiting for the form. Try again.") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -49,13 +49,14 @@ type origin struct {
 // openForm shows a form. The trigger lives for three seconds.
 func (a *app) openForm(ctx context.Context, f chat.Form, scope string, o replyTarget) error {
 	from := origin{Form: f.ID, Scope: scope, Place: o.place}
+	say := a.speaker(o.user.ID).Say
 	v := slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: formCallback, Title: plainObject(f.Title, 24),
-		Submit: plainObject(cmp.Or(f.Submit, "Save"), 24), Close: plainObject("Cancel", 24),
+		Submit: plainObject(cmp.Or(f.Submit, say(chat.Say("Save"))), 24), Close: plainObject(say(chat.Say("Cancel")), 24),
 	}
 	for _, field := range f.Fields {
 		from.Fields = append(from.Fields, field.ID)
-		v.Blocks.BlockSet = append(v.Blocks.BlockSet, inputBlock(field))
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, inputBlock(field, say))
 	}
 	metadata, err := json.Marshal(from)
 	if err != nil {
@@ -66,14 +67,14 @@ func (a *app) openForm(ctx context.Context, f chat.Form, scope string, o replyTa
 	defer cancel()
 	if _, err = a.api.OpenViewContext(ctx, o.triggerID, v); err != nil {
 		if strings.Contains(err.Error(), "expired_trigger_id") {
-			return &chat.UserError{Line: chat.Say("Slack gave up waiting for the form. Please try again."), Err: a.classify(err)}
+			return &chat.UserError{Line: chat.Say("Slack gave up waiting for the form. Try again."), Err: a.classify(err)}
 		}
 		return a.classify(err)
 	}
 	return nil
 }
 
-func inputBlock(f chat.Field) slack.Block {
+func inputBlock(f chat.Field, say func(chat.Line) string) slack.Block {
 	input := slack.NewPlainTextInputBlockElement(nil, fieldAction)
 	if f.Placeholder != "" {
 		input.Placeholder = plainObject(f.Placeholder, 150)
@@ -89,7 +90,7 @@ func inputBlock(f chat.Field) slack.Block {
 	}
 	text := f.Hint
 	if f.Secret { // Slack has no field that hides what is typed
-		text = strings.TrimSpace(text + " Slack shows this while you type; it is never shown again.")
+		text = strings.TrimSpace(text + " " + say(chat.Say("Slack shows this while you type. It is never shown again.")))
 	}
 	var hint *slack.TextBlockObject
 	if text != "" {
@@ -127,10 +128,10 @@ func (a *app) submitted(ctx context.Context, arrived time.Time, i interaction) *
 		switch errs := outcome.Errors; {
 		case err != nil:
 			give(nil)
-			tell(chat.Reply{Text: a.sorry(err, "form", from.Form)})
+			tell(chat.Reply{Text: a.sorry(o, err, "form", from.Form)})
 		case len(errs) > 0 && !give(&submitAnswer{Action: "errors", Errors: atFields(errs, from.Fields)}):
 			// The form is closed by now: its errors are told like a result.
-			tell(chat.Reply{Text: "The form could not be saved:\n" + strings.Join(slices.Sorted(maps.Values(errs)), "\n")})
+			tell(chat.Reply{Text: a.speaker(o.user.ID).Say(chat.Say("The form could not be saved:")) + "\n" + strings.Join(slices.Sorted(maps.Values(errs)), "\n")})
 		case len(errs) == 0 && outcome.Then != nil:
 			give(nil)
 			tell(outcome.Then(ctx))

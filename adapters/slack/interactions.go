@@ -169,18 +169,18 @@ func (i interaction) owner() string {
 
 // controls are the blocks of a menu and buttons. What does not fit Slack's
 // limits is left out and said so.
-func controls(menu *chat.Menu, buttons []chat.Button, owner string) []slack.Block {
+func controls(menu *chat.Menu, buttons []chat.Button, owner string, speaker chat.Speaker) []slack.Block {
 	var elements []slack.BlockElement
 	note := ""
 	if menu != nil && len(menu.Options) > 0 {
-		element, left := menuElement(*menu)
+		element, left := menuElement(*menu, speaker)
 		if element != nil {
 			elements = append(elements, element)
 		}
 		if left > 0 {
-			note = fmt.Sprintf("The menu leaves out %d more.", left)
+			note = speaker.Say(chat.Say("The menu leaves out %d more.", left))
 			if command, ok := chat.Typed(menu.Action); ok {
-				note = fmt.Sprintf("The menu leaves out %d more: write %s and the name.", left, command)
+				note = speaker.Say(chat.Say("The menu leaves out %d more. Write %s and the name.", left, command))
 			}
 		}
 	}
@@ -203,7 +203,7 @@ func controls(menu *chat.Menu, buttons []chat.Button, owner string) []slack.Bloc
 
 // menuElement is a static_select of at most 100 options, and how many options
 // it could not hold.
-func menuElement(menu chat.Menu) (slack.BlockElement, int) {
+func menuElement(menu chat.Menu, speaker chat.Speaker) (slack.BlockElement, int) {
 	var options []*slack.OptionBlockObject
 	var current *slack.OptionBlockObject
 	seen := map[string]bool{}
@@ -226,7 +226,7 @@ func menuElement(menu chat.Menu) (slack.BlockElement, int) {
 	if len(options) == 0 {
 		return nil, left
 	}
-	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(cmp.Or(menu.Placeholder, "Choose"), 150), actionMenu+chat.ControlText(menu.Action, ""), options...)
+	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainObject(cmp.Or(menu.Placeholder, speaker.Say(chat.Say("Choose"))), 150), actionMenu+chat.ControlText(menu.Action, ""), options...)
 	e.InitialOption = current
 	return e, left
 }

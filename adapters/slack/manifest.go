@@ -58,7 +58,7 @@ func appManifest(b chat.Profile, baseURL string) (chat.Manifest, error) {
 			return chat.Manifest{}, fmt.Errorf("bot %s: command %s is longer than Slack's 32 characters: shorten slack.command_prefix", b.ID, command)
 		}
 		m.Features.Commands = append(m.Features.Commands, manifestCommand{
-			Command: command, URL: at("/commands"), Description: c.About, Hint: c.Hint(),
+			Command: command, URL: at("/commands"), Description: c.About.String(), Hint: c.Hint(),
 		})
 	}
 	var out bytes.Buffer

@@ -166,9 +166,10 @@ func (a *app) tellOnce(ctx context.Context, reason string) {
 // is whoever is of another workspace. Admins of other workspaces are none here.
 func (id identity) member(u slack.User) chat.Member {
 	m := chat.Member{
-		Insider: !u.IsStranger && !u.Deleted && id.owns(u),
-		Guest:   u.IsRestricted || u.IsUltraRestricted,
-		Gone:    u.Deleted,
+		Insider:  !u.IsStranger && !u.Deleted && id.owns(u),
+		Guest:    u.IsRestricted || u.IsUltraRestricted,
+		Gone:     u.Deleted,
+		Language: u.Locale,
 	}
 	organisation := u.Enterprise.IsAdmin || u.Enterprise.IsOwner
 	workspace := u.IsAdmin || u.IsOwner || u.IsPrimaryOwner

@@ -36,7 +36,7 @@ func refusedBlocks(err error) bool {
 func (r *responder) inform(c chat.Content, call func(text string, b []slack.Block) error) error {
 	for {
 		f := shape(r.shape.Load())
-		text, b := f.write(c, r.to.Place.Owner)
+		text, b := f.write(c, r.to.Place.Owner, r.app.speaker(r.to.Author.ID))
 		err := call(text, b)
 		if !refusedBlocks(err) || f == bare {
 			return err
@@ -47,10 +47,10 @@ func (r *responder) inform(c chat.Content, call func(text string, b []slack.Bloc
 }
 
 // write gives the text argument and the blocks of a message.
-func (f shape) write(c chat.Content, owner string) (string, []slack.Block) {
+func (f shape) write(c chat.Content, owner string, speaker chat.Speaker) (string, []slack.Block) {
 	switch f {
 	case sections:
-		out := blocks(c, owner)
+		out := blocks(c, owner, speaker)
 		return notification(c.Markdown), append(plainSections(c.Markdown), out[1:]...)
 	case bare:
 		text := escaped(Neutralise(c.Markdown))
@@ -59,7 +59,7 @@ func (f shape) write(c chat.Content, owner string) (string, []slack.Block) {
 		}
 		return text, []slack.Block{}
 	}
-	return notification(c.Markdown), blocks(c, owner)
+	return notification(c.Markdown), blocks(c, owner, speaker)
 }
 
 // plainSections is a text in blocks that every version of Slack knows.

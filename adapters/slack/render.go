@@ -44,18 +44,19 @@ func Measure(markdown string) int {
 }
 
 // blocks are the blocks of a message: the text and, below it, its controls.
-// Owner is whose thread the message stands in, if that is known.
-func blocks(c chat.Content, owner string) []slack.Block {
+// Owner is whose thread the message stands in, if that is known; the speaker is
+// for what the controls say themselves.
+func blocks(c chat.Content, owner string, speaker chat.Speaker) []slack.Block {
 	markdown := Neutralise(c.Markdown)
 	if strings.TrimSpace(markdown) == "" {
 		markdown = gap // a markdown block must hold something
 	}
 	out := []slack.Block{slack.NewMarkdownBlock("", markdown)}
 	if c.Menu != nil || len(c.Buttons) > 0 {
-		out = append(out, controls(c.Menu, c.Buttons, owner)...)
+		out = append(out, controls(c.Menu, c.Buttons, owner, speaker)...)
 	}
 	if c.Stop != "" {
-		stop := slack.NewButtonBlockElement(actionRun, chat.ControlText(chat.ActionStop, c.Stop), plainObject("Stop", 75))
+		stop := slack.NewButtonBlockElement(actionRun, chat.ControlText(chat.ActionStop, c.Stop), plainObject(speaker.Say(chat.Say("Stop")), 75))
 		out = append(out, slack.NewActionBlock("parley.stop", stop))
 	}
 	return out

@@ -15,7 +15,7 @@ func BenchmarkContent(b *testing.B) {
 	r := &responder{}
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = sent(rich.write(chat.Content{Markdown: text, Stop: "turn"}, r.to.Place.Owner))
+		_ = sent(rich.write(chat.Content{Markdown: text, Stop: "turn"}, r.to.Place.Owner, chat.English{}))
 	}
 }
 

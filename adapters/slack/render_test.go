@@ -132,7 +132,7 @@ func TestAMenuFitsSlacksLimits(t *testing.T) {
 	for i := range 120 {
 		menu.Options = append(menu.Options, chat.Option{Label: "m", Value: strings.Repeat("x", i+1)})
 	}
-	out, err := json.Marshal(controls(&menu, []chat.Button{{Label: "Add", Action: "provider.add"}, {Label: strings.Repeat("b", 99), Action: "x"}}, ""))
+	out, err := json.Marshal(controls(&menu, []chat.Button{{Label: "Add", Action: "provider.add"}, {Label: strings.Repeat("b", 99), Action: "x"}}, "", chat.English{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestAMenuFitsSlacksLimits(t *testing.T) {
 	if got[0].Elements[1].Value != "provider add" {
 		t.Errorf("button %+v", got[0].Elements[1])
 	}
-	if note := got[1].Elements[0].Text; note != "The menu leaves out 23 more: write /model and the name." {
+	if note := got[1].Elements[0].Text; note != "The menu leaves out 23 more. Write /model and the name." {
 		t.Errorf("note %q", note)
 	}
 }

@@ -97,7 +97,7 @@ func (r *responder) End(ctx context.Context, id chat.MessageID, sent string, c c
 		if rest != "" {
 			options = append(options, slack.MsgOptionMarkdownText(rest))
 		}
-		if controls := blocks(c, r.to.Place.Owner)[1:]; len(controls) > 0 {
+		if controls := blocks(c, r.to.Place.Owner, r.app.speaker(r.to.Author.ID))[1:]; len(controls) > 0 {
 			options = append(options, slack.MsgOptionBlocks(controls...))
 		}
 	}

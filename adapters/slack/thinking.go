@@ -141,7 +141,7 @@ func (r *responder) showStatus(ctx context.Context) (undo, bool) {
 			ChannelID: r.to.Place.Channel, ThreadTS: r.thread(), Status: text,
 		}))
 	}
-	err := set(ctx, "is thinking…")
+	err := set(ctx, r.app.speaker(r.to.Author.ID).Say(chat.Say("is thinking…")))
 	switch {
 	case err == nil:
 		signs.stand(r.where(), true)

@@ -64,7 +64,7 @@ func TestControlsReadAsTheReleaseBeforeWroteThem(t *testing.T) {
 		Markdown: "text", Stop: "turn-7",
 		Menu:    &chat.Menu{Action: "provider.use", Placeholder: "Use a provider", Options: []chat.Option{{Label: "corp", Value: "corp-gateway"}}},
 		Buttons: []chat.Button{{Label: "Add a provider", Action: "provider.add"}, {Label: "Use b", Action: "model", Args: "lab/b"}},
-	}, "U7"))
+	}, "U7", chat.English{}))
 	if err != nil {
 		t.Fatal(err)
 	}

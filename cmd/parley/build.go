@@ -16,6 +16,7 @@ import (
 	"parley/internal/conversation"
 	"parley/internal/door"
 	"parley/internal/inbox"
+	"parley/internal/language"
 	"parley/internal/probe"
 	"parley/internal/provider"
 	"parley/internal/registry"
@@ -52,6 +53,8 @@ type built struct {
 	records  *store.Records
 	adapters []chat.Adapter // of the enabled platforms
 	local    *local
+	// languages are those of what parley itself says to people.
+	languages chat.Languages
 }
 
 // build makes every part. It connects only to the store.
@@ -96,10 +99,13 @@ func (s settings) build(ctx context.Context, p parts) (*built, error) {
 	})
 	book := conversation.New(p.store.Client, p.ring, b.inbox.ScopeKey, s.log)
 	b.ledger = usage.New(p.store.Client, b.inbox.ScopeKey, b.inbox.Scopes)
+	if b.languages, err = language.New(); err != nil {
+		return nil, err
+	}
 	b.relay = relay.New(relay.Options{
 		Bots: s.bots, Registry: b.registry, Inbox: b.inbox, Book: book, Ledger: b.ledger,
 		Client: b.client, Endpoints: endpoints{b.client}, Memory: budgets{b.memo}, Log: s.log, Metrics: p.metrics,
-		Tracer: p.traces.Tracer(), Once: b.memo.Once,
+		Tracer: p.traces.Tracer(), Languages: b.languages, Once: b.memo.Once,
 	})
 	return b, b.connect(p)
 }

@@ -4,6 +4,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -40,6 +41,9 @@ func (p Place) InThread() bool { return p.Thread != "" && !p.Direct }
 type Author struct {
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"` // display name where the event carries it
+	// Language is the tag of what they read, as the platform writes it, where the
+	// event carries that: "fr", "ko-KR"; or several, as browsers list them.
+	Language string `json:"language,omitempty"`
 }
 
 // Member is what the platform knows about a person beyond the event, for the
@@ -51,6 +55,9 @@ type Member struct {
 	// guests among them, Gone for deactivated accounts. Only an Outsiders adapter
 	// sets them.
 	Insider, Guest, Gone bool
+	// Language is the tag of what they read, as in Author, where the platform tells
+	// it.
+	Language string
 	// Unsure is set if the platform does not say whether they are an insider.
 	Unsure bool
 	// Untold are groups in rules with members that the platform does not reveal.
@@ -286,6 +293,16 @@ type Outsiders interface {
 	Outsiders()
 }
 
+// Linguist is an Adapter of a platform whose events do not say which language
+// people read.
+type Linguist interface {
+	Adapter
+	// Language is the tag of what a person reads, as in Author: what is known of
+	// them now, and empty where nothing is. It does not wait, but may find out for
+	// the next time.
+	Language(ctx context.Context, bot string, a Author) string
+}
+
 // Health is the state of one bot on one platform.
 type Health struct {
 	Bot      string `json:"bot"`
@@ -298,6 +315,17 @@ type Health struct {
 type Ports struct {
 	Inbox Inbox
 	Desk  Desk
+	// Languages are those of what an adapter says itself. Nil: English.
+	Languages Languages
+}
+
+// Speaker writes in the first language of some tags that is not empty: a bot's
+// own, then the reader's.
+func (p Ports) Speaker(tags ...string) Speaker {
+	if p.Languages == nil {
+		return English{}
+	}
+	return p.Languages.Speaker(cmp.Or(tags...))
 }
 
 // Inbox takes messages that must not be lost.

@@ -13,7 +13,7 @@ import (
 // Word is one of the commands, the same on every platform.
 type Word struct {
 	Name     string
-	About    string // what it does, in a few words
+	About    Line // what it does, in a few words
 	Argument Argument
 	Verbs    []Verb // possible first arguments
 }
@@ -21,7 +21,7 @@ type Word struct {
 // Verb is a possible first argument of a command.
 type Verb struct {
 	Name     string
-	About    string
+	About    Line
 	Argument Argument
 	Admins   bool // for admins only
 }
@@ -31,35 +31,41 @@ type Verb struct {
 // Complete.
 type Argument struct {
 	Name    string
-	About   string
+	About   Line
 	Also    string // a word that may replace it
-	Choices []Option
+	Choices []Choice
+}
+
+// Choice is one of the values that an argument may have.
+type Choice struct {
+	Value string
+	About Line
 }
 
 // Words are the commands, in display order.
 func Words() []Word {
-	provider := Argument{Name: "id", About: "The provider"}
+	provider := Argument{Name: "id", About: Say("The provider")}
 	return []Word{
-		{Name: "model", About: "Show or switch the model used here", Argument: Argument{Name: "name", About: "A model, provider/model, or reset", Also: "reset"}},
-		{Name: "provider", About: "List, switch, add or change model providers", Verbs: []Verb{
-			{Name: "list", About: "List providers and their models"},
-			{Name: "use", About: "Switch to a provider", Argument: provider},
-			{Name: "add", About: "Add a provider", Admins: true},
-			{Name: "edit", About: "Change a provider that was added", Argument: provider, Admins: true},
-			{Name: "remove", About: "Remove a provider", Argument: provider, Admins: true},
-			{Name: "test", About: "Test a provider", Argument: provider, Admins: true},
+		{Name: "model", About: Say("Show or switch the model used here"), Argument: Argument{Name: "name", About: Say("A model, provider/model, or reset"), Also: "reset"}},
+		{Name: "provider", About: Say("List, switch, add or change model providers"), Verbs: []Verb{
+			{Name: "list", About: Say("List providers and their models")},
+			{Name: "use", About: Say("Switch to a provider"), Argument: provider},
+			{Name: "add", About: Say("Add a provider"), Admins: true},
+			{Name: "edit", About: Say("Change a provider that was added"), Argument: provider, Admins: true},
+			{Name: "remove", About: Say("Remove a provider"), Argument: provider, Admins: true},
+			{Name: "test", About: Say("Test a provider"), Argument: provider, Admins: true},
 		}},
-		{Name: "bot", About: "List the bots, or give this place to one", Verbs: []Verb{
-			{Name: "list", About: "List the bots of this app"},
-			{Name: "use", About: "Give this channel, thread or conversation to a bot", Argument: Argument{Name: "id", About: "The bot"}},
+		{Name: "bot", About: Say("List the bots, or give this place to one"), Verbs: []Verb{
+			{Name: "list", About: Say("List the bots of this app")},
+			{Name: "use", About: Say("Give this channel, thread or conversation to a bot"), Argument: Argument{Name: "id", About: Say("The bot")}},
 		}},
-		{Name: "usage", About: "What your answers cost", Argument: Argument{Name: "of", About: "For admins: everybody's figures", Choices: []Option{
-			{Label: "everybody", Value: "all"}, {Label: "by person", Value: "user"}, {Label: "by channel", Value: "channel"},
-			{Label: "by model", Value: "model"}, {Label: "by day", Value: "day"},
+		{Name: "usage", About: Say("What your answers cost"), Argument: Argument{Name: "of", About: Say("For admins: everybody's figures"), Choices: []Choice{
+			{"all", Say("everybody")}, {"user", Say("by person")}, {"channel", Say("by channel")},
+			{"model", Say("by model")}, {"day", Say("by day")},
 		}}},
-		{Name: "reset", About: "Forget this conversation"},
-		{Name: "stop", About: "Stop your answers being written here"},
-		{Name: "help", About: "What one can do here"},
+		{Name: "reset", About: Say("Forget this conversation")},
+		{Name: "stop", About: Say("Stop your answers being written here")},
+		{Name: "help", About: Say("What you can do here")},
 	}
 }
 
@@ -92,12 +98,12 @@ func (w Word) VerbNames() []string {
 }
 
 // Takes lists the verbs for a sentence: "list or use ID".
-func (w Word) Takes() string {
+func (w Word) Takes() Line {
 	var forms []string
 	for _, v := range w.Verbs {
 		forms = append(forms, strings.TrimSpace(v.Name+" "+strings.ToUpper(v.Argument.Name)))
 	}
-	return Listed(forms, "or")
+	return Either(forms...)
 }
 
 // Hint shows what may follow the command: "[list | use] [id]".

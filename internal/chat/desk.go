@@ -6,7 +6,8 @@ package chat
 import "context"
 
 // Desk answers people immediately, in the process that received the request.
-// Adapters call it; the relay implements it.
+// Adapters call it; the relay implements it. What it says, in replies and in the
+// Line of a *UserError, is in the language of the author.
 type Desk interface {
 	// Do runs a command. A *UserError is for the person who sent it.
 	Do(ctx context.Context, c Command) (Reply, error)

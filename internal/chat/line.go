@@ -2,7 +2,10 @@
 
 package chat
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Line is a sentence of parley's own. Its English stands where it is made, and
 // names it in the catalogs of other languages; a Speaker writes it in the
@@ -29,8 +32,37 @@ func SayCount(n int, one, others string) Line {
 	return Line{Format: others, Args: []any{n}, english: fmt.Sprintf(english, n)}
 }
 
-// Verbatim is a Line of words that have no other language: a person's own, or
-// those of a model server.
+// Paragraph is a Line of several sentences; those that say nothing are left out.
+func Paragraph(sentences ...Line) Line {
+	var args []any
+	for _, s := range sentences {
+		if !s.Empty() {
+			args = append(args, s)
+		}
+	}
+	return Say(strings.TrimPrefix(strings.Repeat(" %s", len(args)), " "), args...)
+}
+
+// Either lists words, one of which is meant: "a, b or c".
+func Either(words ...string) Line {
+	n := len(words) - 1
+	if n < 1 {
+		return Verbatim(strings.Join(words, ""))
+	}
+	return Say("%s or %s", strings.Join(words[:n], ", "), words[n])
+}
+
+// All lists words, all of which are meant: "a, b and c".
+func All(words ...string) Line {
+	n := len(words) - 1
+	if n < 1 {
+		return Verbatim(strings.Join(words, ""))
+	}
+	return Say("%s and %s", strings.Join(words[:n], ", "), words[n])
+}
+
+// Verbatim is a Line of words that have no other language, or are in their
+// reader's already: a person's own, or those of a model server.
 func Verbatim(text string) Line { return Line{Format: "%s", Args: []any{text}, english: text} }
 
 // String is the Line in English, for logs and the API.
@@ -44,8 +76,23 @@ type Speaker interface {
 	Say(l Line) string
 }
 
+// Languages gives the Speaker for a reader's language, which is named by a tag as
+// platforms write it: "fr", "ko-KR". It is English for one that is not known, and
+// for an empty one.
+type Languages interface {
+	Speaker(tag string) Speaker
+	// Tags are those of the languages there are, English first.
+	Tags() []string
+}
+
 // English is the language in which every Line is made.
 type English struct{}
 
 // Say gives the Line as it was made.
 func (English) Say(l Line) string { return l.String() }
+
+// Speaker is English for every reader.
+func (e English) Speaker(string) Speaker { return e }
+
+// Tags is English alone.
+func (English) Tags() []string { return []string{"en"} }

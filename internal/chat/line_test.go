@@ -23,6 +23,10 @@ func TestALineIsItsEnglishUntilASpeakerTakesIt(t *testing.T) {
 		{chat.SayCount(2, "%d answer", "%d answers"), "2 answers", "<2 answers>"},
 		{chat.Verbatim("100 % sure"), "100 % sure", "<100 % sure>"},
 		{chat.Line{}, "", "<>"},
+		{chat.Paragraph(chat.Say("One."), chat.Line{}, chat.Say("Two.")), "One. Two.", "<One. Two.>"},
+		{chat.Paragraph(chat.Line{}), "", "<>"},
+		{chat.Either("a", "b", "c"), "a, b or c", "<a, b or c>"},
+		{chat.Either("a"), "a", "<a>"},
 	} {
 		if got := (chat.English{}).Say(c.line); got != c.english || c.line.String() != c.english {
 			t.Errorf("in English %q, want %q", got, c.english)

@@ -78,7 +78,7 @@ func TestEveryKindHasItsSentence(t *testing.T) {
 	if s := never.Sentence(); !strings.Contains(s, "PROVIDER_NETWORKS") || !strings.Contains(s, "x was not asked") {
 		t.Error(s)
 	}
-	if s := (&Error{Kind: KindUnknown}).Sentence(); !strings.HasPrefix(s, "the model could not") {
+	if s := (&Error{Kind: KindUnknown}).Sentence(); !strings.HasPrefix(s, "The model could not") {
 		t.Error(s)
 	}
 }

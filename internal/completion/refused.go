@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"parley/internal/chat"
 )
 
 // ProxyError says that the provider's proxy did not connect to the server.
@@ -80,20 +82,20 @@ func certificateRefusal(status int, text string) error {
 }
 
 // refusedBefore is the sentence for a request that did not get as far as the
-// model server; "" for other errors.
-func (e *Error) refusedBefore(name string) string {
+// model server; it says nothing for other errors.
+func (e *Error) refusedBefore(name chat.Line) chat.Line {
 	proxy, ok := errors.AsType[*ProxyError](e.Err)
 	switch {
 	case ok && proxy.WantsLogin():
-		return name + " could not be reached: the proxy asks for a user name and password " + proxy.Said() + "; ask an admin to put them into the provider's proxy address."
+		return chat.Say("%s could not be reached: the proxy asks for a user name and password %s. Ask an admin to put them into the provider's proxy address.", name, proxy.Said())
 	case ok && proxy.Status < 500:
-		return name + " could not be reached: the proxy refused the connection " + proxy.Said() + "; ask an admin to allow its host there."
+		return chat.Say("%s could not be reached: the proxy refused the connection %s. Ask an admin to allow its host there.", name, proxy.Said())
 	case ok:
-		return name + " could not be reached: the proxy could not connect to its server " + proxy.Said() + "; try again in a moment, or switch with /model."
+		return chat.Paragraph(chat.Say("%s could not be reached: the proxy could not connect to its server %s.", name, proxy.Said()), inAMoment())
 	case errors.Is(e.Err, ErrNoCertificate):
-		return name + " could not be reached: its server asks for a client certificate; ask an admin to set tls.certFile and tls.keyFile of this provider."
+		return chat.Say("%s could not be reached: its server asks for a client certificate. Ask an admin to set tls.certFile and tls.keyFile of this provider.", name)
 	case errors.Is(e.Err, ErrBadCertificate):
-		return name + " could not be reached: its server does not accept the client certificate; ask an admin to check tls.certFile and tls.keyFile of this provider."
+		return chat.Say("%s could not be reached: its server does not accept the client certificate. Ask an admin to check tls.certFile and tls.keyFile of this provider.", name)
 	}
-	return ""
+	return chat.Line{}
 }

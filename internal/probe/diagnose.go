@@ -173,7 +173,7 @@ func (r *probe) diagnose(ctx context.Context, e *completion.Error) string {
 	case e.Kind == completion.KindSilence:
 		return fmt.Sprintf("%s accepts requests but sent nothing for %d s; it may still be loading the model or be busy with others: try again, or raise silenceTimeout.", r.name(), int(r.silence.Seconds()))
 	case e.Kind == completion.KindRateLimit:
-		return fmt.Sprintf("%s is reachable and the key is accepted, but its rate limit is used up%s.", r.name(), strings.TrimSuffix(e.Wait(), ", or switch with /model"))
+		return fmt.Sprintf("%s is reachable and the key is accepted, but its rate limit is used up. %s", r.name(), strings.Replace(e.Wait(), ", or switch with /model", "", 1))
 	case e.Kind == completion.KindTruncated:
 		return fmt.Sprintf("%s began an answer and broke off without its end; look into the server's log, and check that no proxy cuts long answers.", r.name())
 	case e.Kind == completion.KindServer:
@@ -391,4 +391,16 @@ func (r *probe) refusedBefore(e *completion.Error) string {
 		return fmt.Sprintf("%s does not accept the client certificate; check tls.certFile and tls.keyFile, and that the certificate has not expired.", host)
 	}
 	return ""
+}
+
+// blockedAt says where an endpoint is that may not be asked.
+func blockedAt(name string, err error) string {
+	blocked, ok := errors.AsType[*provider.BlockedError](err)
+	switch {
+	case !ok:
+		return name + " was not asked: PROVIDER_NETWORKS does not allow its address."
+	case blocked.Never:
+		return fmt.Sprintf("%s was not asked: its endpoint is at a %s address (%s), which PROVIDER_NETWORKS can never allow; take another endpoint.", name, blocked.Class, blocked.Addr)
+	}
+	return fmt.Sprintf("%s was not asked: its endpoint is at a %s address (%s), which PROVIDER_NETWORKS does not allow; add it there, or change the endpoint.", name, blocked.Class, blocked.Addr)
 }

@@ -166,7 +166,7 @@ func (r *probe) reach(ctx context.Context) bool {
 	if blocked != nil {
 		r.step("address", StatusFailed, blocked.Error(), time.Time{})
 		e := &completion.Error{Kind: completion.KindBlocked, Provider: r.p.ID, Model: r.model, Err: blocked}
-		r.report.Kind, r.report.Diagnosis = completion.KindBlocked, e.Sentence()
+		r.report.Kind, r.report.Diagnosis = completion.KindBlocked, blockedAt(e.Name(), blocked)
 		return false
 	}
 	r.step("address", StatusOK, "allowed by PROVIDER_NETWORKS", time.Time{})

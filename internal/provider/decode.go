@@ -17,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"parley/internal/chat"
 	"parley/internal/secret"
 	"parley/internal/suggest"
 )
@@ -30,6 +31,8 @@ type Problem struct {
 	Field string `json:"field"`          // "endpoint", "models[2].id"; in a file "lab.endpoint"; empty: the whole
 	Text  string `json:"text"`           // "must be an http or https URL"
 	Line  int    `json:"line,omitempty"` // in a file, where known
+	// Say is Text for a person in a chat, in whose language it can be written.
+	Say chat.Line `json:"-"`
 }
 
 func (p Problem) String() string {

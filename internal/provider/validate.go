@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"parley/internal/chat"
 )
 
 // MaxModels is the most models of a provider, in its record or its endpoint's
@@ -70,10 +72,10 @@ func ValidID(id string) bool {
 // Validate lists the problems of the record; nil means that it is valid.
 func (p *Provider) Validate() []Problem {
 	var v problems
-	v.check(ValidID(p.ID), "id", fmt.Sprintf("must be lowercase letters, digits and hyphens, at most %d of them", maxID))
+	v.hold(ValidID(p.ID), "id", chat.Say("must be lowercase letters, digits and hyphens, at most %d of them", maxID))
 	v.text("name", p.Name, maxName)
 	if p.Endpoint == "" {
-		v.add("endpoint", "is required: the full URL of chat completions, such as https://host/v1/chat/completions")
+		v.say("endpoint", chat.Say("is required: the full URL of chat completions, such as https://host/v1/chat/completions"))
 	} else {
 		v.url("endpoint", p.Endpoint)
 	}
@@ -112,7 +114,20 @@ func (p *Provider) Validate() []Problem {
 
 type problems []Problem
 
-func (v *problems) add(field, text string) { *v = append(*v, Problem{Field: field, Text: text}) }
+// say notes a problem of a field that people fill in in a form.
+func (v *problems) say(field string, l chat.Line) {
+	*v = append(*v, Problem{Field: field, Text: l.String(), Say: l})
+}
+
+// hold notes a problem of such a field, unless all is well with it.
+func (v *problems) hold(ok bool, field string, l chat.Line) {
+	if !ok {
+		v.say(field, l)
+	}
+}
+
+// add notes a problem of a field that only records have: it is told in English.
+func (v *problems) add(field, text string) { v.say(field, chat.Verbatim(text)) }
 
 func (v *problems) check(ok bool, field, text string) {
 	if !ok {
@@ -121,27 +136,27 @@ func (v *problems) check(ok bool, field, text string) {
 }
 
 func (v *problems) text(field, s string, most int) {
-	v.check(utf8.RuneCountInString(s) <= most, field, fmt.Sprintf("must be at most %d characters", most))
-	v.check(utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl), field, "must not contain control characters")
+	v.hold(utf8.RuneCountInString(s) <= most, field, chat.Say("must be at most %d characters", most))
+	v.hold(utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl), field, chat.Say("must not contain control characters"))
 }
 
 func (v *problems) url(field, raw string) {
 	u, err := url.Parse(raw)
 	switch {
 	case len(raw) > maxURL:
-		v.add(field, fmt.Sprintf("must be at most %d characters", maxURL))
+		v.say(field, chat.Say("must be at most %d characters", maxURL))
 	case strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
-		v.add(field, "must not contain spaces or control characters")
+		v.say(field, chat.Say("must not contain spaces or control characters"))
 	case err != nil:
-		v.add(field, "is not a valid URL")
+		v.say(field, chat.Say("is not a valid URL"))
 	case u.Scheme != "http" && u.Scheme != "https":
-		v.add(field, "must be an http or https URL, such as https://host/v1/chat/completions")
+		v.say(field, chat.Say("must be an http or https URL, such as https://host/v1/chat/completions"))
 	case u.Hostname() == "":
-		v.add(field, "must have a host, such as https://host/v1/chat/completions")
+		v.say(field, chat.Say("must have a host, such as https://host/v1/chat/completions"))
 	case u.User != nil:
-		v.add(field, "must not contain a user or password; use apiKey or extraHeaders")
+		v.say(field, chat.Say("must not contain a user or password; use apiKey or extraHeaders"))
 	case u.Fragment != "" || strings.Contains(raw, "#"):
-		v.add(field, "must not have a fragment (#)")
+		v.say(field, chat.Say("must not have a fragment (#)"))
 	default:
 		v.reachable(field, u.Hostname())
 	}
@@ -151,7 +166,7 @@ func (v *problems) url(field, raw string) {
 // they are dialed.
 func (v *problems) reachable(field, host string) {
 	if why := neverHost(host); why != "" {
-		v.add(field, "can never be reached: "+why)
+		*v = append(*v, Problem{Field: field, Text: "can never be reached: " + why, Say: chat.Say("is an address that PROVIDER_NETWORKS can never allow")})
 	}
 }
 
@@ -166,9 +181,9 @@ func (v *problems) proxy(raw string) {
 
 // secret checks a value for a header. It never quotes it.
 func (v *problems) secret(field, s string) {
-	v.check(len(s) <= maxSecret, field, fmt.Sprintf("must be at most %d KiB", maxSecret>>10))
-	v.check(!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }), field, "must not contain line breaks or control characters")
-	v.check(s != "[redacted]", field, "is what parley shows instead of a secret; leave the field out, or use \"set\" to keep the stored one")
+	v.hold(len(s) <= maxSecret, field, chat.Say("must be at most %d KiB", maxSecret>>10))
+	v.hold(!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }), field, chat.Say("must not contain line breaks or control characters"))
+	v.hold(s != "[redacted]", field, chat.Say("is what parley shows instead of a secret; leave the field out, or use \"set\" to keep the stored one"))
 }
 
 // fixedHeaders are set by the HTTP client itself.
@@ -192,12 +207,12 @@ func validToken(s string) bool {
 }
 
 func (v *problems) models(m Models) {
-	v.check(len(m.List) <= MaxModels, "models", fmt.Sprintf("must be at most %d", MaxModels))
+	v.hold(len(m.List) <= MaxModels, "models", chat.Say("must be at most %d", MaxModels))
 	seen := map[string]bool{}
 	for i, model := range m.List {
 		where := fmt.Sprintf("models[%d]", i)
-		v.check(model.ID != "", where+".id", "is required")
-		v.check(!seen[model.ID], where+".id", fmt.Sprintf("%q is given twice", clip(model.ID, 60)))
+		v.hold(model.ID != "", where+".id", chat.Say("is required"))
+		v.hold(!seen[model.ID], where+".id", chat.Say("%q is given twice", clip(model.ID, 60)))
 		seen[model.ID] = true
 		v.text(where+".id", model.ID, 200)
 		v.text(where+".name", model.Name, 200)

@@ -7,7 +7,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"parley/bots"
@@ -50,7 +49,8 @@ type command struct {
 	bot bots.Bot
 	who bots.Person
 	// unsure is set if the platform could not say whether the person is an admin.
-	unsure error
+	unsure  error
+	speaker chat.Speaker // in the person's language
 }
 
 // Do runs a command. Its errors are *chat.UserError. An error that the person
@@ -73,25 +73,27 @@ func (r *Relay) Press(ctx context.Context, p chat.Press) (chat.Reply, error) {
 	return reply, nil
 }
 
-// explained turns a command's error into one for the person. It logs errors that
-// were not written for people.
+// explained turns a command's error into one for the person, in their language. It
+// logs errors that were not written for people.
 func (r *Relay) explained(ctx context.Context, c chat.Command, err error) error {
+	speaker := r.speakerAt(ctx, c.Bot, c.Place, c.Author)
+	said := func(l chat.Line) error { return &chat.UserError{Line: chat.Verbatim(speaker.Say(l))} }
 	if no, ok := errors.AsType[*bots.Refusal](err); ok {
-		return &chat.UserError{Line: no.Line}
+		return said(no.Line)
 	}
 	if told, ok := errors.AsType[*chat.UserError](err); ok && told.Err == nil {
-		return told
+		return said(told.Line)
 	}
 	ref := chat.NewRef()
 	r.log.ErrorContext(ctx, "command failed", "ref", ref, "command", c.Name, "platform", c.Place.Platform, "bot", c.Bot, "error", err)
-	return &chat.UserError{Line: sentence(err, ref)}
+	return said(sentence(err, ref))
 }
 
 // do runs the action of a typed command.
 func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 	w, ok := chat.WordOf(c.Name)
 	if !ok {
-		return chat.Reply{}, chat.Tell("There is no command /%s.%s /help lists what there is.", c.Name, didYouMean("/", suggest.Names(c.Name, chat.WordNames(), 1)))
+		return chat.Reply{}, tell(chat.Say("There is no command /%s.", c.Name), didYouMean("/", suggest.Names(c.Name, chat.WordNames(), 1)), chat.Say("/help lists what there is."))
 	}
 	c.Name, c.Args = chat.ParseControl(c.Name + " " + c.Args)
 	if len(w.Verbs) > 0 && c.Name == w.Name {
@@ -104,7 +106,7 @@ func (r *Relay) do(ctx context.Context, c chat.Command) (chat.Reply, error) {
 func (r *Relay) act(ctx context.Context, asked chat.Command) (chat.Reply, error) {
 	a, ok := r.actions()[asked.Name]
 	if !ok {
-		return chat.Reply{}, chat.Tell("This control is no longer in use. /help lists what one can do here.")
+		return chat.Reply{}, chat.Tell("This control is no longer in use. /help lists what you can do here.")
 	}
 	c, err := r.command(ctx, asked)
 	if err != nil {
@@ -122,7 +124,7 @@ func (r *Relay) act(ctx context.Context, asked chat.Command) (chat.Reply, error)
 // wrongVerb says which verbs a command has.
 func wrongVerb(w chat.Word, typed string) error {
 	verb, _, _ := strings.Cut(typed, " ")
-	return chat.Tell("/%s takes %s.%s", w.Name, w.Takes(), didYouMean("/"+w.Name+" ", suggest.Names(verb, w.VerbNames(), 1)))
+	return tell(chat.Say("/%s takes %s.", w.Name, w.Takes()), didYouMean("/"+w.Name+" ", suggest.Names(verb, w.VerbNames(), 1)))
 }
 
 // fair replaces a refusal for admins only if the person may be an admin.
@@ -146,7 +148,7 @@ func (r *Relay) command(ctx context.Context, c chat.Command) (command, error) {
 	if err := b.May(who); err != nil {
 		return command{}, err
 	}
-	return command{Command: c, bot: b, who: who, unsure: unsure}, nil
+	return command{Command: c, bot: b, who: who, unsure: unsure, speaker: r.speaker(ctx, b, c.Place, c.Author)}, nil
 }
 
 // mayAdminister allows an action to the bot's admins only.
@@ -173,19 +175,3 @@ func (r *Relay) maySwitch(ctx context.Context, c command) error {
 
 // actor is the author of c's changes.
 func (c command) actor() chat.Actor { return chat.PersonAt(c.Place, c.Author) }
-
-// here names what a setting applies to.
-func (c command) here() string {
-	switch {
-	case c.Place.Direct:
-		return "this conversation"
-	case c.Place.InThread():
-		return "this thread"
-	}
-	return "this channel"
-}
-
-// changed is a reply that everyone in a shared place sees.
-func (c command) changed(format string, args ...any) chat.Reply {
-	return chat.Reply{Text: fmt.Sprintf(format, args...), Public: !c.Place.Direct}
-}

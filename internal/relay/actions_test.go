@@ -91,7 +91,7 @@ func TestPermissionIsAskedAtThePress(t *testing.T) {
 }
 
 func TestAControlThatIsNoLongerInUseSaysSo(t *testing.T) {
-	r := &Relay{log: slog.New(slog.DiscardHandler)}
+	r := &Relay{log: slog.New(slog.DiscardHandler), languages: chat.English{}}
 	for _, action := range []string{"", "provider", "frobnicate", "feedback.up"} {
 		_, err := r.Press(t.Context(), chat.Press{Action: action})
 		if err == nil || !strings.Contains(err.Error(), "no longer in use") {
@@ -102,7 +102,7 @@ func TestAControlThatIsNoLongerInUseSaysSo(t *testing.T) {
 
 // An action that no word stands for cannot be typed.
 func TestOnlyWordsAreTyped(t *testing.T) {
-	r := &Relay{log: slog.New(slog.DiscardHandler)}
+	r := &Relay{log: slog.New(slog.DiscardHandler), languages: chat.English{}}
 	for _, name := range []string{"provider.add", "bot.use", "feedback.up"} {
 		_, err := r.Do(t.Context(), chat.Command{Name: name})
 		if err == nil || !strings.Contains(err.Error(), "There is no command /"+name) {

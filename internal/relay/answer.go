@@ -19,6 +19,7 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, responder chat.Respon
 		return err
 	}
 	log = log.With("bot", p.bot.ID)
+	speaker := r.speaker(ctx, p.bot, t.Message.Place, t.Message.Author)
 	r.metrics.Running(t.Message.Place.Platform, 1)
 	defer r.metrics.Running(t.Message.Place.Platform, -1)
 	writing, done := outlive(ctx)
@@ -26,12 +27,14 @@ func (r *Relay) answer(ctx context.Context, t *inbox.Turn, responder chat.Respon
 	hide, endThinking := showThinking(ctx, responder, log)
 	defer endThinking()
 	open := func() *stream.Answer {
-		return r.scheduler(t.Message.Scope).Open(writing, r.job(t, responder, p.bot, hide))
+		j := r.job(t, responder, p.bot, hide)
+		j.FileComment = speaker.Say(chat.Say("The rest of the answer is in this file."))
+		return r.scheduler(t.Message.Scope).Open(writing, j)
 	}
 	answer := open()
 	attend := leaveWhenInterrupted(ctx, answer)
 	defer func() { attend() }()
-	queue := &queueNotice{turn: t, responder: responder, log: log}
+	queue := &queueNotice{turn: t, responder: responder, speaker: speaker, log: log}
 	defer queue.remove(writing)
 
 	e := ended{plan: p, outcome: r.ask(ctx, p.round(queue.tell, log), queue, answer)}

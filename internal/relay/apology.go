@@ -24,7 +24,7 @@ func (r *Relay) apologise(ctx context.Context, t *inbox.Turn, responder chat.Res
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
-	text := apology(refusal.Reason, t.Ref).String()
+	text := r.speakerAt(ctx, t.Message.Bot, t.Message.Place, t.Message.Author).Say(apology(refusal.Reason, t.Ref))
 	err := error(refusal)
 	if refusal.Reason != chat.NoAccess {
 		err = r.sayHere(ctx, t, responder, text)

@@ -5,7 +5,6 @@ package relay
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"parley/bots"
 	"parley/internal/chat"
@@ -31,7 +30,18 @@ func (r *Relay) doReset(ctx context.Context, c command) (chat.Reply, error) {
 	if err := r.book.Forget(ctx, c.Scope, c.Place); err != nil {
 		return chat.Reply{}, err
 	}
-	return c.changed("Cleared %s's history.", c.here()), nil
+	return c.changed(c.cleared()), nil
+}
+
+// cleared says that a conversation was forgotten.
+func (c command) cleared() chat.Line {
+	switch {
+	case c.Place.Direct:
+		return chat.Say("Cleared this conversation's history.")
+	case c.Place.InThread():
+		return chat.Say("Cleared this thread's history.")
+	}
+	return chat.Say("Cleared this channel's history.")
 }
 
 // doStop stops running answers: the one that a button names, all in this thread, or
@@ -56,13 +66,13 @@ func (r *Relay) doStop(ctx context.Context, c command) (chat.Reply, error) {
 	}
 	switch {
 	case stopped == 0 && c.Place.InThread():
-		return chat.Reply{Text: "No answer is being written in this thread."}, nil
+		return c.reply(chat.Say("No answer is being written in this thread.")), nil
 	case stopped == 0:
-		return chat.Reply{Text: "No answer of yours is being written here."}, nil
+		return c.reply(chat.Say("No answer of yours is being written here.")), nil
 	case stopped == 1:
-		return chat.Reply{Text: "Stopped."}, nil
+		return c.reply(chat.Say("Stopped.")), nil
 	}
-	return chat.Reply{Text: fmt.Sprintf("Stopped %d answers.", stopped)}, nil
+	return c.reply(chat.SayCount(stopped, "Stopped %d answer.", "Stopped %d answers.")), nil
 }
 
 // means reports whether a running turn is one that c, a stop, is about.
@@ -99,26 +109,28 @@ func (r *Relay) doHelp(ctx context.Context, c command) (chat.Reply, error) {
 
 // help is the text of /help.
 func (c command) help(now bots.ModelRef, p chat.Platform) string {
-	text := fmt.Sprintf("**%s**", c.bot.Name)
+	head := "**" + c.bot.Name + "**"
 	if c.bot.Description != "" {
-		text += ": " + c.bot.Description
+		head += ": " + c.bot.Description
 	}
-	text += fmt.Sprintf(`
-It uses `+"`%s`"+` in %s. Mention it with a question, or write to it directly; in a thread it knows, no mention is needed.
-
-- `+"`/model`"+` shows the models, `+"`/model NAME`"+` switches %s, `+"`/model reset`"+` goes back
-- `+"`/provider`"+` lists providers, `+"`/provider use ID`"+` switches to one; %s are for admins
-- `+"`/bot`"+` lists the bots here, `+"`/bot use ID`"+` gives %s to another
-- `+"`/stop`"+` ends the answer being written, `+"`/reset`"+` forgets the conversation
-- `+"`/usage`"+` shows what your questions used`, now, c.here(), c.here(), forAdmins("provider"), c.here())
+	text := head + "\n" + c.say(chat.Say("It uses `%s` in %s. Mention it with a question, or write to it directly; in a thread it knows, no mention is needed.", now, c.here())) + "\n"
+	for _, l := range []chat.Line{
+		chat.Say("`/model` shows the models, `/model NAME` switches %s, `/model reset` goes back", c.here()),
+		chat.Say("`/provider` lists providers, `/provider use ID` switches to one; %s are for admins", forAdmins("provider")),
+		chat.Say("`/bot` lists the bots here, `/bot use ID` gives %s to another", c.here()),
+		chat.Say("`/stop` ends the answer being written, `/reset` forgets the conversation"),
+		chat.Say("`/usage` shows what your questions used"),
+	} {
+		text += "\n- " + c.say(l)
+	}
 	if p.MentionInThreads {
-		text += fmt.Sprintf("\n\nIn a %s thread write them after a mention: `@%s /model`.", p.Title, c.bot.ID)
+		text += "\n\n" + c.say(chat.Say("In a %s thread write them after a mention: `@%s /model`.", p.Title, c.bot.ID))
 	}
 	return text
 }
 
 // forAdmins lists the verbs of a command that are for admins only.
-func forAdmins(command string) string {
+func forAdmins(command string) chat.Line {
 	word, _ := chat.WordOf(command)
 	var verbs []string
 	for _, v := range word.Verbs {
@@ -126,5 +138,5 @@ func forAdmins(command string) string {
 			verbs = append(verbs, "`/"+command+" "+v.Name+"`")
 		}
 	}
-	return chat.Listed(verbs, "and")
+	return chat.All(verbs...)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestEveryCommandIsCarriedOutAndExplained(t *testing.T) {
-	c := command{bot: bots.Bot{ID: "helper", Name: "Helper"}}
+	c := command{speaker: chat.English{}, bot: bots.Bot{ID: "helper", Name: "Helper"}}
 	ref := bots.ModelRef{Provider: "lab", Model: "m1"}
 	help := c.help(ref, chat.Platform{})
 	if there, threads := c.help(ref, chat.Platform{Title: "Toy", MentionInThreads: true}), "In a Toy thread write them after a mention: `@helper /model`."; !strings.HasSuffix(there, threads) || strings.Contains(help, "thread write") {
@@ -44,7 +44,7 @@ func TestWhatIsForAdminsIsRefusedToOthers(t *testing.T) {
 	for _, w := range chat.Words() {
 		for _, v := range w.Verbs {
 			may := r.actions()[w.Name+"."+v.Name].may
-			ann := command{bot: bots.Bot{ID: "helper", Name: "Helper"}, who: bots.Person{ID: "U1"}}
+			ann := command{speaker: chat.English{}, bot: bots.Bot{ID: "helper", Name: "Helper"}, who: bots.Person{ID: "U1"}}
 			ann.Place.Direct = true
 			if refused := may != nil && may(t.Context(), ann) != nil; refused != v.Admins {
 				t.Errorf("/%s %s: refused %v, for admins %v", w.Name, v.Name, refused, v.Admins)
@@ -85,7 +85,7 @@ func TestWhoIsUnknownToThePlatformMayDoWhatNeedsNoGroups(t *testing.T) {
 	if err != nil || unsure == nil || who.ID != "U1" || who.Admin {
 		t.Fatalf("%+v, unsure %v, error %v: want U1, no admin, unsure", who, unsure, err)
 	}
-	c := command{bot: plain, who: who, unsure: unsure}
+	c := command{speaker: chat.English{}, bot: plain, who: who, unsure: unsure}
 	if got := c.fair(plain.MayAdminister(who)); !errors.Is(got, unsure) {
 		t.Errorf("who may be an admin is told %v", got)
 	}

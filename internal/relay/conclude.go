@@ -29,7 +29,7 @@ type ended struct {
 func (r *Relay) conclude(ctx context.Context, t *inbox.Turn, responder chat.Responder, answer *stream.Answer, e ended, log *slog.Logger) error {
 	note, result := r.note(t.Ref, e)
 	if !e.stopped || e.text != "" || answer.Shown() {
-		posted, err := finish(ctx, answer, note.String(), e.stopped)
+		posted, err := finish(ctx, answer, r.speaker(ctx, e.bot, t.Message.Place, t.Message.Author).Say(note), e.stopped)
 		if stop := interrupted(ctx); stop != nil {
 			return stop
 		}
@@ -96,9 +96,9 @@ func (r *Relay) note(ref string, e ended) (note chat.Line, result string) {
 	case e.err != nil:
 		return sentence(e.err, ref), "failed"
 	case e.text == "" && e.finish == "content_filter":
-		return chat.Say("The content filter of %s left nothing of the answer; try other words. (%s)", e.target, ref), "failed"
+		return chat.Say("The content filter of %s left nothing of the answer. Try other words. (%s)", e.target, ref), "failed"
 	case e.text == "":
-		return chat.Say("%s ended without writing an answer; ask again, or switch with /model. (%s)", e.target, ref), "failed"
+		return chat.Say("%s ended without writing an answer. Ask again, or switch with /model. (%s)", e.target, ref), "failed"
 	case e.finish == "length":
 		return chat.Say("_Cut at the model's length limit; ask it to go on._"), "answered"
 	case e.finish == "content_filter":

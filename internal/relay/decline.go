@@ -17,7 +17,7 @@ import (
 // written for them, else a general one; always with the reference of the log.
 func sentence(err error, ref string) chat.Line {
 	if e, ok := errors.AsType[*completion.Error](err); ok {
-		return chat.Say("%s (%s)", e.Sentence(), ref)
+		return chat.Say("%s (%s)", e.Line(), ref)
 	}
 	if e, ok := errors.AsType[*chat.UserError](err); ok {
 		return chat.Say("%s (%s)", e.Line, ref)
@@ -33,18 +33,19 @@ func (r *Relay) decline(ctx context.Context, t *inbox.Turn, responder chat.Respo
 		return stop
 	}
 	m := t.Message
-	content := chat.Content{Markdown: sentence(cause, t.Ref).String()}
+	speaker := r.speakerAt(ctx, m.Bot, m.Place, m.Author)
+	content := chat.Content{Markdown: speaker.Say(sentence(cause, t.Ref))}
 	refusal, refused := errors.AsType[*bots.Refusal](cause)
 	advice, advised := errors.AsType[*chat.UserError](cause)
 	switch {
 	case refused && m.Trigger == chat.Thread:
 		return t.Close(ctx)
 	case refused:
-		content.Markdown, content.Only = refusal.Line.String(), m.Author.ID
+		content.Markdown, content.Only = speaker.Say(refusal.Line), m.Author.ID
 		r.metrics.Turn(m.Place.Platform, m.Bot, "refused")
 		log.InfoContext(ctx, "refused by the bot's access rules")
 	case advised && advice.Err == nil:
-		content.Markdown = advice.Line.String()
+		content.Markdown = speaker.Say(advice.Line)
 	default:
 		r.metrics.Turn(m.Place.Platform, m.Bot, "failed")
 		log.ErrorContext(ctx, "turn failed", "error", cause)

@@ -4,7 +4,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -26,7 +25,7 @@ func (r *Relay) useBot(ctx context.Context, c command) (chat.Reply, error) {
 	if err := r.registry.GiveTo(ctx, c.actor(), c.Command.Bot, c.Place, id); err != nil {
 		return chat.Reply{}, err
 	}
-	return c.changed("**%s** answers in %s now.", b.Name, c.here()), nil
+	return c.changed(chat.Say("**%s** answers in %s now.", b.Name, c.here())), nil
 }
 
 // noSuchBot says why the bot with an id cannot answer here.
@@ -35,21 +34,21 @@ func (r *Relay) noSuchBot(c command, id string) error {
 	if known && r.ownDirect(c.Place) && r.mayBot(c, b) == nil {
 		return chat.Tell("This is your direct message with %s, so no other bot can answer here. Write to %s directly.", c.bot.Name, b.Name)
 	}
-	return chat.Tell("There is no bot %q in this app.%s /bot lists them.", id, didYouMean("", suggest.Names(id, r.choosable(c), 3)))
+	return tell(chat.Say("There is no bot %q in this app.", id), didYouMean("", suggest.Names(id, r.choosable(c), 3)), chat.Say("/bot lists them."))
 }
 
 // listBots lists the bots of this app that this person may use.
 func (r *Relay) listBots(_ context.Context, c command) (chat.Reply, error) {
 	var text strings.Builder
-	menu := &chat.Menu{Action: "bot.use", Placeholder: "Who answers here"}
+	menu := &chat.Menu{Action: "bot.use", Placeholder: c.say(chat.Say("Who answers here"))}
 	family := r.choosable(c)
 	for _, id := range family {
 		b := r.bots[id]
-		mark := ""
+		name := chat.Say("**%s** `%s`", b.Name, b.ID)
 		if id == c.bot.ID {
-			mark = " (answers here)"
+			name = chat.Say("%s (answers here)", name)
 		}
-		fmt.Fprintf(&text, "- **%s** `%s`%s", b.Name, b.ID, mark)
+		text.WriteString("- " + c.say(name))
 		if b.Description != "" {
 			text.WriteString(": " + b.Description)
 		}

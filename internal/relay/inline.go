@@ -25,7 +25,7 @@ func (r *Relay) answerCommand(ctx context.Context, t *inbox.Turn, responder chat
 		}
 		err = r.explained(ctx, c, err)
 		// As with any other answer to a command, it is the caller's alone.
-		return r.say(ctx, t, responder, chat.Content{Markdown: err.Error(), Only: c.Author.ID}, log)
+		return r.say(ctx, t, responder, chat.Content{Markdown: err.(*chat.UserError).Line.String(), Only: c.Author.ID}, log)
 	}
 	content := chat.Content{Markdown: reply.Text, Menu: reply.Menu, Buttons: reply.Buttons}
 	if !reply.Public {

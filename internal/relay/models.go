@@ -4,7 +4,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ func (r *Relay) doModel(ctx context.Context, c command) (chat.Reply, error) {
 		if err != nil {
 			return chat.Reply{}, err
 		}
-		return c.changed("%s uses `%s` again.", upper(c.here()), now), nil
+		return c.changed(chat.Say("%s uses `%s` again.", c.hereFirst(), now)), nil
 	default:
 		return r.switchModel(ctx, c, name)
 	}
@@ -68,11 +67,12 @@ func (r *Relay) showModels(ctx context.Context, c command) (chat.Reply, error) {
 		return chat.Reply{}, err
 	}
 	options := r.options(ctx, c, now)
-	reply := chat.Reply{Text: fmt.Sprintf("%s uses `%s`.", upper(c.here()), now)}
-	if len(options) > 0 {
-		reply.Text += " Choose another, or write `/model NAME`."
-		reply.Menu = &chat.Menu{Action: "model", Placeholder: "Choose a model", Options: options}
+	uses := chat.Say("%s uses `%s`.", c.hereFirst(), now)
+	if len(options) == 0 {
+		return c.reply(uses), nil
 	}
+	reply := c.reply(uses, chat.Say("Choose another, or write `/model NAME`."))
+	reply.Menu = &chat.Menu{Action: "model", Placeholder: c.say(chat.Say("Choose a model")), Options: options}
 	return reply, nil
 }
 
@@ -118,7 +118,7 @@ func (r *Relay) use(ctx context.Context, c command, ref bots.ModelRef) (chat.Rep
 	if err := r.registry.Choose(ctx, c.actor(), c.bot.ID, c.Place, &choice); err != nil {
 		return chat.Reply{}, err
 	}
-	return c.changed("%s uses `%s` now.", upper(c.here()), ref), nil
+	return c.changed(chat.Say("%s uses `%s` now.", c.hereFirst(), ref)), nil
 }
 
 // findModel finds the model that a person means: a model of the current provider
@@ -137,7 +137,7 @@ func (r *Relay) findModel(ctx context.Context, c command, now bots.ModelRef, nam
 	for _, option := range options {
 		names = append(names, option.Value)
 	}
-	return bots.ModelRef{}, chat.Tell("There is no model %q here.%s /model shows all of them.", name, didYouMean("", suggest.Names(name, names, 5)))
+	return bots.ModelRef{}, tell(chat.Say("There is no model %q here.", name), didYouMean("", suggest.Names(name, names, 5)), chat.Say("/model shows all of them."))
 }
 
 // Complete offers values for the argument being typed.
@@ -154,7 +154,7 @@ func (r *Relay) Complete(ctx context.Context, typed chat.Command) ([]chat.Option
 		if err != nil {
 			return nil, err
 		}
-		options, rest = append(r.options(ctx, c, now), chat.Option{Label: "reset", Value: "reset"}), c.Args
+		options, rest = append(r.options(ctx, c, now), chat.Option{Value: "reset"}), c.Args
 	case c.Name == "provider" && deeper:
 		for _, id := range r.providersFor(ctx, c, verb) {
 			options = append(options, chat.Option{Label: id, Value: id})
@@ -205,5 +205,3 @@ func filter(options []chat.Option, typed string, n int) []chat.Option {
 	all := append(begins, holds...)
 	return all[:min(n, len(all))]
 }
-
-func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

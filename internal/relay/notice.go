@@ -4,7 +4,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"parley/internal/chat"
@@ -17,6 +16,7 @@ import (
 type queueNotice struct {
 	turn      *inbox.Turn
 	responder chat.Responder
+	speaker   chat.Speaker
 	log       *slog.Logger
 	said      bool
 	id        chat.MessageID // of the message, while it is there
@@ -34,7 +34,7 @@ func (n *queueNotice) tell(ctx context.Context, t target, number int) {
 		return
 	}
 	defer cancel()
-	text := fmt.Sprintf("%s is busy: your question is number %d in its queue.", t.provider.ID, number)
+	text := n.speaker.Say(chat.Say("%s is busy: your question is number %d in its queue.", t.provider.ID, number))
 	receipt, err := n.responder.Post(guarded, chat.Content{Markdown: text, Key: n.turn.ID + "-q", Only: n.turn.Message.Author.ID, Final: true})
 	if err != nil {
 		n.log.WarnContext(ctx, "the place in the queue could not be told", "error", err)

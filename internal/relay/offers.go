@@ -78,7 +78,7 @@ func (r *Relay) entry(id string, ids func() []string) (registry.Entry, error) {
 	if id == "" {
 		return registry.Entry{}, chat.Tell("Which provider? There is %s.", strings.Join(known, ", "))
 	}
-	return registry.Entry{}, chat.Tell("There is no provider %q.%s /provider lists them.", id, didYouMean("", suggest.Names(id, known, 3)))
+	return registry.Entry{}, tell(chat.Say("There is no provider %q.", id), didYouMean("", suggest.Names(id, known, 3)), chat.Say("/provider lists them."))
 }
 
 // mayBot returns an error if the person may not let b answer here.

@@ -108,9 +108,9 @@ func (r *Relay) findTargets(_ context.Context, p *plan) error {
 	case len(p.targets) > 0:
 		return nil
 	case problem != "":
-		return &chat.UserError{Line: chat.Say("%s cannot be used: %s", chosen, problem), Err: errors.New("the provider cannot be used")}
+		return &chat.UserError{Line: chat.Say("The settings of %s cannot be used as they are stored. Ask an admin to check the provider.", chosen), Err: fmt.Errorf("the provider cannot be used: %s", problem)}
 	}
-	return &chat.UserError{Line: chat.Say("The provider of %s is not set up: add it with /provider add, or switch with /model.", chosen), Err: errors.New("the provider is not set up")}
+	return &chat.UserError{Line: chat.Say("The provider of %s is not set up. Add it with /provider add, or switch with /model.", chosen), Err: errors.New("the provider is not set up")}
 }
 
 // readConversation is the gate that reads what was said before, and what is asked.

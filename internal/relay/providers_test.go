@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"parley/internal/chat"
 	"parley/internal/provider"
 )
 
@@ -13,7 +14,8 @@ func TestAnEditFormCutsNoStoredValue(t *testing.T) {
 	for n := range 3 {
 		lab.Models.List = append(lab.Models.List, provider.Model{ID: fmt.Sprint("model-", n)})
 	}
-	form, err := editProviderForm(lab)
+	c := command{speaker: chat.English{}}
+	form, err := c.editProviderForm(lab)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +25,7 @@ func TestAnEditFormCutsNoStoredValue(t *testing.T) {
 	for n := range 300 {
 		lab.Models.List = append(lab.Models.List, provider.Model{ID: fmt.Sprint("another-", n)})
 	}
-	if _, err := editProviderForm(lab); err == nil || !strings.Contains(err.Error(), "The field models of lab holds more") {
+	if _, err := c.editProviderForm(lab); err == nil || !strings.Contains(err.Error(), "The field models of lab holds more") {
 		t.Errorf("303 models: %v", err)
 	}
 }

@@ -29,7 +29,8 @@ type Endpoints interface {
 	Diagnose(ctx context.Context, p provider.Provider, model string) string
 }
 
-// Options are what a Relay is wired with; all are required but Metrics.
+// Options are what a Relay is wired with; all are required but Metrics and
+// Languages.
 type Options struct {
 	Bots      []bots.Bot
 	Registry  *registry.Registry
@@ -42,6 +43,7 @@ type Options struct {
 	Log       *slog.Logger
 	Metrics   *telemetry.Metrics
 	Tracer    trace.Tracer
+	Languages chat.Languages // nil: English for everybody
 	// Once reports true to the first who asks for a key, over all processes.
 	Once func(ctx context.Context, key string) (bool, error)
 }
@@ -62,6 +64,7 @@ type Relay struct {
 	log       *slog.Logger
 	metrics   *telemetry.Metrics
 	tracer    trace.Tracer
+	languages chat.Languages
 	once      func(ctx context.Context, key string) (bool, error)
 
 	calibration *calibration
@@ -86,12 +89,16 @@ func New(o Options) *Relay {
 		log:        o.Log,
 		metrics:    o.Metrics,
 		tracer:     o.Tracer,
+		languages:  o.Languages,
 		once:       o.Once,
 		schedulers: map[string]*stream.Scheduler{},
 
 		calibration: newCalibration(),
 	}
 	r.rounds = newRounds(o.Client, windows{learned: o.Registry.Learned, listed: r.catalog.maxInput, calibration: r.calibration}, o.Metrics, o.Tracer)
+	if r.languages == nil {
+		r.languages = chat.English{}
+	}
 	for _, b := range o.Bots {
 		r.bots[b.ID] = b
 		r.ids = append(r.ids, b.ID)

@@ -2,16 +2,16 @@
 
 package relay
 
-import "strings"
+import "parley/internal/chat"
 
-// didYouMean is a sentence with a leading space, or nothing.
-func didYouMean(prefix string, names []string) string {
+// didYouMean is a sentence, or says nothing.
+func didYouMean(prefix string, names []string) chat.Line {
 	if len(names) == 0 {
-		return ""
+		return chat.Line{}
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = "`" + prefix + name + "`"
 	}
-	return " Did you mean " + strings.Join(quoted, " or ") + "?"
+	return chat.Say("Did you mean %s?", chat.Either(quoted...))
 }

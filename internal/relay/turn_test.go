@@ -339,7 +339,7 @@ func TestAQuestionThatCannotBeAnsweredIsDeclinedInASentence(t *testing.T) {
 		says   string
 		fails  string // turns counted as failed
 	}{
-		"no provider": {func(f *fixture, _ *chat.Message) { f.bot.Provider, f.bot.Fallbacks = "gone", nil }, "The provider of gone/m1 is not set up: add it with /provider add, or switch with /model. (ref-", "1"},
+		"no provider": {func(f *fixture, _ *chat.Message) { f.bot.Provider, f.bot.Fallbacks = "gone", nil }, "The provider of gone/m1 is not set up. Add it with /provider add, or switch with /model. (ref-", "1"},
 		"no question": {func(_ *fixture, m *chat.Message) { m.Text = "" }, "Helper is here. Write your question after the mention; /help shows what else I can do.", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

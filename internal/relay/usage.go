@@ -4,7 +4,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -53,11 +52,11 @@ func mayUsage(ctx context.Context, c command) error {
 
 // doUsage shows one's own figures, or everybody's.
 func (r *Relay) doUsage(ctx context.Context, c command) (chat.Reply, error) {
-	filter, title := usage.Filter{Scope: c.Scope}, "Everybody"
+	filter := usage.Filter{Scope: c.Scope}
 	by, all := usageWords()[c.Args]
 	switch {
 	case c.Args == "":
-		filter.User, by, title = c.Author.ID, usage.ByModel, "You"
+		filter.User, by = c.Author.ID, usage.ByModel
 	case !all:
 		return chat.Reply{}, chat.Tell("/usage takes nothing, or for admins: all, user, channel, model or day.")
 	}
@@ -67,24 +66,43 @@ func (r *Relay) doUsage(ctx context.Context, c command) (chat.Reply, error) {
 		return chat.Reply{}, err
 	}
 	if len(rows) == 0 {
-		return chat.Reply{Text: fmt.Sprintf("Nothing was used in the last %d days.", usageDays)}, nil
+		return c.reply(chat.Say("Nothing was used in the last %d days.", usageDays)), nil
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, last %d days, by %s:\n\n", title, usageDays, by)
+	text.WriteString(c.say(usageTitle(by, all)) + "\n\n")
 	for _, row := range rows[:min(len(rows), 30)] {
-		fmt.Fprintf(&text, "- `%s`: %s, %s in, %d out", row.Key, chat.Count(row.Answers, "answer"), chat.Count(row.In, "token"), row.Out)
-		switch {
-		case row.Cost == nil:
-			text.WriteString(", no price known")
-		case row.Unpriced > 0:
-			fmt.Fprintf(&text, ", %s (%d without a price)", chat.Dollars(row.Cost), row.Unpriced)
-		default:
-			text.WriteString(", " + chat.Dollars(row.Cost))
-		}
-		if row.Estimated > 0 {
-			fmt.Fprintf(&text, " (%d estimated)", row.Estimated)
-		}
-		text.WriteString("\n")
+		text.WriteString("- " + c.say(used(row)) + "\n")
 	}
 	return chat.Reply{Text: strings.TrimSpace(text.String())}, nil
+}
+
+// usageTitle is the line above the figures: everybody's, or one's own.
+func usageTitle(by usage.By, all bool) chat.Line {
+	switch {
+	case !all:
+		return chat.Say("You, last %d days, by model:", usageDays)
+	case by == usage.ByChannel:
+		return chat.Say("Everybody, last %d days, by channel:", usageDays)
+	case by == usage.ByModel:
+		return chat.Say("Everybody, last %d days, by model:", usageDays)
+	case by == usage.ByDay:
+		return chat.Say("Everybody, last %d days, by day:", usageDays)
+	}
+	return chat.Say("Everybody, last %d days, by user:", usageDays)
+}
+
+// used is a row of figures.
+func used(row usage.Row) chat.Line {
+	cost := chat.Verbatim(chat.Dollars(row.Cost))
+	switch {
+	case row.Cost == nil:
+		cost = chat.Say("no price known")
+	case row.Unpriced > 0:
+		cost = chat.Say("%s (%d without a price)", chat.Dollars(row.Cost), row.Unpriced)
+	}
+	answers, tokens := chat.SayCount(row.Answers, "%d answer", "%d answers"), chat.SayCount(row.In, "%d token", "%d tokens")
+	if row.Estimated > 0 {
+		return chat.Say("`%s`: %s, %s in, %d out, %s (%d estimated)", row.Key, answers, tokens, row.Out, cost, row.Estimated)
+	}
+	return chat.Say("`%s`: %s, %s in, %d out, %s", row.Key, answers, tokens, row.Out, cost)
 }

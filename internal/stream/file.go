@@ -76,7 +76,7 @@ func (a *Answer) uploadOnce(ctx context.Context, f *message, rest string) (chat.
 			return chat.Receipt{ID: id}, err
 		}
 	}
-	return a.job.Responder.Upload(ctx, fileName, []byte(rest), fileComment)
+	return a.job.Responder.Upload(ctx, fileName, []byte(rest), a.job.FileComment)
 }
 
 // lostFile is a file of an earlier process of which nobody knows whether it was

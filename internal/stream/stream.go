@@ -87,6 +87,8 @@ type Job struct {
 	// MaxMessages is the most messages the answer may have, 0 for
 	// DefaultMaxMessages. What does not fit into them is uploaded as a file.
 	MaxMessages int
+	// FileComment goes with that file: where the rest of the answer is.
+	FileComment string
 	// Stop shows a Stop button while the answer grows.
 	Stop bool
 	// Menu, Buttons and Only go with every message, as in chat.Content: for the

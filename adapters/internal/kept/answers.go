@@ -66,6 +66,13 @@ func (a *Answers[V]) Get(ctx context.Context, name string, ask func(ctx context.
 	return last.v, err
 }
 
+// Known is the last answer about a thing, if there is one that is not stale. It
+// asks nothing.
+func (a *Answers[V]) Known(name string) (v V, ok bool) {
+	last, ok := a.known.Get(name)
+	return last.v, ok
+}
+
 // question is the one about a thing that is open, or else begins.
 func (a *Answers[V]) question(ctx context.Context, name string, ask func(context.Context) (V, time.Duration, error)) *question[V] {
 	a.mu.Lock()

@@ -32,8 +32,36 @@ func (s *Server) getCommands(w http.ResponseWriter, r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ownApp(w, r) {
-		writeJSON(w, http.StatusOK, append([]map[string]any{}, r.app.commands...))
+		writeJSON(w, http.StatusOK, listed(r.app.commands, r.URL.Query().Get("with_localizations") == "true").([]any))
 	}
+}
+
+// listed is a copy of commands, without the dictionaries of localizations unless
+// they were asked for.
+func listed(v any, localized bool) any {
+	switch v := v.(type) {
+	case []map[string]any:
+		out := []any{}
+		for _, one := range v {
+			out = append(out, listed(one, localized))
+		}
+		return out
+	case []any:
+		out := []any{}
+		for _, one := range v {
+			out = append(out, listed(one, localized))
+		}
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			if localized || !strings.HasSuffix(name, "_localizations") {
+				out[name] = listed(value, localized)
+			}
+		}
+		return out
+	}
+	return v
 }
 
 func (s *Server) putCommands(w http.ResponseWriter, r *request) {

@@ -31,6 +31,19 @@ func (s *Server) add(app *App, g *guild) *Role {
 // has reports whether an app's bot is in the guild.
 func (g *guild) has(app *App) bool { return g != nil && app != nil && g.members[app.user.ID] != nil }
 
+// Prefer sets the language of a person's Discord and of the first guild, as in
+// "fr" or "ko". It tells those who are connected of the guild's.
+func (s *Server) Prefer(user, locale string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users[user].Locale, s.guild.Locale = locale, locale
+	for _, one := range s.sessions {
+		if s.guild.has(one.app) && one.shard.serves(s.guild.ID) {
+			one.dispatch(intentGuilds, "GUILD_UPDATE", guildJSON(s.guild))
+		}
+	}
+}
+
 // guildsOf are the guilds an app's bot is in, by id.
 func (s *Server) guildsOf(app *App) []*guild {
 	var out []*guild
@@ -117,7 +130,7 @@ func (s *Server) Crowd(n int) []string {
 func guildJSON(g *guild) map[string]any {
 	return map[string]any{
 		"id": g.ID, "name": g.Name, "owner_id": g.Owner, "roles": g.Roles, "emojis": []any{}, "features": []any{},
-		"preferred_locale": "en-US",
+		"preferred_locale": cmp.Or(g.Locale, "en-US"),
 	}
 }
 

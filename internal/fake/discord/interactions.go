@@ -5,6 +5,7 @@ package discord
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -249,7 +250,7 @@ func (s *Server) interact(app *App, c *channel, u *User, kind int, data map[stri
 func (s *Server) interactionJSON(i *Interaction, data map[string]any) map[string]any {
 	body := map[string]any{
 		"id": i.ID, "application_id": i.app.ID, "type": i.kind, "token": i.Token, "version": 1, "data": data, "channel_id": i.channel.ID,
-		"channel": i.channel.json(), "app_permissions": "274877991936", "locale": "en-US", "entitlements": []any{},
+		"channel": i.channel.json(), "app_permissions": "274877991936", "locale": cmp.Or(i.user.Locale, "en-US"), "entitlements": []any{},
 		"authorizing_integration_owners": map[string]any{"0": i.channel.GuildID}, "context": 0, "attachment_size_limit": 10485760,
 	}
 	if c, ok := body["channel"].(map[string]any); ok {
@@ -258,8 +259,8 @@ func (s *Server) interactionJSON(i *Interaction, data map[string]any) map[string
 	if i.channel.GuildID != "" {
 		member := s.memberJSON(i.channel.GuildID, i.user.ID, true)
 		member["permissions"] = strconv.FormatInt(s.guilds[i.channel.GuildID].permissions(i.user.ID), 10)
-		body["guild_id"], body["member"], body["guild_locale"] = i.channel.GuildID, member, "en-US"
-		body["guild"] = map[string]any{"id": i.channel.GuildID, "features": []any{}, "locale": "en-US"}
+		body["guild_id"], body["member"], body["guild_locale"] = i.channel.GuildID, member, cmp.Or(s.guilds[i.channel.GuildID].Locale, "en-US")
+		body["guild"] = map[string]any{"id": i.channel.GuildID, "features": []any{}, "locale": cmp.Or(s.guilds[i.channel.GuildID].Locale, "en-US")}
 	} else {
 		body["user"], body["context"] = s.userJSON(i.user), 1
 	}

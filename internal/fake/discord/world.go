@@ -38,6 +38,9 @@ type User struct {
 	Username   string `json:"username"`
 	GlobalName string `json:"global_name,omitempty"`
 	Bot        bool   `json:"bot,omitempty"`
+	// Locale is the language of their Discord, "fr"; empty is "en-US". Their
+	// interactions tell it.
+	Locale string `json:"-"`
 }
 
 // Role is a role of the guild.
@@ -82,6 +85,7 @@ type guild struct {
 	ID      string
 	Name    string
 	Owner   string
+	Locale  string // its preferred language; empty is "en-US"
 	Roles   []*Role
 	members map[string]*member
 }

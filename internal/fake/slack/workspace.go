@@ -33,6 +33,9 @@ type User struct {
 	// Restricted is a multi-channel guest, UltraRestricted a single-channel one.
 	Restricted, UltraRestricted bool
 	Deleted                     bool
+	// Locale is the language of their Slack, "fr-FR"; empty is "en-US". users.info
+	// tells it if include_locale says so.
+	Locale string
 }
 
 // Group is a user group.
@@ -179,6 +182,9 @@ func (s *Server) userInfo(c call) (map[string]any, error) {
 		"id": u.ID, "team_id": team, "name": u.Name, "real_name": u.Name, "deleted": u.Deleted,
 		"is_bot": u.Bot, "is_app_user": false, "updated": 1502138686,
 		"profile": map[string]any{"real_name": u.Name, "display_name": u.Name, "team": team},
+	}
+	if c.args["include_locale"] == "true" || c.args["include_locale"] == "1" {
+		out["locale"] = cmp.Or(u.Locale, "en-US")
 	}
 	if u.NoTeam {
 		delete(out, "team_id")
