@@ -39,7 +39,9 @@ func descriptions(table []platform) []chat.Platform {
 }
 
 // ports are where adapters deliver messages and commands.
-func (b *built) ports() chat.Ports { return chat.Ports{Inbox: b.inbox, Desk: b.relay, Languages: b.languages} }
+func (b *built) ports() chat.Ports {
+	return chat.Ports{Inbox: b.inbox, Desk: b.relay, Languages: b.languages}
+}
 
 func connectSlack(b *built, p parts) (chat.Adapter, error) {
 	o := slack.Options{Bots: b.bots, Ports: b.ports(), Log: b.log, Metrics: p.metrics}
