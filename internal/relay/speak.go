@@ -7,6 +7,7 @@ import (
 
 	"parley/bots"
 	"parley/internal/chat"
+	"parley/internal/fault"
 )
 
 // speaker writes for an author in the language of a bot, or in their own where the
@@ -28,7 +29,10 @@ func (r *Relay) speakerAt(ctx context.Context, lead string, p chat.Place, a chat
 	if !ok {
 		return r.speaker(ctx, bots.Bot{}, p, a)
 	}
-	if given, err := r.bot(ctx, lead, p); err == nil { // else what is said has another reason; the lead's language will do
+	// What is said has another reason: where the bot cannot be looked up, or that
+	// meets a defect, the lead's language will do.
+	var given bots.Bot
+	if err := fault.Guard(func() (err error) { given, err = r.bot(ctx, lead, p); return err }); err == nil {
 		b = given
 	}
 	return r.speaker(ctx, b, p, a)
