@@ -131,6 +131,29 @@ func TestAFileIsUploadedOnce(t *testing.T) {
 	})
 }
 
+// A platform may show an upload a moment after it took it. One whose reply got
+// lost is then made once more, and the first goes when it can be seen.
+func TestAnUploadThatIsSeenLateIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newPlatform(chat.Limits{Size: 300}), &filed{}
+		p.hides = 1
+		uploads := 0
+		p.after = func(_ int, k request) error {
+			if k.kind == "upload" {
+				if uploads++; uploads == 1 {
+					return errWeather
+				}
+			}
+			return nil
+		}
+		a := open(t, remover{p}, f.job())
+		say(a, 10*time.Millisecond, many(100)...)
+		if r := end(t, a); uploads != 2 || len(p.files) != 1 || p.fileIDs[0] != "f2" || !r.File {
+			t.Errorf("after %d uploads %d files %v, result %+v", uploads, len(p.files), p.fileIDs, r)
+		}
+	})
+}
+
 // Discord answers a second upload with the first message, and gets its bytes
 // exchanged.
 func TestAFileThatThePlatformPutsInTheOldPlaceStays(t *testing.T) {

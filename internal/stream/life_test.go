@@ -39,10 +39,12 @@ type life struct {
 	store  *rand.Rand // its weather
 
 	retracted, meant int               // how often, and when the call under way began
-	invalid          bool              // the platform called the text invalid once
+	invalid, refused bool              // the platform called the text invalid once; it said no for good
+	steps            sync.Mutex        // of walked; held within a scheduler's lock
 	walked           map[[2]phase]bool // every change of phase
 	met              map[string]bool   // what happened in this life or another
 	owner            *process
+	gone             []*process                // that lost the lease, and may not know it
 	written          map[chat.MessageID]string // what each message holds for good, as the owner was told
 }
 
@@ -50,25 +52,29 @@ type life struct {
 type process struct {
 	s       *Scheduler
 	a       *Answer
-	lost    bool // the lease: it may do nothing any more
-	guarded int  // calls that it was allowed and that are not back
+	lost    time.Time // when it lost the lease; zero while it has it
+	refused bool      // by the platform, for good
+	guarded int       // calls that it was allowed and that are not back
+	cut     context.CancelCauseFunc
+	dead    chan struct{} // closed once it was killed
 }
+
+// ownerKey finds the process in the context of a call that it was allowed.
+type ownerKey struct{}
 
 func (l *life) errorf(format string, args ...any) {
 	l.t.Errorf("seed %d: "+format, append([]any{l.seed}, args...)...)
 }
 
-// begin makes the next process the owner. With keeps it finds what the one before
-// held, as the same process does.
+// begin makes the next process the owner.
 func (l *life) begin() {
-	p := &process{s: NewScheduler(Options{})}
+	p := &process{s: NewScheduler(Options{}), dead: make(chan struct{})}
 	p.s.watch = l.watch
-	l.owner, l.written = p, map[chat.MessageID]string{}
 	j := Job{
 		Turn: "t", Stop: true, Responder: l.r, MaxMessages: l.max,
 		Record: func(_ context.Context, all ...Posted) error { return l.write(p, all) },
 		Guard: func(ctx context.Context) (context.Context, context.CancelFunc, error) {
-			return ctx, l.release(p), l.guard(p)
+			return l.guard(ctx, p)
 		},
 	}
 	if l.seed%2 == 0 {
@@ -78,34 +84,64 @@ func (l *life) begin() {
 			l.keep(l.held, q)
 		}
 	}
+	l.mu.Lock()
+	l.owner, l.written = p, map[chat.MessageID]string{}
+	clear(l.held)
 	for _, key := range l.order {
 		if q, ok := l.record[key]; ok {
 			j.Posted = append(j.Posted, q)
 		}
 	}
+	l.mu.Unlock()
 	a := p.s.Open(l.t.Context(), j) // which may begin a call at once
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.a = a
 }
 
-// guard begins a call, if p is the owner still.
-func (l *life) guard(p *process) error {
+// guard begins a call, if p is the owner still. Its context ends with the lease.
+func (l *life) guard(ctx context.Context, p *process) (context.Context, context.CancelFunc, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.lost {
-		return errOwner
+	if !p.lost.IsZero() {
+		return ctx, func() {}, errOwner
 	}
 	p.guarded++
 	l.meant = l.retracted
-	return nil
-}
-
-func (l *life) release(p *process) func() {
-	return func() {
+	ctx, p.cut = context.WithCancelCause(context.WithValue(ctx, ownerKey{}, p))
+	return ctx, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		p.guarded--
+	}, nil
+}
+
+// lose ends the lease of p.
+func (l *life) lose(p *process) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.lost = time.Now()
+	if p.cut != nil {
+		p.cut(errOwner)
+	}
+}
+
+// owns reports whether p has the lease.
+func (l *life) owns(p *process) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return p.lost.IsZero()
+}
+
+// kill ends p where it is. What it waits for from the platform may arrive or not.
+func (l *life) kill(p *process) {
+	l.mu.Lock()
+	p.lost = time.Now()
+	l.mu.Unlock()
+	began := time.Now()
+	p.s.Close()
+	if took := time.Since(began); took > 0 {
+		l.errorf("closing waited %v for a call that it should have cut", took)
 	}
 }
 
@@ -121,7 +157,7 @@ func (l *life) meet(what string) {
 func (l *life) write(p *process, all []Posted) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.lost {
+	if !p.lost.IsZero() {
 		return errOwner
 	}
 	fails := l.store.IntN(20)
@@ -149,19 +185,20 @@ func (l *life) keep(in map[string]Posted, q Posted) {
 
 // watch notes each change of phase and checks it against the table.
 func (l *life) watch(_ *Answer, from, to phase) {
+	l.steps.Lock()
+	defer l.steps.Unlock()
 	l.walked[[2]phase{from, to}] = true
 	if !slices.Contains(follows[from], to) {
 		l.errorf("%s goes to %s", from, to)
 	}
 }
 
-// known reports whether the record says where a message is.
+// known reports whether the record says where a message is. What is held for the
+// close is not: that comes only when no call does any more.
 func (l *life) known(id chat.MessageID) bool {
-	for _, in := range []map[string]Posted{l.record, l.held} {
-		for _, q := range in {
-			if q.ID == id {
-				return true
-			}
+	for _, q := range l.record {
+		if q.ID == id {
+			return true
 		}
 	}
 	return false
@@ -169,18 +206,29 @@ func (l *life) known(id chat.MessageID) bool {
 
 // arrives holds what must be true of every call as it reaches the platform.
 func (l *life) arrives(k request) {
+	p, _ := k.ctx.Value(ownerKey{}).(*process)
+	if p == nil {
+		l.errorf("a %s arrives of who was not allowed to make it", k.kind)
+		return
+	}
 	l.mu.Lock()
-	a := l.owner.a
+	a := p.a
 	l.mu.Unlock()
 	ended := a != nil && a.phaseNow() == over
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.met[k.kind] = true
-	if l.owner.guarded != 1 {
-		l.errorf("a %s arrives of who does not have the lease, or of several calls at once", k.kind)
-	}
-	if ended && !l.owner.lost { // what was under way when it died may arrive
+	switch {
+	case p.lost.Equal(time.Now()):
+		return // it was under way
+	case !p.lost.IsZero() || p != l.owner:
+		l.errorf("a %s arrives of who lost the lease", k.kind)
+	case p.guarded != 1:
+		l.errorf("%d calls are under way at once", p.guarded)
+	case ended:
 		l.errorf("a %s arrives after the end", k.kind)
+	case p.refused:
+		l.errorf("a %s arrives after a no for good", k.kind)
 	}
 	// Every post is recorded before the next call. A message of which the owner
 	// was told is in written.
@@ -229,7 +277,12 @@ func (l *life) announcedFile() bool {
 func (l *life) told(k request, id chat.MessageID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if k.ctx.Value(ownerKey{}) != l.owner {
+		return
+	}
 	switch k.kind {
+	case "upload":
+		l.written[id] = ""
 	case "post", "start", "edit", "append", "end":
 		text := ""
 		if k.Final && k.Markdown != "" && !k.Again && l.meant == l.retracted {
@@ -243,8 +296,18 @@ func (l *life) told(k request, id chat.MessageID) {
 
 // mishap is what a platform answers instead. Refusals that end an answer are at
 // most one in a life, since nothing comes after.
-func (l *life) mishap(rnd *rand.Rand, fatal bool) (before, after func(int, request) error) {
+func (l *life) mishap(rnd *rand.Rand, fatal, mortal bool) (before, after func(int, request) error) {
 	_, canRemove := l.r.(chat.Remover)
+	// The process is killed by another hand, while the call is on its way.
+	killed := func(k request) {
+		if p, ok := k.ctx.Value(ownerKey{}).(*process); ok && l.owns(p) {
+			l.meet("killed at a call")
+			go func() {
+				l.kill(p)
+				close(p.dead)
+			}()
+		}
+	}
 	before = func(_ int, k request) error {
 		l.arrives(k)
 		switch n := rnd.IntN(40); {
@@ -262,9 +325,15 @@ func (l *life) mishap(rnd *rand.Rand, fatal bool) (before, after func(int, reque
 			l.meet("invalid")
 			l.invalid = true
 			return refuse(chat.Invalid)
-		case n == 7 && fatal && k.kind != "remove" && k.kind != "find" && k.kind != "upload":
+		case n == 7 && fatal && (k.kind == "post" || k.kind == "edit") && k.Markdown != surplusText:
 			l.meet("refused for good")
+			l.refused, l.owner.refused = true, true
 			return refuse([]chat.Reason{chat.Gone, chat.NoAccess, chat.Blocked}[rnd.IntN(3)])
+		case n == 8 && mortal:
+			killed(k)
+			if rnd.IntN(2) == 0 {
+				return errWeather // it did not get there
+			}
 		}
 		return nil
 	}
@@ -277,22 +346,23 @@ func (l *life) mishap(rnd *rand.Rand, fatal bool) (before, after func(int, reque
 	return before, after
 }
 
-// handOver gives the answer to another process, in order or because this one died:
-// then a call may be under way, which arrives or not, and what it held is gone.
-// The next model says the same as the one before, or something else.
-func (l *life) handOver(dies bool) {
+// handOver gives the answer to another process: in order, because this one died, or
+// because it lost the lease and does not know it yet. Then a call may be under way,
+// which arrives or not, and what it held is gone.
+func (l *life) handOver(how string) {
 	p := l.owner
-	if dies {
-		l.meet("killed")
-		l.lose()
-		p.s.Close()
-		clear(l.held)
-	} else {
-		l.meet("handed over")
+	l.meet(how)
+	switch how {
+	case "killed":
+		l.kill(p)
+	case "usurped":
+		l.lose(p)
+		l.gone = append(l.gone, p)
+	case "handed over":
 		ctx, cancel := context.WithTimeout(l.t.Context(), 3*time.Second)
 		p.a.Abandon(ctx, errors.New("handed over"))
 		cancel()
-		l.lose()
+		l.lose(p)
 		p.s.Close()
 		for id := range l.written {
 			if !l.known(id) && !l.announced() { // the store was away: it looks for the post
@@ -300,18 +370,17 @@ func (l *life) handOver(dies bool) {
 			}
 		}
 	}
+	l.takeOver()
+}
+
+// takeOver goes on with the answer. The next model says the same as the one before,
+// or something else.
+func (l *life) takeOver() {
 	l.begin()
 	if l.rnd.IntN(2) == 0 {
 		l.want = strings.Join(many(1+l.rnd.IntN(80)), "")
 	}
 	l.owner.a.Append(l.want)
-}
-
-// lose ends the lease.
-func (l *life) lose() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.owner.lost = true
 }
 
 // retract takes everything back.
@@ -331,7 +400,15 @@ func (l *life) say(words ...string) (goesOn bool) {
 	every := time.Duration(1+l.rnd.IntN(120)) * time.Millisecond
 	for _, w := range words {
 		select {
+		case <-l.owner.dead:
+			l.takeOver()
+			continue
 		case <-l.owner.a.Done():
+			if !l.owns(l.owner) {
+				<-l.owner.dead
+				l.takeOver()
+				continue
+			}
 			return false
 		case <-time.After(every):
 		}
@@ -345,20 +422,24 @@ func (l *life) say(words ...string) (goesOn bool) {
 // retraction, a Stop, a hand-over, a death.
 func (l *life) live() {
 	l.begin()
-	defer func() { l.owner.s.Close() }()
+	defer func() {
+		for _, p := range append(l.gone, l.owner) {
+			p.s.Close()
+		}
+	}()
 	goesOn := true
 	for range l.rnd.IntN(7) {
 		if !goesOn {
 			break
 		}
-		switch n := l.rnd.IntN(12); {
+		switch n := l.rnd.IntN(14); {
 		case n < 6:
 			goesOn = l.say(many(1 + l.rnd.IntN(50))...)
 		case n < 7:
 			l.retract()
-		case n < 9:
-			l.handOver(n == 7)
 		case n < 10:
+			l.handOver([]string{"killed", "usurped", "handed over"}[n-7])
+		case n < 11:
 			l.meet("stopped")
 			goesOn = false // as a person's Stop: the model is cut, the answer ends
 		default:
@@ -371,14 +452,20 @@ func (l *life) live() {
 	l.end()
 	if l.owner.a.Err() == nil && l.rnd.IntN(4) == 0 {
 		l.meet("killed before the close")
-		l.handOver(true)
+		l.handOver("killed")
 		l.end()
 	}
 }
 
-// end finishes the answer, and holds that nothing comes after.
+// end finishes the answer, in this process or the next, and holds that nothing
+// comes after.
 func (l *life) end() {
 	result, err := l.owner.a.Finish(l.t.Context(), End{Note: l.note})
+	for errors.Is(err, ErrClosed) || errors.Is(err, errOwner) {
+		<-l.owner.dead
+		l.takeOver()
+		result, err = l.owner.a.Finish(l.t.Context(), End{Note: l.note})
+	}
 	calls := len(l.p.calls)
 	<-time.After(time.Minute)
 	if len(l.p.calls) != calls {
@@ -388,7 +475,7 @@ func (l *life) end() {
 	switch {
 	case err == nil:
 		l.check(result)
-	case !chat.Refused(err, chat.Gone, chat.NoAccess, chat.Blocked):
+	case !l.refused || !chat.Refused(err, chat.Gone, chat.NoAccess, chat.Blocked):
 		l.errorf("the end: %v", err)
 	default:
 		select {
@@ -415,6 +502,7 @@ func (l *life) recorded(result Result) {
 // check holds what must be true of every answer that ended well: all of the text
 // stands once, nothing else does, and nothing can be pressed.
 func (l *life) check(result Result) {
+	l.p.most = 0 // of two processes, which guarded tells apart
 	l.p.settled(l.t)
 	texts, files := l.p.texts(), l.p.files
 	if _, canRemove := l.r.(chat.Remover); !canRemove { // what earlier processes left can only be told apart
@@ -424,7 +512,7 @@ func (l *life) check(result Result) {
 			files = nil
 		}
 	}
-	want := withNote(l.want, l.note)
+	want := l.want + " " + l.note
 	if got := strings.Join(texts, "") + strings.Join(files, ""); squeeze(got) != squeeze(want) {
 		l.errorf("there stands %q and in files %q, want %q", texts, files, want)
 	}
@@ -502,7 +590,7 @@ func born(t *testing.T, seed uint64, walked map[[2]phase]bool, met map[string]bo
 			chat.Remover
 		}{stopping{streams, rand.New(rand.NewPCG(seed, 10)), l.meet}, remover{l.p}}
 	}
-	l.p.before, l.p.after = l.mishap(rand.New(rand.NewPCG(seed, 8)), l.rnd.IntN(8) == 0)
+	l.p.before, l.p.after = l.mishap(rand.New(rand.NewPCG(seed, 8)), l.rnd.IntN(8) == 0, l.rnd.IntN(3) == 0)
 	l.p.told = l.told
 	return l
 }
@@ -523,7 +611,7 @@ func TestAnyLifeOfAnAnswerEndsWell(t *testing.T) {
 		}
 	}
 	for _, what := range []string{
-		"post", "edit", "start", "append", "end", "upload", "remove", "find", "file", "retracted", "stopped", "stopped by the platform's button", "handed over", "killed",
+		"post", "edit", "start", "append", "end", "upload", "remove", "find", "file", "retracted", "stopped", "stopped by the platform's button", "handed over", "killed", "usurped", "killed at a call",
 		"killed before the close", "edit closed", "too long", "invalid", "refused for good", "a record whose reply got lost",
 	} {
 		if !met[what] {

@@ -65,6 +65,24 @@ func TestARetractedTextIsEditedAway(t *testing.T) {
 	}
 }
 
+// What comes after a retraction is seen as it grows, not only once it is longer
+// than what was taken back.
+func TestTheTextAfterARetractionGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(chat.Limits{})
+		a := open(t, p, Job{})
+		say(a, 20*time.Millisecond, many(100)...)
+		<-time.After(time.Second)
+		a.Retract()
+		say(a, 20*time.Millisecond, "This ", "is ", "the ", "answer.")
+		<-time.After(time.Second)
+		if got := p.shown(); got != "This is the answer." {
+			t.Errorf("a second later there stands %q", got)
+		}
+		end(t, a)
+	})
+}
+
 // However thoughts and answers alternate, and whatever the platform does, the
 // last one stands.
 func TestRetractingAtAnyMoment(t *testing.T) {
