@@ -36,7 +36,7 @@ func (g *guild) has(app *App) bool { return g != nil && app != nil && g.members[
 func (s *Server) Prefer(user, locale string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.users[user].Locale, s.guild.Locale = locale, locale
+	s.user(user).Locale, s.guild.Locale = locale, locale
 	for _, one := range s.sessions {
 		if s.guild.has(one.app) && one.shard.serves(s.guild.ID) {
 			one.dispatch(intentGuilds, "GUILD_UPDATE", guildJSON(s.guild))
