@@ -179,7 +179,7 @@ func TestVerbsExplainFailures(t *testing.T) {
 		{"reset and set", ``, []string{"bot", "set", "helper", "openai", "--reset"}, exitUsage, "--reset"},
 		{"unknown bot", ``, []string{"bot", "show", "helpr"}, exitFailed, "Did you mean helper?"},
 		{"export of an unknown id", ``, []string{"provider", "export", "nope"}, exitFailed, `no provider "nope"`},
-		{"bad day", ``, []string{"usage", "--since", "x"}, exitFailed, "day"},
+		{"bad day", ``, []string{"usage", "--since", "x"}, exitFailed, "since must be a date"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := d.run(c.stdin, c.args...)
